@@ -1,0 +1,50 @@
+//! The base optimizer alone: what everything else is compared with.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::algorithms::{Config, Descriptor};
+use crate::ascend::AlongGradient;
+use crate::descend::SharpGradient;
+use crate::rule::Rule;
+use crate::schedule::Never;
+use crate::select::AllSamples;
+use crate::walk::Walk;
+
+/// The base optimizer alone, with nothing added: SGD where the base is SGD. The baseline of every
+/// comparison.
+///
+/// # Update
+/// ```text
+/// ĝ = g
+/// ```
+/// g = ∇L(w) is the gradient of the batch's mean loss. ĝ goes to the base optimizer.
+///
+/// # Cost
+/// Passes per step: 1. Memory: none.
+///
+/// # Parameters
+/// None.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BaseConfig {}
+
+impl Config for BaseConfig {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "base",
+        label: "base optimizer",
+        summary: "the base optimizer alone, such as SGD",
+        passes: "1",
+        memory: "0",
+        source: "-",
+    };
+
+    fn build(&self) -> Result<Box<dyn Rule>> {
+        Ok(Box::new(Walk {
+            select: Box::new(AllSamples),
+            schedule: Box::new(Never),
+            ascend: Box::new(AlongGradient::new(0.0)?),
+            descend: Box::new(SharpGradient),
+        }))
+    }
+}

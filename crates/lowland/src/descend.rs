@@ -1,0 +1,25 @@
+//! The fourth room: which gradient goes to the base optimizer.
+
+use std::fmt::Debug;
+
+use dyn_clone::DynClone;
+
+use crate::ParamVec;
+use crate::rule::Pair;
+
+mod reuse;
+mod sharp;
+
+pub use reuse::ReusePsf;
+pub use sharp::SharpGradient;
+
+/// Gives the gradient that goes to the base optimizer.
+pub trait Descend: Debug + DynClone + Send {
+    /// The gradient of a step with both `g` and `g_s`.
+    fn double(&mut self, pair: Pair) -> ParamVec;
+
+    /// The gradient of a step with `g` alone.
+    fn single(&mut self, g: ParamVec) -> ParamVec;
+}
+
+dyn_clone::clone_trait_object!(Descend);

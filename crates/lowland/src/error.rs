@@ -1,0 +1,79 @@
+//! What can go wrong, named.
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is outside its allowed range, or misses something it needs.
+    #[error("{field} must be {allowed}, found {found}")]
+    Config {
+        /// The setting.
+        field: &'static str,
+        /// The value given.
+        found: String,
+        /// The values allowed.
+        allowed: &'static str,
+    },
+    /// The loss or the gradient stayed non-finite for more steps in a row than is allowed.
+    #[error(
+        "the loss or gradient was not finite at step {step}, {in_a_row} steps in a row; \
+         lower the learning rate or the radius"
+    )]
+    NonFinite {
+        /// The last of the steps, counted from 0.
+        step: u64,
+        /// How many steps in a row were not finite.
+        in_a_row: u32,
+    },
+    /// The loss closure gave a tensor that no gradient can be taken of.
+    #[error(
+        "the loss has no gradient graph; initialise the module on an autodiff device \
+         (`Device::autodiff`) and do not call `valid` or `inner` in the closure"
+    )]
+    Untracked,
+    /// The loss closure gave the wrong number of losses for the samples it was asked for.
+    #[error("the loss closure gave {found} losses for {expected} samples")]
+    Losses {
+        /// How many samples were asked for.
+        expected: usize,
+        /// How many losses came back.
+        found: usize,
+    },
+    /// The module has no parameter that requires a gradient.
+    #[error("the module has no trainable parameter")]
+    NoParameters,
+    /// A value could not be read back from the device.
+    #[error("a value could not be read back from the device: {0}")]
+    ReadBack(String),
+}
+
+impl Error {
+    pub(crate) fn config(
+        field: &'static str,
+        found: &dyn std::fmt::Display,
+        allowed: &'static str,
+    ) -> Self {
+        Self::Config { field, found: found.to_string(), allowed }
+    }
+}
+
+/// Checks that a number is finite and at least zero.
+pub(crate) fn non_negative(field: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(value)
+    } else {
+        Err(Error::config(field, &value, "finite and at least 0"))
+    }
+}
+
+/// Checks that a number lies in `[0, 1]`.
+pub(crate) fn fraction(field: &'static str, value: f64) -> Result<f64> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Error::config(field, &value, "between 0 and 1"))
+    }
+}

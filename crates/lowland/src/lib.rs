@@ -1,0 +1,33 @@
+//! Sharpness-aware training on [Burn](https://burn.dev): networks that land in flat minima, which
+//! generalise better, at a cost near plain SGD.
+//!
+//! A [`Rule`](rule::Rule) turns what it sees of the loss surface into a gradient;
+//! [`SharpnessAware`] hands that gradient to any Burn optimizer. Most rules are a walk through
+//! [four rooms](walk::Walk): select, schedule, ascend, descend. The named algorithms are in
+//! [`Algorithm`].
+
+pub mod algorithms;
+pub mod ascend;
+pub mod descend;
+mod error;
+mod optimizer;
+mod parameters;
+mod report;
+pub mod rule;
+pub mod schedule;
+pub mod select;
+pub mod vector;
+pub mod walk;
+
+pub use algorithms::{
+    Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, Descriptor, SamConfig,
+};
+pub use ascend::Scaling;
+pub use error::{Error, Result};
+pub use optimizer::{Measure, SharpnessAware};
+pub use parameters::{Parameter, Parameters};
+pub use report::{StepReport, StepValues};
+pub use rule::{Pair, Perturbation, Rule, Samples, Surface};
+pub use schedule::{ControllerConfig, Warmup};
+pub use vector::ParamVec;
+pub use walk::Walk;

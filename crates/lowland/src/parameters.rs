@@ -1,0 +1,306 @@
+//! The module side of a step: which parameters there are, and how vectors go in and out of them.
+//!
+//! Everything here walks the module with Burn's visitors and mappers; no layer is known by name.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{GradientCheckpointingStrategy, Gradients, Shape, Tensor};
+
+use crate::vector::scaled;
+use crate::{Error, ParamVec, Perturbation, Result};
+
+/// One trainable parameter.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its path in the module, such as `layer1.conv.weight`.
+    pub path: String,
+    /// Its shape.
+    pub shape: Shape,
+    id: ParamId,
+}
+
+impl Parameter {
+    /// The last part of the path, such as `weight`.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or(&self.path)
+    }
+}
+
+/// The trainable parameters of a module, in the order in which the module is visited.
+///
+/// A parameter is trainable where it requires a gradient; running statistics and frozen
+/// parameters are not. A tensor that stands in several places of the module counts once.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    list: Vec<Parameter>,
+    index: HashMap<ParamId, usize>,
+    contexts: HashMap<ParamId, Context>,
+}
+
+/// What [`Tensor::from_inner`] loses of a tensor's autodiff state.
+#[derive(Debug, Clone, Copy)]
+struct Context {
+    checkpointing: Option<GradientCheckpointingStrategy>,
+}
+
+impl Context {
+    fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
+        Self { checkpointing: tensor.gradient_checkpointing_strategy() }
+    }
+
+    fn checkpointed<const D: usize>(self, tensor: Tensor<D>) -> Tensor<D> {
+        match self.checkpointing {
+            Some(strategy) if tensor.is_autodiff() => {
+                tensor.with_gradient_checkpointing_strategy(strategy)
+            }
+            _ => tensor,
+        }
+    }
+}
+
+impl Parameters {
+    /// Lists the trainable parameters of a module.
+    ///
+    /// # Errors
+    /// [`Error::NoParameters`] where there is none.
+    pub fn of<M: Module>(module: &M) -> Result<Self> {
+        let mut list = ListVisitor {
+            path: Vec::new(),
+            found: Self { list: Vec::new(), index: HashMap::new(), contexts: HashMap::new() },
+        };
+        module.visit(&mut list);
+        if list.found.list.is_empty() { Err(Error::NoParameters) } else { Ok(list.found) }
+    }
+
+    /// Whether `module` has exactly these trainable parameters.
+    pub(crate) fn fit<M: Module>(&self, module: &M) -> bool {
+        let mut visitor = FitVisitor { parameters: self, seen: 0, fits: true };
+        module.visit(&mut visitor);
+        visitor.fits && visitor.seen >= self.len()
+    }
+
+    /// The number of parameter tensors.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none; never so for a list that was made by [`of`](Self::of).
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The parameters, in visit order.
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.list.iter()
+    }
+
+    /// The weights of `module`, without gradient graph. Shares memory with the module.
+    pub fn weights<M: Module>(&self, module: &M) -> ParamVec {
+        let mut visitor = WeightsVisitor { parameters: self, parts: vec![None; self.len()] };
+        module.visit(&mut visitor);
+        ParamVec::new(visitor.parts)
+    }
+
+    /// The gradients of `module`'s parameters.
+    pub(crate) fn gradients<M: Module>(&self, module: &M, gradients: Gradients) -> ParamVec {
+        let parts = vec![None; self.len()];
+        let mut visitor = GradientsVisitor { parameters: self, gradients, parts };
+        module.visit(&mut visitor);
+        ParamVec::new(visitor.parts)
+    }
+}
+
+/// Hands a vector to Burn as the gradients of `module`.
+pub(crate) fn into_gradients<M: Module>(
+    parameters: &Parameters,
+    vector: ParamVec,
+    module: &M,
+) -> GradientsParams {
+    let mut visitor = RegisterVisitor {
+        parameters,
+        parts: vector.into_parts(),
+        gradients: GradientsParams::new(),
+    };
+    module.visit(&mut visitor);
+    visitor.gradients
+}
+
+/// A module at `w + e` whose running statistics are its own.
+///
+/// `synced` comes from [`Module::valid`]: it shares the weights with the live module, but has
+/// running statistics of its own, which a plain clone would not.
+pub(crate) fn perturbed<M: Module>(
+    parameters: &Parameters,
+    synced: M,
+    perturbation: &Perturbation<'_>,
+) -> M {
+    synced.train().map(&mut PerturbMapper { parameters, perturbation })
+}
+
+/// Puts the running statistics of `module` back to those of `before`, its [`Module::valid`] copy.
+pub(crate) fn restore_running_state<M: Module>(
+    parameters: &Parameters,
+    module: M,
+    before: &M,
+) -> M {
+    // Values still pending in this thread would overwrite what is put back; this applies them.
+    drop(module.valid());
+    let mut saved = SaveVisitor { parameters, values: HashMap::new() };
+    before.visit(&mut saved);
+    module.map(&mut RestoreMapper { parameters, values: saved.values })
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let elements = tensor.shape().num_elements();
+    tensor.reshape([elements])
+}
+
+struct ListVisitor {
+    path: Vec<String>,
+    found: Parameters,
+}
+
+impl ModuleVisitor for ListVisitor {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.base();
+        self.found.contexts.insert(param.id, Context::of(&tensor));
+        if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
+            self.found.index.insert(param.id, self.found.list.len());
+            let (path, shape) = (self.path.join("."), tensor.shape());
+            self.found.list.push(Parameter { path, shape, id: param.id });
+        }
+    }
+}
+
+struct FitVisitor<'a> {
+    parameters: &'a Parameters,
+    seen: usize,
+    fits: bool,
+}
+
+impl ModuleVisitor for FitVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.seen += 1;
+            let known = self.parameters.index.get(&param.id).map(|&i| &self.parameters.list[i]);
+            self.fits &= known.is_some_and(|p| p.shape == param.lazy_shape());
+        }
+    }
+}
+
+struct WeightsVisitor<'a> {
+    parameters: &'a Parameters,
+    parts: Vec<Option<Tensor<1>>>,
+}
+
+impl ModuleVisitor for WeightsVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(&i) = self.parameters.index.get(&param.id) {
+            self.parts[i] = Some(flat(param.base().inner()));
+        }
+    }
+}
+
+struct GradientsVisitor<'a> {
+    parameters: &'a Parameters,
+    gradients: Gradients,
+    parts: Vec<Option<Tensor<1>>>,
+}
+
+impl ModuleVisitor for GradientsVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(&i) = self.parameters.index.get(&param.id)
+            && let Some(gradient) = param.base().grad_remove(&mut self.gradients)
+        {
+            self.parts[i] = Some(flat(gradient));
+        }
+    }
+}
+
+struct RegisterVisitor<'a> {
+    parameters: &'a Parameters,
+    parts: Vec<Option<Tensor<1>>>,
+    gradients: GradientsParams,
+}
+
+impl ModuleVisitor for RegisterVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(&i) = self.parameters.index.get(&param.id)
+            && let Some(part) = self.parts[i].take()
+        {
+            let shape = self.parameters.list[i].shape.clone();
+            self.gradients.register::<D>(param.id, part.reshape(shape));
+        }
+    }
+}
+
+struct PerturbMapper<'a> {
+    parameters: &'a Parameters,
+    perturbation: &'a Perturbation<'a>,
+}
+
+impl ModuleMapper for PerturbMapper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let context = self.parameters.contexts.get(&id).copied();
+        let direction =
+            self.parameters.index.get(&id).map(|&i| &self.perturbation.direction.parts()[i]);
+        let tensor = match direction {
+            Some(Some(direction)) => {
+                let e = scaled(direction.clone(), &self.perturbation.scale).reshape(tensor.shape());
+                lift(tensor.inner() + e, context).require_grad()
+            }
+            Some(None) => lift(tensor.inner(), context).require_grad(),
+            None => context.map_or(tensor.clone(), |context| context.checkpointed(tensor)),
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// A leaf of a new gradient graph, with the autodiff state that the live tensor has.
+fn lift<const D: usize>(inner: Tensor<D>, context: Option<Context>) -> Tensor<D> {
+    let tensor = Tensor::from_inner(inner);
+    context.map_or(tensor.clone(), |context| context.checkpointed(tensor))
+}
+
+struct SaveVisitor<'a> {
+    parameters: &'a Parameters,
+    values: HashMap<ParamId, Tensor<1>>,
+}
+
+impl ModuleVisitor for SaveVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.parameters.index.contains_key(&param.id) {
+            self.values.insert(param.id, flat(param.base()));
+        }
+    }
+}
+
+struct RestoreMapper<'a> {
+    parameters: &'a Parameters,
+    values: HashMap<ParamId, Tensor<1>>,
+}
+
+impl ModuleMapper for RestoreMapper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(value) = self.values.remove(&param.id) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let value = value.reshape(tensor.shape());
+        let value = if tensor.is_autodiff() {
+            lift(value, self.parameters.contexts.get(&id).copied())
+        } else {
+            value
+        };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}

@@ -1,0 +1,319 @@
+//! ARSAM's controller: a second gradient only where the PSF changes.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::fraction;
+use crate::rule::{Note, Pair, Surface};
+use crate::schedule::Schedule;
+use crate::vector::{Scalar, read};
+use crate::{Error, ParamVec, Result};
+
+/// The settings of [`Controller`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControllerConfig {
+    /// K, the window in steps; at least 2. Default 50 (authors' code).
+    pub window: usize,
+    /// n, the number of blocks that the variance is taken in; `window / blocks` must be at
+    /// least 2. Default 5 (authors' code).
+    pub blocks: usize,
+    /// α₁, how strongly the drift of `‖psf‖/‖g‖` moves the sampling rate. Default 0.13 (the
+    /// authors' training script; their class has 0.01).
+    pub gain_ratio: f64,
+    /// α₂, how strongly the drift of the variance of `‖psf‖` moves it. Default 0.13.
+    pub gain_variance: f64,
+    /// The largest share of steps with a second gradient after the warm-up. Default 0.8.
+    pub max_fraction: f64,
+    /// M: the norms run over the last M parameter tensors. Default 10.
+    pub norm_tensors: usize,
+    /// How long every step has a second gradient at the start. Default 3 epochs.
+    pub warmup: Warmup,
+}
+
+impl Default for ControllerConfig {
+    fn default() -> Self {
+        Self {
+            window: 50,
+            blocks: 5,
+            gain_ratio: 0.13,
+            gain_variance: 0.13,
+            max_fraction: 0.8,
+            norm_tensors: 10,
+            warmup: Warmup::Epochs(3),
+        }
+    }
+}
+
+/// The length of a warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warmup {
+    /// In epochs; the optimizer must then know the number of steps in one.
+    Epochs(u64),
+    /// In steps.
+    Steps(u64),
+}
+
+impl Warmup {
+    fn covers(self, surface: &dyn Surface) -> Result<bool> {
+        let steps = match self {
+            Self::Steps(steps) => steps,
+            Self::Epochs(0) => 0,
+            Self::Epochs(epochs) => {
+                epochs.saturating_mul(surface.steps_per_epoch().ok_or_else(|| {
+                    Error::config(
+                        "warmup",
+                        &format!("{epochs} epochs"),
+                        "given in steps, or the optimizer told the steps of an epoch \
+                     (`with_steps_per_epoch`)",
+                    )
+                })?)
+            }
+        };
+        Ok(surface.step() < steps)
+    }
+}
+
+/// Takes second gradients as often as the PSF calls for (vSAM, arXiv 2403.08821, authors' code;
+/// ARSAM, arXiv 2510.03763).
+///
+/// ```text
+/// a_i = ‖psf_i‖,  r_i = ‖psf_i‖/‖g_i‖     norms over the last M tensors, at steps with a second gradient
+/// v_i = mean over n blocks of the variance in the block; blocks cut the last K norms a, sorted
+/// at each window's start:   Δr = mean (r_i − r_{i−1})/r_{i−1},  Δv likewise,  both clipped to [−1, 1]
+///                           s ← clip(s·(1 + α₁Δr + α₂Δv), 1, ⌊K·p_max⌋),  p ← s/K,  c ← 0
+/// at position q:            sample if (c < ⌊s⌋ and U ≥ 1 − p) or K − q ≤ ⌊s⌋ − c
+/// ```
+///
+/// So each complete window of K steps holds exactly `⌊s⌋` second gradients. The first window after
+/// the warm-up is one step short and has none. Norms stay on the device until a window starts.
+#[derive(Debug, Clone)]
+pub struct Controller {
+    config: ControllerConfig,
+    state: ControllerState,
+}
+
+/// What [`Controller`] remembers.
+#[derive(Debug, Clone)]
+struct ControllerState {
+    /// s, the number of second gradients that a window is to have.
+    samples_per_window: f64,
+    /// p
+    rate: f64,
+    /// c, the number of second gradients that this window had.
+    taken: u64,
+    /// f, the number of steps since the warm-up, starting at 1.
+    position: u64,
+    /// The last K of a, r and v; zeros until there are K.
+    norms: VecDeque<f64>,
+    ratios: VecDeque<f64>,
+    variances: VecDeque<f64>,
+    /// How many second gradients have gone into those.
+    seen: u64,
+    /// `‖psf‖` and `‖g‖` of the latest ones, not read back yet.
+    pending: Vec<(Scalar, Scalar)>,
+}
+
+impl Controller {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A window too small for its blocks, a gain that is negative or not finite, a share outside
+    /// `[0, 1]` or so small that no window could hold one second gradient, no norm tensors.
+    pub fn new(config: ControllerConfig) -> Result<Self> {
+        let ControllerConfig { window, blocks, max_fraction, norm_tensors, .. } = config;
+        if blocks == 0 || window / blocks < 2 {
+            let found = format!("{window} with {blocks} blocks");
+            return Err(Error::config(
+                "window",
+                &found,
+                "at least twice the number of blocks, which is at least 1",
+            ));
+        }
+        for (field, gain) in
+            [("gain_ratio", config.gain_ratio), ("gain_variance", config.gain_variance)]
+        {
+            crate::error::non_negative(field, gain)?;
+        }
+        fraction("max_fraction", max_fraction)?;
+        if (window as f64 * max_fraction) < 1.0 {
+            return Err(Error::config("max_fraction", &max_fraction, "at least 1 / window"));
+        }
+        if norm_tensors == 0 {
+            return Err(Error::config("norm_tensors", &0, "at least 1"));
+        }
+        let zeros = || VecDeque::from(vec![0.0; window]);
+        let state = ControllerState {
+            samples_per_window: 1.0,
+            rate: 0.5,
+            taken: 0,
+            position: 1,
+            norms: zeros(),
+            ratios: zeros(),
+            variances: zeros(),
+            seen: 0,
+            pending: Vec::new(),
+        };
+        Ok(Self { config, state })
+    }
+
+    /// Reads the pending norms back and moves them into the histories.
+    fn absorb(&mut self) -> Result<()> {
+        let state = &mut self.state;
+        let scalars = state.pending.drain(..).flat_map(|(psf, g)| [psf, g]).collect();
+        for pair in read(scalars)?.chunks_exact(2) {
+            push(&mut state.norms, pair[0]);
+            push(&mut state.ratios, quotient(pair[0], pair[1]));
+            push(&mut state.variances, block_variance(&state.norms, self.config.blocks));
+            state.seen += 1;
+        }
+        Ok(())
+    }
+
+    /// Sets the number of second gradients of the window that starts now.
+    fn adapt(&mut self) -> Result<()> {
+        self.absorb()?;
+        let ControllerConfig { window, gain_ratio, gain_variance, max_fraction, .. } = self.config;
+        let state = &mut self.state;
+        if state.seen >= window as u64 {
+            let change =
+                gain_ratio * drift(&state.ratios) + gain_variance * drift(&state.variances);
+            let most = (window as f64 * max_fraction).floor();
+            state.samples_per_window = (state.samples_per_window * (1.0 + change)).clamp(1.0, most);
+        }
+        state.rate = state.samples_per_window / window as f64;
+        state.taken = 0;
+        Ok(())
+    }
+
+    /// `⌊s⌋`
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 ≤ s ≤ window")]
+    fn quota(&self) -> u64 {
+        self.state.samples_per_window.floor() as u64
+    }
+
+    fn decide(&mut self, surface: &mut dyn Surface) -> Result<bool> {
+        if self.config.warmup.covers(surface)? {
+            self.state.taken = 1;
+            if self.state.pending.len() >= self.config.window {
+                self.absorb()?;
+            }
+            return Ok(true);
+        }
+        let window = self.config.window as u64;
+        let position = self.state.position % window;
+        if position == 0 {
+            self.adapt()?;
+        }
+        let (quota, taken) = (self.quota(), self.state.taken);
+        let drawn = taken < quota && surface.uniform() >= 1.0 - self.state.rate;
+        let forced = window - position + taken <= quota;
+        self.state.taken += u64::from(drawn || forced);
+        self.state.position += 1;
+        Ok(drawn || forced)
+    }
+}
+
+impl Schedule for Controller {
+    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> Result<bool> {
+        let due = self.decide(surface)?;
+        surface.note(SAMPLES_PER_WINDOW, Note::Value(self.state.samples_per_window));
+        Ok(due)
+    }
+
+    fn observe(&mut self, pair: &Pair) {
+        let last = self.config.norm_tensors;
+        self.state.pending.push((pair.psf().norm_of_last(last), pair.g().norm_of_last(last)));
+    }
+}
+
+/// The name under which the controller notes s, the second gradients that a window is to have.
+pub const SAMPLES_PER_WINDOW: &str = "samples_per_window";
+
+fn push(history: &mut VecDeque<f64>, value: f64) {
+    history.pop_front();
+    history.push_back(value);
+}
+
+/// `a / b`, or 0 where `b` is too small to divide by.
+fn quotient(a: f64, b: f64) -> f64 {
+    if b.abs() < 1e-12 { 0.0 } else { a / b }
+}
+
+/// The mean relative change from one value to the next, clipped to `[−1, 1]`.
+fn drift(history: &VecDeque<f64>) -> f64 {
+    let changes = history.iter().zip(history.iter().skip(1)).map(|(a, b)| quotient(b - a, *a));
+    let mean = changes.sum::<f64>() / (history.len() - 1) as f64;
+    if mean.is_nan() { 0.0 } else { mean.clamp(-1.0, 1.0) }
+}
+
+/// The mean over blocks of the unbiased variance within a block, where the blocks are consecutive
+/// slices of the values in rising order.
+fn block_variance(values: &VecDeque<f64>, blocks: usize) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    let size = sorted.len() / blocks;
+    let variance = |block: &[f64]| {
+        let mean = block.iter().sum::<f64>() / size as f64;
+        block.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (size - 1) as f64
+    };
+    sorted.chunks_exact(size).take(blocks).map(variance).sum::<f64>() / blocks as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worked numbers: K = 4, n = 2, seven samples in a row.
+    #[test]
+    fn drift_and_variance_match_the_worked_numbers() {
+        let norms = [1.0, 1.1, 1.3, 1.2, 1.5, 1.4, 1.8];
+        let mut window = VecDeque::from(vec![0.0; 4]);
+        let mut variances = Vec::new();
+        for norm in norms {
+            push(&mut window, norm);
+            variances.push(block_variance(&window, 2));
+        }
+        for (found, expected) in variances[3..].iter().zip([0.005, 0.0125, 0.005, 0.0325]) {
+            assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+        }
+        let ratios = VecDeque::from(vec![0.53, 0.60, 0.58, 0.66]);
+        let dr = drift(&ratios);
+        assert!((dr - 0.078_891_057_616).abs() < 1e-11, "{dr}");
+        assert!((drift(&variances[3..].iter().copied().collect()) - 1.0).abs() < 1e-15);
+        let s = 1.0 + 0.13 * dr + 0.13;
+        assert!((s - 1.140_255_837_490).abs() < 1e-11, "{s}");
+    }
+
+    #[test]
+    fn zeros_and_nan_in_a_history_give_no_drift() {
+        assert_eq!(drift(&VecDeque::from(vec![0.0; 5])).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(drift(&VecDeque::from(vec![1.0, f64::NAN, 2.0])).to_bits(), 0.0_f64.to_bits());
+        assert!((drift(&VecDeque::from(vec![1.0, f64::INFINITY])) - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let refused = |config: ControllerConfig| Controller::new(config).unwrap_err().to_string();
+        let default = ControllerConfig::default();
+        assert_eq!(
+            refused(ControllerConfig { window: 8, ..default.clone() }),
+            "window must be at least twice the number of blocks, which is at least 1, \
+             found 8 with 5 blocks"
+        );
+        assert_eq!(
+            refused(ControllerConfig { max_fraction: 0.001, ..default.clone() }),
+            "max_fraction must be at least 1 / window, found 0.001"
+        );
+        assert_eq!(
+            refused(ControllerConfig { gain_ratio: f64::NAN, ..default.clone() }),
+            "gain_ratio must be finite and at least 0, found NaN"
+        );
+        assert_eq!(
+            refused(ControllerConfig { norm_tensors: 0, ..default }),
+            "norm_tensors must be at least 1, found 0"
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! The two networks of the golden traces, in any float type, and how to set and read them.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, RunningState};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Initializer, Linear, LinearConfig, PaddingConfig2d};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{ModuleOptimizer, SgdConfig};
+use burn::tensor::activation::{log_softmax, relu, tanh};
+use burn::tensor::module::batch_norm_train;
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
+
+/// Linear layers with tanh between.
+#[derive(Module, Debug)]
+pub(crate) struct Mlp {
+    layers: Vec<Linear>,
+}
+
+/// conv - BatchNorm - ReLU, twice, then the mean over height and width and a linear layer.
+#[derive(Module, Debug)]
+pub(crate) struct ConvBn {
+    conv1: Conv2d,
+    bn1: Normalisation,
+    conv2: Conv2d,
+    bn2: Normalisation,
+    fc: Linear,
+}
+
+/// BatchNorm as PyTorch has it: the running variance takes the unbiased variance of the batch, where
+/// Burn's own layer takes the biased one. A layer that this library cannot know by name.
+#[derive(Module, Debug)]
+pub(crate) struct Normalisation {
+    gamma: Param<Tensor<1>>,
+    beta: Param<Tensor<1>>,
+    running_mean: RunningState<Tensor<1>>,
+    running_var: RunningState<Tensor<1>>,
+}
+
+impl Normalisation {
+    fn new(channels: usize, device: &Device) -> Self {
+        Self {
+            gamma: Initializer::Ones.init([channels], device),
+            beta: Initializer::Zeros.init([channels], device),
+            running_mean: RunningState::new(Tensor::zeros([channels], device)),
+            running_var: RunningState::new(Tensor::ones([channels], device)),
+        }
+    }
+
+    /// `[n, channels, height, width]`, normalised with the statistics of the batch.
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [n, _, height, width] = x.dims();
+        let count = (n * height * width) as f64;
+        let result = batch_norm_train(x, self.gamma.val(), self.beta.val(), 1e-5);
+        let average = |state: &RunningState<Tensor<1>>, value: Tensor<1>| {
+            let value = value.detach().mul_scalar(0.1);
+            state.update((state.value_sync().mul_scalar(0.9) + value).detach());
+        };
+        average(&self.running_mean, result.mean);
+        average(&self.running_var, result.variance.mul_scalar(count / (count - 1.0)));
+        result.output
+    }
+}
+
+/// One of the two.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a test holds a few of them")]
+pub(crate) enum Net {
+    /// Without BatchNorm.
+    Mlp(Mlp),
+    /// With BatchNorm.
+    ConvBn(ConvBn),
+}
+
+impl Net {
+    pub(crate) fn mlp(sizes: &[usize], device: &Device) -> Self {
+        let layer = |pair: &[usize]| LinearConfig::new(pair[0], pair[1]).init(device);
+        Self::Mlp(Mlp { layers: sizes.windows(2).map(layer).collect() })
+    }
+
+    pub(crate) fn conv_bn(
+        inputs: usize,
+        [a, b]: [usize; 2],
+        classes: usize,
+        device: &Device,
+    ) -> Self {
+        let conv = |channels, stride| {
+            Conv2dConfig::new(channels, [3, 3])
+                .with_stride([stride, stride])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .with_bias(false)
+                .init(device)
+        };
+        Self::ConvBn(ConvBn {
+            conv1: conv([inputs, a], 1),
+            bn1: Normalisation::new(a, device),
+            conv2: conv([a, b], 2),
+            bn2: Normalisation::new(b, device),
+            fc: LinearConfig::new(b, classes).init(device),
+        })
+    }
+
+    /// Logits `[n, classes]` of inputs flattened to `[n, values]`.
+    pub(crate) fn forward(&self, x: Tensor<2>, shape: &[usize]) -> Tensor<2> {
+        match self {
+            Self::Mlp(net) => {
+                let (last, hidden) = net.layers.split_last().unwrap();
+                let x = hidden.iter().fold(x, |x, layer| tanh(layer.forward(x)));
+                last.forward(x)
+            }
+            Self::ConvBn(net) => {
+                let [n, _] = x.dims();
+                let x = x.reshape([n, shape[1], shape[2], shape[3]]);
+                let x = relu(net.bn1.forward(net.conv1.forward(x)));
+                let x = relu(net.bn2.forward(net.conv2.forward(x)));
+                let x = x.mean_dim(3).mean_dim(2).flatten::<2>(1, 3);
+                net.fc.forward(x)
+            }
+        }
+    }
+
+    /// The parameters with the layout of the traces: linear weights are `[out, in]`.
+    fn linears(&self) -> Vec<&Linear> {
+        match self {
+            Self::Mlp(net) => net.layers.iter().collect(),
+            Self::ConvBn(net) => vec![&net.fc],
+        }
+    }
+
+    /// Whether the i-th trainable parameter is a linear weight, which the traces hold transposed.
+    fn is_transposed(&self, i: usize) -> bool {
+        match self {
+            Self::Mlp(_) => i.is_multiple_of(2),
+            Self::ConvBn(_) => i == 6,
+        }
+    }
+
+    /// Sets all trainable parameters and gives everything the float type `dtype`.
+    pub(crate) fn with_values(self, values: &[Vec<f64>], dtype: FloatDType) -> Self {
+        let transposed = (0..values.len()).map(|i| self.is_transposed(i)).collect();
+        self.map(&mut Load { values, transposed, next: 0, dtype })
+    }
+
+    /// All trainable parameters, as the traces hold them.
+    pub(crate) fn values(&self) -> Vec<Vec<f64>> {
+        let mut reader = Read::default();
+        self.visit(&mut reader);
+        let transpose = |(i, (shape, data)): (usize, (Vec<usize>, Vec<f64>))| {
+            if self.is_transposed(i) { transposed(&data, shape[0], shape[1]) } else { data }
+        };
+        reader.trainable.into_iter().enumerate().map(transpose).collect()
+    }
+
+    /// The running statistics, by the names of the traces, pending updates included.
+    pub(crate) fn running(&self) -> BTreeMap<String, Vec<f64>> {
+        let Self::ConvBn(net) = self else { return BTreeMap::new() };
+        let read = |tensor: Tensor<1>| numbers(tensor);
+        let of = |name: &str, bn: &Normalisation| {
+            [
+                (format!("{name}.running_mean"), read(bn.running_mean.value_sync())),
+                (format!("{name}.running_var"), read(bn.running_var.value_sync())),
+            ]
+        };
+        of("bn1", &net.bn1).into_iter().chain(of("bn2", &net.bn2)).collect()
+    }
+}
+
+/// The values of a tensor, in `f64`.
+pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.try_into_vec_as::<f64>().unwrap()
+}
+
+fn transposed(data: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| data[r * columns + c])).collect()
+}
+
+struct Load<'a> {
+    values: &'a [Vec<f64>],
+    transposed: Vec<bool>,
+    next: usize,
+    dtype: FloatDType,
+}
+
+impl ModuleMapper for Load<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trainable = param.is_require_grad();
+        let (i, dtype) = (self.next, self.dtype);
+        self.next += usize::from(trainable);
+        param.map(|tensor| {
+            let (shape, device) = (tensor.shape(), tensor.device());
+            if !trainable {
+                return Tensor::from_inner(tensor.inner().cast(dtype));
+            }
+            let data = if self.transposed[i] {
+                transposed(&self.values[i], shape[1], shape[0])
+            } else {
+                self.values[i].clone()
+            };
+            let data = TensorData::new(data, shape);
+            Tensor::from_data(data, (&device, DType::from(dtype))).require_grad()
+        })
+    }
+}
+
+#[derive(Default)]
+struct Read {
+    trainable: Vec<(Vec<usize>, Vec<f64>)>,
+}
+
+impl ModuleVisitor for Read {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            let tensor = param.val().inner();
+            self.trainable.push((tensor.dims().to_vec(), numbers(tensor)));
+        }
+    }
+}
+
+/// Cross entropy of each sample, `[n]`.
+pub(crate) fn cross_entropies(logits: Tensor<2>, y: Tensor<1, Int>) -> Tensor<1> {
+    let [n] = y.dims();
+    log_softmax(logits, 1).gather(1, y.reshape([n, 1])).neg().reshape([n])
+}
+
+/// SGD as PyTorch has it: no dampening.
+pub(crate) fn sgd(momentum: f64, weight_decay: f64) -> ModuleOptimizer {
+    let momentum =
+        (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov: false });
+    #[expect(clippy::cast_possible_truncation, reason = "Burn keeps it in f32")]
+    let decay = (weight_decay > 0.0).then_some(WeightDecayConfig { penalty: weight_decay as f32 });
+    SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).init()
+}

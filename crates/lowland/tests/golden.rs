@@ -1,0 +1,494 @@
+//! Runs the golden traces: short training runs in `f64` with the weights that they must reach.
+//!
+//! - `LOWLAND_GOLDEN` names a folder of traces to run instead of the ones here.
+//! - `LOWLAND_GOLDEN_ONLY=base,sam` restricts the run to these kinds of algorithm; without it, a
+//!   trace of an unknown kind fails.
+
+#![allow(clippy::print_stdout, reason = "a test runner")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
+use common::{Net, cross_entropies, sgd};
+use lowland::ascend::AlongGradient;
+use lowland::descend::ReusePsf;
+use lowland::rule::Note;
+use lowland::schedule::Schedule;
+use lowland::select::AllSamples;
+use lowland::{
+    ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, ParamVec, Parameters,
+    Perturbation, Rule, SamConfig, Samples, Scaling, SharpnessAware, StepValues, Surface, Walk,
+    Warmup,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Trace {
+    model: Model,
+    init: Vec<Initial>,
+    data: Data,
+    batches: Vec<Vec<usize>>,
+    base: Base,
+    algorithm: Settings,
+    #[serde(default)]
+    script: Script,
+    #[serde(default)]
+    observed: Observed,
+    passes: f64,
+    expect: Vec<Expect>,
+    controller: Option<Controller>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    kind: String,
+    #[serde(default)]
+    sizes: Vec<usize>,
+    #[serde(default)]
+    in_channels: usize,
+    #[serde(default)]
+    channels: Vec<usize>,
+    #[serde(default)]
+    classes: usize,
+}
+
+#[derive(Deserialize)]
+struct Initial {
+    data: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    x_shape: Vec<usize>,
+    x: Vec<f64>,
+    y: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Base {
+    Sgd {
+        lr: f64,
+        #[serde(default)]
+        momentum: f64,
+        #[serde(default)]
+        weight_decay: f64,
+    },
+    AdamW {
+        lr: f64,
+        beta1: f32,
+        beta2: f32,
+        eps: f32,
+        weight_decay: f32,
+    },
+}
+
+/// An algorithm's settings, all numbers but its kind; a kind's own code says which it needs.
+#[derive(Deserialize)]
+struct Settings {
+    kind: String,
+    #[serde(flatten)]
+    values: BTreeMap<String, serde_json::Value>,
+}
+
+impl Settings {
+    fn number(&self, name: &str) -> Result<f64, String> {
+        let value = self.values.get(name).and_then(serde_json::Value::as_f64);
+        value.ok_or_else(|| format!("algorithm.{name} is not a number"))
+    }
+
+    fn count(&self, name: &str) -> Result<usize, String> {
+        let value = self.values.get(name).and_then(serde_json::Value::as_u64);
+        value
+            .and_then(|value| usize::try_from(value).ok())
+            .ok_or_else(|| format!("algorithm.{name} is not a count"))
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.values.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct Script {
+    second_pass: Option<Vec<bool>>,
+    uniforms: Option<Vec<f64>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Observed {
+    second_pass: Option<Vec<bool>>,
+    psf_norm: Option<Vec<f64>>,
+    psf_ratio: Option<Vec<f64>>,
+    samples_per_window: Option<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Expect {
+    step: usize,
+    loss: f64,
+    params: Vec<Vec<f64>>,
+    #[serde(default)]
+    running: BTreeMap<String, Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Controller {
+    window: usize,
+    blocks: usize,
+    gain_ratio: f64,
+    gain_var: f64,
+    max_fraction: f64,
+    warmup_steps: u64,
+}
+
+/// The kinds of algorithm that [`rule`] can make.
+const KINDS: &[&str] = &["base", "sam", "asam", "arsam"];
+
+fn rule(trace: &Trace) -> Result<Box<dyn Rule>, String> {
+    let settings = &trace.algorithm;
+    let rho = || settings.number("rho");
+    let rule = match settings.kind.as_str() {
+        "base" => BaseConfig {}.build(),
+        "sam" => SamConfig { rho: rho()? }.build(),
+        "asam" => {
+            let scaling =
+                if settings.flag("weights_only") { Scaling::Weights } else { Scaling::All };
+            AsamConfig { rho: rho()?, eta: settings.number("eta")?, scaling }.build()
+        }
+        "arsam" => return arsam(trace),
+        kind => return Err(format!("unknown kind {kind}")),
+    };
+    rule.map_err(|error| error.to_string())
+}
+
+fn arsam(trace: &Trace) -> Result<Box<dyn Rule>, String> {
+    let (rho, beta) = (trace.algorithm.number("rho")?, trace.algorithm.number("beta")?);
+    let max_reuse =
+        u32::try_from(trace.algorithm.count("max_reuse")?).map_err(|error| error.to_string())?;
+    let text = |error: lowland::Error| error.to_string();
+    if let Some(second_pass) = &trace.script.second_pass {
+        return Ok(Box::new(Walk {
+            select: Box::new(AllSamples),
+            schedule: Box::new(Scripted(second_pass.clone())),
+            ascend: Box::new(AlongGradient::new(rho).map_err(text)?),
+            descend: Box::new(ReusePsf::new(beta, max_reuse).map_err(text)?),
+        }));
+    }
+    let controller = trace.controller.as_ref().ok_or("neither script nor controller")?;
+    let uniforms = trace.script.uniforms.clone().ok_or("script.uniforms is missing")?;
+    let controller = ControllerConfig {
+        window: controller.window,
+        blocks: controller.blocks,
+        gain_ratio: controller.gain_ratio,
+        gain_variance: controller.gain_var,
+        max_fraction: controller.max_fraction,
+        norm_tensors: trace.algorithm.count("norm_tensors")?,
+        warmup: Warmup::Steps(controller.warmup_steps),
+    };
+    let rule = ArsamConfig { rho, beta, max_reuse, controller }.build().map_err(text)?;
+    Ok(Box::new(Replayed { rule, uniforms }))
+}
+
+/// A schedule that is written down.
+#[derive(Debug, Clone)]
+struct Scripted(Vec<bool>);
+
+impl Schedule for Scripted {
+    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> lowland::Result<bool> {
+        Ok(self.0[usize::try_from(surface.step()).unwrap()])
+    }
+}
+
+/// A rule whose draws are written down.
+#[derive(Debug, Clone)]
+struct Replayed {
+    rule: Box<dyn Rule>,
+    uniforms: Vec<f64>,
+}
+
+impl Rule for Replayed {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+        let uniform = self.uniforms[usize::try_from(surface.step()).unwrap()];
+        self.rule.gradient(&mut ReplayedSurface { surface, uniform })
+    }
+}
+
+struct ReplayedSurface<'a> {
+    surface: &'a mut dyn Surface,
+    uniform: f64,
+}
+
+impl Surface for ReplayedSurface<'_> {
+    fn gradient(&mut self, samples: &Samples) -> lowland::Result<ParamVec> {
+        self.surface.gradient(samples)
+    }
+
+    fn gradient_at(
+        &mut self,
+        e: &Perturbation<'_>,
+        samples: &Samples,
+    ) -> lowland::Result<ParamVec> {
+        self.surface.gradient_at(e, samples)
+    }
+
+    fn weights(&self) -> ParamVec {
+        self.surface.weights()
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.surface.parameters()
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.uniform
+    }
+
+    fn step(&self) -> u64 {
+        self.surface.step()
+    }
+
+    fn steps_per_epoch(&self) -> Option<u64> {
+        self.surface.steps_per_epoch()
+    }
+
+    fn note(&mut self, name: &'static str, value: Note) {
+        self.surface.note(name, value);
+    }
+
+    fn wants_psf(&self) -> bool {
+        self.surface.wants_psf()
+    }
+}
+
+/// The float type of the run, and how far off its results may be.
+fn precision(base: &Base, device: &Device) -> (FloatDType, f64) {
+    if !device.supports_dtype(DType::F64) {
+        return (FloatDType::F32, 2e-4);
+    }
+    match base {
+        Base::Sgd { .. } => (FloatDType::F64, 1e-9),
+        // Burn keeps AdamW's hyper-parameters in f32.
+        Base::AdamW { .. } => (FloatDType::F64, 1e-5),
+    }
+}
+
+fn base(base: &Base) -> (ModuleOptimizer, f64) {
+    match *base {
+        Base::Sgd { lr, momentum, weight_decay } => (sgd(momentum, weight_decay), lr),
+        Base::AdamW { lr, beta1, beta2, eps, weight_decay } => {
+            let config = AdamWConfig::new().with_beta_1(beta1).with_beta_2(beta2);
+            (config.with_epsilon(eps).with_weight_decay(weight_decay).init(), lr)
+        }
+    }
+}
+
+fn net(trace: &Trace, device: &Device, dtype: FloatDType) -> Result<Net, String> {
+    let model = &trace.model;
+    let net = match model.kind.as_str() {
+        "mlp" => Net::mlp(&model.sizes, device),
+        "convbn" => {
+            let channels =
+                model.channels.clone().try_into().map_err(|_| "two channels expected")?;
+            Net::conv_bn(model.in_channels, channels, model.classes, device)
+        }
+        kind => return Err(format!("unknown model {kind}")),
+    };
+    let values: Vec<_> = trace.init.iter().map(|initial| initial.data.clone()).collect();
+    Ok(net.with_values(&values, dtype))
+}
+
+/// Fails where `found` is further from `expected` than `tolerance`, relative to `expected`.
+fn compare(
+    what: &str,
+    step: usize,
+    found: &[f64],
+    expected: &[f64],
+    tolerance: f64,
+) -> Result<(), String> {
+    if found.len() != expected.len() {
+        return Err(format!(
+            "step {step}: {what} has {} values, not {}",
+            found.len(),
+            expected.len()
+        ));
+    }
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+    let error = difference / norm(&mut expected.iter().copied());
+    // Not `error > tolerance`, which would let NaN pass.
+    if error <= tolerance || difference == 0.0 {
+        Ok(())
+    } else {
+        Err(format!("step {step}: {what} is off by {error:e}, allowed is {tolerance:e}"))
+    }
+}
+
+fn run(trace: &Trace) -> Result<(), String> {
+    let device = Device::flex().autodiff();
+    let (dtype, tolerance) = precision(&trace.base, &device);
+    let mut net = net(trace, &device, dtype)?;
+    let (base, lr) = base(&trace.base);
+    let mut optimizer = SharpnessAware::new(base, rule(trace)?);
+    let row = trace.data.x_shape[1..].iter().product::<usize>();
+    let mut records = Records::default();
+
+    for (t, batch) in trace.batches.iter().enumerate() {
+        let x: Vec<f64> =
+            batch.iter().flat_map(|&i| &trace.data.x[i * row..(i + 1) * row]).copied().collect();
+        let y: Vec<i64> = batch.iter().map(|&i| trace.data.y[i]).collect();
+        let x = TensorData::new(x, [batch.len(), row]);
+        let x = Tensor::<2>::from_data(x, (&device, DType::from(dtype)));
+        let y = Tensor::<1, Int>::from_data(TensorData::new(y, [batch.len()]), &device);
+
+        let losses = |net: &Net, _: &Samples| {
+            cross_entropies(net.forward(x.clone(), &trace.data.x_shape), y.clone())
+        };
+        let (next, report) = optimizer.step(lr, net, losses).map_err(|e| e.to_string())?;
+        net = next;
+        let values = report.values().map_err(|e| e.to_string())?;
+        records.push(values, report.second_gradient);
+        if let Some(expect) = trace.expect.iter().find(|expect| expect.step == t + 1) {
+            check_step(&net, values.loss, expect, tolerance)?;
+        }
+    }
+    if (optimizer.passes() - trace.passes).abs() > 1e-9 {
+        return Err(format!("{} passes, not {}", optimizer.passes(), trace.passes));
+    }
+    records.check(trace, tolerance)
+}
+
+fn check_step(net: &Net, loss: f64, expect: &Expect, tolerance: f64) -> Result<(), String> {
+    compare("loss", expect.step, &[loss], &[expect.loss], tolerance)?;
+    let values = net.values();
+    if values.len() != expect.params.len() {
+        return Err(format!("{} parameters, not {}", values.len(), expect.params.len()));
+    }
+    for (i, (found, expected)) in values.iter().zip(&expect.params).enumerate() {
+        compare(&format!("parameter {i}"), expect.step, found, expected, tolerance)?;
+    }
+    let running = net.running();
+    if running.keys().ne(expect.running.keys()) {
+        return Err(format!("running statistics {:?} are not the trace's", running.keys()));
+    }
+    for (name, expected) in &expect.running {
+        compare(name, expect.step, &running[name], expected, tolerance)?;
+    }
+    Ok(())
+}
+
+/// What the steps reported.
+#[derive(Default)]
+struct Records {
+    second_gradients: Vec<bool>,
+    samples_per_window: Vec<f64>,
+    psf_norms: Vec<f64>,
+    psf_ratios: Vec<f64>,
+}
+
+impl Records {
+    fn push(&mut self, values: &StepValues, second_gradient: bool) {
+        self.second_gradients.push(second_gradient);
+        self.samples_per_window.extend(values.notes.get("samples_per_window"));
+        if let (Some(psf), Some(g)) = (values.psf_norm, values.gradient_norm) {
+            self.psf_norms.push(psf);
+            self.psf_ratios.push(psf / g);
+        }
+    }
+
+    fn check(&self, trace: &Trace, tolerance: f64) -> Result<(), String> {
+        let decisions = trace.observed.second_pass.as_ref().or(trace.script.second_pass.as_ref());
+        if let Some(expected) = decisions
+            && *expected != self.second_gradients
+        {
+            let step = expected.iter().zip(&self.second_gradients).position(|(a, b)| a != b);
+            return Err(format!("the decision at step {step:?} is not the trace's"));
+        }
+        if let Some(expected) = &trace.observed.samples_per_window {
+            let steps = expected.len();
+            compare("samples_per_window", steps, &self.samples_per_window, expected, tolerance)?;
+        }
+        // A report's norms run over all tensors, the trace's over the last few.
+        let all = trace.algorithm.count("norm_tensors").is_ok_and(|n| n >= trace.init.len());
+        let norms = [
+            ("psf_norm", &trace.observed.psf_norm, &self.psf_norms),
+            ("psf_ratio", &trace.observed.psf_ratio, &self.psf_ratios),
+        ];
+        for (name, expected, found) in norms {
+            if let Some(expected) = expected.as_ref().filter(|_| all) {
+                compare(name, expected.len(), found, expected, tolerance)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load(path: &Path) -> Result<Trace, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// The kind of a trace, read before its details, which an unknown kind may give other forms.
+fn kind(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let kind = value["algorithm"]["kind"].as_str();
+    kind.map(str::to_owned).ok_or_else(|| "algorithm.kind is missing".to_owned())
+}
+
+fn main() -> ExitCode {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = std::env::var_os("LOWLAND_GOLDEN").map_or(here, PathBuf::from);
+    let only = std::env::var("LOWLAND_GOLDEN_ONLY").ok();
+    let only: Option<Vec<&str>> = only.as_deref().map(|only| only.split(',').collect());
+    let (mut passed, mut failed) = (0, 0);
+    let mut tell = |name: &str, result: Result<(), String>| match result {
+        Ok(()) => {
+            passed += 1;
+            println!("{name} ... ok");
+        }
+        Err(error) => {
+            failed += 1;
+            println!("{name} ... FAILED: {error}");
+        }
+    };
+
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    for unknown in only.iter().flatten().filter(|kind| !KINDS.contains(kind)) {
+        tell("LOWLAND_GOLDEN_ONLY", Err(format!("unknown kind {unknown}")));
+    }
+    let mut ran = 0;
+    for path in &paths {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let kind = kind(path);
+        if let (Some(only), Ok(kind)) = (&only, &kind)
+            && !only.contains(&kind.as_str())
+        {
+            continue;
+        }
+        ran += 1;
+        let known = kind.and_then(|kind| {
+            if KINDS.contains(&kind.as_str()) {
+                Ok(())
+            } else {
+                Err(format!("unknown kind {kind}"))
+            }
+        });
+        tell(&name, known.and_then(|()| load(path)).and_then(|trace| run(&trace)));
+    }
+    if ran == 0 {
+        tell("golden", Err(format!("no trace to run in {}", folder.display())));
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
