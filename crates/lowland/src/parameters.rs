@@ -18,7 +18,6 @@ pub struct Parameter {
     pub path: String,
     /// Its shape.
     pub shape: Shape,
-    id: ParamId,
 }
 
 impl Parameter {
@@ -177,7 +176,7 @@ impl ModuleVisitor for ListVisitor {
         if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
             self.found.index.insert(param.id, self.found.list.len());
             let (path, shape) = (self.path.join("."), tensor.shape());
-            self.found.list.push(Parameter { path, shape, id: param.id });
+            self.found.list.push(Parameter { path, shape });
         }
     }
 }

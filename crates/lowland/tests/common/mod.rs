@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, RunningState};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -166,6 +167,40 @@ impl Net {
         };
         of("bn1", &net.bn1).into_iter().chain(of("bn2", &net.bn2)).collect()
     }
+}
+
+/// All float values of a module.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Values {
+    /// Trainable parameters, in visit order.
+    pub(crate) trainable: Vec<Vec<f64>>,
+    /// Everything else: running statistics and frozen parameters.
+    pub(crate) running: Vec<Vec<f64>>,
+}
+
+impl Values {
+    pub(crate) fn of<M: Module>(module: &M) -> Self {
+        let mut values = Self::default();
+        module.visit(&mut values);
+        values
+    }
+}
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = numbers(param.val().inner());
+        if param.is_require_grad() {
+            self.trainable.push(values);
+        } else {
+            self.running.push(values);
+        }
+    }
+}
+
+/// Holds the device's random generator, which all threads share, for one test.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The values of a tensor, in `f64`.

@@ -1,0 +1,885 @@
+//! Laws that every algorithm keeps, and those of single algorithms that need the whole step.
+//! The networks are small; `f32` unless a law needs more.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use burn::module::{Module, Param};
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use common::{Net, Values, cross_entropies, sgd};
+use lowland::ascend::AlongGradient;
+use lowland::descend::{ReusePsf, SharpGradient};
+use lowland::rule::Note;
+use lowland::schedule::{EveryStep, Schedule};
+use lowland::select::{AllSamples, Select};
+use lowland::{
+    Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, Error, Measure,
+    ParamVec, Parameters, Perturbation, Rule, SamConfig, Samples, Scaling, SharpnessAware, Surface,
+    Walk, Warmup,
+};
+use proptest::prelude::*;
+
+/// Linear - BatchNorm - Dropout - Linear, of Burn's own layers.
+#[derive(Module, Debug)]
+struct Small {
+    input: Linear,
+    norm: BatchNorm,
+    dropout: Dropout,
+    output: Linear,
+}
+
+impl Small {
+    fn new(device: &Device) -> Self {
+        device.seed(7);
+        let small = Self {
+            input: LinearConfig::new(4, 6).init(device),
+            norm: BatchNormConfig::new(6).init(device),
+            dropout: DropoutConfig::new(0.2).init(),
+            output: LinearConfig::new(6, 3).init(device),
+        };
+        drop(Values::of(&small)); // Burn makes values when they are first used.
+        small
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.output.forward(self.dropout.forward(self.norm.forward(self.input.forward(x))))
+    }
+}
+
+/// A batch for [`Small`].
+#[derive(Clone)]
+struct Batch {
+    x: Tensor<2>,
+    y: Tensor<1, Int>,
+}
+
+impl Batch {
+    fn new(seed: u64, device: &Device) -> Self {
+        device.seed(seed);
+        let x = Tensor::random([8, 4], Distribution::Normal(0.0, 1.0), device); // [batch, features]
+        let y = Tensor::<1>::random([8], Distribution::Uniform(0.0, 3.0), device).int();
+        Self { x, y }
+    }
+
+    fn losses(&self, net: &Small) -> Tensor<1> {
+        cross_entropies(net.forward(self.x.clone()), self.y.clone())
+    }
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// All algorithms with their defaults, the warm-up in steps.
+fn all() -> Vec<Algorithm> {
+    Algorithm::ALL.iter().map(|d| in_steps(Algorithm::named(d.name).unwrap(), 4)).collect()
+}
+
+fn in_steps(algorithm: Algorithm, warmup: u64) -> Algorithm {
+    match algorithm {
+        Algorithm::Arsam(config) => Algorithm::Arsam(ArsamConfig {
+            controller: ControllerConfig {
+                warmup: Warmup::Steps(warmup),
+                window: 10,
+                blocks: 2,
+                ..config.controller
+            },
+            ..config
+        }),
+        other => other,
+    }
+}
+
+/// The algorithm with another radius, by way of its configuration file.
+fn with_rho(algorithm: &Algorithm, rho: f64) -> Algorithm {
+    let mut table = toml::Table::try_from(algorithm).unwrap();
+    if table.contains_key("rho") {
+        table.insert("rho".into(), rho.into());
+    }
+    table.try_into().unwrap()
+}
+
+fn bases() -> Vec<(&'static str, ModuleOptimizer)> {
+    vec![
+        ("sgd", sgd(0.0, 0.0)),
+        ("sgd with momentum and decay", sgd(0.9, 1e-2)),
+        ("adamw", AdamWConfig::new().init()),
+    ]
+}
+
+/// Runs `steps` steps over changing batches; gives all values, running statistics included.
+fn train(optimizer: &mut SharpnessAware, steps: u64) -> Values {
+    let device = device();
+    let mut net = Small::new(&device);
+    for step in 0..steps {
+        let batch = Batch::new(100 + step, &device);
+        net = optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap().0;
+    }
+    Values::of(&net)
+}
+
+#[test]
+fn a_radius_of_zero_is_the_base_optimizer_bit_for_bit() {
+    let _alone = common::alone();
+    for (name, base) in bases() {
+        let plain =
+            train(&mut SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap()), 24);
+        for algorithm in all() {
+            let rule = with_rho(&algorithm, 0.0).build().unwrap();
+            let found = train(&mut SharpnessAware::new(base.clone(), rule), 24);
+            assert_eq!(found, plain, "{algorithm:?} over {name}");
+        }
+    }
+}
+
+#[test]
+fn the_base_alone_is_burns_own_training_step_bit_for_bit() {
+    let _alone = common::alone();
+    let device = device();
+    let mut net = Small::new(&device);
+    let mut ours = net.clone().valid().train();
+    let mut base = sgd(0.9, 1e-2);
+    let mut optimizer = SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap());
+    for step in 0..10 {
+        let batch = Batch::new(step, &device);
+        let seed = Rc::new(Cell::new(0));
+        // Same dropout masks for both: the device is seeded again before each evaluation.
+        let losses = |net: &Small, _: &Samples| {
+            device.seed(step);
+            seed.set(step);
+            batch.losses(net)
+        };
+        ours = optimizer.step(0.05, ours, losses).unwrap().0;
+        device.seed(step);
+        let gradients = batch.losses(&net).mean().backward();
+        let gradients = burn::optim::GradientsParams::from_grads(gradients, &net);
+        net = base.step(0.05, net, gradients);
+    }
+    drop(net.valid()); // Burn holds the last update of the running statistics back until here.
+    assert_eq!(Values::of(&ours), Values::of(&net));
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes_and_other_seeds_other_masks() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let run = |seed| {
+            let rule = algorithm.build().unwrap();
+            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(seed), 12)
+        };
+        assert_eq!(run(3), run(3), "{algorithm:?}");
+        assert_ne!(run(3), run(4), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn measuring_less_changes_no_bit_of_the_result() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let run = |measure| {
+            let rule = algorithm.build().unwrap();
+            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).with_measure(measure), 24)
+        };
+        assert_eq!(run(Measure::All), run(Measure::Finite), "{algorithm:?}");
+        assert_eq!(run(Measure::All), run(Measure::Nothing), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn passes_are_steps_plus_second_gradients_and_match_the_calls() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let device = device();
+        let mut net = Small::new(&device);
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let calls = Cell::new(0_u32);
+        let mut second = 0;
+        for step in 0..35 {
+            let batch = Batch::new(step, &device);
+            let losses = |net: &Small, _: &Samples| {
+                calls.set(calls.get() + 1);
+                batch.losses(net)
+            };
+            let (next, report) = optimizer.step(0.05, net, losses).unwrap();
+            net = next;
+            second += u32::from(report.second_gradient);
+        }
+        assert_eq!(optimizer.passes(), f64::from(calls.get()), "{algorithm:?}");
+        assert_eq!(calls.get(), 35 + second, "{algorithm:?}");
+        assert_eq!(optimizer.second_gradients(), u64::from(second), "{algorithm:?}");
+        match algorithm {
+            Algorithm::Base(_) => assert_eq!(second, 0),
+            // 4 of the warm-up, 9 steps without, then at least one in each window of 10.
+            Algorithm::Arsam(_) => assert!((6..=4 + 2 * 8).contains(&second), "{second}"),
+            Algorithm::Sam(_) | Algorithm::Asam(_) => assert_eq!(second, 35),
+        }
+    }
+}
+
+/// Notes the weights that each evaluation sees, and the perturbation that the rule asked for.
+#[derive(Debug, Clone)]
+struct Spy {
+    rule: Box<dyn Rule>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    perturbation: Option<ParamVec>,
+    gradients: Vec<ParamVec>,
+    final_gradient: Option<ParamVec>,
+}
+
+impl Rule for Spy {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+        *self.seen.lock().unwrap() = Seen::default();
+        let mut surface = SpySurface { surface, seen: self.seen.clone() };
+        let gradient = self.rule.gradient(&mut surface)?;
+        self.seen.lock().unwrap().final_gradient = Some(gradient.clone());
+        Ok(gradient)
+    }
+}
+
+struct SpySurface<'a> {
+    surface: &'a mut dyn Surface,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Surface for SpySurface<'_> {
+    fn gradient(&mut self, samples: &Samples) -> lowland::Result<ParamVec> {
+        let g = self.surface.gradient(samples)?;
+        self.seen.lock().unwrap().gradients.push(g.clone());
+        Ok(g)
+    }
+
+    fn gradient_at(
+        &mut self,
+        e: &Perturbation<'_>,
+        samples: &Samples,
+    ) -> lowland::Result<ParamVec> {
+        self.seen.lock().unwrap().perturbation =
+            Some(e.direction.clone().into_owned().times(&e.scale));
+        let g_s = self.surface.gradient_at(e, samples)?;
+        self.seen.lock().unwrap().gradients.push(g_s.clone());
+        Ok(g_s)
+    }
+
+    fn weights(&self) -> ParamVec {
+        self.surface.weights()
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.surface.parameters()
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.surface.uniform()
+    }
+
+    fn step(&self) -> u64 {
+        self.surface.step()
+    }
+
+    fn steps_per_epoch(&self) -> Option<u64> {
+        self.surface.steps_per_epoch()
+    }
+
+    fn note(&mut self, name: &'static str, value: Note) {
+        self.surface.note(name, value);
+    }
+
+    fn wants_psf(&self) -> bool {
+        self.surface.wants_psf()
+    }
+}
+
+fn spied(algorithm: &Algorithm, base: ModuleOptimizer) -> (SharpnessAware, Arc<Mutex<Seen>>) {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let spy = Spy { rule: algorithm.build().unwrap(), seen: seen.clone() };
+    (SharpnessAware::new(base, Box::new(spy)), seen)
+}
+
+/// Every evaluation sees `w` or `w + e`, and what is left after the step is exactly
+/// `base(w, ĝ)`: no trace of the perturbation.
+#[test]
+fn evaluations_see_w_or_w_plus_e_and_no_residue_is_left() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let device = device();
+        let mut net = Small::new(&device);
+        let (mut optimizer, seen) = spied(&algorithm, sgd(0.9, 1e-2));
+        let mut base = sgd(0.9, 1e-2);
+        for step in 0..24 {
+            let batch = Batch::new(step, &device);
+            let parameters = Parameters::of(&net).unwrap();
+            let before = parameters.weights(&net);
+            let untouched = net.clone();
+            let evaluated = RefCell::new(Vec::new());
+            let losses = |net: &Small, _: &Samples| {
+                evaluated.borrow_mut().push(parameters.weights(net));
+                batch.losses(net)
+            };
+            let (next, report) = optimizer.step(0.05, net, losses).unwrap();
+            let seen = seen.lock().unwrap();
+            let evaluated = evaluated.into_inner();
+            assert_eq!(bits(&evaluated[0]), bits(&before), "{algorithm:?}");
+            assert_eq!(bits(&parameters.weights(&untouched)), bits(&before), "{algorithm:?}");
+            if report.second_gradient {
+                let e = seen.perturbation.as_ref().unwrap();
+                assert_eq!(bits(&evaluated[1]), bits(&before.clone().plus(e)), "{algorithm:?}");
+            }
+            let update = seen.final_gradient.clone().unwrap();
+            let expected = apply(&mut base, 0.05, untouched, update);
+            assert_eq!(bits(&parameters.weights(&next)), expected, "{algorithm:?}");
+            net = next;
+        }
+    }
+}
+
+/// The weights after a step of the base alone with a given gradient.
+fn apply(base: &mut ModuleOptimizer, lr: f64, net: Small, gradient: ParamVec) -> Vec<u64> {
+    let mut gradients = burn::optim::GradientsParams::new();
+    let parameters = Parameters::of(&net).unwrap();
+    let shapes: Vec<_> = parameters.iter().map(|p| p.shape.clone()).collect();
+    let mut parts = gradient.into_parts().into_iter();
+    let mut next = |i: usize| parts.next().flatten().map(|part| (part, shapes[i].clone()));
+    let (w, shape) = next(0).unwrap();
+    gradients.register::<2>(net.input.weight.id, w.reshape(shape));
+    let (b, _) = next(1).unwrap();
+    gradients.register::<1>(net.input.bias.as_ref().unwrap().id, b);
+    let (gamma, _) = next(2).unwrap();
+    gradients.register::<1>(net.norm.gamma.id, gamma);
+    let (beta, _) = next(3).unwrap();
+    gradients.register::<1>(net.norm.beta.id, beta);
+    let (w, shape) = next(4).unwrap();
+    gradients.register::<2>(net.output.weight.id, w.reshape(shape));
+    let (b, _) = next(5).unwrap();
+    gradients.register::<1>(net.output.bias.as_ref().unwrap().id, b);
+    let net = base.step(lr, net, gradients);
+    bits(&parameters.weights(&net))
+}
+
+fn bits(vector: &ParamVec) -> Vec<u64> {
+    let parts = vector.parts().iter().flatten();
+    parts.flat_map(|part| common::numbers(part.clone())).map(f64::to_bits).collect()
+}
+
+#[test]
+fn running_statistics_move_once_a_step_whatever_the_algorithm() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let after = |algorithm: &Algorithm| {
+        let net = Small::new(&device);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm.build().unwrap());
+        let step = optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net));
+        Values::of(&step.unwrap().0).running
+    };
+    let start = Values::of(&Small::new(&device)).running;
+    let base = after(&Algorithm::Base(BaseConfig {}));
+    assert_ne!(base, start);
+    for algorithm in all() {
+        assert_eq!(after(&algorithm), base, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn dropout_draws_the_same_masks_in_both_evaluations() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let outputs = RefCell::new(Vec::new());
+    let losses = |net: &Small, _: &Samples| {
+        let dropped = net.dropout.forward(Tensor::<2>::ones([8, 6], &device));
+        outputs.borrow_mut().push(common::numbers(dropped));
+        batch.losses(net)
+    };
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::default().build().unwrap());
+    let (net, _) = optimizer.step(0.05, Small::new(&device), losses).unwrap();
+    let _ = optimizer.step(0.05, net, losses).unwrap();
+    let outputs = outputs.into_inner();
+    assert_eq!(outputs.len(), 4);
+    assert_eq!(outputs[0], outputs[1]);
+    assert_eq!(outputs[2], outputs[3]);
+    assert_ne!(outputs[0], outputs[2], "another step draws other masks");
+    assert!(outputs[0].contains(&0.0), "dropout is on");
+}
+
+#[test]
+fn a_zero_gradient_moves_nothing_and_makes_no_nan() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let device = device();
+        let net = Small::new(&device);
+        let before = Values::of(&net);
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let losses =
+            |net: &Small, _: &Samples| net.forward(Tensor::zeros([4, 4], &device)).sum() * 0.0;
+        let (net, report) = optimizer.step(0.1, net, losses).unwrap();
+        assert!(!report.skipped, "{algorithm:?}");
+        assert_eq!(Values::of(&net).trainable, before.trainable, "{algorithm:?}");
+        assert_eq!(report.values().unwrap().update_norm, Some(0.0), "{algorithm:?}");
+        assert_eq!(report.values().unwrap().cosine, None, "{algorithm:?}");
+    }
+}
+
+/// A step whose loss or gradient is not finite leaves no mark: the run goes on as if its batch
+/// had not been there, running statistics and the rule's memory included.
+#[test]
+fn a_step_that_is_not_finite_changes_nothing() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        for poison in [f64::NAN, f64::INFINITY] {
+            let device = device();
+            let mut net = Small::new(&device);
+            let mut optimizer = SharpnessAware::new(sgd(0.9, 1e-2), algorithm.build().unwrap());
+            for step in 0..3 {
+                let batch = Batch::new(step, &device);
+                net = optimizer
+                    .step(0.05, net, |net: &Small, _: &Samples| batch.losses(net))
+                    .unwrap()
+                    .0;
+            }
+            let (before, rule) = (Values::of(&net), format!("{optimizer:?}"));
+            let bad = Batch::new(9, &device);
+            let losses = |net: &Small, _: &Samples| {
+                let x = bad.x.clone().mul_scalar(poison);
+                cross_entropies(net.forward(x), bad.y.clone())
+            };
+            let (next, report) = optimizer.step(0.05, net, losses).unwrap();
+            assert!(report.skipped, "{algorithm:?}");
+            assert_eq!(Values::of(&next), before, "{algorithm:?}");
+            assert_eq!(optimizer.non_finite_steps(), 1);
+            let state = |text: &str| text.split("settings").next().unwrap().to_owned();
+            assert_eq!(state(&format!("{optimizer:?}")), state(&rule), "{algorithm:?}");
+
+            let good = Batch::new(10, &device);
+            let (_, report) =
+                optimizer.step(0.05, next, |net: &Small, _: &Samples| good.losses(net)).unwrap();
+            assert!(!report.skipped, "{algorithm:?} goes on");
+        }
+    }
+}
+
+#[test]
+fn too_many_bad_steps_in_a_row_are_an_error_that_names_the_step() {
+    let _alone = common::alone();
+    let device = device();
+    let mut net = Small::new(&device);
+    let rule = SamConfig::default().build().unwrap();
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_non_finite_limit(2);
+    let losses =
+        |net: &Small, _: &Samples| net.forward(Tensor::full([4, 4], f32::NAN, &device)).sum();
+    for _ in 0..2 {
+        net = optimizer.step(0.1, net, losses).unwrap().0;
+    }
+    let error = optimizer.step(0.1, net, losses).unwrap_err();
+    assert_eq!(error, Error::NonFinite { step: 2, in_a_row: 3 });
+}
+
+#[test]
+fn losses_that_cannot_be_used_are_errors() {
+    let _alone = common::alone();
+    let device = device();
+    let step = |losses: &dyn Fn(&Small) -> Tensor<1>| {
+        let rule = SamConfig::default().build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        optimizer
+            .step(0.1, Small::new(&device), |net: &Small, _: &Samples| losses(net))
+            .unwrap_err()
+    };
+    assert_eq!(step(&|_| Tensor::ones([1], &Device::flex())), Error::Untracked);
+    let x = || Tensor::<2>::ones([2, 4], &Device::flex());
+    assert_eq!(step(&|net| net.valid().forward(x()).sum()), Error::Untracked);
+
+    let rule = SamConfig::default().build().unwrap();
+    let frozen = Small::new(&device).no_grad();
+    let losses = |net: &Small, _: &Samples| net.forward(Tensor::ones([2, 4], &device)).sum();
+    let error = SharpnessAware::new(sgd(0.0, 0.0), rule).step(0.1, frozen, losses).unwrap_err();
+    assert_eq!(error, Error::NoParameters);
+}
+
+#[test]
+fn a_warm_up_in_epochs_asks_for_the_length_of_an_epoch() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let losses = |net: &Small, _: &Samples| batch.losses(net);
+    let rule = ArsamConfig::default().build().unwrap();
+    let optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+    let error = optimizer.clone().step(0.1, Small::new(&device), losses).unwrap_err();
+    assert!(error.to_string().contains("with_steps_per_epoch"), "{error}");
+
+    let mut optimizer = optimizer.with_steps_per_epoch(2);
+    let mut net = Small::new(&device);
+    for _ in 0..8 {
+        net = optimizer.step(0.1, net, losses).unwrap().0;
+    }
+    assert_eq!(optimizer.second_gradients(), 6, "three epochs of two steps");
+}
+
+#[test]
+fn frozen_parameters_stay_and_parameters_without_gradient_do_not_decay() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let device = device();
+        let mut net = Small::new(&device);
+        net.input = net.input.no_grad();
+        let before = Values::of(&net);
+        let layer = |layer: &Linear| common::numbers(layer.weight.val().inner());
+        let (input, output) = (layer(&net.input), layer(&net.output));
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.1), algorithm.build().unwrap());
+        let x = Batch::new(1, &device).x;
+        // The output layer takes no part in this loss.
+        let losses = |net: &Small, _: &Samples| {
+            net.norm.forward(net.input.forward(x.clone())).powf_scalar(3.0).sum()
+        };
+        for _ in 0..3 {
+            net = optimizer.step(0.05, net, losses).unwrap().0;
+        }
+        let after = Values::of(&net);
+        assert_eq!(layer(&net.output), output, "{algorithm:?}");
+        assert_eq!(layer(&net.input), input, "{algorithm:?}");
+        assert_ne!(after.trainable, before.trainable, "{algorithm:?}: BatchNorm learns");
+    }
+}
+
+#[test]
+fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
+    let _alone = common::alone();
+    let device = Device::flex().autodiff().gradient_checkpointing();
+    for algorithm in all() {
+        let mut net = Net::conv_bn(1, [2, 3], 3, &device);
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let x = Tensor::<2>::random([4, 36], Distribution::Default, &device); // [batch, pixels]
+        let y = Tensor::<1, Int>::from_ints([0, 1, 2, 0], &device);
+        let losses = |net: &Net, _: &Samples| {
+            cross_entropies(net.forward(x.clone(), &[4, 1, 6, 6]), y.clone())
+        };
+        for _ in 0..3 {
+            net = optimizer.step(0.05, net, losses).unwrap().0;
+        }
+        assert_eq!(optimizer.steps(), 3, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn clipping_scales_the_final_gradient_to_the_norm_and_no_further() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let moved = |clip: Option<f64>| {
+        let rule = SamConfig::default().build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        if let Some(clip) = clip {
+            optimizer = optimizer.with_clip_norm(clip).unwrap();
+        }
+        let net = Small::new(&device);
+        let parameters = Parameters::of(&net).unwrap();
+        let before = parameters.weights(&net);
+        let (net, _) =
+            optimizer.step(1.0, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
+        common::numbers(parameters.weights(&net).minus(&before).norm())[0]
+    };
+    let free = moved(None);
+    assert!((moved(Some(free / 2.0)) - free / 2.0).abs() < 1e-5 * free);
+    assert_eq!(moved(Some(free * 2.0)).to_bits(), free.to_bits());
+    let rule = BaseConfig {}.build().unwrap();
+    let refused = SharpnessAware::new(sgd(0.0, 0.0), rule).with_clip_norm(0.0).unwrap_err();
+    assert_eq!(refused.to_string(), "clip_norm must be finite and above 0, found 0");
+}
+
+/// The first `k` samples of a batch, for the second gradient only.
+#[derive(Debug, Clone)]
+struct FirstK(usize);
+
+impl Select for FirstK {
+    fn first(&mut self, _surface: &mut dyn Surface) -> lowland::Result<Samples> {
+        Ok(Samples::All)
+    }
+
+    fn second(
+        &mut self,
+        _first: Samples,
+        _e: &Perturbation<'_>,
+        _surface: &mut dyn Surface,
+    ) -> lowland::Result<Samples> {
+        Ok(Samples::Some { positions: (0..self.0).collect(), of: 8 })
+    }
+}
+
+#[test]
+fn chosen_samples_are_asked_for_and_counted_as_their_share() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let walk = || {
+        Box::new(Walk {
+            select: Box::new(FirstK(2)),
+            schedule: Box::new(EveryStep),
+            ascend: Box::new(AlongGradient::new(0.05).unwrap()),
+            descend: Box::new(SharpGradient),
+        })
+    };
+    let losses = |net: &Small, samples: &Samples| match samples {
+        Samples::All => batch.losses(net),
+        Samples::Some { positions, .. } => batch.losses(net).narrow(0, 0, positions.len()),
+    };
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk());
+    let (_, report) = optimizer.step(0.1, Small::new(&device), losses).unwrap();
+    assert!((report.passes - 1.25).abs() < 1e-12);
+
+    let whole = |net: &Small, _: &Samples| batch.losses(net);
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk());
+    let error = optimizer.step(0.1, Small::new(&device), whole).unwrap_err();
+    assert_eq!(error, Error::Losses { expected: 2, found: 8 });
+}
+
+#[test]
+fn a_report_holds_what_the_step_did() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let (mut optimizer, seen) = spied(&Algorithm::Sam(SamConfig { rho: 0.1 }), sgd(0.0, 0.0));
+    let (_, report) = optimizer
+        .step(0.1, Small::new(&device), |net: &Small, _: &Samples| batch.losses(net))
+        .unwrap();
+    let values = report.values().unwrap();
+    let seen = seen.lock().unwrap();
+    let (g, g_s) = (&seen.gradients[0], &seen.gradients[1]);
+    let number = |scalar: Tensor<1>| common::numbers(scalar)[0];
+    let psf = g_s.clone().minus(g);
+    let cosine = number(g.dot(g_s)) / number(g.norm()) / number(g_s.norm());
+    for (found, expected) in [
+        (values.gradient_norm, number(g.norm())),
+        (values.perturbed_norm, number(g_s.norm())),
+        (values.update_norm, number(g_s.norm())),
+        (values.psf_norm, number(psf.norm())),
+        (values.cosine, cosine),
+    ] {
+        assert!((found.unwrap() - expected).abs() < 1e-5 * expected, "{found:?} is not {expected}");
+    }
+    assert!(values.loss > 0.0);
+    assert_eq!((report.step, report.second_gradient, report.skipped), (0, true, false));
+}
+
+/// Takes a second gradient at each step but the first `quiet` ones, or as written down.
+#[derive(Debug, Clone)]
+struct Written(Vec<bool>);
+
+impl Schedule for Written {
+    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> lowland::Result<bool> {
+        Ok(self.0[usize::try_from(surface.step()).unwrap()])
+    }
+}
+
+fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
+    Box::new(Walk {
+        select: Box::new(AllSamples),
+        schedule: Box::new(Written(second_gradients)),
+        ascend: Box::new(AlongGradient::new(0.05).unwrap()),
+        descend: Box::new(ReusePsf::new(beta, 6).unwrap()),
+    })
+}
+
+#[test]
+fn arsam_that_always_samples_is_sam_and_that_never_reuses_is_the_base() {
+    let _alone = common::alone();
+    for (name, base) in bases() {
+        let run = |rule| train(&mut SharpnessAware::new(base.clone(), rule), 12);
+        let sam = run(SamConfig { rho: 0.05 }.build().unwrap());
+        assert_eq!(run(written(vec![true; 12], 0.7)), sam, "{name}");
+        let always = in_steps(Algorithm::Arsam(ArsamConfig::default()), 12).build().unwrap();
+        assert_eq!(run(always), sam, "{name}, by its warm-up");
+
+        let once: Vec<bool> = (0..12).map(|step| step == 0).collect();
+        let plain = Box::new(Walk {
+            select: Box::new(AllSamples),
+            schedule: Box::new(Written(once.clone())),
+            ascend: Box::new(AlongGradient::new(0.05).unwrap()),
+            descend: Box::new(SharpGradient),
+        });
+        assert_eq!(run(written(once, 0.0)), run(plain), "{name}");
+    }
+}
+
+#[test]
+fn arsams_windows_hold_exactly_their_quota() {
+    let _alone = common::alone();
+    let device = device();
+    let controller = ControllerConfig {
+        window: 10,
+        blocks: 2,
+        gain_ratio: 0.5,
+        gain_variance: 0.5,
+        warmup: Warmup::Steps(15),
+        ..ControllerConfig::default()
+    };
+    let rule = ArsamConfig { controller, ..ArsamConfig::default() }.build().unwrap();
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(5);
+    let mut net = Small::new(&device);
+    let mut steps = Vec::new();
+    for step in 0..15 + 9 + 20 * 10 {
+        let batch = Batch::new(step, &device);
+        let (next, report) =
+            optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
+        net = next;
+        let quota = report.values().unwrap().notes["samples_per_window"];
+        steps.push((report.second_gradient, quota));
+    }
+    assert!(steps[..15].iter().all(|(second, _)| *second), "the warm-up samples every step");
+    assert!(steps[15..24].iter().all(|(second, _)| !*second), "the first window has none");
+    let mut quotas = Vec::new();
+    for window in steps[24..].chunks(10) {
+        let quota = window[0].1;
+        assert!((1.0..=8.0).contains(&quota), "{quota}");
+        let taken = window.iter().filter(|(second, _)| *second).count();
+        assert_eq!(taken as f64, quota.floor());
+        quotas.push(quota);
+    }
+    assert!(quotas.iter().any(|quota| *quota > 1.0), "the quota moves: {quotas:?}");
+}
+
+#[test]
+fn asam_with_weights_of_size_one_is_sam_and_spares_weights_of_zero() {
+    let _alone = common::alone();
+    let device = device();
+    let x = Tensor::<2>::random([8, 4], Distribution::Default, &device);
+    let linear = |weights: Tensor<2>| Linear { weight: Param::from_tensor(weights), bias: None };
+    let signs =
+        Tensor::<2>::from_floats([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [-1.0, -1.0]], &device);
+    let perturbation = |algorithm: &Algorithm, weights: Tensor<2>| {
+        let (mut optimizer, seen) = spied(algorithm, sgd(0.0, 0.0));
+        let losses =
+            |net: &Linear, _: &Samples| net.forward(x.clone()).square().sum_dim(1).reshape([8]);
+        optimizer.step(0.1, linear(weights), losses).unwrap();
+        let e = seen.lock().unwrap().perturbation.clone().unwrap();
+        common::numbers(e.into_parts().remove(0).unwrap())
+    };
+    let sam = Algorithm::Sam(SamConfig { rho: 0.3 });
+    let asam = Algorithm::Asam(AsamConfig { rho: 0.3, eta: 0.0, scaling: Scaling::All });
+    for (a, b) in perturbation(&sam, signs.clone()).iter().zip(perturbation(&asam, signs.clone())) {
+        assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+    }
+    let half = signs.mask_fill(Tensor::<2>::from_floats([[1.0, 0.0]; 4], &device).bool(), 0.0);
+    let e = perturbation(&asam, half);
+    assert!(e.iter().step_by(2).all(|e| *e == 0.0), "{e:?}");
+    assert!(e.iter().skip(1).step_by(2).any(|e| *e != 0.0), "{e:?}");
+}
+
+/// `(w_a → c·w_a, w_b → w_b/c)` around a ReLU changes neither the function nor, with ASAM, the
+/// loss at the perturbed weights; with SAM it does.
+#[test]
+fn asam_does_not_see_a_rescaling_around_a_relu() {
+    let _alone = common::alone();
+    #[derive(Module, Debug)]
+    struct Pair {
+        a: Linear,
+        b: Linear,
+    }
+    let device = device();
+    let x = Tensor::<2>::random([8, 4], Distribution::Normal(0.0, 1.0), &device);
+    let a = Tensor::<2>::random([4, 5], Distribution::Normal(0.0, 1.0), &device);
+    let b = Tensor::<2>::random([5, 1], Distribution::Normal(0.0, 1.0), &device);
+    let perturbed_loss = |algorithm: Algorithm, c: f64| {
+        let pair = Pair {
+            a: Linear { weight: Param::from_tensor(a.clone() * c), bias: None },
+            b: Linear { weight: Param::from_tensor(b.clone() / c), bias: None },
+        };
+        let found = RefCell::new(Vec::new());
+        let losses = |net: &Pair, _: &Samples| {
+            let hidden = burn::tensor::activation::relu(net.a.forward(x.clone()));
+            let losses = net.b.forward(hidden).square().reshape([8]);
+            found.borrow_mut().push(common::numbers(losses.clone().inner().mean())[0]);
+            losses
+        };
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm.build().unwrap());
+        optimizer.step(0.0, pair, losses).unwrap();
+        found.into_inner()[1]
+    };
+    let asam = Algorithm::Asam(AsamConfig { rho: 0.3, eta: 0.0, scaling: Scaling::All });
+    let (one, eight) = (perturbed_loss(asam.clone(), 1.0), perturbed_loss(asam, 8.0));
+    assert!((one - eight).abs() < 1e-4 * one, "{one} is not {eight}");
+    let sam = Algorithm::Sam(SamConfig { rho: 0.3 });
+    let (one, eight) = (perturbed_loss(sam.clone(), 1.0), perturbed_loss(sam, 8.0));
+    assert!((one - eight).abs() > 1e-2 * one, "SAM sees it: {one} and {eight}");
+}
+
+#[test]
+fn configurations_survive_toml_and_unknown_fields_do_not() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let text = toml::to_string(&algorithm).unwrap();
+        assert_eq!(toml::from_str::<Algorithm>(&text).unwrap(), algorithm, "{text}");
+        assert!(toml::from_str::<Algorithm>(&format!("rhoo = 1.0\n{text}")).is_err(), "{text}");
+    }
+    assert_eq!(
+        toml::from_str::<Algorithm>("name = \"sam\"").unwrap(),
+        Algorithm::Sam(SamConfig { rho: 0.05 })
+    );
+    assert!(matches!(toml::from_str("name = \"vsam\"").unwrap(), Algorithm::Arsam(_)));
+    assert!(toml::from_str::<Algorithm>("name = \"nosam\"").is_err());
+}
+
+#[test]
+fn a_radius_that_is_negative_or_not_finite_is_refused() {
+    let _alone = common::alone();
+    for algorithm in all().into_iter().filter(|a| !matches!(a, Algorithm::Base(_))) {
+        for rho in [-0.1, f64::NAN, f64::INFINITY] {
+            let error = with_rho(&algorithm, rho).build().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("rho must be finite and at least 0, found {rho}"),
+                "{algorithm:?}"
+            );
+        }
+    }
+    let error = ReusePsf::new(1.5, 6).unwrap_err();
+    assert_eq!(error.to_string(), "beta must be between 0 and 1, found 1.5");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// `‖e‖ = ρ` whatever the batch, the radius and the scale of the loss, and the direction is the
+    /// gradient's.
+    #[test]
+    fn the_perturbation_is_as_long_as_the_radius(seed in 0_u64..1000, rho in 1e-4..10.0_f64, scale in -6_i32..6) {
+        let _alone = common::alone();
+        let device = device();
+        let batch = Batch::new(seed, &device);
+        let factor = 10.0_f64.powi(scale);
+        let (mut optimizer, seen) = spied(&Algorithm::Sam(SamConfig { rho }), sgd(0.0, 0.0));
+        let losses = |net: &Small, _: &Samples| batch.losses(net) * factor;
+        optimizer.step(0.0, Small::new(&device), losses).unwrap();
+        let seen = seen.lock().unwrap();
+        let e = seen.perturbation.as_ref().unwrap();
+        let (g, number) = (&seen.gradients[0], |scalar: Tensor<1>| common::numbers(scalar)[0]);
+        let length = number(e.norm());
+        prop_assert!((length - rho).abs() < 1e-4 * rho, "{length} is not {rho}");
+        let cosine = number(e.dot(g)) / length / number(g.norm());
+        prop_assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+    }
+
+    /// `‖T⁻¹e‖ = ρ` for ASAM.
+    #[test]
+    fn asams_perturbation_is_as_long_as_the_radius_in_its_own_norm(seed in 0_u64..1000, rho in 1e-3..5.0_f64, eta in 0.0..0.5_f64) {
+        let _alone = common::alone();
+        let device = device();
+        let batch = Batch::new(seed, &device);
+        let asam = AsamConfig { rho, eta: eta + 0.01, scaling: Scaling::All };
+        let (mut optimizer, seen) = spied(&Algorithm::Asam(asam), sgd(0.0, 0.0));
+        let net = Small::new(&device);
+        let t = Parameters::of(&net).unwrap().weights(&net).map(|w| w.abs() + eta + 0.01);
+        optimizer.step(0.0, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
+        let e = seen.lock().unwrap().perturbation.clone().unwrap();
+        let scaled = e.times_each(&t.map(Tensor::recip));
+        let length = common::numbers(scaled.norm())[0];
+        prop_assert!((length - rho).abs() < 1e-3 * rho, "{length} is not {rho}");
+    }
+}
