@@ -1,1 +1,61 @@
-fn main() {}
+//! The command `lowland`: trains, compares, measures and reports.
+
+pub mod commands;
+pub mod comparison;
+pub mod device;
+pub mod failure;
+pub mod files;
+pub mod interrupt;
+pub mod report;
+pub mod settings;
+pub mod statistics;
+pub mod summary;
+pub mod table;
+pub mod terminal;
+pub mod words;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train neural networks so that they land in flat minima, and see what it buys.
+///
+/// Without a command, `lowland` runs the demo: two minutes of training on real images, one table
+/// and one page.
+#[derive(Debug, Parser)]
+#[command(name = "lowland", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(commands::demo::Demo),
+    Train(Box<commands::train::Train>),
+    Compare(Box<commands::compare::Compare>),
+    List(commands::list::List),
+    Bench(commands::bench::Bench),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .init();
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => return failure::tell_usage(&error),
+    };
+    let result = match command.unwrap_or_else(|| Command::Demo(commands::demo::Demo::default())) {
+        Command::Demo(demo) => demo.run(),
+        Command::Train(train) => train.run(),
+        Command::Compare(compare) => compare.run(),
+        Command::List(list) => list.run(),
+        Command::Bench(bench) => bench.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::tell(&error),
+    }
+}

@@ -72,6 +72,7 @@ pub const PSF_NORM: &str = "psf_norm";
 
 /// A number for the report.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a step notes a handful")]
 pub enum Note {
     /// A number at hand.
     Value(f64),

@@ -1,0 +1,7 @@
+//! The subcommands, one file each.
+
+pub mod bench;
+pub mod compare;
+pub mod demo;
+pub mod list;
+pub mod train;

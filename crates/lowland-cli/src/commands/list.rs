@@ -1,0 +1,76 @@
+//! `lowland list`: what can be named.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use lowland::Algorithm;
+use lowland_tasks::config::OptimizerName;
+use lowland_tasks::data::DataName;
+use lowland_tasks::models::ModelName;
+
+use crate::device;
+use crate::terminal::print;
+
+/// Show the algorithms, networks, data sets, optimizers and devices that there are
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only these
+    #[arg(value_name = "WHAT")]
+    what: Option<What>,
+}
+
+/// A kind of thing that can be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Algorithms,
+    Models,
+    Data,
+    Optimizers,
+    Devices,
+}
+
+impl What {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Algorithms => "Algorithms (passes a step in brackets)",
+            Self::Models => "Networks",
+            Self::Data => "Data sets",
+            Self::Optimizers => "Base optimizers",
+            Self::Devices => "Devices",
+        }
+    }
+
+    fn lines(self) -> Vec<(String, String)> {
+        let line = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        match self {
+            Self::Algorithms => Algorithm::ALL
+                .iter()
+                .map(|d| (d.name.to_owned(), format!("{} [{}] {}", d.summary, d.passes, d.source)))
+                .collect(),
+            Self::Models => ModelName::ALL.map(|m| line(m.name(), m.description())).to_vec(),
+            Self::Data => DataName::ALL.map(|d| line(d.name(), d.description())).to_vec(),
+            Self::Optimizers => {
+                OptimizerName::ALL.map(|o| line(o.name(), o.description())).to_vec()
+            }
+            Self::Devices => device::list(),
+        }
+    }
+}
+
+impl List {
+    /// Prints the lists.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub fn run(self) -> Result<()> {
+        let all = What::value_variants().iter().copied();
+        let chosen: Vec<What> =
+            all.filter(|what| self.what.is_none_or(|only| only == *what)).collect();
+        let section = |what: &What| {
+            let lines = what.lines().into_iter();
+            let lines = lines.map(|(name, description)| format!("  {name:14} {description}"));
+            let title = self.what.is_none().then(|| what.title().to_owned());
+            title.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+        };
+        print(&chosen.iter().map(section).collect::<Vec<_>>().join("\n\n"))
+    }
+}

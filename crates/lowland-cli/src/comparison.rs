@@ -1,0 +1,297 @@
+//! Trains several algorithms from the same starts on the same data in the same order.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use lowland::Algorithm;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::data::DataName;
+use lowland_tasks::record::RunRecord;
+use lowland_tasks::train::{Data, Training};
+use toml::{Table, Value};
+
+use crate::failure::{Interrupted, Usage};
+use crate::interrupt::Interrupt;
+use crate::summary::{Contender, Heading, Run, Setting, Summary};
+use crate::terminal::{Progress, print};
+use crate::words::percent;
+use crate::{device, files, report, table};
+
+/// A comparison that is asked for.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The heading of the report.
+    pub title: String,
+    /// What it asks, in one sentence.
+    pub question: String,
+    /// A configuration for each algorithm, alike but for the algorithm; the first is the baseline.
+    pub configs: Vec<TrainConfig>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Whether progress is not shown.
+    pub quiet: bool,
+}
+
+impl Comparison {
+    /// Trains, prints the table and writes `report.html` and `summary.json` into `folder`.
+    ///
+    /// # Errors
+    /// Data that cannot be read, a device that is not there, a folder that cannot be written to,
+    /// Ctrl-C. Nothing is written then.
+    pub fn run(&self, folder: &Path) -> Result<()> {
+        let device = device::open(&self.configs[0].device)?;
+        let data = Data::load(&self.configs[0])?;
+        if folder.exists() && !folder.is_dir() {
+            bail!(Usage(format!("{} is not a folder", folder.display())));
+        }
+        let summary = self.train(&data, &device)?;
+        files::make_folder(folder)?;
+        let page = folder.join("report.html");
+        files::write(&folder.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
+        files::write(&page, report::html(&summary).as_bytes())?;
+        print(&table::table(&summary))?;
+        print(&format!("\nThe report with curves: {}", page.display()))
+    }
+
+    fn train(&self, data: &Data, device: &Device) -> Result<Summary> {
+        let interrupt = Interrupt::listen();
+        let first = &self.configs[0];
+        let steps = data.train.len().div_ceil(first.batch_size) * first.epochs;
+        let total = steps * self.configs.len() * self.seeds.len();
+        let progress = Progress::new(total as u64, self.quiet);
+        let mut runs = vec![Vec::new(); self.configs.len()];
+        let mut setting = None;
+        for &seed in &self.seeds {
+            let configs: Vec<_> =
+                self.configs.iter().map(|config| TrainConfig { seed, ..config.clone() }).collect();
+            let data = Data::load(&configs[0])?;
+            let seed_runs = self.one_seed(&configs, &data, device, &interrupt, &progress)?;
+            if setting.is_none() {
+                let training = Training::new(&configs[0], &data, device)?;
+                setting = Some(self.setting(&data, &training)?);
+            }
+            for (config, (runs, run)) in configs.iter().zip(runs.iter_mut().zip(seed_runs)) {
+                progress.line(&line(config, &run));
+                runs.push(run);
+            }
+        }
+        drop(progress);
+        let Some(setting) = setting else { bail!(Usage("at least one seed is needed".to_owned())) };
+        let heading = Heading {
+            title: self.title.clone(),
+            question: self.question.clone(),
+            command: command(),
+            version: format!("lowland {}", env!("CARGO_PKG_VERSION")),
+            hardware: hardware(&first.device),
+        };
+        let contenders = self.configs.iter().zip(runs).map(|(config, runs)| Contender {
+            name: name(config),
+            label: self.label(config),
+            settings: settings(&config.algorithm),
+            runs,
+        });
+        Ok(Summary::new(heading, setting, contenders.collect()))
+    }
+
+    /// One run of each algorithm. They take turns, an epoch each, so that whatever slows the
+    /// machine down for a while slows all of them.
+    fn one_seed(
+        &self,
+        configs: &[TrainConfig],
+        data: &Data,
+        device: &Device,
+        interrupt: &Interrupt,
+        progress: &Progress,
+    ) -> Result<Vec<Run>> {
+        let mut trainings = Vec::new();
+        for config in configs {
+            trainings.push((Training::new(config, data, device)?, false));
+        }
+        for epoch in 0..configs[0].epochs {
+            for (config, (training, diverged)) in configs.iter().zip(&mut trainings) {
+                let steps = training.steps_per_epoch() as u64;
+                if *diverged {
+                    progress.skip(steps);
+                    continue;
+                }
+                let label = self.label(config);
+                let result = training.epoch(&mut |step| {
+                    progress.step(|| {
+                        let (seed, epochs) = (config.seed, config.epochs);
+                        format!(
+                            "seed {seed}  {label}  epoch {}/{epochs}  loss {:.3}",
+                            epoch + 1,
+                            step.loss
+                        )
+                    });
+                    interrupt.check()
+                });
+                match result {
+                    Ok(Some(_)) => {}
+                    Ok(None) => bail!(Interrupted("; nothing was written".to_owned())),
+                    Err(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. })) => {
+                        *diverged = true;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let runs = configs.iter().zip(&trainings);
+        Ok(runs
+            .map(|(config, (training, diverged))| run(config, training.record(), *diverged))
+            .collect())
+    }
+
+    fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {
+        let config = &self.configs[0];
+        let noise = config.data.label_noise;
+        Ok(Setting {
+            data: data_in_words(config.data.name),
+            training_images: data.train.len(),
+            test_images: data.test.len(),
+            classes: data.train.classes().len(),
+            label_noise: noise,
+            labels_changed: data.noise.changed,
+            model: format!("{}: {}", config.model, config.model.description()),
+            parameters: training.parameter_count()?,
+            batch_size: config.batch_size,
+            epochs: config.epochs,
+            steps_per_epoch: training.steps_per_epoch(),
+            optimizer: config.optimizer.name.label().to_owned(),
+            learning_rate: config.optimizer.learning_rate,
+            momentum: config.optimizer.momentum,
+            weight_decay: config.optimizer.weight_decay,
+            label_smoothing: config.label_smoothing,
+            augmentation: augmentation_in_words(config),
+            seeds: self.seeds.clone(),
+        })
+    }
+
+    /// The algorithm's name in text, with its settings where another contender has the same name.
+    fn label(&self, config: &TrainConfig) -> String {
+        let label = config.algorithm_label();
+        let twins = self.configs.iter().filter(|other| other.algorithm_label() == label).count();
+        if twins < 2 {
+            return label.to_owned();
+        }
+        let settings = settings(&config.algorithm);
+        let settings: Vec<_> =
+            settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        if settings.is_empty() {
+            format!("{label} (defaults)")
+        } else {
+            format!("{label} ({})", settings.join(", "))
+        }
+    }
+}
+
+fn name(config: &TrainConfig) -> String {
+    match config.algorithm {
+        Algorithm::Base(_) => config.optimizer.name.name().to_owned(),
+        _ => config.algorithm.descriptor().name.to_owned(),
+    }
+}
+
+fn run(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Run {
+    let seconds: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
+    let steps = record.steps.max(1) as f64;
+    let accuracies = record.epochs.iter().filter_map(|epoch| epoch.test_accuracy);
+    let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
+    let shares = record.sampling.iter().map(|point| point.share);
+    let chooses =
+        shares.clone().any(|share| share > 0.0) && shares.clone().any(|share| share < 1.0);
+    Run {
+        seed: config.seed,
+        final_accuracy: last.filter(|_| !diverged),
+        best_accuracy: accuracies.max_by(f64::total_cmp),
+        passes_per_step: record.passes / steps,
+        seconds_per_step: seconds / steps,
+        training_seconds: seconds,
+        epochs: record.epochs.clone(),
+        sampling: if chooses { record.sampling.clone() } else { Vec::new() },
+    }
+}
+
+fn line(config: &TrainConfig, run: &Run) -> String {
+    let accuracy = run.final_accuracy.map_or_else(|| "diverged".to_owned(), percent);
+    format!(
+        "seed {}  {:8} {accuracy:>9}  {:.2} passes a step  {:.1} s",
+        config.seed,
+        config.algorithm_label(),
+        run.passes_per_step,
+        run.training_seconds,
+    )
+}
+
+/// The algorithm's settings that a reader wants to see: its radius, and whatever is not as its
+/// defaults have it.
+fn settings(algorithm: &Algorithm) -> BTreeMap<String, String> {
+    let table = |algorithm: &Algorithm| Table::try_from(algorithm).unwrap_or_default();
+    let default = Algorithm::named(algorithm.descriptor().name).map(|a| flat("", table(&a)));
+    let default = default.unwrap_or_default();
+    let shown = |(key, value): &(String, Value)| {
+        key != "name" && (key == "rho" || default.iter().all(|(k, v)| k != key || v != value))
+    };
+    let mine = flat("", table(algorithm)).into_iter().filter(shown);
+    mine.map(|(key, value)| (key.replace("controller.", ""), value.to_string())).collect()
+}
+
+fn flat(prefix: &str, table: Table) -> Vec<(String, Value)> {
+    let entry = |(key, value)| match value {
+        Value::Table(inner) => flat(&format!("{prefix}{key}."), inner),
+        value => vec![(format!("{prefix}{key}"), value)],
+    };
+    table.into_iter().flat_map(entry).collect()
+}
+
+fn data_in_words(name: DataName) -> String {
+    match name {
+        DataName::FashionMnistSmall => "Fashion-MNIST, the part inside the program".to_owned(),
+        DataName::FashionMnist => "Fashion-MNIST".to_owned(),
+        DataName::Mnist => "MNIST".to_owned(),
+        DataName::Cifar10 => "CIFAR-10".to_owned(),
+        DataName::Cifar100 => "CIFAR-100".to_owned(),
+    }
+}
+
+fn augmentation_in_words(config: &TrainConfig) -> String {
+    let augment = &config.augment;
+    let mut parts = Vec::new();
+    if augment.crop_padding > 0 {
+        parts.push(format!("padded by {} pixels and cropped", augment.crop_padding));
+    }
+    if augment.flip {
+        parts.push("mirrored every second time".to_owned());
+    }
+    if augment.cutout > 0 {
+        let (side, share) = (augment.cutout, percent(augment.cutout_probability));
+        parts.push(format!("a hole of {side} by {side} pixels in {share} of the images"));
+    }
+    parts.join(", ")
+}
+
+fn command() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    std::iter::once("lowland".to_owned())
+        .chain(std::env::args().skip(1).map(quoted))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn hardware(device: &str) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{cores} processor cores, {} {}, device {device}",
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
+}

@@ -1,0 +1,58 @@
+//! How a run that failed ends: one line and an exit code.
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// What was asked for makes no sense: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Ctrl-C or a polite request to end: exit code 130.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted{0}")]
+pub struct Interrupted(pub String);
+
+/// Writes the error to standard error, in one line, and gives the exit code that fits it:
+/// 2 for wrong usage and unusable input, 130 after Ctrl-C, 0 where the reader of a pipe has
+/// gone, 1 for all else.
+pub fn tell(error: &anyhow::Error) -> ExitCode {
+    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+    // Nobody is left to tell where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {line}");
+    ExitCode::from(code(error))
+}
+
+/// Prints help and version as they are; of a mistake on the command line, one line, with the tips
+/// that clap has for it.
+pub fn tell_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Nobody is left to tell where standard output is closed.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let told = text.split("\n\nUsage").next().unwrap_or(&text);
+    let told = told.split("\n\nFor more").next().unwrap_or(told);
+    let line = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(std::io::stderr(), "{line} (see lowland --help)");
+    ExitCode::from(2)
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<Interrupted>() {
+        130
+    } else if error.is::<Usage>()
+        || error.downcast_ref().is_some_and(lowland_tasks::Error::is_input)
+    {
+        2
+    } else {
+        1
+    }
+}

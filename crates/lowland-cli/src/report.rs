@@ -1,0 +1,82 @@
+//! The comparison as one HTML page that needs nothing else: no network, no font, no other file.
+//!
+//! The page is a pure function of the stored [`Summary`]. It is complete without its script, which
+//! only adds values at the pointer. A new figure is a function that returns a `Figure` and a line
+//! in `figures`; a new table of numbers is a function in `numbers`.
+
+use crate::summary::Summary;
+use crate::words;
+
+mod chart;
+mod course;
+mod curves;
+mod figure;
+mod key;
+mod markup;
+mod numbers;
+mod points;
+mod sampling;
+mod scale;
+mod sections;
+
+use figure::Figure;
+use markup::{escaped, joined, prose};
+
+const STYLE: &str = include_str!("report/style.css");
+const SCRIPT: &str = include_str!("report/script.js");
+
+/// Forbids the page every request, so that "needs nothing else" is a promise that browsers keep.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+/// The page.
+pub fn html(summary: &Summary) -> String {
+    let title = escaped(&summary.title);
+    let main = [
+        opening(summary),
+        format!("<section class=\"found\">\n{}</section>\n", key::table(summary)),
+        figures(summary),
+        sections::setting(summary),
+        sections::reading(summary),
+        sections::repeat(summary),
+    ];
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n\
+         <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+        joined(main)
+    )
+}
+
+/// Title, question and answer.
+fn opening(summary: &Summary) -> String {
+    let (title, question) = (prose(&summary.title), prose(&summary.question));
+    let answer = prose(&words::answer(summary));
+    format!(
+        "<header>\n<p class=\"kind\">Lowland comparison</p>\n<h1>{title}</h1>\n\
+         <p class=\"question\">{question}</p>\n<p class=\"answer\">{answer}</p>\n</header>\n"
+    )
+}
+
+/// All figures, and the numbers behind them.
+fn figures(summary: &Summary) -> String {
+    let figures = [
+        Some(curves::accuracy(summary)),
+        Some(points::cost(summary)),
+        Some(curves::training_loss(summary)),
+        Some(curves::test_loss(summary)),
+        sampling::figure(summary),
+        Some(points::seeds(summary)),
+    ];
+    let figures = joined(figures.iter().flatten().map(Figure::html));
+    let numbers = [numbers::runs(summary), numbers::epochs(summary)].concat();
+    format!(
+        "<section aria-label=\"Figures\">\n<h2>In pictures</h2>\n\
+         <div class=\"figures\">\n{figures}</div>\n{numbers}</section>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Figures by epoch: test accuracy, training loss and test loss.
+
+use super::chart::{Chart, UPWARD};
+use super::course::{Course, readouts, time_scale};
+use super::figure::Figure;
+use super::scale::Scale;
+use crate::summary::{EpochRecord, Run, Summary};
+use crate::words;
+
+/// Something measured once an epoch.
+struct Quantity {
+    title: &'static str,
+    axis: &'static str,
+    caption: &'static str,
+    value: fn(&EpochRecord) -> Option<f64>,
+    words: fn(f64) -> String,
+}
+
+const ACCURACY: Quantity = Quantity {
+    title: "Test accuracy by epoch",
+    axis: "test accuracy, %",
+    caption: "Share of the test images classified correctly after each epoch.",
+    value: |record| Some(100.0 * record.test_accuracy?),
+    words: |percent| words::percent(percent / 100.0),
+};
+
+const TRAINING_LOSS: Quantity = Quantity {
+    title: "Training loss by epoch",
+    axis: "training loss",
+    caption: "Mean loss of each epoch's training steps, at the weights before the step.",
+    value: |record| record.train_loss,
+    words: |loss| words::number(loss, 3),
+};
+
+const TEST_LOSS: Quantity = Quantity {
+    title: "Test loss by epoch",
+    axis: "test loss",
+    caption: "Loss on the test images after each epoch. Where it rises while the training loss \
+              falls, the network learns labels by heart.",
+    value: |record| record.test_loss,
+    words: |loss| words::number(loss, 3),
+};
+
+/// Test accuracy by epoch.
+pub(super) fn accuracy(summary: &Summary) -> Figure {
+    by_epoch(summary, &ACCURACY)
+}
+
+/// Training loss by epoch.
+pub(super) fn training_loss(summary: &Summary) -> Figure {
+    by_epoch(summary, &TRAINING_LOSS)
+}
+
+/// Test loss by epoch.
+pub(super) fn test_loss(summary: &Summary) -> Figure {
+    by_epoch(summary, &TEST_LOSS)
+}
+
+fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
+    let courses: Vec<Course<'_>> = summary
+        .algorithms
+        .iter()
+        .enumerate()
+        .map(|(series, algorithm)| {
+            let line = |run: &Run| -> Vec<(usize, f64)> {
+                let value = |record| Some((record, (quantity.value)(record)?));
+                let values = run.epochs.iter().filter_map(value);
+                values.map(|(record, value)| (record.epoch, value)).collect()
+            };
+            let lines: Vec<_> = algorithm.finished().map(line).collect();
+            Course::of(series, &algorithm.label, &lines)
+        })
+        .collect();
+    let edges: Vec<f64> = courses
+        .iter()
+        .flat_map(|course| course.moments.values().flat_map(|moment| [moment.low, moment.high]))
+        .collect();
+    let y = Scale::around(&edges, UPWARD, 5.0);
+    let mut chart =
+        Chart::new(time_scale(&courses, false), y).x_ticks().axis_names("epoch", quantity.axis);
+    for course in &courses {
+        course.draw_band(&mut chart);
+    }
+    for course in courses.iter().rev() {
+        course.draw_line(&mut chart);
+    }
+    readouts(&mut chart, &courses, "epoch", quantity.words);
+    let legend = courses.iter().map(|course| course.entry(quantity.words)).collect();
+    let seeds = courses.iter().flat_map(|course| course.moments.values()).map(|at| at.runs).max();
+    let band = if seeds.unwrap_or(0) > 1 {
+        " Line: mean of the seeds; band: from the lowest to the highest seed."
+    } else {
+        ""
+    };
+    let left_out = if summary.algorithms.iter().any(|algorithm| algorithm.diverged() > 0) {
+        " Diverged runs are left out."
+    } else {
+        ""
+    };
+    let caption = format!("{}{band}{left_out}", quantity.caption);
+    let picture = chart.finish(quantity.title, "One line for each algorithm.");
+    Figure { title: quantity.title.into(), caption, legend, picture }
+}

@@ -1,0 +1,59 @@
+//! A figure: a heading, a legend with values, the picture and a caption.
+
+use super::chart;
+use super::markup::{joined, prose};
+
+/// One figure of the page.
+#[derive(Debug)]
+pub(super) struct Figure {
+    /// What it shows, in a few words.
+    pub(super) title: String,
+    /// How to read it.
+    pub(super) caption: String,
+    /// Its series, in the order of the page.
+    pub(super) legend: Vec<Entry>,
+    /// The picture.
+    pub(super) picture: String,
+}
+
+/// A line of a legend.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Which series.
+    pub(super) series: usize,
+    /// Its name.
+    pub(super) label: String,
+    /// The number to take home.
+    pub(super) value: String,
+}
+
+impl Figure {
+    /// The figure as HTML.
+    pub(super) fn html(&self) -> String {
+        let Self { title, caption, legend, picture } = self;
+        let (title, caption) = (prose(title), prose(caption));
+        let legend = joined(legend.iter().map(Entry::html));
+        format!(
+            "<figure><h3>{title}</h3><ul class=\"legend\">{legend}</ul>{picture}\
+             <figcaption>{caption}</figcaption></figure>\n"
+        )
+    }
+}
+
+impl Entry {
+    fn html(&self) -> String {
+        let Self { series, label, value } = self;
+        let (swatch, label, value) = (swatch(*series), prose(label), prose(value));
+        format!("<li>{swatch}<span>{label}</span> <b>{value}</b></li>")
+    }
+}
+
+/// The look of a series beside its name.
+pub(super) fn swatch(series: usize) -> String {
+    let class = chart::class(series);
+    let marker = chart::marker(series, 16.0, 7.0, 4.5);
+    format!(
+        "<svg class=\"swatch\" viewBox=\"0 0 32 14\" aria-hidden=\"true\">\
+         <line class=\"line {class}\" x1=\"1\" x2=\"31\" y1=\"7\" y2=\"7\"/>{marker}</svg>"
+    )
+}

@@ -1,0 +1,211 @@
+//! The key table: what each algorithm reached and what it cost.
+
+use super::chart;
+use super::figure::swatch;
+use super::markup::{escaped, joined, prose};
+use super::numbers::divergence;
+use crate::statistics::median;
+use crate::summary::{AlgorithmSummary, Difference, Summary, Verdict};
+use crate::words;
+
+/// Width and height of the picture of an interval, in its own units.
+const INTERVAL: (f64, f64) = (150.0, 22.0);
+
+/// The same numbers as the terminal's table, with every seed in small print.
+pub(super) fn table(summary: &Summary) -> String {
+    let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
+    let reach = reach(summary);
+    let heads = [
+        "algorithm".into(),
+        "final test accuracy".into(),
+        format!("difference to {baseline}, in points"),
+        "passes a step".into(),
+        format!("time, {baseline} = 1"),
+    ];
+    let head = joined(
+        heads
+            .iter()
+            .map(|head| format!(r#"<th scope="col" role="columnheader">{}</th>"#, prose(head))),
+    );
+    let rows = summary.algorithms.iter().enumerate().map(|(series, algorithm)| {
+        let cells = [
+            accuracy_cell(algorithm),
+            difference_cell(series, algorithm, reach),
+            passes_cell(algorithm),
+            time_cell(algorithm),
+        ];
+        let cells = cells.iter().zip(&heads[1..]).map(|(cell, head)| {
+            format!(r#"<td role="cell" data-head="{}">{cell}</td>"#, prose(head))
+        });
+        format!(
+            "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{}{}{}</th>{}</tr>\n",
+            swatch(series),
+            escaped(&algorithm.label),
+            settings(algorithm),
+            joined(cells)
+        )
+    });
+    // The roles are those the elements have anyway; a browser drops them once a narrow page lays
+    // the rows out as cards.
+    format!(
+        "<table class=\"key\" role=\"table\"><caption>{}</caption><thead role=\"rowgroup\"><tr role=\"row\">{head}</tr></thead>\
+         <tbody role=\"rowgroup\">\n{}</tbody></table>\n{}",
+        caption(summary),
+        joined(rows),
+        diverged_note(summary)
+    )
+}
+
+fn caption(summary: &Summary) -> &'static str {
+    if summary.algorithms.iter().any(|algorithm| algorithm.runs.len() > 1) {
+        "Mean ± standard deviation over the seeds"
+    } else {
+        "One run of each algorithm"
+    }
+}
+
+fn settings(algorithm: &AlgorithmSummary) -> String {
+    if algorithm.settings.is_empty() {
+        return String::new();
+    }
+    // A setting and its value stay on one line.
+    let settings = algorithm.settings.iter().map(|(key, value)| format!("{key}\u{a0}{value}"));
+    format!("<small>{}</small>", prose(&settings.collect::<Vec<_>>().join(", ")))
+}
+
+fn accuracy_cell(algorithm: &AlgorithmSummary) -> String {
+    let mean =
+        algorithm.accuracy.as_ref().map_or_else(|| words::MISSING.into(), words::percent_spread);
+    let runs: Vec<String> = algorithm
+        .runs
+        .iter()
+        .map(|run| match run.final_accuracy {
+            Some(share) => words::number(100.0 * share, 1),
+            None => "diverged".into(),
+        })
+        .collect();
+    let runs = if runs.is_empty() { words::MISSING.into() } else { runs.join(" · ") };
+    format!("<b>{}</b><small>{}</small>", prose(&mean), prose(&runs))
+}
+
+fn difference_cell(series: usize, algorithm: &AlgorithmSummary, reach: f64) -> String {
+    let Some(difference) = &algorithm.difference else {
+        let why = if series == 0 { "the baseline" } else { "no finished pair of runs" };
+        return format!("<span class=\"verdict\">{why}</span>");
+    };
+    let mean = words::points(difference.mean);
+    let test = match (words::interval(difference), difference.p_value) {
+        (Some(interval), Some(p)) => format!("95 %: {interval}, {}", words::p_value(p)),
+        _ => words::untested(difference).into(),
+    };
+    let tone = match difference.verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::NoDifference => "none",
+    };
+    format!(
+        "<b>{}</b> <span class=\"verdict {tone}\">{}</span>{}<small>{}</small>",
+        prose(&mean),
+        difference.verdict.words(),
+        interval_picture(series, difference, reach),
+        prose(&test)
+    )
+}
+
+fn passes_cell(algorithm: &AlgorithmSummary) -> String {
+    let passes =
+        algorithm.passes_per_step.as_ref().map_or_else(|| words::MISSING.into(), words::spread);
+    format!("<b>{}</b>", prose(&passes))
+}
+
+fn time_cell(algorithm: &AlgorithmSummary) -> String {
+    let ratio = algorithm.time_ratio.as_ref().map_or_else(|| words::MISSING.into(), words::spread);
+    let seconds: Vec<f64> = algorithm.finished().map(|run| run.training_seconds).collect();
+    let training = median(&seconds)
+        .map(|median| format!("<small>median run {}</small>", prose(&words::duration(median))))
+        .unwrap_or_default();
+    format!("<b>{}</b>{training}", prose(&ratio))
+}
+
+/// How far from zero the intervals of all rows reach, so that they share a scale.
+fn reach(summary: &Summary) -> f64 {
+    let ends = summary.algorithms.iter().filter_map(|algorithm| algorithm.difference.as_ref());
+    let ends = ends.flat_map(|difference| {
+        let interval = difference.interval.map(|interval| [interval.low, interval.high]);
+        interval.unwrap_or([difference.mean; 2])
+    });
+    ends.map(f64::abs).filter(|end| end.is_finite()).reduce(f64::max).unwrap_or(0.0)
+}
+
+/// The interval as a bar around its mean, with a line at zero.
+fn interval_picture(series: usize, difference: &Difference, reach: f64) -> String {
+    let (width, height) = INTERVAL;
+    let half = width / 2.0;
+    let at = |value: f64| half + if reach > 0.0 { value / reach * (half - 8.0) } else { 0.0 };
+    let middle = height / 2.0;
+    let class = chart::class(series);
+    let bar = difference.interval.map(|interval| {
+        let (left, right) = (at(interval.low), at(interval.high));
+        format!(
+            "<line class=\"whisker {class}\" x1=\"{left:.1}\" x2=\"{right:.1}\" y1=\"{middle}\" \
+             y2=\"{middle}\"/>"
+        )
+    });
+    format!(
+        "<svg class=\"interval\" viewBox=\"0 0 {width} {height}\" aria-hidden=\"true\">\
+         <line class=\"zero\" x1=\"{half}\" x2=\"{half}\" y1=\"0\" y2=\"{height}\"/>{}{}</svg>",
+        bar.unwrap_or_default(),
+        chart::marker(series, at(difference.mean), middle, 4.5)
+    )
+}
+
+/// What is known of the runs that diverged; nothing if none did.
+fn diverged_note(summary: &Summary) -> String {
+    let clauses: Vec<String> = summary
+        .algorithms
+        .iter()
+        .filter_map(|algorithm| {
+            let runs: Vec<String> = algorithm
+                .runs
+                .iter()
+                .filter(|run| run.diverged())
+                .map(|run| format!("seed {} {}", run.seed, divergence(run)))
+                .collect();
+            Some(format!("{}: {}", words::diverged(algorithm)?, runs.join(", ")))
+        })
+        .collect();
+    if clauses.is_empty() {
+        return String::new();
+    }
+    let clauses = prose(&clauses.join(". "));
+    format!(
+        "<p class=\"warning\"><b>Diverged.</b> {clauses}. Their numbers stopped being finite, so \
+         they have no accuracy; means, spreads and tests are over the other runs and flatter the \
+         algorithm.</p>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::fixture;
+
+    #[test]
+    fn every_seed_is_in_the_key_table() {
+        let summary = fixture::summary(3, 4);
+        let html = table(&summary);
+        for run in summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs) {
+            assert!(html.contains(&words::number(100.0 * run.final_accuracy.unwrap(), 1)));
+        }
+        assert!(!html.contains("Diverged."));
+    }
+
+    #[test]
+    fn a_diverged_run_is_named_with_its_epoch() {
+        let mut contenders = fixture::contenders(3, 4);
+        contenders[1].runs[2].epochs[1].train_loss = None;
+        contenders[1].runs[2].final_accuracy = None;
+        let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        assert!(table(&summary).contains("1 of 3 SAM runs diverged: seed 2 diverged in epoch 2."));
+    }
+}

@@ -1,0 +1,111 @@
+//! The tables that hold every number behind the figures.
+
+use super::markup::{escaped, joined, prose};
+use crate::statistics::mean;
+use crate::summary::{AlgorithmSummary, EpochRecord, Run, Summary};
+use crate::words;
+
+/// Every run in numbers.
+pub(super) fn runs(summary: &Summary) -> String {
+    let rows = summary.algorithms.iter().flat_map(|algorithm| {
+        algorithm.runs.iter().map(|run| {
+            let accuracy = run.final_accuracy.map_or_else(|| divergence(run), words::percent);
+            let cells = [
+                run.seed.to_string(),
+                accuracy,
+                run.best_accuracy.map_or_else(|| words::MISSING.into(), words::percent),
+                words::number(run.passes_per_step, 3),
+                words::duration(run.seconds_per_step),
+                words::duration(run.training_seconds),
+            ];
+            row(&algorithm.label, &cells)
+        })
+    });
+    let heads = [
+        "algorithm",
+        "seed",
+        "final accuracy",
+        "best accuracy",
+        "passes a step",
+        "a step",
+        "training",
+    ];
+    details("Every run in numbers", &heads.map(String::from), &joined(rows))
+}
+
+/// Every epoch in numbers, as means over the seeds.
+pub(super) fn epochs(summary: &Summary) -> String {
+    type Column = (&'static str, fn(&EpochRecord) -> Option<f64>, fn(f64) -> String);
+    let columns: [Column; 3] = [
+        ("test accuracy", |record| record.test_accuracy, words::percent),
+        ("training loss", |record| record.train_loss, |loss| words::number(loss, 3)),
+        ("test loss", |record| record.test_loss, |loss| words::number(loss, 3)),
+    ];
+    let mut heads = vec!["epoch".to_string(), "learning rate".into()];
+    for (name, ..) in &columns {
+        let named = |algorithm: &AlgorithmSummary| format!("{name}, {}", algorithm.label);
+        heads.extend(summary.algorithms.iter().map(named));
+    }
+    let last = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
+    let last = last.flat_map(|run| &run.epochs).map(|record| record.epoch).max().unwrap_or(0);
+    let rows = (1..=last).map(|epoch| {
+        let at = |run: &Run| run.epochs.iter().find(|record| record.epoch == epoch).cloned();
+        let rate = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs).find_map(at);
+        let rate = rate.map_or_else(|| words::MISSING.into(), |record| brief(record.learning_rate));
+        let mut cells = vec![rate];
+        for (_, value, words) in columns {
+            cells.extend(summary.algorithms.iter().map(|algorithm| {
+                let values: Vec<f64> =
+                    algorithm.finished().filter_map(|run| value(&at(run)?)).collect();
+                mean(&values).map_or_else(|| words::MISSING.into(), words)
+            }));
+        }
+        row(&epoch.to_string(), &cells)
+    });
+    details("Every epoch in numbers (means over the seeds)", &heads, &joined(rows))
+}
+
+/// A small positive number with three digits that count.
+pub(super) fn brief(value: f64) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    let digits = (2.0 - value.abs().log10().floor()).clamp(0.0, 8.0);
+    let decimals = (0..=8).rev().find(|decimals| f64::from(*decimals) <= digits).unwrap_or(0);
+    let text = words::number(value, usize::try_from(decimals).unwrap_or(0));
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+fn details(title: &str, heads: &[String], rows: &str) -> String {
+    let head = joined(heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", prose(head))));
+    let title = prose(title);
+    format!(
+        "<details><summary>{title}</summary><div class=\"wide\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"{title}\"><table class=\"numbers\"><thead><tr>{head}</tr></thead>\
+         <tbody>\n{rows}</tbody></table></div></details>\n"
+    )
+}
+
+fn row(head: &str, cells: &[String]) -> String {
+    let cells = joined(cells.iter().map(|cell| format!("<td>{}</td>", prose(cell))));
+    format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", escaped(head))
+}
+
+/// What a run that diverged has instead of an accuracy.
+pub(super) fn divergence(run: &Run) -> String {
+    run.diverged_in_epoch()
+        .map_or_else(|| "diverged".into(), |epoch| format!("diverged in epoch {epoch}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_numbers_are_brief() {
+        assert_eq!(
+            [0.0, 0.05, 0.0005, 0.048_907, 1.0, 128.0].map(brief),
+            ["0", "0.05", "0.0005", "0.0489", "1", "128"]
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! The figure of how often an algorithm that chooses took the second gradient.
+
+use super::chart::{Chart, UPWARD};
+use super::course::{Course, readouts, time_scale};
+use super::figure::{Entry, Figure};
+use super::scale::Scale;
+use crate::statistics::mean;
+use crate::summary::{AlgorithmSummary, Run, SamplingPoint, Summary};
+use crate::words;
+
+/// The share of steps with a second gradient over time; `None` if no algorithm chooses.
+pub(super) fn figure(summary: &Summary) -> Option<Figure> {
+    let chosen = |run: &Run| !run.sampling.is_empty();
+    let choosers: Vec<(usize, &AlgorithmSummary)> = summary
+        .algorithms
+        .iter()
+        .enumerate()
+        .filter(|(_, algorithm)| algorithm.runs.iter().any(chosen))
+        .collect();
+    let lines = |algorithm: &AlgorithmSummary| -> Vec<Vec<(usize, f64)>> {
+        let points =
+            |run: &Run| run.sampling.iter().map(|at| (at.step, 100.0 * at.share)).collect();
+        algorithm.finished().map(points).collect()
+    };
+    let courses: Vec<Course<'_>> = choosers
+        .iter()
+        .map(|&(series, algorithm)| Course::of(series, &algorithm.label, &lines(algorithm)))
+        .collect();
+    if choosers.is_empty() {
+        return None;
+    }
+    let y = Scale::around(&[0.0, 100.0], UPWARD, 5.0);
+    let mut chart = Chart::new(time_scale(&courses, true), y)
+        .x_ticks()
+        .axis_names("step", "steps with a second gradient, %");
+    let mut legend = Vec::new();
+    for (course, &(series, algorithm)) in courses.iter().zip(&choosers) {
+        for line in lines(algorithm) {
+            let points: Vec<(f64, f64)> =
+                line.into_iter().map(|(step, share)| (step as f64, share)).collect();
+            chart.line(series, "thin", &points);
+        }
+        let shares: Vec<f64> = algorithm.finished().filter_map(average_share).collect();
+        let average = mean(&shares);
+        if let Some(average) = average {
+            let level: Vec<(f64, f64)> =
+                course.ends().map(|step| (step as f64, 100.0 * average)).collect();
+            chart.line(series, "level", &level);
+        }
+        course.draw_line(&mut chart);
+        let value = average.map_or_else(
+            || words::MISSING.into(),
+            |average| format!("{} of the steps on average", words::percent(average)),
+        );
+        legend.push(Entry { series, label: algorithm.label.clone(), value });
+    }
+    readouts(&mut chart, &courses, "up to step", |percent| words::percent(percent / 100.0));
+    let title = match &courses[..] {
+        [only] => format!("How often {} took the second gradient", only.label),
+        _ => "How often the second gradient was taken".into(),
+    };
+    let caption = "Each point is the share among the steps since the point before. Strong line: \
+                   mean of the seeds; thin lines: single seeds; level line: the average over the \
+                   whole training. SAM would be at 100 % all the time, SGD at 0 %.";
+    let picture =
+        chart.finish(&title, "Share of steps with a second gradient over training steps.");
+    Some(Figure { title, caption: caption.into(), legend, picture })
+}
+
+/// The share of all steps of a run that took a second gradient.
+fn average_share(run: &Run) -> Option<f64> {
+    let last = run.sampling.last()?.step;
+    let starts = std::iter::once(0).chain(run.sampling.iter().map(|point| point.step));
+    let taken: f64 = run
+        .sampling
+        .iter()
+        .zip(starts)
+        .map(|(SamplingPoint { step, share }, start)| share * step.saturating_sub(start) as f64)
+        .sum();
+    Some(taken / last as f64).filter(|share| share.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::fixture;
+
+    #[test]
+    fn the_average_share_weighs_stretches_by_their_steps() {
+        let mut run = fixture::contenders(1, 1).remove(0).runs.remove(0);
+        assert_eq!(average_share(&run), None);
+        run.sampling =
+            vec![SamplingPoint { step: 10, share: 1.0 }, SamplingPoint { step: 40, share: 0.2 }];
+        assert!((average_share(&run).unwrap() - 0.4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn only_algorithms_that_choose_are_in_the_sampling_figure() {
+        let summary = fixture::summary(3, 4);
+        let found = figure(&summary).unwrap();
+        assert_eq!(found.legend.len(), 1);
+        assert_eq!(found.legend[0].label, "ARSAM");
+        let contenders = fixture::contenders(3, 4).into_iter().take(2).collect();
+        let without = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        assert!(figure(&without).is_none());
+    }
+}

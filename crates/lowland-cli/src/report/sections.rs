@@ -1,0 +1,177 @@
+//! The page's prose: the setting, how to read the page, and how to repeat the comparison.
+
+use super::markup::{escaped, joined, prose};
+use super::numbers::brief;
+use crate::summary::{Setting, Summary};
+use crate::words::{count, counted, round_percent};
+
+/// Everything the algorithms share, in plain words.
+pub(super) fn setting(summary: &Summary) -> String {
+    let setting = &summary.setting;
+    let mut items = vec![
+        ("Data", data(setting)),
+        ("Label noise", label_noise(setting)),
+        ("Augmentation", augmentation(setting)),
+        ("Network", format!("{}, {} trained numbers", setting.model, count(setting.parameters))),
+        ("Training", training(setting)),
+        ("Optimizer", optimizer(setting)),
+        ("Label smoothing", label_smoothing(setting)),
+        ("Seeds", seeds(setting)),
+    ];
+    for algorithm in &summary.algorithms {
+        let settings: Vec<String> =
+            algorithm.settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        if !settings.is_empty() {
+            items.push((&algorithm.label, settings.join(", ")));
+        }
+    }
+    section("The setting", &definitions(&items))
+}
+
+/// What the numbers and marks mean.
+pub(super) fn reading(summary: &Summary) -> String {
+    let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
+    let items = [
+        (
+            "Test accuracy",
+            "The share of test images classified correctly after the last epoch. The test images \
+             are not used in training, and no epoch is picked by them."
+                .into(),
+        ),
+        (
+            "± and spread",
+            "The standard deviation of single runs around their mean. Runs differ by the seed, \
+             which sets the start, the data order and the redrawn labels."
+                .into(),
+        ),
+        (
+            "Difference",
+            format!(
+                "An algorithm's accuracy less {baseline}'s, seed by seed, then averaged. One point \
+                 is one image in a hundred."
+            ),
+        ),
+        (
+            "95 % interval and verdict",
+            format!(
+                "A paired t-test against {baseline}. The interval holds the differences that the \
+                 runs do not rule out. \"Better\" and \"worse\" are said where it leaves out zero \
+                 (p below 0.05); otherwise \"no difference found\", which is not the same as \
+                 \"equal\": with few seeds a small difference stays hidden. Each algorithm is \
+                 tested on its own, without a correction for their number."
+            ),
+        ),
+        (
+            "Passes a step",
+            "How often the network is run forward and backward over a batch for one step, counted \
+             while training. SGD needs 1; SAM takes a second gradient at perturbed weights and \
+             needs 2; ARSAM decides at each step whether to take it."
+                .into(),
+        ),
+        (
+            "Time",
+            format!(
+                "Wall-clock time of a training step as a ratio to {baseline}'s run of the same \
+                 seed, evaluation left out. It depends on the hardware; passes do not."
+            ),
+        ),
+    ];
+    section("How to read this page", &definitions(&items))
+}
+
+/// What somebody needs to get the same numbers.
+pub(super) fn repeat(summary: &Summary) -> String {
+    let command = escaped(&summary.command);
+    let items = [("Version", summary.version.clone()), ("Hardware", summary.hardware.clone())];
+    let lead = "The same command, version and hardware give the same accuracies; times vary a \
+                little from run to run.";
+    section(
+        "Repeat it",
+        &format!("<pre><code>{command}</code></pre>\n<p>{lead}</p>\n{}", definitions(&items)),
+    )
+}
+
+fn data(setting: &Setting) -> String {
+    format!(
+        "{}: {} and {} in {}",
+        setting.data,
+        counted(setting.training_images, "training image"),
+        counted(setting.test_images, "test image"),
+        if setting.classes == 1 {
+            "1 class".into()
+        } else {
+            format!("{} classes", setting.classes)
+        },
+    )
+}
+
+fn label_noise(setting: &Setting) -> String {
+    if setting.label_noise == 0.0 {
+        return "None: all training labels are those of the data set.".into();
+    }
+    format!(
+        "{} of the training labels were drawn anew at random before training, which changed {} of \
+         {}; the test labels are untouched. A network that learns the wrong labels by heart loses \
+         accuracy on the test images, so this setting shows whether an algorithm resists that. \
+         With clean labels the difference can be smaller, or go the other way.",
+        round_percent(setting.label_noise),
+        count(setting.labels_changed),
+        count(setting.training_images),
+    )
+}
+
+fn augmentation(setting: &Setting) -> String {
+    if setting.augmentation.trim().is_empty() {
+        return "None: every epoch sees the same images.".into();
+    }
+    setting.augmentation.clone()
+}
+
+fn training(setting: &Setting) -> String {
+    format!(
+        "{} of {} with {} each",
+        counted(setting.epochs, "epoch"),
+        counted(setting.steps_per_epoch, "step"),
+        counted(setting.batch_size, "image"),
+    )
+}
+
+fn optimizer(setting: &Setting) -> String {
+    format!(
+        "{}, learning rate {} falling along a cosine to 0, momentum {}, weight decay {}",
+        setting.optimizer,
+        brief(setting.learning_rate),
+        brief(setting.momentum),
+        brief(setting.weight_decay),
+    )
+}
+
+fn label_smoothing(setting: &Setting) -> String {
+    if setting.label_smoothing == 0.0 {
+        return "none".into();
+    }
+    format!(
+        "{} of a label's weight is spread over all classes",
+        round_percent(setting.label_smoothing)
+    )
+}
+
+fn seeds(setting: &Setting) -> String {
+    let seeds: Vec<String> = setting.seeds.iter().map(u64::to_string).collect();
+    format!(
+        "{}; with the same seed every algorithm begins at the same weights and sees the same images \
+         in the same order",
+        seeds.join(", ")
+    )
+}
+
+fn section(title: &str, body: &str) -> String {
+    format!("<section>\n<h2>{}</h2>\n{body}</section>\n", prose(title))
+}
+
+fn definitions(items: &[(&str, String)]) -> String {
+    let items = items.iter().map(|(term, text)| {
+        format!("<div><dt>{}</dt><dd>{}</dd></div>\n", prose(term), prose(text))
+    });
+    format!("<dl>\n{}</dl>\n", joined(items))
+}

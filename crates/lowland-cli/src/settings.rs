@@ -1,0 +1,331 @@
+//! Flags over file over defaults.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use lowland::Algorithm;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::data::AugmentConfig;
+use toml::{Table, Value};
+
+use crate::failure::Usage;
+
+/// What decides a run, beside the algorithm. Flags win over the file, the file over defaults.
+#[derive(Debug, Default, Args)]
+pub struct SettingFlags {
+    /// A TOML file with settings, such as the config.toml of another run
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100 [default: embedded]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub data: Option<String>,
+    /// The folder that the data set is read from
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub data_dir: Option<PathBuf>,
+    /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
+    pub label_noise: Option<f64>,
+    /// Train on the first N images only
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub train_limit: Option<usize>,
+    /// Measure on the first N test images only
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub test_limit: Option<usize>,
+    /// How training images are varied [default: none]
+    #[arg(long, value_name = "HOW", help_heading = "Data")]
+    pub augment: Option<Augmentation>,
+    /// The network: small-cnn, resnet20 [default: small-cnn]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub model: Option<String>,
+    /// How many times training goes through the data [default: 15]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub epochs: Option<usize>,
+    /// Images in a step [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch_size: Option<usize>,
+    /// The base optimizer: sgd, adamw [default: sgd]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub optimizer: Option<String>,
+    /// The learning rate at the start; it falls along a cosine to 0 [default: 0.05]
+    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    pub lr: Option<f64>,
+    /// The momentum of SGD [default: 0.9]
+    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    pub momentum: Option<f64>,
+    /// The weight decay [default: 0.0005]
+    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// The share of a label's weight spread over all classes, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    pub label_smoothing: Option<f64>,
+    /// Scale the final gradient down to this norm where it is longer
+    #[arg(long, value_name = "NORM", help_heading = "Training", allow_negative_numbers = true)]
+    pub clip_norm: Option<f64>,
+    /// Threads that prepare images ahead; the result is the same for any number [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub workers: Option<usize>,
+    /// The device, as `lowland list` names it [default: cpu]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub device: Option<String>,
+    /// Any setting by its name in the file, as in `optimizer.weight_decay=0.001`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Ways to vary training images.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Augmentation {
+    /// Not at all
+    None,
+    /// Pad by 4 and crop, mirror, and cut a hole of 16 by 16 into every second image
+    CropFlipCutout,
+}
+
+impl SettingFlags {
+    /// The settings in force, with the algorithm's own flags laid over them.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds something unknown, a value out of range.
+    pub fn resolve(&self, algorithm: Option<&str>, over: Table) -> Result<TrainConfig> {
+        let mut table = match &self.config {
+            Some(path) => read(path)?,
+            None => Table::new(),
+        };
+        lay_over(&mut table, self.table()?);
+        if let Some(algorithm) = algorithm {
+            lay_over(
+                &mut table,
+                Table::from_iter([("algorithm".into(), parse_algorithm(algorithm)?.into())]),
+            );
+        }
+        for setting in &self.set {
+            let Some((key, value)) = setting.split_once('=') else {
+                bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
+            };
+            lay_over(&mut table, nested(key, parse_value(value)));
+        }
+        lay_over(&mut table, over);
+        let config = parse(table)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn table(&self) -> Result<Table> {
+        let mut table = Table::new();
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                lay_over(&mut table, nested(key, value));
+            }
+        };
+        let count = |field: &str, count: Option<usize>| -> Result<Option<Value>> {
+            let convert = |count| match i64::try_from(count) {
+                Ok(count) => Ok(Value::Integer(count)),
+                Err(_) => Err(Usage(format!("{field} is too large: {count}"))),
+            };
+            Ok(count.map(convert).transpose()?)
+        };
+        let text = |text: &Option<String>| text.clone().map(Value::String);
+        put("data.name", text(&self.data));
+        if let Some(folder) = &self.data_dir {
+            put("data.dir", Some(Value::String(absolute(folder)?)));
+        }
+        put("data.label_noise", self.label_noise.map(Value::Float));
+        put("data.train_limit", count("train_limit", self.train_limit)?);
+        put("data.test_limit", count("test_limit", self.test_limit)?);
+        let augment = self.augment.map(|augmentation| match augmentation {
+            Augmentation::None => AugmentConfig::none(),
+            Augmentation::CropFlipCutout => AugmentConfig::crop_flip_cutout(),
+        });
+        put("augment", augment.map(Value::try_from).transpose()?);
+        put("model", text(&self.model));
+        put("epochs", count("epochs", self.epochs)?);
+        put("batch_size", count("batch_size", self.batch_size)?);
+        put("optimizer.name", text(&self.optimizer));
+        put("optimizer.learning_rate", self.lr.map(Value::Float));
+        put("optimizer.momentum", self.momentum.map(Value::Float));
+        put("optimizer.weight_decay", self.weight_decay.map(Value::Float));
+        put("label_smoothing", self.label_smoothing.map(Value::Float));
+        put("clip_norm", self.clip_norm.map(Value::Float));
+        put("workers", count("workers", self.workers)?);
+        put("device", text(&self.device));
+        Ok(table)
+    }
+}
+
+/// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`.
+///
+/// # Errors
+/// A name that is not known, or a setting without value.
+pub fn parse_algorithm(text: &str) -> Result<Table> {
+    let mut parts = text.split(':');
+    let name = parts.next().unwrap_or_default();
+    if Algorithm::named(name).is_none() {
+        let known: Vec<&str> = Algorithm::ALL.iter().map(|descriptor| descriptor.name).collect();
+        bail!(Usage(format!(
+            "unknown algorithm {name:?}, expected one of: sgd (the base optimizer alone), {}",
+            known.join(", ")
+        )));
+    }
+    let mut table = Table::from_iter([("name".to_owned(), Value::String(name.to_owned()))]);
+    for part in parts {
+        let Some((key, value)) = part.split_once('=') else {
+            bail!(Usage(format!("algorithm setting {part:?} must look like KEY=VALUE")));
+        };
+        lay_over(&mut table, nested(key, parse_value(value)));
+    }
+    Ok(table)
+}
+
+/// `a.b` and a value as the table that a file with `a.b = value` gives.
+pub fn nested(key: &str, value: Value) -> Table {
+    let mut parts = key.rsplit('.');
+    let last = parts.next().unwrap_or_default().to_owned();
+    let innermost = Table::from_iter([(last, value)]);
+    parts.fold(innermost, |inner, part| Table::from_iter([(part.to_owned(), Value::Table(inner))]))
+}
+
+/// A value as it would stand in a file; a bare word is a string.
+fn parse_value(text: &str) -> Value {
+    let document = toml::from_str::<Table>(&format!("value = {text}"));
+    let parsed = document.ok().and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Lays one table over another, deep. Two tables that say in a word which of several things they
+/// are, an algorithm by its name and a warm-up by its unit, do not mix: the upper one stays.
+fn lay_over(lower: &mut Table, upper: Table) {
+    for (key, value) in upper {
+        match (lower.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) if !replaces(&key, below, &above) => {
+                lay_over(below, above);
+            }
+            (_, value) => {
+                lower.insert(key, value);
+            }
+        }
+    }
+}
+
+fn replaces(key: &str, below: &Table, above: &Table) -> bool {
+    let another_name = above.get("name").is_some_and(|name| below.get("name") != Some(name));
+    key == "warmup" || (key == "algorithm" && another_name)
+}
+
+fn read(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
+    // Read whole, so that a mistake is told with its line.
+    let fault = |error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        Usage(format!("{} line {line}: {}", path.display(), error.message()))
+    };
+    let mut table: Table = toml::from_str(&text).map_err(fault)?;
+    toml::from_str::<TrainConfig>(&text).map_err(fault)?;
+    if let Some(Value::Table(data)) = table.get_mut("data")
+        && let Some(Value::String(folder)) = data.get_mut("dir")
+    {
+        // As the file means it, wherever the command is typed.
+        let base = path.parent().unwrap_or(Path::new("."));
+        *folder = absolute(&base.join(&*folder))?;
+    }
+    Ok(table)
+}
+
+fn absolute(folder: &Path) -> Result<String> {
+    let path = std::path::absolute(folder)
+        .with_context(|| format!("cannot find out where {} is", folder.display()))?;
+    match path.into_os_string().into_string() {
+        Ok(path) => Ok(path),
+        Err(path) => bail!(Usage(format!("{} is not Unicode", path.display()))),
+    }
+}
+
+fn parse(mut table: Table) -> Result<TrainConfig> {
+    if let Some(Value::Table(algorithm)) = table.get_mut("algorithm") {
+        let default = TrainConfig::default().algorithm.descriptor().name;
+        algorithm.entry("name").or_insert_with(|| Value::String(default.to_owned()));
+    }
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        Usage(format!("{path}: {}", error.inner().message())).into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use lowland::{ArsamConfig, SamConfig, Warmup};
+    use lowland_tasks::data::DataName;
+
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    fn flags(path: &Path) -> SettingFlags {
+        SettingFlags { config: Some(path.to_owned()), ..SettingFlags::default() }
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = file("epochs = 3\nbatch_size = 16\n[algorithm]\nname = \"sam\"\nrho = 0.2\n");
+        let flags = SettingFlags { epochs: Some(5), ..flags(file.path()) };
+        let config = flags.resolve(None, Table::new()).unwrap();
+        assert_eq!((config.epochs, config.batch_size), (5, 16));
+        assert_eq!(config.algorithm, Algorithm::Sam(SamConfig { rho: 0.2 }));
+        assert_eq!(config.data.name, DataName::FashionMnistSmall);
+
+        let other = flags.resolve(Some("asam"), Table::new()).unwrap().algorithm;
+        assert_eq!(other, Algorithm::named("asam").unwrap(), "another algorithm starts anew");
+        let same = flags.resolve(Some("sam"), Table::new()).unwrap().algorithm;
+        assert_eq!(same, Algorithm::Sam(SamConfig { rho: 0.2 }), "the same one keeps its settings");
+    }
+
+    #[test]
+    fn algorithms_take_settings_with_their_name() {
+        let flags = SettingFlags::default();
+        let spec = "arsam:rho=0.1:controller.window=20:controller.warmup.steps=7";
+        let Algorithm::Arsam(config) = flags.resolve(Some(spec), Table::new()).unwrap().algorithm
+        else {
+            panic!("ARSAM was asked for")
+        };
+        assert!((config.rho - 0.1).abs() < 1e-12);
+        assert_eq!((config.controller.window, config.controller.warmup), (20, Warmup::Steps(7)));
+        assert_eq!(config.max_reuse, ArsamConfig::default().max_reuse);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_file_line_and_name() {
+        let bad = |text: &str| {
+            let file = file(text);
+            let error = flags(file.path()).resolve(None, Table::new()).unwrap_err();
+            format!("{error:#}").replace(&file.path().display().to_string(), "FILE")
+        };
+        let error = bad("seed = 1\nepoch = 3\n");
+        assert!(
+            error.starts_with("FILE line 2: unknown field `epoch`, expected one of"),
+            "{error}"
+        );
+        assert!(bad("[algorithm]\nname = \"sam\"\nrhoo = 1.0\n").contains("unknown field `rhoo`"));
+        assert!(bad("epochs = \"many\"\n").starts_with("FILE line 1: invalid type: string"));
+        assert_eq!(bad("epochs = 0\n"), "epochs must be at least 1, found 0");
+        let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
+        assert_eq!(
+            flags.resolve(None, Table::new()).unwrap_err().to_string(),
+            "model: unknown variant `vgg`, expected `small-cnn` or `resnet20`"
+        );
+        assert_eq!(
+            bad("[algorithm]\nname = \"sam\"\nrho = -1.0\n"),
+            "rho must be finite and at least 0, found -1"
+        );
+        let error = parse_algorithm("nosam").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), base, \
+             sam, asam, arsam"
+        );
+    }
+}

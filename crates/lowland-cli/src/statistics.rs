@@ -1,0 +1,188 @@
+//! The few statistics a comparison over seeds needs: means, spreads and the paired t-test.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// The share of intervals, computed as [`paired_t_test`] does, that hold the true difference.
+pub const INTERVAL_LEVEL: f64 = 0.95;
+
+/// Below this deviation the differences count as identical: accuracies are shares of at most 1, so
+/// anything smaller is rounding left over from their subtraction.
+const IDENTICAL: f64 = 1e-12;
+
+/// The arithmetic mean; nothing for no values.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    Some(values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The sample standard deviation (division by n - 1); 0 for fewer than two values.
+pub fn deviation(values: &[f64]) -> f64 {
+    let Some(mean) = mean(values) else { return 0.0 };
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (squares / (values.len() - 1) as f64).sqrt()
+}
+
+/// The middle value, or the mean of the middle two; nothing for no values.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        return Some(sorted[middle]);
+    }
+    mean(sorted.get(middle.checked_sub(1)?..=middle)?)
+}
+
+/// What a two-sided paired t-test found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairedTest {
+    /// Lower end of the interval of the mean difference at [`INTERVAL_LEVEL`].
+    pub low: f64,
+    /// Upper end of that interval.
+    pub high: f64,
+    /// The chance of a difference at least this large if there were none in truth.
+    pub p_value: f64,
+}
+
+/// Tests whether the mean of paired differences is other than zero.
+///
+/// Returns nothing where no test is possible: for fewer than two differences, and for differences
+/// that are all the same but not zero, because without variation there is nothing to judge the
+/// mean by (the formula would call every such difference certain, whatever its size). Differences
+/// that are all zero are no difference for certain: the interval is a point and p is 1.
+pub fn paired_t_test(differences: &[f64]) -> Option<PairedTest> {
+    let count = differences.len();
+    let mean = mean(differences)?;
+    if count < 2 {
+        return None;
+    }
+    let deviation = deviation(differences);
+    if deviation < IDENTICAL {
+        let none = mean.abs() < IDENTICAL;
+        return none.then_some(PairedTest { low: 0.0, high: 0.0, p_value: 1.0 });
+    }
+    let error = deviation / (count as f64).sqrt();
+    let student = StudentsT::new(0.0, 1.0, (count - 1) as f64).ok()?;
+    let reach = student.inverse_cdf(f64::midpoint(1.0, INTERVAL_LEVEL)) * error;
+    let p_value = (2.0 * student.cdf(-(mean / error).abs())).min(1.0);
+    Some(PairedTest { low: mean - reach, high: mean + reach, p_value })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn close(found: f64, expected: f64) {
+        let allowed = 1e-9 * expected.abs().max(1.0);
+        assert!((found - expected).abs() < allowed, "found {found}, expected {expected}");
+    }
+
+    #[test]
+    fn mean_deviation_and_median_of_known_values() {
+        let values = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
+        close(mean(&values).unwrap(), 5.0);
+        close(deviation(&values), (32.0_f64 / 7.0).sqrt());
+        close(median(&values).unwrap(), 4.5);
+        close(median(&[3.0, 1.0, 2.0]).unwrap(), 2.0);
+    }
+
+    #[test]
+    fn few_values_have_no_spread() {
+        assert_eq!((mean(&[]), median(&[]), deviation(&[])), (None, None, 0.0));
+        assert_eq!((mean(&[7.0]), median(&[7.0]), deviation(&[7.0])), (Some(7.0), Some(7.0), 0.0));
+    }
+
+    #[test]
+    fn the_test_matches_an_independent_implementation() {
+        // Expected: scipy.stats.ttest_1samp(differences, 0) and its confidence_interval(0.95).
+        let known: [(&[f64], [f64; 3]); 3] = [
+            (
+                &[0.022, 0.031, 0.013],
+                [0.051_512_650_169_700_93, -0.000_357_239_405_752_968, 0.044_357_239_405_752_97],
+            ),
+            (
+                &[0.01, -0.02, 0.015, 0.004, 0.007],
+                [0.626_382_130_522_190_8, -0.013_674_757_354_558_037, 0.020_074_757_354_558_038],
+            ),
+            (
+                &[0.5, 0.7],
+                [0.105_136_913_422_506_83, -0.670_620_473_617_469_1, 1.870_620_473_617_469],
+            ),
+        ];
+        for (differences, [p_value, low, high]) in known {
+            let test = paired_t_test(differences).unwrap();
+            close(test.p_value, p_value);
+            close(test.low, low);
+            close(test.high, high);
+        }
+    }
+
+    #[test]
+    fn no_test_without_variation() {
+        assert_eq!(paired_t_test(&[]), None);
+        assert_eq!(paired_t_test(&[0.3]), None);
+        assert_eq!(paired_t_test(&[0.25, 0.25, 0.25]), None);
+        // Equal up to the rounding of the subtraction.
+        assert_eq!(paired_t_test(&[0.81 - 0.80, 0.82 - 0.81, 0.83 - 0.82]), None);
+        let nothing = PairedTest { low: 0.0, high: 0.0, p_value: 1.0 };
+        assert_eq!(paired_t_test(&[0.0, 0.0]), Some(nothing));
+    }
+
+    proptest! {
+        #[test]
+        fn the_median_and_mean_lie_within_the_values(
+            values in prop::collection::vec(-1e3..1e3_f64, 1..20),
+        ) {
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            for middle in [mean(&values).unwrap(), median(&values).unwrap()] {
+                prop_assert!(middle >= low - 1e-9 && middle <= high + 1e-9);
+            }
+        }
+
+        #[test]
+        fn the_deviation_ignores_a_shift_and_follows_a_scale(
+            values in prop::collection::vec(-10.0..10.0_f64, 2..20), shift in -10.0..10.0_f64,
+        ) {
+            let shifted: Vec<f64> = values.iter().map(|value| value + shift).collect();
+            let doubled: Vec<f64> = values.iter().map(|value| -2.0 * value).collect();
+            prop_assert!((deviation(&shifted) - deviation(&values)).abs() < 1e-9);
+            prop_assert!((deviation(&doubled) - 2.0 * deviation(&values)).abs() < 1e-9);
+        }
+
+        #[test]
+        fn the_interval_excludes_zero_exactly_when_p_is_below_its_share(
+            values in prop::collection::vec(-0.1..0.1_f64, 2..12),
+        ) {
+            if let Some(test) = paired_t_test(&values) {
+                prop_assert!((0.0..=1.0).contains(&test.p_value));
+                // On the very border rounding may fall on either side.
+                if (test.p_value - (1.0 - INTERVAL_LEVEL)).abs() > 1e-6 {
+                    let excludes_zero = test.low > 0.0 || test.high < 0.0;
+                    prop_assert_eq!(excludes_zero, test.p_value < 1.0 - INTERVAL_LEVEL);
+                }
+            }
+        }
+
+        #[test]
+        fn swapping_the_sides_mirrors_the_test(
+            values in prop::collection::vec(-0.1..0.1_f64, 2..12),
+        ) {
+            let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
+            match (paired_t_test(&values), paired_t_test(&mirrored)) {
+                (Some(one), Some(other)) => {
+                    prop_assert!((one.low + other.high).abs() < 1e-9);
+                    prop_assert!((one.p_value - other.p_value).abs() < 1e-9);
+                }
+                (one, other) => prop_assert_eq!(one, other),
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What a comparison stores: every run with its curves, and the numbers drawn from them.
+//!
+//! A [`Summary`] is written as `summary.json`; the terminal's table and the page are pure functions
+//! of it. JSON has no word for "not a number", so whatever a diverged run cannot have is an
+//! `Option` here, and [`Summary::new`] turns every non-finite measurement into `None`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+mod compute;
+#[cfg(test)]
+pub(crate) mod fixture;
+
+pub use compute::{Contender, Heading};
+pub use lowland_tasks::record::{EpochRecord, SamplingPoint};
+
+/// The number of the stored form; it grows when a reader of the old form would misread the new one.
+pub const FORMAT: u32 = 1;
+
+/// A whole comparison. The first algorithm is the baseline of every ratio and difference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The stored form, [`FORMAT`] when written by this version.
+    pub format: u32,
+    /// The heading of the report.
+    pub title: String,
+    /// What the comparison asks, in one sentence.
+    pub question: String,
+    /// The command that repeats it.
+    pub command: String,
+    /// Name and version of the program that ran it.
+    pub version: String,
+    /// What it ran on, in words.
+    pub hardware: String,
+    /// Everything the algorithms share.
+    pub setting: Setting,
+    /// The algorithms in the order of the report.
+    pub algorithms: Vec<AlgorithmSummary>,
+}
+
+/// What the algorithms of a comparison share: data, model and training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The data set, in words.
+    pub data: String,
+    /// Number of training images.
+    pub training_images: usize,
+    /// Number of test images.
+    pub test_images: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Share of the training labels that was redrawn at random, 0 to 1.
+    pub label_noise: f64,
+    /// Training labels that the redrawing changed; some draw their old class again.
+    pub labels_changed: usize,
+    /// The network, in words.
+    pub model: String,
+    /// Trained numbers in the network.
+    pub parameters: usize,
+    /// Images in a step.
+    pub batch_size: usize,
+    /// Passes over the training data.
+    pub epochs: usize,
+    /// Steps in an epoch.
+    pub steps_per_epoch: usize,
+    /// The base optimizer, in text.
+    pub optimizer: String,
+    /// The learning rate at the start.
+    pub learning_rate: f64,
+    /// Momentum of the base optimizer.
+    pub momentum: f64,
+    /// Weight decay of the base optimizer.
+    pub weight_decay: f64,
+    /// Share of a label's weight that is spread over all classes.
+    pub label_smoothing: f64,
+    /// How training images are varied, in words; empty if they are not.
+    pub augmentation: String,
+    /// The seeds; each sets the start, the data order and the redrawn labels of one run of each
+    /// algorithm.
+    pub seeds: Vec<u64>,
+}
+
+/// One algorithm: its runs and the numbers drawn from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlgorithmSummary {
+    /// The name on the command line, as in `sgd`.
+    pub name: String,
+    /// The name in the report, as in `SGD`.
+    pub label: String,
+    /// Its own settings and their values, as in `rho` and `0.05`.
+    pub settings: BTreeMap<String, String>,
+    /// One run for each seed.
+    pub runs: Vec<Run>,
+    /// Final test accuracy of the runs that did not diverge, 0 to 1; `None` if all did.
+    pub accuracy: Option<Spread>,
+    /// Forward and backward passes in a step.
+    pub passes_per_step: Option<Spread>,
+    /// Seconds in a step.
+    pub seconds_per_step: Option<Spread>,
+    /// Seconds in a step, as a ratio to the baseline's run of the same seed.
+    pub time_ratio: Option<Spread>,
+    /// Final test accuracy less the baseline's; `None` for the baseline itself, and where no seed
+    /// has a run of both that did not diverge.
+    pub difference: Option<Difference>,
+}
+
+/// One training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The seed of start, data order and redrawn labels.
+    pub seed: u64,
+    /// Test accuracy after the last epoch, 0 to 1; `None` says that the run diverged.
+    pub final_accuracy: Option<f64>,
+    /// The highest test accuracy after any epoch, 0 to 1.
+    pub best_accuracy: Option<f64>,
+    /// Mean number of forward and backward passes in a step.
+    pub passes_per_step: f64,
+    /// Mean seconds in a training step, evaluation left out.
+    pub seconds_per_step: f64,
+    /// Seconds of training, evaluation left out.
+    pub training_seconds: f64,
+    /// One record for each epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// How often a second gradient was taken, over time; empty for algorithms that do not choose.
+    pub sampling: Vec<SamplingPoint>,
+}
+
+/// The mean of a number over seeds, and how far single seeds lie from it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The sample standard deviation; 0 for a single value.
+    pub deviation: f64,
+    /// How many values there were.
+    pub count: usize,
+}
+
+/// How an algorithm's accuracy differs from the baseline's, seed by seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Mean of the paired differences, as a share: 0.01 is one point.
+    pub mean: f64,
+    /// The 95 % t-interval of that mean; `None` where no test is possible.
+    pub interval: Option<Interval>,
+    /// Two-sided p-value of the paired t-test; `None` where no test is possible.
+    pub p_value: Option<f64>,
+    /// Seeds that have a run of both which did not diverge.
+    pub pairs: usize,
+    /// What may be said.
+    pub verdict: Verdict,
+}
+
+/// The two ends of an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// What a comparison with the baseline may claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// More accurate than the baseline, at p below 0.05.
+    Better,
+    /// Less accurate than the baseline, at p below 0.05.
+    Worse,
+    /// The runs do not show a difference. There may be one too small for this many seeds.
+    NoDifference,
+}
+
+impl Summary {
+    /// The first algorithm, which the others are compared with.
+    pub fn baseline(&self) -> Option<&AlgorithmSummary> {
+        self.algorithms.first()
+    }
+}
+
+impl AlgorithmSummary {
+    /// The runs that reached their end with finite numbers.
+    pub fn finished(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| !run.diverged())
+    }
+
+    /// How many runs diverged.
+    pub fn diverged(&self) -> usize {
+        self.runs.iter().filter(|run| run.diverged()).count()
+    }
+}
+
+impl Run {
+    /// Whether the run ended in numbers that are not finite.
+    pub fn diverged(&self) -> bool {
+        self.final_accuracy.is_none()
+    }
+
+    /// The first epoch with a loss or an accuracy that is not finite.
+    pub fn diverged_in_epoch(&self) -> Option<usize> {
+        self.epochs
+            .iter()
+            .find(|epoch| [epoch.train_loss, epoch.test_loss, epoch.test_accuracy].contains(&None))
+            .map(|epoch| epoch.epoch)
+    }
+}
+
+impl Verdict {
+    /// The verdict in the report's words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::NoDifference => "no difference found",
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The comparison as a table on the terminal.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use crate::summary::{AlgorithmSummary, Summary};
+use crate::words;
+
+/// Lines of the answer break at this width, which every terminal has.
+const WIDTH: usize = 80;
+
+/// The comparison as a table, and under it the answer in one sentence.
+pub fn table(summary: &Summary) -> String {
+    let baseline = summary.baseline().map_or("baseline", |baseline| &baseline.label);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        Cell::new("algorithm"),
+        Cell::new("test accuracy"),
+        Cell::new(format!("difference to {baseline}\nin points (95 %)")),
+        Cell::new("passes\na step").set_alignment(CellAlignment::Right),
+        Cell::new(format!("time as a\nratio to {baseline}")).set_alignment(CellAlignment::Right),
+    ]);
+    for algorithm in &summary.algorithms {
+        table.add_row(row(algorithm));
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
+    format!("{}\n\n{}\n", lines.join("\n"), wrapped(&words::answer(summary)))
+}
+
+fn row(algorithm: &AlgorithmSummary) -> [Cell; 5] {
+    let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
+    let right = |text| Cell::new(text).set_alignment(CellAlignment::Right);
+    [
+        Cell::new(&algorithm.label),
+        Cell::new(accuracy(algorithm)),
+        Cell::new(difference(algorithm)),
+        right(or_missing(algorithm.passes_per_step.as_ref().map(words::spread))),
+        right(or_missing(algorithm.time_ratio.as_ref().map(words::spread))),
+    ]
+}
+
+fn accuracy(algorithm: &AlgorithmSummary) -> String {
+    let mean = algorithm.accuracy.as_ref().map(words::percent_spread);
+    let diverged = match algorithm.diverged() {
+        0 => None,
+        diverged => Some(format!("{diverged} of {} diverged", algorithm.runs.len())),
+    };
+    let lines: Vec<String> = mean.into_iter().chain(diverged).collect();
+    if lines.is_empty() { words::MISSING.into() } else { lines.join("\n") }
+}
+
+fn difference(algorithm: &AlgorithmSummary) -> String {
+    let Some(difference) = &algorithm.difference else { return words::MISSING.into() };
+    let mean = words::points(difference.mean);
+    let verdict = difference.verdict.words();
+    match words::interval(difference) {
+        Some(interval) => format!("{mean} ({interval})\n{verdict}"),
+        None => format!("{mean}\n{verdict} (no test)"),
+    }
+}
+
+/// Breaks a sentence into lines of at most [`WIDTH`] characters.
+fn wrapped(sentence: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::summary::fixture;
+
+    #[test]
+    fn three_algorithms_over_three_seeds() {
+        assert_snapshot!(table(&fixture::summary(3, 15)), @r"
+        ─────────────────────────────────────────────────────────────────────────
+         algorithm   test accuracy   difference to SGD     passes      time as a
+                                     in points (95 %)      a step   ratio to SGD
+        ═════════════════════════════════════════════════════════════════════════
+         SGD         79.2 % ± 1.0    –                       1.00           1.00
+        ─────────────────────────────────────────────────────────────────────────
+         SAM         81.4 % ± 0.8    +2.2 (+1.3 to +3.1)     2.00           2.03
+                                     better
+        ─────────────────────────────────────────────────────────────────────────
+         ARSAM       80.6 % ± 1.0    +1.4 (−1.0 to +3.8)     1.52           1.57
+                                     no difference found
+        ─────────────────────────────────────────────────────────────────────────
+
+        SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3
+        seeds), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 80.6 %
+        beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 %
+        interval −1.0 to +3.8), at 1.52 passes a step and 1.57 times SGD's time.
+        ");
+    }
+
+    #[test]
+    fn one_seed_and_a_diverged_algorithm() {
+        let mut contenders = fixture::contenders(1, 2);
+        contenders[2].runs[0].final_accuracy = None;
+        let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        assert_snapshot!(table(&summary), @r"
+        ─────────────────────────────────────────────────────────────────────────────────────
+         algorithm   test accuracy     difference to SGD               passes      time as a
+                                       in points (95 %)                a step   ratio to SGD
+        ═════════════════════════════════════════════════════════════════════════════════════
+         SGD         67.5 %            –                                 1.00           1.00
+        ─────────────────────────────────────────────────────────────────────────────────────
+         SAM         69.8 %            +2.2                              2.00           2.03
+                                       no difference found (no test)
+        ─────────────────────────────────────────────────────────────────────────────────────
+         ARSAM       1 of 1 diverged   –                                 1.52           1.57
+        ─────────────────────────────────────────────────────────────────────────────────────
+
+        SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one
+        seed allows no test), at 2.00 passes a step and 2.03 times SGD's time; ARSAM
+        diverged on every seed.
+        ");
+    }
+}

@@ -1,0 +1,75 @@
+//! What a person sees while a run goes on: a bar where there is a terminal, lines where not.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Progress on standard error.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    quiet: bool,
+}
+
+impl Progress {
+    /// A bar over `steps` steps; lines alone where standard error is no terminal; nothing at all
+    /// where `quiet`.
+    pub fn new(steps: u64, quiet: bool) -> Self {
+        let bar = if quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden())
+        } else {
+            ProgressBar::new(steps)
+        };
+        let style = ProgressStyle::with_template(
+            "{bar:30} {percent:>3} %  {msg}  {elapsed} gone, {eta} left",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self { bar, quiet }
+    }
+
+    /// Counts one step, with what goes on in a few words.
+    pub fn step(&self, message: impl FnOnce() -> String) {
+        self.bar.inc(1);
+        if !self.bar.is_hidden() && self.bar.position().is_multiple_of(8) {
+            self.bar.set_message(message());
+        }
+    }
+
+    /// Counts steps that will not come.
+    pub fn skip(&self, steps: u64) {
+        self.bar.inc(steps);
+    }
+
+    /// Writes a line that stays.
+    pub fn line(&self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.bar.is_hidden() {
+            // Nobody is left to tell where standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Writes text to standard output.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}

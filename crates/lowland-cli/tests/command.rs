@@ -1,0 +1,252 @@
+//! The command as a person meets it: what it prints, what it writes, how it ends.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn lowland(arguments: &[&str]) -> Output {
+    Command::cargo_bin("lowland").unwrap().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Arguments of a training run of two short epochs, and where it goes.
+fn short<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments =
+        vec!["train", "--train-limit", "200", "--test-limit", "100", "-q", "--out", out];
+    if !more.contains(&"--epochs") {
+        arguments.extend(["--epochs", "2"]);
+    }
+    arguments.extend(more);
+    arguments
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let output = lowland(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    output
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).display().to_string()
+}
+
+fn lines(folder: &str) -> Vec<Value> {
+    let metrics = std::fs::read_to_string(Path::new(folder).join("metrics.jsonl")).unwrap();
+    metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_run_writes_what_repeats_it_and_the_repetition_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (path(folder.path(), "first"), path(folder.path(), "second"));
+    let algorithm = "arsam:controller.warmup.steps=3:rho=0.1";
+    let flags = ["--algorithm", algorithm, "--seed", "3", "--label-noise", "0.2", "--lr", "0.1"];
+    let output = run(&short(&first, &[&flags[..], &["--augment", "crop-flip-cutout"]].concat()));
+    assert!(text(&output.stdout).starts_with("ARSAM: test accuracy "), "{}", text(&output.stdout));
+
+    let config = path(Path::new(&first), "config.toml");
+    run(&["train", "--config", &config, "--out", &second, "-q", "--workers", "2"]);
+    for name in ["model.safetensors", "model.bpk"] {
+        let bytes = |run: &str| std::fs::read(Path::new(run).join(name)).unwrap();
+        let same = bytes(&first) == bytes(&second);
+        // Burn's record holds parameter ids, which are drawn anew in every process.
+        assert!(same || name == "model.bpk", "{name}");
+        assert!(bytes(&first).len() > 10_000, "{name}");
+    }
+    let kept = |line: &Value| {
+        let mut line = line.clone();
+        line.as_object_mut().unwrap().remove("seconds");
+        line
+    };
+    let (a, b) = (lines(&first), lines(&second));
+    assert_eq!(a.iter().map(kept).collect::<Vec<_>>(), b.iter().map(kept).collect::<Vec<_>>());
+
+    let steps: Vec<_> = a.iter().filter(|line| line["kind"] == "step").collect();
+    assert_eq!(steps.len(), 2 * 4, "200 images in batches of 64, two epochs");
+    assert_eq!(steps.iter().filter(|step| step["second_gradient"] == true).count(), 3);
+    assert_eq!(a.iter().filter(|line| line["kind"] == "epoch").count(), 2);
+    assert!(steps[0]["cosine"].as_f64().unwrap() > 0.5);
+    assert!(steps[7]["cosine"].is_null());
+}
+
+#[test]
+fn another_run_in_the_folder_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "run");
+    run(&short(&out, &[]));
+    let weights = std::fs::read(Path::new(&out).join("model.safetensors")).unwrap();
+    let output = lowland(&short(&out, &["--seed", "9"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("holds a run already"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read(Path::new(&out).join("model.safetensors")).unwrap(), weights);
+}
+
+/// One line on standard error, exit code 2, no folder made.
+#[test]
+fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "run");
+    let broken = folder.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("data_batch_1.bin"), vec![0; 5000]).unwrap();
+    let (broken, absent) = (broken.display().to_string(), path(folder.path(), "absent"));
+    let cases: &[(&[&str], &str)] = &[
+        (&["--rho", "-1"], "error: rho must be finite and at least 0, found -1"),
+        (&["--algorithm", "sgd", "--rho", "1"], "error: SGD has no radius: leave --rho out"),
+        (
+            &["--algorithm", "nosam"],
+            "error: unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), \
+             base, sam, asam, arsam",
+        ),
+        (&["--algorithm", "sam:rhoo=1"], "error: algorithm: unknown field `rhoo`, expected `rho`"),
+        (
+            &["--model", "vgg"],
+            "error: model: unknown variant `vgg`, expected `small-cnn` or `resnet20`",
+        ),
+        (&["--epochs", "0"], "error: epochs must be at least 1, found 0"),
+        (
+            &["--epochs", "many"],
+            "error: invalid value 'many' for '--epochs <N>': invalid digit found in string (see \
+             lowland --help)",
+        ),
+        (&["--lr", "5"], "error: learning_rate must be above 0 and at most 1, found 5"),
+        (&["--label-noise", "1.5"], "error: label_noise must be between 0 and 1, found 1.5"),
+        (&["--batch-size", "0"], "error: batch_size must be at least 1, found 0"),
+        (&["--set", "nonsense"], "error: --set \"nonsense\" must look like KEY=VALUE"),
+        (
+            &["--device", "cuda:x"],
+            "error: device \"cuda:x\" must end in a number after the colon, as in cuda:0",
+        ),
+        (
+            &["--data", "cifar10"],
+            "error: data set cifar10 is read from a folder and none was given: expected \
+             data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+        ),
+    ];
+    let told = |arguments: &[&str]| {
+        let output = lowland(&short(&out, arguments));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(!Path::new(&out).exists(), "{arguments:?}");
+        let text = text(&output.stderr);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text.trim_end().to_owned()
+    };
+    for (arguments, expected) in cases {
+        assert_eq!(told(arguments), *expected);
+    }
+    let line = told(&["--data", "cifar10", "--data-dir", &absent]);
+    assert!(line.contains(&absent) && line.contains("expected a folder"), "{line}");
+    let line = told(&["--data", "cifar10", "--data-dir", &broken]);
+    assert!(line.contains("data_batch_1.bin") && line.contains("expected"), "{line}");
+    let line = told(&["--config", &absent]);
+    assert!(line.starts_with(&format!("error: cannot read {absent}: ")), "{line}");
+    let line = told(&["--lrr", "1"]);
+    assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
+}
+
+#[test]
+fn a_comparison_writes_a_table_a_summary_and_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "comparison");
+    let limits = ["--epochs", "2", "--train-limit", "200", "--test-limit", "100"];
+    let what = ["compare", "--algorithms", "sgd,sam,sam:rho=0.5,arsam", "--seeds", "2", "--out"];
+    let output = run(&[&what[..], &[out.as_str()], &limits].concat());
+    let table = text(&output.stdout);
+    for word in ["SGD", "SAM (rho 0.05)", "SAM (rho 0.5)", "ARSAM", "passes", "report.html"] {
+        assert!(table.contains(word), "{word} is not in\n{table}");
+    }
+    let progress = text(&output.stderr);
+    assert_eq!(progress.lines().count(), 2 * 4, "a line a run where there is no terminal");
+
+    let summary = std::fs::read_to_string(Path::new(&out).join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["setting"]["training_images"], 200);
+    assert_eq!(summary["setting"]["seeds"], serde_json::json!([0, 1]));
+    let algorithms = summary["algorithms"].as_array().unwrap();
+    assert_eq!(algorithms.len(), 4);
+    for (algorithm, passes) in algorithms.iter().zip([1.0, 2.0, 2.0, 2.0]) {
+        assert_eq!(algorithm["passes_per_step"]["mean"], passes, "{}", algorithm["label"]);
+        assert_eq!(algorithm["runs"].as_array().unwrap().len(), 2);
+        assert_eq!(algorithm["runs"][0]["epochs"].as_array().unwrap().len(), 2);
+    }
+    // The same start and the same first batches: the first step's loss is everyone's.
+    let first_losses: Vec<_> = algorithms
+        .iter()
+        .map(|a| a["runs"][1]["epochs"][0]["train_loss"].as_f64().unwrap())
+        .collect();
+    assert!(
+        first_losses.iter().all(|loss| (loss - first_losses[0]).abs() < 0.5),
+        "{first_losses:?}"
+    );
+
+    let page = std::fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") || page.starts_with("<!doctype html>"));
+    assert!(page.contains("ARSAM") && page.contains("lowland compare --algorithms"), "its command");
+}
+
+#[test]
+fn lists_name_everything_in_one_line_each() {
+    let all = text(&run(&["list"]).stdout);
+    for word in ["arsam", "small-cnn", "resnet20", "embedded", "cifar100", "adamw", "cpu"] {
+        assert!(all.contains(word), "{word} is not in\n{all}");
+    }
+    let algorithms = text(&run(&["list", "algorithms"]).stdout);
+    let names: Vec<_> =
+        algorithms.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["base", "sam", "asam", "arsam"]);
+    assert!(algorithms.lines().all(|line| line.contains('[')), "each with its passes");
+}
+
+#[test]
+fn the_bench_counts_passes_and_times_every_algorithm() {
+    let output = run(&["bench", "--rounds", "2", "--steps", "10", "--batch-size", "4", "--json"]);
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let passes: Vec<_> = rows.iter().map(|row| row["passes_per_step"].as_f64().unwrap()).collect();
+    assert_eq!(passes[..4], [1.0, 1.0, 2.0, 2.0]);
+    assert!((passes[4] - 1.1).abs() < 1e-9, "one second gradient in each window: {passes:?}");
+    assert!(rows.iter().all(|row| row["time_ratio"].as_f64().unwrap() > 0.0));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_in_good_order() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "run");
+    let program = assert_cmd::cargo::cargo_bin("lowland");
+    let mut child = std::process::Command::new(program)
+        .args(["train", "--epochs", "10000", "--train-limit", "200", "--test-limit", "100"])
+        .args(["--out", &out])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(progress.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let last = progress.map(Result::unwrap).last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(last.starts_with("error: interrupted after "), "{last}");
+    assert!(!Path::new(&out).join("model.bpk").exists());
+    assert!(lines(&out).len() > 3, "the metrics so far are whole lines");
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let help = text(&run(&["--help"]).stdout);
+    for word in ["demo", "train", "compare", "list", "bench", "flat minima"] {
+        assert!(help.contains(word), "{word} is not in\n{help}");
+    }
+    assert!(text(&run(&["--version"]).stdout).starts_with("lowland "));
+    for command in ["demo", "train", "compare", "list", "bench"] {
+        assert!(text(&run(&[command, "--help"]).stdout).contains("Usage: lowland"), "{command}");
+    }
+}

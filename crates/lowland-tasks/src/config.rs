@@ -1,0 +1,218 @@
+//! Everything that decides a training run, in one value that a TOML file can hold.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
+use lowland::{Algorithm, SamConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{AugmentConfig, BatchConfig, DataName};
+use crate::models::ModelName;
+use crate::{Error, Result};
+
+/// Everything that decides a training run: the same value on the same machine gives the same
+/// weights, bit for bit. Defaults are the demo's setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// The seed of initial weights, data order, augmentation, redrawn labels and the algorithm's
+    /// draws. Default 0.
+    pub seed: u64,
+    /// How many times training goes through the data, at least 1. Default 15.
+    pub epochs: usize,
+    /// Samples in a step, at least 1. Default 64.
+    pub batch_size: usize,
+    /// Threads that prepare batches ahead; any number gives the same batches. Default 0: none.
+    pub workers: usize,
+    /// The share of a label's weight that is spread over all classes, between 0 and 1. Default 0.
+    pub label_smoothing: f64,
+    /// The norm that the final gradient is scaled down to where it is longer. Default: none.
+    pub clip_norm: Option<f64>,
+    /// The network. Default `small-cnn`.
+    pub model: ModelName,
+    /// The device, by the name that the command knows it by. Default `cpu`.
+    pub device: String,
+    /// The data.
+    pub data: DataConfig,
+    /// The base optimizer.
+    pub optimizer: OptimizerConfig,
+    /// The sharpness-aware algorithm over it. Default SAM.
+    pub algorithm: Algorithm,
+    /// How training images are varied. Default: not at all.
+    pub augment: AugmentConfig,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 15,
+            batch_size: 64,
+            workers: 0,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            model: ModelName::default(),
+            device: "cpu".to_owned(),
+            data: DataConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            algorithm: Algorithm::Sam(SamConfig::default()),
+            augment: AugmentConfig::none(),
+        }
+    }
+}
+
+/// Which data, and how much of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// The data set. Default `embedded`.
+    pub name: DataName,
+    /// The folder that it is read from, where it is not embedded.
+    pub dir: Option<PathBuf>,
+    /// The share of training labels that is redrawn, between 0 and 1. Default 0.
+    pub label_noise: f64,
+    /// Only this many training images, the first ones. Default: all.
+    pub train_limit: Option<usize>,
+    /// Only this many test images, the first ones. Default: all.
+    pub test_limit: Option<usize>,
+}
+
+/// The base optimizer. Its learning rate falls along a cosine to 0, a step at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Which one. Default `sgd`.
+    pub name: OptimizerName,
+    /// The learning rate at the start, above 0 and at most 1. Default 0.05.
+    pub learning_rate: f64,
+    /// The momentum of SGD, without dampening, at least 0 and below 1; AdamW has none. Default 0.9.
+    pub momentum: f64,
+    /// The weight decay, at least 0: added to SGD's gradient, decoupled in AdamW. Default 5e-4.
+    pub weight_decay: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { name: OptimizerName::Sgd, learning_rate: 0.05, momentum: 0.9, weight_decay: 5e-4 }
+    }
+}
+
+/// A base optimizer that can be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum.
+    #[default]
+    Sgd,
+    /// Adam with decoupled weight decay.
+    AdamW,
+}
+
+impl OptimizerName {
+    /// Every optimizer, in the order in which lists show them.
+    pub const ALL: [Self; 2] = [Self::Sgd, Self::AdamW];
+
+    /// The name in commands and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::AdamW => "adamw",
+        }
+    }
+
+    /// The name in text.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sgd => "SGD",
+            Self::AdamW => "AdamW",
+        }
+    }
+
+    /// What it is, in one line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Sgd => "stochastic gradient descent with momentum",
+            Self::AdamW => "Adam with decoupled weight decay",
+        }
+    }
+}
+
+impl OptimizerConfig {
+    /// Checks the values and makes Burn's optimizer.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where a value is out of range.
+    pub fn build(&self) -> Result<ModuleOptimizer> {
+        let rate = self.learning_rate;
+        setting("learning_rate", rate > 0.0 && rate <= 1.0, rate, "above 0 and at most 1")?;
+        let momentum = self.momentum;
+        setting("momentum", (0.0..1.0).contains(&momentum), momentum, "at least 0 and below 1")?;
+        let decay = self.weight_decay;
+        setting("weight_decay", decay >= 0.0 && decay.is_finite(), decay, "finite and at least 0")?;
+        #[expect(clippy::cast_possible_truncation, reason = "Burn keeps it in f32")]
+        let penalty = decay as f32;
+        Ok(match self.name {
+            OptimizerName::Sgd => {
+                // Burn's dampening is 0.1 unless it is set; every published recipe has 0.
+                let momentum = MomentumConfig { momentum, dampening: 0.0, nesterov: false };
+                SgdConfig::new()
+                    .with_momentum((momentum.momentum > 0.0).then_some(momentum))
+                    .with_weight_decay((penalty > 0.0).then_some(WeightDecayConfig { penalty }))
+                    .init()
+            }
+            OptimizerName::AdamW => {
+                AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(penalty).init()
+            }
+        })
+    }
+}
+
+impl TrainConfig {
+    /// Checks every value that can be checked without the data.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] or [`Error::Algorithm`] that names the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        setting("epochs", self.epochs > 0, self.epochs, "at least 1")?;
+        setting("batch_size", self.batch_size > 0, self.batch_size, "at least 1")?;
+        let smoothing = self.label_smoothing;
+        setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
+        let noise = self.data.label_noise;
+        setting("label_noise", (0.0..=1.0).contains(&noise), noise, "between 0 and 1")?;
+        for (field, limit) in
+            [("train_limit", self.data.train_limit), ("test_limit", self.data.test_limit)]
+        {
+            setting(field, limit != Some(0), 0, "at least 1")?;
+        }
+        if let Some(norm) = self.clip_norm {
+            setting("clip_norm", norm > 0.0 && norm.is_finite(), norm, "finite and above 0")?;
+        }
+        self.optimizer.build()?;
+        self.algorithm.build()?;
+        Ok(())
+    }
+
+    /// The name of the algorithm in text: that of the base optimizer where it stands alone.
+    pub fn algorithm_label(&self) -> &'static str {
+        match self.algorithm {
+            Algorithm::Base(_) => self.optimizer.name.label(),
+            _ => self.algorithm.descriptor().label,
+        }
+    }
+
+    pub(crate) fn batches(&self) -> BatchConfig {
+        BatchConfig { batch_size: self.batch_size, drop_last: false, workers: self.workers }
+    }
+}
+
+fn setting(
+    field: &'static str,
+    holds: bool,
+    found: impl Display + Copy,
+    allowed: &'static str,
+) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Setting { field, found: found.to_string(), allowed }) }
+}

@@ -1,0 +1,242 @@
+//! Batches in a seeded order, prepared ahead by as many threads as one likes without a change in a single bit.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::draw::{Purpose, generator, shuffle_front};
+use super::prefetch::Prefetch;
+use super::{Augment, ImageSet, ImageShape, Normalisation};
+use crate::{Error, Result};
+
+/// The most threads that a loader may have.
+const MOST_WORKERS: usize = 256;
+
+/// The order in which epoch `epoch` of the run with `seed` goes through `count` samples: a permutation of `0..count`.
+pub fn epoch_order(seed: u64, epoch: u64, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    shuffle_front(&mut generator(Purpose::Order, [seed, epoch, 0]), &mut order, count);
+    order
+}
+
+/// How samples are put into batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchConfig {
+    /// Samples in a batch, at least 1. Default: 64.
+    pub batch_size: usize,
+    /// Whether a last batch that is not full is left out. Default: false.
+    pub drop_last: bool,
+    /// Threads that prepare batches ahead, at most 256; 0, the default, prepares each in the thread that asks for it.
+    ///
+    /// Any number gives the same batches.
+    pub workers: usize,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { batch_size: 64, drop_last: false, workers: 0 }
+    }
+}
+
+/// Goes through an image set, epoch by epoch.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    source: Arc<Source>,
+    config: BatchConfig,
+}
+
+/// What turns indices into a batch; shared with the workers.
+#[derive(Debug)]
+struct Source {
+    set: Arc<ImageSet>,
+    pixels: Pixels,
+}
+
+/// What is done to an image.
+#[derive(Debug)]
+enum Pixels {
+    /// Augmented, in an order drawn for each epoch.
+    Training { augment: Augment, seed: u64 },
+    /// Only normalised, in the order of the set.
+    Evaluation(Normalisation),
+}
+
+impl Loader {
+    /// Batches to learn from: in an order that is drawn for each epoch, augmented.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, if `drop_last` would leave no batch, or if `augment`
+    /// was built for images of another size.
+    pub fn training(
+        set: Arc<ImageSet>,
+        augment: Augment,
+        seed: u64,
+        config: BatchConfig,
+    ) -> Result<Self> {
+        check_shape(&set, augment.normalisation())?;
+        Self::new(set, Pixels::Training { augment, seed }, config)
+    }
+
+    /// Batches to measure on: all samples in the order of the set, normalised and nothing else. `drop_last` must be false.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] as [`training`](Self::training), or if `drop_last` is set: a measurement leaves nothing out.
+    pub fn evaluation(
+        set: Arc<ImageSet>,
+        normalisation: Normalisation,
+        config: BatchConfig,
+    ) -> Result<Self> {
+        check_shape(&set, &normalisation)?;
+        if config.drop_last {
+            let found = "true".to_owned();
+            return Err(Error::Setting { field: "drop_last", found, allowed: "false to measure" });
+        }
+        Self::new(set, Pixels::Evaluation(normalisation), config)
+    }
+
+    fn new(set: Arc<ImageSet>, pixels: Pixels, config: BatchConfig) -> Result<Self> {
+        let setting = |field, found, allowed| Err(Error::Setting { field, found, allowed });
+        if config.batch_size == 0 {
+            return setting("batch_size", "0".to_owned(), "at least 1");
+        }
+        if config.drop_last && config.batch_size > set.len() {
+            let found = format!("{} for {} samples", config.batch_size, set.len());
+            return setting("batch_size", found, "at most the number of samples with drop_last");
+        }
+        if config.workers > MOST_WORKERS {
+            return setting("workers", config.workers.to_string(), "at most 256");
+        }
+        Ok(Self { source: Arc::new(Source { set, pixels }), config })
+    }
+
+    /// How many samples there are.
+    pub fn sample_count(&self) -> usize {
+        self.source.set.len()
+    }
+
+    /// How many batches an epoch has, at least 1.
+    pub fn batch_count(&self) -> usize {
+        if self.config.drop_last {
+            self.sample_count() / self.config.batch_size
+        } else {
+            self.sample_count().div_ceil(self.config.batch_size)
+        }
+    }
+
+    /// All batches of epoch `epoch`, counted from 0.
+    pub fn epoch(&self, epoch: u64) -> Batches {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// The batches of epoch `epoch` from number `first_batch` on: exactly what [`epoch`](Self::epoch) gives after that many, at no cost for
+    /// those before. None are left if `first_batch` is [`batch_count`](Self::batch_count) or more.
+    pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Batches {
+        let order = match &self.source.pixels {
+            Pixels::Training { seed, .. } => epoch_order(*seed, epoch, self.sample_count()),
+            Pixels::Evaluation(_) => (0..self.sample_count()).collect(),
+        };
+        let (source, batch_size, count) =
+            (Arc::clone(&self.source), self.config.batch_size, self.batch_count());
+        let prepare = move |batch: usize| {
+            let start = batch * batch_size;
+            let end = (start + batch_size).min(order.len());
+            source.prepare(epoch, &order[start..end])
+        };
+        Batches { prefetch: Prefetch::new(prepare, first_batch..count, self.config.workers) }
+    }
+}
+
+fn check_shape(set: &ImageSet, normalisation: &Normalisation) -> Result<()> {
+    if set.shape() == normalisation.shape() {
+        return Ok(());
+    }
+    let size = |shape: ImageShape| format!("{}x{}x{}", shape.channels, shape.height, shape.width);
+    let found = format!("{} and {}", size(normalisation.shape()), size(set.shape()));
+    Err(Error::Setting { field: "normalisation", found, allowed: "of the images' size" })
+}
+
+impl Source {
+    fn prepare(&self, epoch: u64, indices: &[usize]) -> HostBatch {
+        let shape = self.set.shape();
+        let size = shape.channels * shape.height * shape.width;
+        let mut images = vec![0.0; indices.len() * size];
+        for (&index, output) in indices.iter().zip(images.chunks_exact_mut(size)) {
+            let pixels = self.set.image(index);
+            match &self.pixels {
+                Pixels::Training { augment, seed } => {
+                    augment.apply(pixels, &augment.choose(*seed, epoch, index), output);
+                }
+                Pixels::Evaluation(normalisation) => normalisation.apply(pixels, output),
+            }
+        }
+        let labels = indices.iter().map(|&index| self.set.labels()[index]).collect();
+        HostBatch { images, labels, shape, indices: indices.to_vec() }
+    }
+}
+
+/// The batches of one epoch, in order.
+///
+/// Dropping it early stops its workers and waits for them; each has at most one batch under way.
+#[derive(Debug)]
+pub struct Batches {
+    prefetch: Prefetch<HostBatch>,
+}
+
+impl Iterator for Batches {
+    type Item = HostBatch;
+
+    fn next(&mut self) -> Option<HostBatch> {
+        self.prefetch.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.prefetch.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Batches {}
+
+/// A batch in the memory of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostBatch {
+    /// Normalised images: `[batch, channels, height, width]`.
+    pub images: Vec<f32>,
+    /// The class of each image.
+    pub labels: Vec<u16>,
+    /// The size of each image.
+    pub shape: ImageShape,
+    /// The place of each image in the set.
+    pub indices: Vec<usize>,
+}
+
+/// A batch as tensors.
+#[derive(Clone, Debug)]
+pub struct ImageBatch {
+    /// Normalised images: `[batch, channels, height, width]`.
+    pub images: Tensor<4>,
+    /// The class of each image: `[batch]`.
+    pub labels: Tensor<1, Int>,
+    /// The place of each image in the set: what methods that remember something of each sample go by.
+    pub indices: Vec<usize>,
+}
+
+impl HostBatch {
+    /// Moves the batch to `device`.
+    pub fn to_device(self, device: &Device) -> ImageBatch {
+        let ImageShape { channels, height, width } = self.shape;
+        let count = self.indices.len();
+        let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();
+        ImageBatch {
+            images: Tensor::from_data(
+                TensorData::new(self.images, [count, channels, height, width]),
+                device,
+            ),
+            labels: Tensor::from_data(TensorData::new(labels, [count]), device),
+            indices: self.indices,
+        }
+    }
+}

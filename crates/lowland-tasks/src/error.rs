@@ -1,0 +1,95 @@
+//! What can go wrong in this crate, as one enum.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What the functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that a caller, a file or a setting can get wrong.
+///
+/// Each message is one lower-case line that names the thing and says what was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused to read a file.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// A file or folder that should be there is not.
+    #[error("{}: expected {expected}, found no such {kind}", path.display())]
+    Missing {
+        /// What was looked for.
+        path: PathBuf,
+        /// "file" or "folder".
+        kind: &'static str,
+        /// What should have been there.
+        expected: String,
+    },
+
+    /// A file was read, and its bytes are not what its format asks for.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What the format asks for.
+        expected: String,
+        /// What the file holds.
+        found: String,
+    },
+
+    /// A data set that is read from a folder was asked for without one.
+    #[error("data set {data} is read from a folder and none was given: expected {expected}")]
+    NoFolder {
+        /// The name of the data set.
+        data: &'static str,
+        /// What the folder should hold.
+        expected: String,
+    },
+
+    /// A name that is in none of the lists.
+    #[error("unknown {what} {name:?}, expected one of: {known}")]
+    Unknown {
+        /// What kind of thing was named, such as "data set".
+        what: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The names that exist, separated by commas.
+        known: String,
+    },
+
+    /// A value outside the range it may have.
+    #[error("{field} must be {allowed}, found {found}")]
+    Setting {
+        /// The name of the value.
+        field: &'static str,
+        /// What was given.
+        found: String,
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+
+    /// The algorithm's settings, or a step of it.
+    #[error(transparent)]
+    Algorithm(#[from] lowland::Error),
+
+    /// The model of a run that ended in an error was asked for.
+    #[error("the run ended in an error and has no model")]
+    NoModel,
+}
+
+impl Error {
+    /// Whether what was given is at fault, and not the run.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Algorithm(error) => matches!(error, lowland::Error::Config { .. }),
+            Self::NoModel => false,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Tasks for Lowland: data sets, models and the training loop.
+//!
+//! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
+//! from them; [`config`] holds everything that decides a run, and [`train`] runs it.
+
+pub mod config;
+pub mod data;
+mod error;
+pub mod loss;
+pub mod models;
+pub mod record;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,83 @@
+//! Layers with weights that are a function of the seed and of the order in which they are made.
+
+use std::f64::consts::TAU;
+
+use burn::module::Param;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+
+use crate::data::draw::{Purpose, generator, unit};
+use crate::{Error, Result};
+
+/// Makes the layers of one network.
+#[derive(Debug)]
+pub(crate) struct LayerMaker<'a> {
+    rng: ChaCha8Rng,
+    device: &'a Device,
+}
+
+impl<'a> LayerMaker<'a> {
+    pub(crate) fn new(seed: u64, device: &'a Device) -> Self {
+        Self { rng: generator(Purpose::Weights, [seed, 0, 0]), device }
+    }
+
+    /// A convolution `[from, to]` of `size` by `size` (odd) that keeps the borders, without bias. Weights `[to, from, size, size]`
+    /// are normal with variance `2 / (from · size²)`, as He et al. (arXiv 1502.01852) derive for layers before a `ReLU`.
+    pub(crate) fn convolution(
+        &mut self,
+        [from, to]: [usize; 2],
+        size: usize,
+        stride: usize,
+    ) -> Conv2d {
+        let border = size / 2;
+        let config = Conv2dConfig::new([from, to], [size, size])
+            .with_stride([stride, stride])
+            .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
+            .with_bias(false)
+            .with_initializer(Initializer::Zeros);
+        let deviation = (2.0 / (from * size * size) as f64).sqrt();
+        Conv2d {
+            weight: self.normal([to, from, size, size], deviation),
+            ..config.init(self.device)
+        }
+    }
+
+    /// Batch normalisation with scale 1 and shift 0.
+    pub(crate) fn batch_norm(&self, channels: usize) -> BatchNorm {
+        let layer = BatchNormConfig::new(channels).init(self.device);
+        // Burn makes a weight at its first use; these are made now, as all others are.
+        let (gamma, beta) = (layer.gamma.val(), layer.beta.val());
+        BatchNorm { gamma: Param::from_tensor(gamma), beta: Param::from_tensor(beta), ..layer }
+    }
+
+    /// The last layer: weights `[from, to]` normal with variance `1 / from`, bias 0.
+    pub(crate) fn linear(&mut self, from: usize, to: usize) -> Linear {
+        let bias = Param::from_tensor(Tensor::zeros([to], self.device));
+        let weight = self.normal([from, to], (from as f64).sqrt().recip());
+        Linear { weight, bias: Some(bias) }
+    }
+
+    fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+        let count = shape.iter().product();
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+        let values: Vec<f32> =
+            (0..count).map(|_| (deviation * standard_normal(&mut self.rng)) as f32).collect();
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
+    }
+}
+
+/// One draw from the normal distribution with mean 0 and variance 1 (Box and Muller; the second of each pair is not used).
+fn standard_normal(rng: &mut ChaCha8Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt();
+    radius * (TAU * unit(rng)).cos()
+}
+
+/// An error unless `value` is at least 1.
+pub(crate) fn at_least_one(field: &'static str, value: usize) -> Result<()> {
+    match value {
+        0 => Err(Error::Setting { field, found: "0".to_owned(), allowed: "at least 1" }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,295 @@
+//! The training loop, an epoch at a time.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::tensor::{Device, Int, Tensor};
+use lowland::{Parameters, Samples, SharpnessAware};
+
+use crate::config::TrainConfig;
+use crate::data::{
+    Augment, ImageBatch, ImageSet, LabelNoise, Loader, Normalisation, redraw_labels,
+};
+use crate::loss::cross_entropies;
+use crate::models::Model;
+use crate::record::{EpochRecord, RunRecord, SamplingPoint, StepRecord};
+use crate::{Error, Result};
+
+/// Images in a batch when measuring.
+const EVALUATION_BATCH: usize = 500;
+
+/// How many points a run's sampling curve has, at most.
+const SAMPLING_POINTS: usize = 40;
+
+/// The data of a run, made ready: cut to size, labels redrawn.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Images to learn from.
+    pub train: Arc<ImageSet>,
+    /// Images to measure on.
+    pub test: Arc<ImageSet>,
+    /// What became of the training labels.
+    pub noise: LabelNoise,
+    normalisation: Normalisation,
+}
+
+impl Data {
+    /// Loads the data that `config` asks for. The seed decides which labels are redrawn.
+    ///
+    /// # Errors
+    /// Whatever reading the data gives, and values out of range.
+    pub fn load(config: &TrainConfig) -> Result<Self> {
+        config.check()?;
+        let data = &config.data;
+        let splits = data.name.load(data.dir.as_deref())?;
+        let cut = |set: ImageSet, limit: Option<usize>| match limit {
+            Some(limit) if limit < set.len() => set.first(limit),
+            _ => Ok(set),
+        };
+        let mut train = cut(splits.train, data.train_limit)?;
+        let test = cut(splits.test, data.test_limit)?;
+        let normalisation = Normalisation::of(&train);
+        let noise = redraw_labels(&mut train, data.label_noise, config.seed)?;
+        Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation })
+    }
+}
+
+/// A training run under way.
+pub struct Training {
+    config: TrainConfig,
+    device: Device,
+    batches: Loader,
+    evaluation: Loader,
+    model: Option<Model>,
+    optimizer: SharpnessAware,
+    schedule: ModuleLrScheduler,
+    record: RunRecord,
+    stretch: Stretch,
+}
+
+/// The steps since the last point of the sampling curve.
+#[derive(Debug, Default)]
+struct Stretch {
+    length: u64,
+    steps: u64,
+    second_gradients: u64,
+}
+
+impl std::fmt::Debug for Training {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Training")
+            .field("config", &self.config)
+            .field("optimizer", &self.optimizer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Training {
+    /// Makes model and optimizer; nothing is trained yet.
+    ///
+    /// # Errors
+    /// A value out of range, or a model that does not fit the data.
+    pub fn new(config: &TrainConfig, data: &Data, device: &Device) -> Result<Self> {
+        config.check()?;
+        let augment: Augment = config.augment.build(data.normalisation.clone())?;
+        let batches =
+            Loader::training(Arc::clone(&data.train), augment, config.seed, config.batches())?;
+        let evaluation = Loader::evaluation(
+            Arc::clone(&data.test),
+            data.normalisation.clone(),
+            crate::data::BatchConfig { batch_size: EVALUATION_BATCH, ..config.batches() },
+        )?;
+        let device = device.clone().autodiff();
+        let (classes, channels) = (data.train.classes().len(), data.train.shape().channels);
+        let model = config.model.init(classes, channels, config.seed, &device)?;
+
+        let steps_per_epoch = batches.batch_count() as u64;
+        let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
+        let mut optimizer =
+            SharpnessAware::new(config.optimizer.build()?, config.algorithm.build()?)
+                .with_seed(config.seed)
+                .with_steps_per_epoch(steps_per_epoch);
+        if let Some(norm) = config.clip_norm {
+            optimizer = optimizer.with_clip_norm(norm)?;
+        }
+        let iterations = usize::try_from(steps).unwrap_or(usize::MAX);
+        let schedule =
+            CosineAnnealingLrSchedulerConfig::new(config.optimizer.learning_rate, iterations)
+                .init()
+                .map_err(|_| Error::Setting {
+                    field: "learning_rate",
+                    found: config.optimizer.learning_rate.to_string(),
+                    allowed: "above 0 and at most 1",
+                })?;
+        let length = steps.div_ceil(SAMPLING_POINTS as u64).max(1);
+        Ok(Self {
+            config: config.clone(),
+            device,
+            batches,
+            evaluation,
+            model: Some(model),
+            optimizer,
+            schedule,
+            record: RunRecord::default(),
+            stretch: Stretch { length, ..Stretch::default() },
+        })
+    }
+
+    /// The steps of an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.batches.batch_count()
+    }
+
+    /// The number of trainable parameters, in numbers.
+    ///
+    /// # Errors
+    /// The model is gone after an error in training.
+    pub fn parameter_count(&self) -> Result<usize> {
+        let parameters = Parameters::of(self.model()?)?;
+        Ok(parameters.iter().map(|parameter| parameter.shape.num_elements()).sum())
+    }
+
+    /// The model as it is now, running statistics up to date.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] after an error in training.
+    pub fn model(&self) -> Result<&Model> {
+        self.model.as_ref().ok_or(Error::NoModel)
+    }
+
+    /// What the run did so far.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Whether all epochs are done.
+    pub fn is_done(&self) -> bool {
+        self.record.epochs.len() >= self.config.epochs
+    }
+
+    /// Trains for one epoch and measures after it. `each_step` sees every step and can stop the
+    /// run; the epoch is then given up, unmeasured, and `None` comes back.
+    ///
+    /// # Errors
+    /// The loss or gradient was not finite for too many steps in a row.
+    pub fn epoch(
+        &mut self,
+        each_step: &mut dyn FnMut(&StepRecord) -> ControlFlow<()>,
+    ) -> Result<Option<EpochRecord>> {
+        let epoch = self.record.epochs.len();
+        let (passes, second) = (self.optimizer.passes(), self.optimizer.second_gradients());
+        let started = Instant::now();
+        let (mut loss, mut samples, mut learning_rate) = (0.0, 0_usize, 0.0);
+        for batch in self.batches.epoch(epoch as u64) {
+            let batch = batch.to_device(&self.device);
+            let step = self.step(epoch, &batch)?;
+            let count = batch.indices.len();
+            loss += step.loss * count as f64;
+            samples += count;
+            learning_rate = step.learning_rate;
+            if each_step(&step).is_break() {
+                return Ok(None);
+            }
+        }
+        // Devices that work behind the program's back have not finished yet.
+        drop(self.device.sync());
+        let seconds = started.elapsed().as_secs_f64();
+
+        let (test_loss, test_accuracy) = self.evaluate()?;
+        let finite = |value: f64| value.is_finite().then_some(value);
+        let steps = self.batches.batch_count() as f64;
+        let record = EpochRecord {
+            epoch: epoch + 1,
+            train_loss: finite(loss / samples as f64),
+            test_loss: finite(test_loss),
+            test_accuracy: finite(test_loss).map(|_| test_accuracy),
+            learning_rate,
+            passes: self.optimizer.passes() - passes,
+            second_gradient_share: (self.optimizer.second_gradients() - second) as f64 / steps,
+            seconds,
+        };
+        self.record.epochs.push(record.clone());
+        self.record.steps = self.optimizer.steps();
+        self.record.passes = self.optimizer.passes();
+        self.record.skipped_steps = self.optimizer.non_finite_steps();
+        Ok(Some(record))
+    }
+
+    fn step(&mut self, epoch: usize, batch: &ImageBatch) -> Result<StepRecord> {
+        let model = self.model.take().ok_or(Error::NoModel)?;
+        let rate = self.schedule.step();
+        let learning_rate = rate.base();
+        let smoothing = self.config.label_smoothing;
+        let losses = |model: &Model, samples: &Samples| losses(model, batch, samples, smoothing);
+        let (model, report) = self.optimizer.step(rate, model, losses)?;
+        self.model = Some(model);
+
+        self.stretch.steps += 1;
+        self.stretch.second_gradients += u64::from(report.second_gradient);
+        if self.stretch.steps == self.stretch.length {
+            let share = self.stretch.second_gradients as f64 / self.stretch.steps as f64;
+            let step = usize::try_from(report.step + 1).unwrap_or(usize::MAX);
+            self.record.sampling.push(SamplingPoint { step, share });
+            self.stretch = Stretch { length: self.stretch.length, ..Stretch::default() };
+        }
+        let values = report.values()?;
+        Ok(StepRecord {
+            step: report.step + 1,
+            epoch: epoch + 1,
+            loss: values.loss,
+            learning_rate,
+            passes: report.passes,
+            second_gradient: report.second_gradient,
+            skipped: report.skipped,
+            gradient_norm: values.gradient_norm,
+            perturbed_norm: values.perturbed_norm,
+            psf_norm: values.psf_norm,
+            cosine: values.cosine,
+        })
+    }
+
+    /// Loss and accuracy on the test images, at the weights as they are, without smoothing.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn evaluate(&self) -> Result<(f64, f64)> {
+        let model = self.model()?.valid();
+        let device = self.device.clone().without_autodiff();
+        let (mut loss, mut correct) = (0.0, 0.0);
+        for batch in self.evaluation.epoch(0) {
+            let batch = batch.to_device(&device);
+            let logits = model.forward(batch.images); // [batch, classes]
+            let count = batch.indices.len();
+            let hit = logits.clone().argmax(1).reshape([count]).equal(batch.labels.clone());
+            correct += number(hit.int().sum().float())?;
+            loss += number(cross_entropies(logits, batch.labels, 0.0).sum())?;
+        }
+        let count = self.evaluation.sample_count() as f64;
+        Ok((loss / count, correct / count))
+    }
+}
+
+/// The losses of the chosen samples of a batch, `[samples]`.
+fn losses(model: &Model, batch: &ImageBatch, samples: &Samples, smoothing: f64) -> Tensor<1> {
+    let (images, labels) = (batch.images.clone(), batch.labels.clone());
+    let (images, labels) = match samples {
+        Samples::All => (images, labels),
+        Samples::Some { positions, .. } => {
+            let positions: Vec<i64> =
+                positions.iter().map(|&p| i64::try_from(p).unwrap_or(i64::MAX)).collect();
+            let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &images.device());
+            (images.select(0, positions.clone()), labels.select(0, positions))
+        }
+    };
+    cross_entropies(model.forward(images), labels, smoothing)
+}
+
+fn number(tensor: Tensor<1>) -> Result<f64> {
+    tensor
+        .try_into_scalar::<f64>()
+        .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))
+}
