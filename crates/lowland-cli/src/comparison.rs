@@ -1,6 +1,7 @@
 //! Trains several algorithms from the same starts on the same data in the same order.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -8,12 +9,13 @@ use burn::tensor::Device;
 use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::DataName;
-use lowland_tasks::record::RunRecord;
+use lowland_tasks::record::StepRecord;
 use lowland_tasks::train::{Data, Training};
 use toml::{Table, Value};
 
-use crate::failure::{Interrupted, Usage};
+use crate::failure::Usage;
 use crate::interrupt::Interrupt;
+use crate::side_by_side::{self, Finished, Watch};
 use crate::summary::{Contender, Heading, Run, Setting, Summary};
 use crate::terminal::{Progress, print};
 use crate::words::percent;
@@ -30,6 +32,10 @@ pub struct Comparison {
     pub configs: Vec<TrainConfig>,
     /// The seeds.
     pub seeds: Vec<u64>,
+    /// What else a reader must know to judge it.
+    pub note: String,
+    /// How many runs train at once.
+    pub jobs: usize,
     /// Whether progress is not shown.
     pub quiet: bool,
 }
@@ -42,7 +48,10 @@ impl Comparison {
     /// Ctrl-C. Nothing is written then.
     pub fn run(&self, folder: &Path) -> Result<()> {
         let device = device::open(&self.configs[0].device)?;
-        let data = Data::load(&self.configs[0])?;
+        let Some(&seed) = self.seeds.first() else {
+            bail!(Usage("at least one seed is needed".to_owned()));
+        };
+        let data = Data::load(&TrainConfig { seed, ..self.configs[0].clone() })?;
         if folder.exists() && !folder.is_dir() {
             bail!(Usage(format!("{} is not a folder", folder.display())));
         }
@@ -56,35 +65,33 @@ impl Comparison {
     }
 
     fn train(&self, data: &Data, device: &Device) -> Result<Summary> {
-        let interrupt = Interrupt::listen();
         let first = &self.configs[0];
-        let steps = data.train.len().div_ceil(first.batch_size) * first.epochs;
-        let total = steps * self.configs.len() * self.seeds.len();
-        let progress = Progress::new(total as u64, self.quiet);
+        let training =
+            Training::new(&TrainConfig { seed: self.seeds[0], ..first.clone() }, data, device)?;
+        let setting = self.setting(data, &training)?;
+        let with_seed =
+            |seed| self.configs.iter().map(move |config| TrainConfig { seed, ..config.clone() });
+        let all: Vec<TrainConfig> = self.seeds.iter().copied().flat_map(with_seed).collect();
+        let steps = training.steps_per_epoch() * first.epochs * all.len();
+        let watch = Watcher {
+            comparison: self,
+            configs: &all,
+            interrupt: Interrupt::listen(),
+            progress: Progress::new(steps as u64, self.quiet),
+        };
+        let finished = side_by_side::train(&all, device, self.jobs, &watch)?;
+        drop(watch);
+
         let mut runs = vec![Vec::new(); self.configs.len()];
-        let mut setting = None;
-        for &seed in &self.seeds {
-            let configs: Vec<_> =
-                self.configs.iter().map(|config| TrainConfig { seed, ..config.clone() }).collect();
-            let data = Data::load(&configs[0])?;
-            let seed_runs = self.one_seed(&configs, &data, device, &interrupt, &progress)?;
-            if setting.is_none() {
-                let training = Training::new(&configs[0], &data, device)?;
-                setting = Some(self.setting(&data, &training)?);
-            }
-            for (config, (runs, run)) in configs.iter().zip(runs.iter_mut().zip(seed_runs)) {
-                progress.line(&line(config, &run));
-                runs.push(run);
-            }
+        for finished in &finished {
+            runs[finished.index % self.configs.len()].push(run(&all[finished.index], finished));
         }
-        drop(progress);
-        let Some(setting) = setting else { bail!(Usage("at least one seed is needed".to_owned())) };
         let heading = Heading {
             title: self.title.clone(),
             question: self.question.clone(),
             command: command(),
             version: format!("lowland {}", env!("CARGO_PKG_VERSION")),
-            hardware: hardware(&first.device),
+            hardware: hardware(&first.device, self.jobs),
         };
         let contenders = self.configs.iter().zip(runs).map(|(config, runs)| Contender {
             name: name(config),
@@ -93,55 +100,6 @@ impl Comparison {
             runs,
         });
         Ok(Summary::new(heading, setting, contenders.collect()))
-    }
-
-    /// One run of each algorithm. They take turns, an epoch each, so that whatever slows the
-    /// machine down for a while slows all of them.
-    fn one_seed(
-        &self,
-        configs: &[TrainConfig],
-        data: &Data,
-        device: &Device,
-        interrupt: &Interrupt,
-        progress: &Progress,
-    ) -> Result<Vec<Run>> {
-        let mut trainings = Vec::new();
-        for config in configs {
-            trainings.push((Training::new(config, data, device)?, false));
-        }
-        for epoch in 0..configs[0].epochs {
-            for (config, (training, diverged)) in configs.iter().zip(&mut trainings) {
-                let steps = training.steps_per_epoch() as u64;
-                if *diverged {
-                    progress.skip(steps);
-                    continue;
-                }
-                let label = self.label(config);
-                let result = training.epoch(&mut |step| {
-                    progress.step(|| {
-                        let (seed, epochs) = (config.seed, config.epochs);
-                        format!(
-                            "seed {seed}  {label}  epoch {}/{epochs}  loss {:.3}",
-                            epoch + 1,
-                            step.loss
-                        )
-                    });
-                    interrupt.check()
-                });
-                match result {
-                    Ok(Some(_)) => {}
-                    Ok(None) => bail!(Interrupted("; nothing was written".to_owned())),
-                    Err(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. })) => {
-                        *diverged = true;
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        let runs = configs.iter().zip(&trainings);
-        Ok(runs
-            .map(|(config, (training, diverged))| run(config, training.record(), *diverged))
-            .collect())
     }
 
     fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {
@@ -166,6 +124,7 @@ impl Comparison {
             label_smoothing: config.label_smoothing,
             augmentation: augmentation_in_words(config),
             seeds: self.seeds.clone(),
+            note: self.note.clone(),
         })
     }
 
@@ -187,6 +146,34 @@ impl Comparison {
     }
 }
 
+/// Shows what goes on.
+struct Watcher<'a> {
+    comparison: &'a Comparison,
+    configs: &'a [TrainConfig],
+    interrupt: Interrupt,
+    progress: Progress,
+}
+
+impl Watch for Watcher<'_> {
+    fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<()> {
+        self.progress.step(|| {
+            let config = &self.configs[index];
+            let (seed, label, epochs) = (config.seed, self.comparison.label(config), config.epochs);
+            format!("seed {seed}  {label}  epoch {}/{epochs}  loss {:.3}", step.epoch, step.loss)
+        });
+        self.interrupt.check()
+    }
+
+    fn lost(&self, _index: usize, steps: u64) {
+        self.progress.skip(steps);
+    }
+
+    fn finished(&self, finished: &Finished) {
+        let config = &self.configs[finished.index];
+        self.progress.line(&line(config, &run(config, finished)));
+    }
+}
+
 fn name(config: &TrainConfig) -> String {
     match config.algorithm {
         Algorithm::Base(_) => config.optimizer.name.name().to_owned(),
@@ -194,7 +181,8 @@ fn name(config: &TrainConfig) -> String {
     }
 }
 
-fn run(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Run {
+fn run(config: &TrainConfig, finished: &Finished) -> Run {
+    let Finished { record, diverged, .. } = finished;
     let seconds: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
     let steps = record.steps.max(1) as f64;
     let accuracies = record.epochs.iter().filter_map(|epoch| epoch.test_accuracy);
@@ -204,7 +192,7 @@ fn run(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Run {
         shares.clone().any(|share| share > 0.0) && shares.clone().any(|share| share < 1.0);
     Run {
         seed: config.seed,
-        final_accuracy: last.filter(|_| !diverged),
+        final_accuracy: last.filter(|_| !*diverged),
         best_accuracy: accuracies.max_by(f64::total_cmp),
         passes_per_step: record.passes / steps,
         seconds_per_step: seconds / steps,
@@ -287,11 +275,12 @@ fn command() -> String {
         .join(" ")
 }
 
-fn hardware(device: &str) -> String {
+fn hardware(device: &str, jobs: usize) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "{cores} processor cores, {} {}, device {device}",
-        std::env::consts::ARCH,
-        std::env::consts::OS
-    )
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    let at_once = match jobs {
+        0 | 1 => "one run at a time".to_owned(),
+        jobs => format!("{jobs} runs at a time, so that each is slower than alone"),
+    };
+    format!("{cores} processor cores, {arch} {os}, device {device}, {at_once}")
 }

@@ -8,6 +8,7 @@ pub mod files;
 pub mod interrupt;
 pub mod report;
 pub mod settings;
+pub mod side_by_side;
 pub mod statistics;
 pub mod summary;
 pub mod table;

@@ -79,6 +79,9 @@ pub struct Setting {
     /// The seeds; each sets the start, the data order and the redrawn labels of one run of each
     /// algorithm.
     pub seeds: Vec<u64>,
+    /// What else a reader must know to judge the comparison; empty if nothing.
+    #[serde(default)]
+    pub note: String,
 }
 
 /// One algorithm: its runs and the numbers drawn from them.

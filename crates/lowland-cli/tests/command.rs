@@ -191,6 +191,33 @@ fn a_comparison_writes_a_table_a_summary_and_a_page() {
 }
 
 #[test]
+fn runs_that_train_at_once_get_the_same_results_as_one_after_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let accuracies = |jobs: &str| {
+        let out = path(folder.path(), jobs);
+        let limits = ["--epochs", "3", "--train-limit", "150", "--test-limit", "100", "-q"];
+        let what = ["compare", "--seeds", "2", "--first-seed", "5", "--jobs", jobs, "--out", &out];
+        run(&[&what[..], &limits].concat());
+        let summary = std::fs::read_to_string(Path::new(&out).join("summary.json")).unwrap();
+        let mut summary: Value = serde_json::from_str(&summary).unwrap();
+        let mut curves = Vec::new();
+        for algorithm in summary["algorithms"].as_array_mut().unwrap() {
+            for run in algorithm["runs"].as_array_mut().unwrap() {
+                curves.push(run["seed"].clone());
+                for epoch in run["epochs"].as_array_mut().unwrap() {
+                    epoch.as_object_mut().unwrap().remove("seconds");
+                    curves.push(epoch.clone());
+                }
+            }
+        }
+        curves
+    };
+    let alone = accuracies("1");
+    assert_eq!(alone.len(), 3 * 2 * 4);
+    assert_eq!(accuracies("3"), alone);
+}
+
+#[test]
 fn lists_name_everything_in_one_line_each() {
     let all = text(&run(&["list"]).stdout);
     for word in ["arsam", "small-cnn", "resnet20", "embedded", "cifar100", "adamw", "cpu"] {

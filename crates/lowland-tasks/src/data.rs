@@ -1,8 +1,10 @@
 //! Labelled images: where they come from and how they become batches.
 //!
-//! The way of an image is a straight line: [`DataName::load`] reads a training and a test [`ImageSet`], [`redraw_labels`] may spoil
-//! some of the training labels, an [`Augment`] turns bytes into normalised numbers, and a [`Loader`] hands out batches.
-//! Everything random is a function of a seed and of the place where it is used, never of timing or of what was drawn before.
+//! The way of an image is a straight line: [`DataName::load`] reads a training and a test
+//! [`ImageSet`], [`redraw_labels`] may spoil some of the training labels, an [`Augment`] turns
+//! bytes into normalised numbers, and a [`Loader`] hands out batches. Everything random is a
+//! function of a seed and of the place where it is used, never of timing or of what was drawn
+//! before.
 
 pub mod augment;
 pub mod batches;

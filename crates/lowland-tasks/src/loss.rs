@@ -4,7 +4,8 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
-/// The cross entropy of each sample, `[batch]`, from logits `[batch, classes]` and classes `[batch]`.
+/// The cross entropy of each sample, `[batch]`, from logits `[batch, classes]` and classes
+/// `[batch]`.
 ///
 /// `smoothing`, between 0 and 1, is the share of a label's weight that is spread evenly over all
 /// classes, its own included, as PyTorch and Burn have it:

@@ -1,7 +1,8 @@
 //! Networks that turn images into one number a class.
 //!
-//! Initial weights are drawn on the host from the seed alone. Burn's own initialisers draw from a generator that all threads of a
-//! device share, and only when a weight is first used, so that equal seeds would give equal weights only as long as nobody else draws.
+//! Initial weights are drawn on the host from the seed alone. Burn's own initialisers draw from a
+//! generator that all threads of a device share, and only when a weight is first used, so that
+//! equal seeds would give equal weights only as long as nobody else draws.
 
 mod init;
 mod registry;

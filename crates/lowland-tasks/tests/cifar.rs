@@ -1,4 +1,5 @@
-//! The reader of CIFAR's binary files: round trips, and the exact line that each kind of damage gives.
+//! The reader of CIFAR's binary files: round trips, and the exact line that each kind of damage
+//! gives.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 

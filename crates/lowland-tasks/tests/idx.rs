@@ -33,7 +33,8 @@ fn error(file: &[u8]) -> String {
     idx::parse::<1>(Path::new("x"), file).unwrap_err().to_string()
 }
 
-/// A folder with three training and two test images of 2 by 2, some plain, some packed, in both spellings.
+/// A folder with three training and two test images of 2 by 2, some plain, some packed, in both
+/// spellings.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();

@@ -25,6 +25,9 @@ pub struct Compare {
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     first_seed: u64,
+    /// How many runs train at once; more are faster together, and each is slower than alone
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
     /// The folder for report.html and summary.json
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -43,6 +46,9 @@ impl Compare {
     pub fn run(self) -> Result<()> {
         if self.seeds == 0 {
             bail!(Usage("--seeds must be at least 1, found 0".to_owned()));
+        }
+        if !(1..=64).contains(&self.jobs) {
+            bail!(Usage(format!("--jobs must be between 1 and 64, found {}", self.jobs)));
         }
         let Some(end) = self.first_seed.checked_add(self.seeds) else {
             bail!(Usage("--first-seed is too large".to_owned()));
@@ -65,6 +71,8 @@ impl Compare {
             question,
             configs,
             seeds: (self.first_seed..end).collect(),
+            note: String::new(),
+            jobs: self.jobs,
             quiet: self.quiet,
         }
         .run(&self.out)

@@ -25,6 +25,9 @@ pub(super) fn setting(summary: &Summary) -> String {
             items.push((&algorithm.label, settings.join(", ")));
         }
     }
+    if !setting.note.is_empty() {
+        items.push(("Note", setting.note.clone()));
+    }
     section("The setting", &definitions(&items))
 }
 

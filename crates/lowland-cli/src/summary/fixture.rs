@@ -79,6 +79,7 @@ pub(crate) fn setting() -> Setting {
         label_smoothing: 0.0,
         augmentation: String::new(),
         seeds: vec![0, 1, 2],
+        note: String::new(),
     }
 }
 

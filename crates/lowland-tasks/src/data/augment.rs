@@ -10,13 +10,16 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Black pixels put around the image before a window of its own size is cut out at random. 0, the default, switches cropping off.
+    /// Black pixels put around the image before a window of its own size is cut out at random. 0,
+    /// the default, switches cropping off.
     pub crop_padding: usize,
     /// Whether every second image, at random, is mirrored left to right. Default: false.
     pub flip: bool,
-    /// Side in pixels of a square hole with its centre anywhere in the image. 0, the default, switches it off.
+    /// Side in pixels of a square hole with its centre anywhere in the image. 0, the default,
+    /// switches it off.
     pub cutout: usize,
-    /// Share of the images that get the hole, between 0 and 1. Default: 1, as in the paper that proposed it (arXiv 1708.04552).
+    /// Share of the images that get the hole, between 0 and 1. Default: 1, as in the paper that
+    /// proposed it (arXiv 1708.04552).
     pub cutout_probability: f64,
 }
 
@@ -32,18 +35,19 @@ impl AugmentConfig {
         Self::default()
     }
 
-    /// The usual recipe for CIFAR: a window out of 4 pixels of padding, mirrored every second time, and a hole of 16 by 16 pixels in
-    /// every second image.
+    /// The usual recipe for CIFAR: a window out of 4 pixels of padding, mirrored every second time,
+    /// and a hole of 16 by 16 pixels in every second image.
     pub fn crop_flip_cutout() -> Self {
         Self { crop_padding: 4, flip: true, cutout: 16, cutout_probability: 0.5 }
     }
 
-    /// Checks the settings against the images they are for. `normalisation` should come from the training images.
+    /// Checks the settings against the images they are for. `normalisation` should come from the
+    /// training images.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `crop_padding` or `cutout` is more than the shorter side of the images, or `cutout_probability` is not
-    /// between 0 and 1.
+    /// [`Error::Setting`] if `crop_padding` or `cutout` is more than the shorter side of the
+    /// images, or `cutout_probability` is not between 0 and 1.
     pub fn build(self, normalisation: Normalisation) -> Result<Augment> {
         let shorter = normalisation.shape.height.min(normalisation.shape.width);
         for (field, value) in [("crop_padding", self.crop_padding), ("cutout", self.cutout)] {
@@ -71,7 +75,8 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// Measures the channels of `set`, which should be the training images: test images are normalised with the same numbers.
+    /// Measures the channels of `set`, which should be the training images: test images are
+    /// normalised with the same numbers.
     ///
     /// A channel where all pixels are equal is only shifted.
     pub fn of(set: &ImageSet) -> Self {
@@ -131,7 +136,8 @@ pub struct Augment {
 /// What chance decided for one image in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// First row of the window in the padded image, 0 to `2 · crop_padding`; `crop_padding` is the middle.
+    /// First row of the window in the padded image, 0 to `2 · crop_padding`; `crop_padding` is the
+    /// middle.
     pub row: usize,
     /// First column of the window in the padded image.
     pub column: usize,
@@ -167,8 +173,9 @@ impl Augment {
 
     /// What happens to sample `index` in `epoch` of the run with this `seed`.
     ///
-    /// It depends on these three numbers and the settings alone, never on batches, threads or earlier calls. Each part always takes the
-    /// same draws, so that switching one off changes none of the others.
+    /// It depends on these three numbers and the settings alone, never on batches, threads or
+    /// earlier calls. Each part always takes the same draws, so that switching one off changes none
+    /// of the others.
     pub fn choose(&self, seed: u64, epoch: u64, index: usize) -> Choice {
         let AugmentConfig { crop_padding, flip, cutout, cutout_probability } = self.config;
         let ImageShape { height, width, .. } = self.normalisation.shape;
@@ -192,13 +199,15 @@ impl Augment {
         }
     }
 
-    /// Crops, mirrors, normalises and cuts the hole into one image: `[channels, height, width]` in both `pixels` and `output`.
+    /// Crops, mirrors, normalises and cuts the hole into one image: `[channels, height, width]` in
+    /// both `pixels` and `output`.
     ///
     /// Padding is black before normalisation; the hole is the mean of the channel, 0 after it.
     ///
     /// # Panics
     ///
-    /// If `pixels` or `output` have another size than the images this was built for, or the hole of `choice` leaves the image.
+    /// If `pixels` or `output` have another size than the images this was built for, or the hole of
+    /// `choice` leaves the image.
     pub fn apply(&self, pixels: &[u8], choice: &Choice, output: &mut [f32]) {
         self.normalisation.check(pixels, output);
         let ImageShape { height, width, .. } = self.normalisation.shape;
@@ -230,7 +239,8 @@ impl Augment {
     }
 }
 
-/// The positions `p` of a window of `length` that starts at `start` for which `p + start − padding` lies in `0..length`.
+/// The positions `p` of a window of `length` that starts at `start` for which `p + start − padding`
+/// lies in `0..length`.
 fn overlap(start: usize, padding: usize, length: usize) -> std::ops::Range<usize> {
     let first = padding.saturating_sub(start).min(length);
     let end = (length + padding).saturating_sub(start).clamp(first, length);

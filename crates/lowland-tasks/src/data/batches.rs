@@ -1,4 +1,5 @@
-//! Batches in a seeded order, prepared ahead by as many threads as one likes without a change in a single bit.
+//! Batches in a seeded order, prepared ahead by as many threads as one likes without a change in a
+//! single bit.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::{Error, Result};
 /// The most threads that a loader may have.
 const MOST_WORKERS: usize = 256;
 
-/// The order in which epoch `epoch` of the run with `seed` goes through `count` samples: a permutation of `0..count`.
+/// The order in which epoch `epoch` of the run with `seed` goes through `count` samples: a
+/// permutation of `0..count`.
 pub fn epoch_order(seed: u64, epoch: u64, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     shuffle_front(&mut generator(Purpose::Order, [seed, epoch, 0]), &mut order, count);
@@ -28,7 +30,8 @@ pub struct BatchConfig {
     pub batch_size: usize,
     /// Whether a last batch that is not full is left out. Default: false.
     pub drop_last: bool,
-    /// Threads that prepare batches ahead, at most 256; 0, the default, prepares each in the thread that asks for it.
+    /// Threads that prepare batches ahead, at most 256; 0, the default, prepares each in the thread
+    /// that asks for it.
     ///
     /// Any number gives the same batches.
     pub workers: usize,
@@ -68,8 +71,8 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, if `drop_last` would leave no batch, or if `augment`
-    /// was built for images of another size.
+    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, if `drop_last`
+    /// would leave no batch, or if `augment` was built for images of another size.
     pub fn training(
         set: Arc<ImageSet>,
         augment: Augment,
@@ -80,11 +83,13 @@ impl Loader {
         Self::new(set, Pixels::Training { augment, seed }, config)
     }
 
-    /// Batches to measure on: all samples in the order of the set, normalised and nothing else. `drop_last` must be false.
+    /// Batches to measure on: all samples in the order of the set, normalised and nothing else.
+    /// `drop_last` must be false.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] as [`training`](Self::training), or if `drop_last` is set: a measurement leaves nothing out.
+    /// [`Error::Setting`] as [`training`](Self::training), or if `drop_last` is set: a measurement
+    /// leaves nothing out.
     pub fn evaluation(
         set: Arc<ImageSet>,
         normalisation: Normalisation,
@@ -132,8 +137,9 @@ impl Loader {
         self.epoch_from(epoch, 0)
     }
 
-    /// The batches of epoch `epoch` from number `first_batch` on: exactly what [`epoch`](Self::epoch) gives after that many, at no cost for
-    /// those before. None are left if `first_batch` is [`batch_count`](Self::batch_count) or more.
+    /// The batches of epoch `epoch` from number `first_batch` on: exactly what
+    /// [`epoch`](Self::epoch) gives after that many, at no cost for those before. None are left if
+    /// `first_batch` is [`batch_count`](Self::batch_count) or more.
     pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Batches {
         let order = match &self.source.pixels {
             Pixels::Training { seed, .. } => epoch_order(*seed, epoch, self.sample_count()),
@@ -220,7 +226,8 @@ pub struct ImageBatch {
     pub images: Tensor<4>,
     /// The class of each image: `[batch]`.
     pub labels: Tensor<1, Int>,
-    /// The place of each image in the set: what methods that remember something of each sample go by.
+    /// The place of each image in the set: what methods that remember something of each sample go
+    /// by.
     pub indices: Vec<usize>,
 }
 

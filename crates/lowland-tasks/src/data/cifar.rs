@@ -1,7 +1,8 @@
 //! The binary layout of CIFAR-10 and CIFAR-100.
 //!
-//! A file is records without a header: the label bytes, then 3,072 pixels, 32 rows of 32 in red, then green, then blue. CIFAR-10 has one
-//! label byte a record; CIFAR-100 has two, the coarse class (0 to 19) and the fine one (0 to 99), of which the fine one is used.
+//! A file is records without a header: the label bytes, then 3,072 pixels, 32 rows of 32 in red,
+//! then green, then blue. CIFAR-10 has one label byte a record; CIFAR-100 has two, the coarse class
+//! (0 to 19) and the fine one (0 to 99), of which the fine one is used.
 
 use std::path::{Path, PathBuf};
 
@@ -79,12 +80,13 @@ impl Cifar {
     }
 }
 
-/// Appends the records of one file to `images` and `labels`. `path` is only what an error calls the file.
+/// Appends the records of one file to `images` and `labels`. `path` is only what an error calls the
+/// file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the file is empty or no whole number of records, or if a label is out of range. `images` and `labels` are then
-/// unchanged.
+/// [`Error::Format`] if the file is empty or no whole number of records, or if a label is out of
+/// range. `images` and `labels` are then unchanged.
 pub fn parse(
     kind: Cifar,
     path: &Path,
@@ -122,13 +124,14 @@ pub fn parse(
 
 /// Reads CIFAR-10 or CIFAR-100 from `folder`.
 ///
-/// CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 is `train.bin` and `test.bin`. They may also lie in
-/// the folder that the official archive unpacks to (`cifar-10-batches-bin`, `cifar-100-binary`) inside `folder`.
+/// CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 is
+/// `train.bin` and `test.bin`. They may also lie in the folder that the official archive unpacks to
+/// (`cifar-10-batches-bin`, `cifar-100-binary`) inside `folder`.
 ///
 /// # Errors
 ///
-/// [`Error::Missing`] if the folder or one of the files is not there, [`Error::File`] if one cannot be read, and [`Error::Format`] as
-/// [`parse`] says.
+/// [`Error::Missing`] if the folder or one of the files is not there, [`Error::File`] if one cannot
+/// be read, and [`Error::Format`] as [`parse`] says.
 pub fn read_folder(folder: &Path, kind: Cifar) -> Result<Splits> {
     files::require_folder(folder, kind.expected_files())?;
     let archive = folder.join(kind.archive_folder());

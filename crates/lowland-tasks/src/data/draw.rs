@@ -1,7 +1,7 @@
 //! Random draws that are a function of a key.
 //!
-//! `rand`'s own ranges and shuffles may change between its releases. The two short functions here keep the order of an epoch
-//! and every crop the same for as long as `ChaCha8` is what it is.
+//! `rand`'s own ranges and shuffles may change between its releases. The two short functions here
+//! keep the order of an epoch and every crop the same for as long as `ChaCha8` is what it is.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +19,8 @@ pub(crate) enum Purpose {
     Weights = 4,
 }
 
-/// The generator for one purpose and one key: all 32 bytes of its seed are the key, so that two keys never give the same stream.
+/// The generator for one purpose and one key: all 32 bytes of its seed are the key, so that two
+/// keys never give the same stream.
 pub(crate) fn generator(purpose: Purpose, key: [u64; 3]) -> ChaCha8Rng {
     let mut seed = [0; 32];
     let words = [purpose as u64, key[0], key[1], key[2]];
@@ -42,7 +43,8 @@ pub(crate) fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Puts `count` items drawn without replacement at the front of `items` (Fisher and Yates, from the front).
+/// Puts `count` items drawn without replacement at the front of `items` (Fisher and Yates, from the
+/// front).
 pub(crate) fn shuffle_front<T>(rng: &mut ChaCha8Rng, items: &mut [T], count: usize) {
     for position in 0..count.min(items.len()) {
         let rest = items.len() - position;

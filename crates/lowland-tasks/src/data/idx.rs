@@ -1,8 +1,9 @@
 //! The IDX layout of MNIST and Fashion-MNIST, plain or packed with gzip.
 //!
-//! An IDX file is a magic number, a count for each dimension (both big-endian, 32 bits) and then the values. Here all values are
-//! unsigned bytes: magic `0x00000801` for labels `[n]`, `0x00000803` for images `[n, height, width]`. Whether a file is packed is told by
-//! its first bytes, never by its name.
+//! An IDX file is a magic number, a count for each dimension (both big-endian, 32 bits) and then
+//! the values. Here all values are unsigned bytes: magic `0x00000801` for labels `[n]`,
+//! `0x00000803` for images `[n, height, width]`. Whether a file is packed is told by its first
+//! bytes, never by its name.
 
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -27,12 +28,13 @@ pub struct Idx<const D: usize> {
 
 /// Reads the bytes of one IDX file of unsigned bytes with `D` dimensions, plain or gzip.
 ///
-/// `path` is only what an error calls the file. The header is not trusted: memory is asked for only as far as `file` can fill it.
+/// `path` is only what an error calls the file. The header is not trusted: memory is asked for only
+/// as far as `file` can fill it.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the gzip stream is damaged, the magic number is another one, or the values are fewer or more than the header
-/// promises.
+/// [`Error::Format`] if the gzip stream is damaged, the magic number is another one, or the values
+/// are fewer or more than the header promises.
 pub fn parse<const D: usize>(path: &Path, file: &[u8]) -> Result<Idx<D>> {
     if !file.starts_with(&[0x1f, 0x8b]) {
         return parse_stream(path, file, file.len() as u64);
@@ -106,8 +108,8 @@ fn stream_error(path: &Path, error: &io::Error) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if either file is not what [`parse`] asks for, if there are no images or empty ones, if the two counts differ, or
-/// if a label is not below the number of `classes`.
+/// [`Error::Format`] if either file is not what [`parse`] asks for, if there are no images or empty
+/// ones, if the two counts differ, or if a label is not below the number of `classes`.
 pub fn image_set(
     (image_path, image_file): (&Path, &[u8]),
     (label_path, label_file): (&Path, &[u8]),
@@ -143,14 +145,15 @@ pub(crate) const EXPECTED_FILES: &str = "train-images-idx3-ubyte, train-labels-i
 
 /// Reads the four files of MNIST or Fashion-MNIST from `folder`.
 ///
-/// They are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. Each may be
-/// plain or end in `.gz`, and may be spelled with a dot (`train-images.idx3-ubyte`); where several are there, the first in this order is
-/// taken.
+/// They are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+/// `t10k-labels-idx1-ubyte`. Each may be plain or end in `.gz`, and may be spelled with a dot
+/// (`train-images.idx3-ubyte`); where several are there, the first in this order is taken.
 ///
 /// # Errors
 ///
-/// [`Error::Missing`] if the folder or one of the files is not there, [`Error::File`] if one cannot be read, and
-/// [`Error::Format`] as [`image_set`] says, or if training and test images differ in size.
+/// [`Error::Missing`] if the folder or one of the files is not there, [`Error::File`] if one cannot
+/// be read, and [`Error::Format`] as [`image_set`] says, or if training and test images differ in
+/// size.
 pub fn read_folder(folder: &Path, classes: &[&str]) -> Result<Splits> {
     files::require_folder(folder, EXPECTED_FILES)?;
     let read_part = |part: &str| {

@@ -16,7 +16,8 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// Bytes in one image: `channels · height · width`, or `None` where that does not fit a `usize`.
+    /// Bytes in one image: `channels · height · width`, or `None` where that does not fit a
+    /// `usize`.
     pub fn checked_size(self) -> Option<usize> {
         self.channels.checked_mul(self.height)?.checked_mul(self.width)
     }
@@ -33,8 +34,8 @@ pub struct ImageItem {
 
 /// Images of one size with a label each.
 ///
-/// The bytes of all images lie in one buffer of shape `[samples, channels, height, width]`. A set holds at least one image, and
-/// every label names one of its classes.
+/// The bytes of all images lie in one buffer of shape `[samples, channels, height, width]`. A set
+/// holds at least one image, and every label names one of its classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSet {
     images: Vec<u8>,
@@ -60,8 +61,9 @@ impl ImageSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if a dimension or the number of images is zero, if `images` has another length than its shape says, if there are
-    /// no classes or more than 65,536, or if a label is not below the number of classes.
+    /// [`Error::Setting`] if a dimension or the number of images is zero, if `images` has another
+    /// length than its shape says, if there are no classes or more than 65,536, or if a label is
+    /// not below the number of classes.
     pub fn new(
         images: Vec<u8>,
         labels: Vec<u16>,
@@ -184,9 +186,11 @@ impl ImageSet {
         counts
     }
 
-    /// Mean and standard deviation of each channel over all pixels of all images, with pixels counted from 0 to 1.
+    /// Mean and standard deviation of each channel over all pixels of all images, with pixels
+    /// counted from 0 to 1.
     ///
-    /// Sums are whole numbers, so the result depends on no order of summation. The deviation divides by the number of pixels.
+    /// Sums are whole numbers, so the result depends on no order of summation. The deviation
+    /// divides by the number of pixels.
     pub fn channel_statistics(&self) -> Vec<ChannelStatistics> {
         let plane = self.shape.height * self.shape.width;
         let mut sums = vec![(0_u128, 0_u128); self.shape.channels];

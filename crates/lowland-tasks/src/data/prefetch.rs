@@ -1,7 +1,8 @@
 //! Work done ahead by threads and handed over in order.
 //!
-//! Every worker has a lane of its own: lane `l` of `n` prepares items `first + l`, `first + l + n`, ... and the receiver takes from the
-//! lanes in turn. So the order is fixed by arithmetic, whichever thread is faster, and a full lane holds its worker back.
+//! Every worker has a lane of its own: lane `l` of `n` prepares items `first + l`, `first + l + n`,
+//! ... and the receiver takes from the lanes in turn. So the order is fixed by arithmetic,
+//! whichever thread is faster, and a full lane holds its worker back.
 
 use std::fmt;
 use std::ops::Range;
@@ -29,7 +30,8 @@ struct Lane<T> {
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    /// Starts up to `workers` threads; with 0, or where the system has none to give, items are prepared when they are asked for.
+    /// Starts up to `workers` threads; with 0, or where the system has none to give, items are
+    /// prepared when they are asked for.
     pub(crate) fn new(
         prepare: impl Fn(usize) -> T + Send + Sync + 'static,
         range: Range<usize>,

@@ -83,8 +83,8 @@ impl DataName {
     ///
     /// # Errors
     ///
-    /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of [`idx::read_folder`] and
-    /// [`cifar::read_folder`].
+    /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of
+    /// [`idx::read_folder`] and [`cifar::read_folder`].
     pub fn load(self, data_dir: Option<&Path>) -> Result<Splits> {
         let folder = || {
             data_dir.ok_or_else(|| Error::NoFolder {

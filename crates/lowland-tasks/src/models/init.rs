@@ -23,8 +23,9 @@ impl<'a> LayerMaker<'a> {
         Self { rng: generator(Purpose::Weights, [seed, 0, 0]), device }
     }
 
-    /// A convolution `[from, to]` of `size` by `size` (odd) that keeps the borders, without bias. Weights `[to, from, size, size]`
-    /// are normal with variance `2 / (from · size²)`, as He et al. (arXiv 1502.01852) derive for layers before a `ReLU`.
+    /// A convolution `[from, to]` of `size` by `size` (odd) that keeps the borders, without bias.
+    /// Weights `[to, from, size, size]` are normal with variance `2 / (from · size²)`, as He et al.
+    /// (arXiv 1502.01852) derive for layers before a `ReLU`.
     pub(crate) fn convolution(
         &mut self,
         [from, to]: [usize; 2],
@@ -68,7 +69,8 @@ impl<'a> LayerMaker<'a> {
     }
 }
 
-/// One draw from the normal distribution with mean 0 and variance 1 (Box and Muller; the second of each pair is not used).
+/// One draw from the normal distribution with mean 0 and variance 1 (Box and Muller; the second of
+/// each pair is not used).
 fn standard_normal(rng: &mut ChaCha8Rng) -> f64 {
     let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt();
     radius * (TAU * unit(rng)).cos()

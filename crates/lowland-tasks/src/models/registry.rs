@@ -66,8 +66,8 @@ impl ModelName {
 
     /// Makes the model for images of `channels` channels and for `classes` classes.
     ///
-    /// Weights are a function of `seed` alone: the same on every device and whatever other threads do. On a device with autodiff the
-    /// model is ready to be trained.
+    /// Weights are a function of `seed` alone: the same on every device and whatever other threads
+    /// do. On a device with autodiff the model is ready to be trained.
     ///
     /// # Errors
     ///

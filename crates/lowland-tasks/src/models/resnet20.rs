@@ -10,11 +10,13 @@ use burn::tensor::{Device, Tensor, s};
 use super::init::{LayerMaker, at_least_one};
 use crate::Result;
 
-/// The residual network with 20 weighted layers for images of 32 by 32 (He et al. 2015, arXiv 1512.03385, section 4.2).
+/// The residual network with 20 weighted layers for images of 32 by 32 (He et al. 2015, arXiv
+/// 1512.03385, section 4.2).
 ///
-/// A convolution, then three stages of three blocks with 16, 32 and 64 channels, the mean over the image and a linear layer. The
-/// first block of the second and third stage halves the image. Where a block changes shape, its shortcut takes every second pixel and adds channels of
-/// zeros (option A), which has no weights: 269,722 trainable numbers for three channels and ten classes.
+/// A convolution, then three stages of three blocks with 16, 32 and 64 channels, the mean over the
+/// image and a linear layer. The first block of the second and third stage halves the image. Where
+/// a block changes shape, its shortcut takes every second pixel and adds channels of zeros (option
+/// A), which has no weights: 269,722 trainable numbers for three channels and ten classes.
 ///
 /// Convolutions are 3 by 3 without bias. Their weights are normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]
@@ -35,7 +37,8 @@ struct Block {
 }
 
 impl ResNet20 {
-    /// Makes the network for images of `channels` channels and for `classes` classes. Weights are a function of `seed` alone.
+    /// Makes the network for images of `channels` channels and for `classes` classes. Weights are a
+    /// function of `seed` alone.
     ///
     /// # Errors
     ///
@@ -83,7 +86,8 @@ impl Block {
     }
 }
 
-/// Every `stride`-th pixel, with zeros on both sides of the channels until there are `channels` (option A).
+/// Every `stride`-th pixel, with zeros on both sides of the channels until there are `channels`
+/// (option A).
 fn shortcut(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
     if stride == 1 {
         return x;

@@ -37,8 +37,9 @@ impl Default for SmallCnnConfig {
 /// linear
 /// ```
 ///
-/// Made to learn something from a few thousand images in seconds on two cores, so the full resolution is left at once. Images of 28 by 28
-/// and 32 by 32 both arrive at 4 by 4; any other size is averaged to it.
+/// Made to learn something from a few thousand images in seconds on two cores, so the full
+/// resolution is left at once. Images of 28 by 28 and 32 by 32 both arrive at 4 by 4; any other
+/// size is averaged to it.
 #[derive(Module, Debug)]
 pub struct SmallCnn {
     first: Conv2d,
@@ -53,7 +54,8 @@ pub struct SmallCnn {
 }
 
 impl SmallCnnConfig {
-    /// Makes the network for images of `channels` channels and for `classes` classes. Weights are a function of `seed` alone.
+    /// Makes the network for images of `channels` channels and for `classes` classes. Weights are a
+    /// function of `seed` alone.
     ///
     /// # Errors
     ///

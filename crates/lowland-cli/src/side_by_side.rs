@@ -1,0 +1,214 @@
+//! Trains the runs of a comparison side by side: an epoch of each in turn, a few at a time.
+
+use std::ops::ControlFlow;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Result, anyhow};
+use burn::tensor::Device;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::record::{RunRecord, StepRecord};
+use lowland_tasks::train::{Data, Training};
+
+use crate::failure::Interrupted;
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its place among the configurations.
+    pub index: usize,
+    /// What it did.
+    pub record: RunRecord,
+    /// Whether it ended because its loss or gradient was not finite for too long.
+    pub diverged: bool,
+}
+
+/// Who is told what goes on. Called from several threads at once.
+pub trait Watch: Sync {
+    /// A step of the run at `index`; breaks to end the comparison.
+    fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<()>;
+
+    /// Steps of the run at `index` that will not come, since it diverged.
+    fn lost(&self, index: usize, steps: u64);
+
+    /// A run came to its end.
+    fn finished(&self, run: &Finished);
+}
+
+/// Trains all configurations, `jobs` at a time, and gives their runs in the order of the
+/// configurations.
+///
+/// Runs of the same seed take turns, an epoch each, so that whatever slows the machine down for a
+/// while slows all of them, and their times can be compared. Seeds follow one another: data and
+/// models of a seed are made when its first run starts.
+///
+/// # Errors
+/// Data that cannot be read, a run that fails other than by diverging, [`Watch::step`] breaking.
+pub fn train(
+    configs: &[TrainConfig],
+    device: &Device,
+    jobs: usize,
+    watch: &dyn Watch,
+) -> Result<Vec<Finished>> {
+    let shared = Shared {
+        configs,
+        device,
+        watch,
+        state: Mutex::new(State::new(configs)),
+        freed: Condvar::new(),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| shared.work());
+        }
+    });
+    let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match state.error {
+        Some(error) => Err(error),
+        None => Ok(state.slots.into_iter().filter_map(|slot| slot.finished).collect()),
+    }
+}
+
+struct Shared<'a> {
+    configs: &'a [TrainConfig],
+    device: &'a Device,
+    watch: &'a dyn Watch,
+    state: Mutex<State>,
+    /// Told whenever a run comes back.
+    freed: Condvar,
+}
+
+struct State {
+    slots: Vec<Slot>,
+    /// The data of the seed that was begun last, and of those before that are not done.
+    data: Vec<(u64, Data)>,
+    error: Option<anyhow::Error>,
+}
+
+/// The place of one run.
+struct Slot {
+    seed: u64,
+    epochs: usize,
+    /// Away while it trains, and before its first epoch.
+    training: Option<Box<Training>>,
+    busy: bool,
+    finished: Option<Finished>,
+}
+
+impl State {
+    fn new(configs: &[TrainConfig]) -> Self {
+        let slot = |config: &TrainConfig| Slot {
+            seed: config.seed,
+            epochs: 0,
+            training: None,
+            busy: false,
+            finished: None,
+        };
+        Self { slots: configs.iter().map(slot).collect(), data: Vec::new(), error: None }
+    }
+
+    /// The run whose turn it is: of the first seed that has a free one, the one that is furthest
+    /// behind.
+    fn next(&self, configs: &[TrainConfig]) -> Option<usize> {
+        let seeds = |seed: u64| configs.iter().position(|config| config.seed == seed);
+        let free = self.slots.iter().enumerate().filter(|(_, s)| !s.busy && s.finished.is_none());
+        free.min_by_key(|(index, slot)| (seeds(slot.seed), slot.epochs, *index))
+            .map(|(index, _)| index)
+    }
+
+    fn is_over(&self) -> bool {
+        self.error.is_some() || self.slots.iter().all(|slot| slot.finished.is_some())
+    }
+
+    /// The data of a configuration's seed, loaded where it is not there yet.
+    fn data(&mut self, config: &TrainConfig) -> Result<&Data> {
+        if !self.data.iter().any(|(seed, _)| *seed == config.seed) {
+            self.data.push((config.seed, Data::load(config)?));
+        }
+        let found = self.data.iter().find(|(seed, _)| *seed == config.seed);
+        found
+            .map(|(_, data)| data)
+            .ok_or_else(|| anyhow!("the data of seed {} is gone", config.seed))
+    }
+
+    /// Lets go of the data of seeds whose runs are all done.
+    fn drop_data(&mut self) {
+        let slots = &self.slots;
+        self.data.retain(|(seed, _)| slots.iter().any(|s| s.seed == *seed && s.finished.is_none()));
+    }
+}
+
+impl Shared<'_> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let _alarm = Alarm(self);
+        loop {
+            let mut state = self.lock();
+            let index = loop {
+                if state.is_over() {
+                    return;
+                }
+                match state.next(self.configs) {
+                    Some(index) => break index,
+                    None => state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                }
+            };
+            let result = self.turn(index, state);
+            let mut state = self.lock();
+            if let Err(error) = result {
+                state.error.get_or_insert(error);
+            }
+            state.drop_data();
+            drop(state);
+            self.freed.notify_all();
+        }
+    }
+
+    /// One epoch of the run at `index`.
+    fn turn(&self, index: usize, mut state: MutexGuard<'_, State>) -> Result<()> {
+        let config = &self.configs[index];
+        let mut training = match state.slots[index].training.take() {
+            Some(training) => training,
+            None => Box::new(Training::new(config, state.data(config)?, self.device)?),
+        };
+        state.slots[index].busy = true;
+        drop(state);
+
+        let result = training.epoch(&mut |step| self.watch.step(index, step));
+        let diverged = match result {
+            Ok(Some(_)) => false,
+            Ok(None) => return Err(Interrupted("; nothing was written".to_owned()).into()),
+            Err(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. })) => true,
+            Err(error) => return Err(error.into()),
+        };
+
+        let mut state = self.lock();
+        let slot = &mut state.slots[index];
+        slot.busy = false;
+        slot.epochs += 1;
+        if diverged || training.is_done() {
+            let left = (config.epochs - slot.epochs) * training.steps_per_epoch();
+            let finished = Finished { index, record: training.record().clone(), diverged };
+            self.watch.lost(index, left as u64);
+            self.watch.finished(&finished);
+            slot.finished = Some(finished);
+        } else {
+            slot.training = Some(training);
+        }
+        Ok(())
+    }
+}
+
+/// Ends the comparison where a thread panics, so that the others do not wait for its run.
+struct Alarm<'a, 'b>(&'a Shared<'b>);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().error.get_or_insert_with(|| anyhow!("a run panicked"));
+            self.0.freed.notify_all();
+        }
+    }
+}
