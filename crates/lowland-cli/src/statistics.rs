@@ -1,6 +1,7 @@
 //! The few statistics a comparison over seeds needs: means, spreads and the paired t-test.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::statistics::{Data, OrderStatistics};
 
 /// The share of intervals, computed as [`paired_t_test`] does, that hold the true difference.
 pub const INTERVAL_LEVEL: f64 = 0.95;
@@ -29,13 +30,12 @@ pub fn deviation(values: &[f64]) -> f64 {
 
 /// The middle value, or the mean of the middle two; nothing for no values.
 pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        return Some(sorted[middle]);
-    }
-    mean(sorted.get(middle.checked_sub(1)?..=middle)?)
+    (!values.is_empty()).then(|| Data::new(values.to_vec()).median())
+}
+
+/// The value below which a share of the values lies, interpolated; NaN for no values.
+pub fn quantile(values: &[f64], share: f64) -> f64 {
+    Data::new(values.to_vec()).quantile(share)
 }
 
 /// What a two-sided paired t-test found.

@@ -13,7 +13,9 @@ pub fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return MISSING.into();
     }
-    let digits = format!("{:.decimals$}", value.abs());
+    // A value that is a half but for rounding errors goes up, however it was computed: the same
+    // number must not read 81.0 here and 81.1 there.
+    let digits = format!("{:.decimals$}", value.abs() * (1.0 + 1e-12));
     let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
     if value < 0.0 && !is_zero { format!("−{digits}") } else { digits }
 }

@@ -1,5 +1,7 @@
 //! The command as a person meets it: what it prints, what it writes, how it ends.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Output;
 

@@ -1,7 +1,7 @@
 //! Sharpness-aware training on [Burn](https://burn.dev): networks that land in flat minima, which
 //! generalise better, at a cost near plain SGD.
 //!
-//! A [`Rule`](rule::Rule) turns what it sees of the loss surface into a gradient;
+//! A [`Rule`] turns what it sees of the loss surface into a gradient;
 //! [`SharpnessAware`] hands that gradient to any Burn optimizer. Most rules are a walk through
 //! [four rooms](walk::Walk): select, schedule, ascend, descend. The named algorithms are in
 //! [`Algorithm`].
@@ -31,3 +31,8 @@ pub use rule::{Pair, Perturbation, Rule, Samples, Surface};
 pub use schedule::{ControllerConfig, Warmup};
 pub use vector::ParamVec;
 pub use walk::Walk;
+
+/// The code in the read-me compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -4,6 +4,7 @@
 //! - `LOWLAND_GOLDEN_ONLY=base,sam` restricts the run to these kinds of algorithm; without it, a
 //!   trace of an unknown kind fails.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a test runner")]
 
 mod common;

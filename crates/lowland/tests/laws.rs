@@ -1,6 +1,9 @@
 //! Laws that every algorithm keeps, and those of single algorithms that need the whole step.
 //! The networks are small; `f32` unless a law needs more.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
+
 mod common;
 
 use std::cell::{Cell, RefCell};
@@ -772,16 +775,18 @@ fn asam_with_weights_of_size_one_is_sam_and_spares_weights_of_zero() {
     assert!(e.iter().skip(1).step_by(2).any(|e| *e != 0.0), "{e:?}");
 }
 
+/// Two linear layers.
+#[derive(Module, Debug)]
+struct Pair {
+    a: Linear,
+    b: Linear,
+}
+
 /// `(w_a → c·w_a, w_b → w_b/c)` around a ReLU changes neither the function nor, with ASAM, the
 /// loss at the perturbed weights; with SAM it does.
 #[test]
 fn asam_does_not_see_a_rescaling_around_a_relu() {
     let _alone = common::alone();
-    #[derive(Module, Debug)]
-    struct Pair {
-        a: Linear,
-        b: Linear,
-    }
     let device = device();
     let x = Tensor::<2>::random([8, 4], Distribution::Normal(0.0, 1.0), &device);
     let a = Tensor::<2>::random([4, 5], Distribution::Normal(0.0, 1.0), &device);

@@ -4,6 +4,8 @@
 //! - L, logistic regression on four samples, from `(0.5, -0.2)`, two samples a step, learning rate
 //!   0.5, ρ = 0.1.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use burn::module::{Module, Param};

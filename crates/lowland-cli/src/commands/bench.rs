@@ -14,7 +14,7 @@ use lowland_tasks::models::{Model, ModelName};
 
 use crate::device;
 use crate::failure::Usage;
-use crate::statistics::median;
+use crate::statistics::{median, quantile};
 use crate::terminal::{Progress, print};
 
 /// Time a step of each algorithm, as a ratio to Burn's own training step
@@ -54,6 +54,8 @@ struct Row {
     milliseconds_per_step: f64,
     passes_per_step: f64,
     time_ratio: f64,
+    /// The quartiles of the ratio over the blocks.
+    time_ratio_quartiles: [f64; 2],
     overhead: f64,
 }
 
@@ -204,6 +206,7 @@ fn rows(lanes: &[Lane], steps: usize, rounds: usize) -> Vec<Row> {
             milliseconds_per_step: median(&lane.seconds).unwrap_or(f64::NAN) * 1e3,
             passes_per_step,
             time_ratio,
+            time_ratio_quartiles: [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
             overhead: time_ratio / passes_per_step - 1.0,
         }
     };
@@ -213,13 +216,20 @@ fn rows(lanes: &[Lane], steps: usize, rounds: usize) -> Vec<Row> {
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["algorithm", "ms a step", "passes a step", "time ratio", "above the passes"]);
+    table.set_header([
+        "algorithm",
+        "ms a step",
+        "passes a step",
+        "time ratio (quartiles)",
+        "above the passes",
+    ]);
     for row in rows {
+        let [low, high] = row.time_ratio_quartiles;
         table.add_row([
             row.algorithm.clone(),
             format!("{:.2}", row.milliseconds_per_step),
             format!("{:.2}", row.passes_per_step),
-            format!("{:.3}", row.time_ratio),
+            format!("{:.3} ({low:.2} to {high:.2})", row.time_ratio),
             format!("{:+.1} %", row.overhead * 100.0),
         ]);
     }
