@@ -79,6 +79,7 @@ impl Comparison {
             interrupt: Interrupt::listen(),
             progress: Progress::new(steps as u64, self.quiet),
         };
+        watch.progress.line(&self.announcement(&setting));
         let finished = side_by_side::train(&all, device, self.jobs, &watch)?;
         drop(watch);
 
@@ -100,6 +101,23 @@ impl Comparison {
             runs,
         });
         Ok(Summary::new(heading, setting, contenders.collect()))
+    }
+
+    /// What is about to happen, in one line.
+    fn announcement(&self, setting: &Setting) -> String {
+        let labels: Vec<String> = self.configs.iter().map(|config| self.label(config)).collect();
+        let noise = match setting.label_noise {
+            0.0 => String::new(),
+            share => format!(", {} of the labels redrawn", percent(share)),
+        };
+        format!(
+            "{}: {} training images of {}{noise}, {} epochs, {} seeds",
+            labels.join(", "),
+            setting.training_images,
+            setting.data,
+            setting.epochs,
+            setting.seeds.len(),
+        )
     }
 
     fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {

@@ -322,10 +322,6 @@ mod tests {
             "rho must be finite and at least 0, found -1"
         );
         let error = parse_algorithm("nosam").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), base, \
-             sam, asam, arsam"
-        );
+        assert!(error.starts_with("unknown algorithm \"nosam\", expected one of: sgd "), "{error}");
     }
 }

@@ -112,7 +112,8 @@ impl Training {
         let mut optimizer =
             SharpnessAware::new(config.optimizer.build()?, config.algorithm.build()?)
                 .with_seed(config.seed)
-                .with_steps_per_epoch(steps_per_epoch);
+                .with_steps_per_epoch(steps_per_epoch)
+                .with_total_steps(steps);
         if let Some(norm) = config.clip_norm {
             optimizer = optimizer.with_clip_norm(norm)?;
         }

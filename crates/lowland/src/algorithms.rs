@@ -37,7 +37,7 @@ pub trait Config {
 macro_rules! register {
     ($($module:ident::$config:ident as $variant:ident = $name:literal $(| $alias:literal)*),* $(,)?) => {
         $(mod $module;)*
-        $(pub use $module::$config;)*
+        $(pub use $module::*;)*
 
         /// The configuration of any algorithm; in a file, a table with the key `name`.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,4 +84,11 @@ register! {
     sam::SamConfig as Sam = "sam",
     asam::AsamConfig as Asam = "asam",
     arsam::ArsamConfig as Arsam = "arsam" | "vsam",
+    looksam::LookSamConfig as LookSam = "looksam",
+    aesam::AeSamConfig as AeSam = "aesam",
+    fsam::FSamConfig as FSam = "fsam",
+    ssam::SSamConfig as SSam = "ssam",
+    gsam::GSamConfig as GSam = "gsam",
+    periodic::PeriodicSamConfig as PeriodicSam = "periodic-sam",
+    sssam::SsSamConfig as SsSam = "ss-sam",
 }

@@ -8,10 +8,14 @@ use crate::rule::{Perturbation, Surface};
 use crate::{ParamVec, Result};
 
 mod adaptive;
+mod friendly;
 mod gradient;
+mod raw;
 
 pub use adaptive::{Adaptive, Scaling};
+pub use friendly::LessAverage;
 pub use gradient::AlongGradient;
+pub use raw::RawGradient;
 
 /// Gives the perturbation `e`.
 pub trait Ascend: Debug + DynClone + Send {

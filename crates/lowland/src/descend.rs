@@ -7,11 +7,17 @@ use dyn_clone::DynClone;
 use crate::ParamVec;
 use crate::rule::Pair;
 
+mod orthogonal;
+mod rescaled;
 mod reuse;
 mod sharp;
+mod surrogate_gap;
 
+pub use orthogonal::ReuseOrthogonal;
+pub use rescaled::Rescaled;
 pub use reuse::ReusePsf;
 pub use sharp::SharpGradient;
+pub use surrogate_gap::SurrogateGap;
 
 /// Gives the gradient that goes to the base optimizer.
 pub trait Descend: Debug + DynClone + Send {

@@ -69,6 +69,16 @@ pub(crate) fn non_negative(field: &'static str, value: f64) -> Result<f64> {
     }
 }
 
+/// Checks that a number is finite.
+pub(crate) fn finite(field: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() { Ok(value) } else { Err(Error::config(field, &value, "finite")) }
+}
+
+/// Checks that a number is one, infinite ones included.
+pub(crate) fn not_nan(field: &'static str, value: f64) -> Result<f64> {
+    if value.is_nan() { Err(Error::config(field, &value, "a number")) } else { Ok(value) }
+}
+
 /// Checks that a number lies in `[0, 1]`.
 pub(crate) fn fraction(field: &'static str, value: f64) -> Result<f64> {
     if (0.0..=1.0).contains(&value) {

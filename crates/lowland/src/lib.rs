@@ -19,9 +19,7 @@ pub mod select;
 pub mod vector;
 pub mod walk;
 
-pub use algorithms::{
-    Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, Descriptor, SamConfig,
-};
+pub use algorithms::*;
 pub use ascend::Scaling;
 pub use error::{Error, Result};
 pub use optimizer::{Measure, SharpnessAware};

@@ -59,6 +59,7 @@ pub struct SharpnessAware {
 struct Settings {
     seed: u64,
     steps_per_epoch: Option<u64>,
+    total_steps: Option<u64>,
     clip_norm: Option<f64>,
     non_finite_limit: u32,
     measure: Measure,
@@ -105,6 +106,7 @@ impl SharpnessAware {
         let settings = Settings {
             seed: 0,
             steps_per_epoch: None,
+            total_steps: None,
             clip_norm: None,
             non_finite_limit: 10,
             measure: Measure::All,
@@ -124,6 +126,13 @@ impl SharpnessAware {
     #[must_use]
     pub fn with_steps_per_epoch(mut self, steps: u64) -> Self {
         self.settings.steps_per_epoch = Some(steps);
+        self
+    }
+
+    /// Tells how many steps the whole training has, for rules that change on the way.
+    #[must_use]
+    pub fn with_total_steps(mut self, steps: u64) -> Self {
+        self.settings.total_steps = Some(steps);
         self
     }
 
@@ -263,6 +272,7 @@ struct Evaluation<'a, M, F> {
     synced: Option<M>,
     step: u64,
     steps_per_epoch: Option<u64>,
+    total_steps: Option<u64>,
     measure: Measure,
     generator: ChaCha8Rng,
     device_seed: u64,
@@ -292,6 +302,7 @@ impl<'a, M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Evaluation<'a, M, F> {
             synced: None,
             step: optimizer.state.step,
             steps_per_epoch: optimizer.settings.steps_per_epoch,
+            total_steps: optimizer.settings.total_steps,
             measure: optimizer.settings.measure,
             generator,
             device_seed,
@@ -395,6 +406,10 @@ impl<M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Surface for Evaluation<'_, 
 
     fn steps_per_epoch(&self) -> Option<u64> {
         self.steps_per_epoch
+    }
+
+    fn total_steps(&self) -> Option<u64> {
+        self.total_steps
     }
 
     fn note(&mut self, name: &'static str, value: Note) {

@@ -59,6 +59,9 @@ pub trait Surface {
     /// The number of steps in an epoch, where the optimizer was told.
     fn steps_per_epoch(&self) -> Option<u64>;
 
+    /// The number of steps of the whole training, where the optimizer was told.
+    fn total_steps(&self) -> Option<u64>;
+
     /// Puts a number under a name into this step's report. Numbers that lie on the device are
     /// read back with the rest of the report, or never.
     fn note(&mut self, name: &'static str, value: Note);

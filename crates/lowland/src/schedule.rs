@@ -9,9 +9,15 @@ use crate::{ParamVec, Result};
 
 mod controller;
 mod fixed;
+mod norm_test;
+mod periodic;
+mod random;
 
 pub use controller::{Controller, ControllerConfig, SAMPLES_PER_WINDOW, Warmup};
 pub use fixed::{EveryStep, Never};
+pub use norm_test::NormTest;
+pub use periodic::Periodic;
+pub use random::AtRandom;
 
 /// Decides at which steps a second gradient is taken.
 pub trait Schedule: Debug + DynClone + Send {

@@ -151,6 +151,15 @@ impl ParamVec {
         sums(&self.clone().times_each(other).parts, |part| part).sum()
     }
 
+    /// `self` less its projection on `other`: `self − (⟨self, other⟩/‖other‖²)·other`. Exact where
+    /// `other` is zero, and zero where the two are equal.
+    #[must_use]
+    pub fn without(self, other: &Self) -> Self {
+        let along = ratio(self.dot(other), other.norm_squared());
+        let part = other.clone().times(&along);
+        self.minus(&part)
+    }
+
     /// `1 / (‖self‖ + 1e-12)`, the factor that makes the vector one of unit length and leaves a zero
     /// vector at zero.
     pub fn inverse_norm(&self) -> Scalar {
@@ -186,6 +195,17 @@ pub(crate) fn scaled(part: Tensor<1>, factor: &Scalar) -> Tensor<1> {
     let dtype = part.dtype();
     let factor = factor.clone();
     part * if factor.dtype() == dtype { factor } else { factor.cast(dtype) }
+}
+
+/// `a / b`, or 0 where b is exactly 0.
+pub(crate) fn ratio(a: Scalar, b: Scalar) -> Scalar {
+    let zero = b.clone().equal_scalar(0.0);
+    (a / b.mask_fill(zero.clone(), 1.0)).mask_fill(zero, 0.0)
+}
+
+/// The number 1 on the device of `vector`, in the type that its norm has.
+pub(crate) fn one(vector: &ParamVec) -> Scalar {
+    vector.norm().ones_like()
 }
 
 /// Reads scalars back from the device, all in one transfer.

@@ -22,9 +22,9 @@ use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, ParamVec, Parameters,
-    Perturbation, Rule, SamConfig, Samples, Scaling, SharpnessAware, StepValues, Surface, Walk,
-    Warmup,
+    AeSamConfig, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, FSamConfig,
+    GSamConfig, LookSamConfig, ParamVec, Parameters, Perturbation, Rule, SSamConfig, SamConfig,
+    Samples, Scaling, SharpnessAware, StepValues, Surface, Walk, Warmup,
 };
 use serde::Deserialize;
 
@@ -149,7 +149,8 @@ struct Controller {
 }
 
 /// The kinds of algorithm that [`rule`] can make.
-const KINDS: &[&str] = &["base", "sam", "asam", "arsam"];
+const KINDS: &[&str] =
+    &["base", "sam", "asam", "arsam", "looksam", "aesam", "fsam", "ssam", "gsam"];
 
 fn rule(trace: &Trace) -> Result<Box<dyn Rule>, String> {
     let settings = &trace.algorithm;
@@ -163,6 +164,24 @@ fn rule(trace: &Trace) -> Result<Box<dyn Rule>, String> {
             AsamConfig { rho: rho()?, eta: settings.number("eta")?, scaling }.build()
         }
         "arsam" => return arsam(trace),
+        "looksam" => {
+            let (k, alpha) = (settings.count("k")? as u64, settings.number("alpha")?);
+            LookSamConfig { rho: rho()?, k, alpha }.build()
+        }
+        "aesam" => AeSamConfig {
+            rho: rho()?,
+            delta: settings.number("delta")?,
+            lambda_1: settings.number("lambda1")?,
+            lambda_2: settings.number("lambda2")?,
+            total_steps: Some(settings.count("total_steps")? as u64),
+        }
+        .build(),
+        "fsam" => {
+            let (sigma, lambda) = (settings.number("sigma")?, settings.number("lambda")?);
+            FSamConfig { rho: rho()?, sigma, lambda }.build()
+        }
+        "ssam" => SSamConfig { rho: rho()?, ..SSamConfig::default() }.build(),
+        "gsam" => GSamConfig { rho: rho()?, alpha: settings.number("alpha")? }.build(),
         kind => return Err(format!("unknown kind {kind}")),
     };
     rule.map_err(|error| error.to_string())
@@ -256,6 +275,10 @@ impl Surface for ReplayedSurface<'_> {
 
     fn steps_per_epoch(&self) -> Option<u64> {
         self.surface.steps_per_epoch()
+    }
+
+    fn total_steps(&self) -> Option<u64> {
+        self.surface.total_steps()
     }
 
     fn note(&mut self, name: &'static str, value: Note) {

@@ -21,9 +21,10 @@ use lowland::rule::Note;
 use lowland::schedule::{EveryStep, Schedule};
 use lowland::select::{AllSamples, Select};
 use lowland::{
-    Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, Error, Measure,
-    ParamVec, Parameters, Perturbation, Rule, SamConfig, Samples, Scaling, SharpnessAware, Surface,
-    Walk, Warmup,
+    AeSamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, Error,
+    FSamConfig, GSamConfig, LookSamConfig, Measure, ParamVec, Parameters, PeriodicSamConfig,
+    Perturbation, Rule, SSamConfig, SamConfig, Samples, Scaling, SharpnessAware, SsSamConfig,
+    Surface, Walk, Warmup,
 };
 use proptest::prelude::*;
 
@@ -94,6 +95,9 @@ fn in_steps(algorithm: Algorithm, warmup: u64) -> Algorithm {
             },
             ..config
         }),
+        Algorithm::AeSam(config) => {
+            Algorithm::AeSam(AeSamConfig { total_steps: Some(30), ..config })
+        }
         other => other,
     }
 }
@@ -219,7 +223,16 @@ fn passes_are_steps_plus_second_gradients_and_match_the_calls() {
             Algorithm::Base(_) => assert_eq!(second, 0),
             // 4 of the warm-up, 9 steps without, then at least one in each window of 10.
             Algorithm::Arsam(_) => assert!((6..=4 + 2 * 8).contains(&second), "{second}"),
-            Algorithm::Sam(_) | Algorithm::Asam(_) => assert_eq!(second, 35),
+            Algorithm::LookSam(_) => assert_eq!(second, 7),
+            Algorithm::PeriodicSam(_) => assert_eq!(second, 3),
+            Algorithm::AeSam(_) | Algorithm::SsSam(_) => {
+                assert!((5..=30).contains(&second), "{second}");
+            }
+            Algorithm::Sam(_)
+            | Algorithm::Asam(_)
+            | Algorithm::FSam(_)
+            | Algorithm::SSam(_)
+            | Algorithm::GSam(_) => assert_eq!(second, 35),
         }
     }
 }
@@ -290,6 +303,10 @@ impl Surface for SpySurface<'_> {
 
     fn steps_per_epoch(&self) -> Option<u64> {
         self.surface.steps_per_epoch()
+    }
+
+    fn total_steps(&self) -> Option<u64> {
+        self.surface.total_steps()
     }
 
     fn note(&mut self, name: &'static str, value: Note) {
@@ -671,6 +688,122 @@ fn a_report_holds_what_the_step_did() {
     assert_eq!((report.step, report.second_gradient, report.skipped), (0, true, false));
 }
 
+/// Settings at which an algorithm of the family is SAM, or the base, bit for bit.
+#[test]
+fn at_their_ends_the_relatives_are_sam_or_the_base() {
+    let _alone = common::alone();
+    let run = |rule| train(&mut SharpnessAware::new(sgd(0.9, 1e-2), rule), 12);
+    let sam = run(SamConfig { rho: 0.05 }.build().unwrap());
+    let base = run(BaseConfig {}.build().unwrap());
+    assert_ne!(sam, base);
+    let rho = 0.05;
+    let ae = |lambda: f64| AeSamConfig {
+        rho,
+        lambda_1: lambda,
+        lambda_2: lambda,
+        ..AeSamConfig::default()
+    };
+    let sams = [
+        ("LookSAM with k = 1", LookSamConfig { rho, k: 1, alpha: 0.7 }.build()),
+        ("F-SAM with sigma = 0", FSamConfig { rho, sigma: 0.0, lambda: 0.9 }.build()),
+        ("GSAM with alpha = 0", GSamConfig { rho, alpha: 0.0 }.build()),
+        ("AE-SAM below every threshold", ae(f64::NEG_INFINITY).build()),
+        ("periodic SAM with interval 1", PeriodicSamConfig { rho, interval: 1 }.build()),
+        ("SS-SAM with p = 1", SsSamConfig { rho, probability: 1.0 }.build()),
+    ];
+    for (name, rule) in sams {
+        assert_eq!(run(rule.unwrap()), sam, "{name}");
+    }
+    let bases = [
+        ("AE-SAM above every threshold", ae(f64::INFINITY).build()),
+        ("SS-SAM with p = 0", SsSamConfig { rho, probability: 0.0 }.build()),
+    ];
+    for (name, rule) in bases {
+        assert_eq!(run(rule.unwrap()), base, "{name}");
+    }
+    // α = 0 leaves SAM at the refreshing steps and the base at the others.
+    let every_fifth = Box::new(Walk {
+        select: Box::new(AllSamples),
+        schedule: Box::new(Written((0..12).map(|step| step % 5 == 0).collect())),
+        ascend: Box::new(AlongGradient::new(rho).unwrap()),
+        descend: Box::new(SharpGradient),
+    });
+    let look = LookSamConfig { rho, k: 5, alpha: 0.0 }.build().unwrap();
+    assert_eq!(run(look), run(every_fifth));
+}
+
+/// `⟨g, g_v⟩ = 0` where `g_v` is made, and `‖ĝ − g‖ = α‖g‖` where it is reused; `‖ĝ‖ = ‖g‖` for SSAM;
+/// `⟨ĝ − g_s, g_s⟩ = 0` for GSAM; F-SAM's first step is SAM's, and `‖e‖ = ρ` at the others.
+#[test]
+fn the_relatives_keep_their_equations() {
+    let _alone = common::alone();
+    let number = |scalar: Tensor<1>| common::numbers(scalar)[0];
+    let steps = |algorithm: Algorithm, check: &dyn Fn(u64, &Seen)| {
+        let device = device();
+        let mut net = Small::new(&device);
+        let (mut optimizer, seen) = spied(&algorithm, sgd(0.9, 0.0));
+        for step in 0..6 {
+            let batch = Batch::new(step, &device);
+            net =
+                optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap().0;
+            check(step, &seen.lock().unwrap());
+        }
+    };
+    let orthogonal = RefCell::new(None);
+    steps(Algorithm::LookSam(LookSamConfig { rho: 0.1, k: 3, alpha: 0.4 }), &|step, seen| {
+        let (g, last) = (&seen.gradients[0], seen.final_gradient.clone().unwrap());
+        if step % 3 == 0 {
+            let g_v = seen.gradients[1].clone().without(g);
+            let cosine = number(g.dot(&g_v)) / number(g.norm()) / number(g_v.norm());
+            assert!(cosine.abs() < 1e-4, "{cosine}");
+            orthogonal.replace(Some(g_v));
+        } else {
+            let added = last.minus(g);
+            let share = number(added.norm()) / number(g.norm());
+            assert!((share - 0.4).abs() < 1e-4, "{share}");
+            let g_v = orthogonal.borrow().clone().unwrap();
+            let cosine = number(added.dot(&g_v)) / number(added.norm()) / number(g_v.norm());
+            assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+        }
+    });
+    steps(Algorithm::SSam(SSamConfig { rho: 0.1, ..SSamConfig::default() }), &|_, seen| {
+        let last = seen.final_gradient.as_ref().unwrap();
+        let lengths = number(last.norm()) / number(seen.gradients[0].norm());
+        assert!((lengths - 1.0).abs() < 1e-5, "{lengths}");
+    });
+    steps(Algorithm::GSam(GSamConfig { rho: 0.1, alpha: 0.4 }), &|_, seen| {
+        let g_s = &seen.gradients[1];
+        let gap = seen.final_gradient.clone().unwrap().minus(g_s);
+        let cosine = number(gap.dot(g_s)) / number(gap.norm()) / number(g_s.norm());
+        assert!(cosine.abs() < 1e-3, "{cosine}");
+    });
+    steps(Algorithm::FSam(FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.6 }), &|step, seen| {
+        let e = seen.perturbation.as_ref().unwrap();
+        assert!((number(e.norm()) - 0.1).abs() < 1e-5);
+        let g = &seen.gradients[0];
+        let cosine = number(e.dot(g)) / number(e.norm()) / number(g.norm());
+        assert_eq!(step == 0, (cosine - 1.0).abs() < 1e-5, "step {step}: {cosine}");
+    });
+}
+
+/// A gradient that never changes leaves F-SAM nothing to climb from its second step on.
+#[test]
+fn fsam_does_not_climb_a_constant_gradient() {
+    let _alone = common::alone();
+    let device = device();
+    let (mut optimizer, seen) =
+        spied(&Algorithm::FSam(FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }), sgd(0.0, 0.0));
+    let mut net: Linear = LinearConfig::new(4, 2).init(&device);
+    let x = Tensor::<2>::ones([3, 4], &device);
+    for step in 0..4 {
+        let losses = |net: &Linear, _: &Samples| net.forward(x.clone()).sum();
+        net = optimizer.step(0.1, net, losses).unwrap().0;
+        let length = common::numbers(seen.lock().unwrap().perturbation.as_ref().unwrap().norm())[0];
+        let expected = if step == 0 { 0.1 } else { 0.0 };
+        assert!((length - expected).abs() < 1e-6, "step {step}: {length}");
+    }
+}
+
 /// Takes a second gradient at each step but the first `quiet` ones, or as written down.
 #[derive(Debug, Clone)]
 struct Written(Vec<bool>);
@@ -869,6 +1002,38 @@ proptest! {
         prop_assert!((length - rho).abs() < 1e-4 * rho, "{length} is not {rho}");
         let cosine = number(e.dot(g)) / length / number(g.norm());
         prop_assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+    }
+
+    /// A radius of zero is the base optimizer bit for bit, BatchNorm's statistics included, whatever
+    /// the algorithm, the learning rate, momentum, weight decay and batches; and every evaluation
+    /// is counted.
+    #[test]
+    fn a_radius_of_zero_is_the_base_whatever_the_setting(
+        which in 0_usize..100, seed in 0_u64..1000, lr in 1e-4..0.5_f64,
+        momentum in 0.0..0.99_f64, decay in 0.0..0.1_f64, steps in 1_u64..16,
+    ) {
+        let _alone = common::alone();
+        let algorithms = all();
+        let algorithm = with_rho(&algorithms[which % algorithms.len()], 0.0);
+        let run = |rule| {
+            let device = device();
+            let mut net = Small::new(&device);
+            let mut optimizer = SharpnessAware::new(sgd(momentum, decay), rule).with_seed(seed);
+            let calls = Cell::new(0_u32);
+            for step in 0..steps {
+                let batch = Batch::new(seed + step, &device);
+                let losses = |net: &Small, _: &Samples| {
+                    calls.set(calls.get() + 1);
+                    batch.losses(net)
+                };
+                net = optimizer.step(lr, net, losses).unwrap().0;
+            }
+            (Values::of(&net), optimizer.passes() - f64::from(calls.get()))
+        };
+        let (found, uncounted) = run(algorithm.build().unwrap());
+        let (base, _) = run(BaseConfig {}.build().unwrap());
+        prop_assert_eq!(found, base, "{:?}", algorithm);
+        prop_assert_eq!(uncounted, 0.0);
     }
 
     /// `‖T⁻¹e‖ = ρ` for ASAM.

@@ -17,8 +17,8 @@ use lowland::descend::ReusePsf;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    AsamConfig, BaseConfig, Config, ParamVec, Rule, SamConfig, Samples, Scaling, SharpnessAware,
-    Surface, Walk,
+    AeSamConfig, AsamConfig, BaseConfig, Config, FSamConfig, GSamConfig, LookSamConfig, ParamVec,
+    Rule, SSamAscent, SSamConfig, SamConfig, Samples, Scaling, SharpnessAware, Surface, Walk,
 };
 
 #[derive(Module, Debug)]
@@ -199,4 +199,67 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
             assert!((found - first.hypot(second)).abs() < 1e-10, "beta {beta}, step {step}");
         }
     }
+}
+
+#[test]
+fn looksam_on_q_and_l() {
+    let look = || LookSamConfig { rho: 0.1, k: 2, alpha: 0.7 }.build().unwrap();
+    let path = train_l(look(), sgd(0.0, 0.0), 0.5);
+    assert_at(path[1], [0.062_784_725_551, -0.200_383_018_934], 1e-11);
+    assert_at(path[2], [-0.137_109_706_419, -0.042_263_077_731], 1e-11);
+    assert_at(path[3], [-0.063_302_847_229, -0.101_175_342_434], 1e-11);
+    // On Q, w₂ = w₁ − 0.1·ĝ with the reused gradient ĝ.
+    let path = train_q(look(), 2);
+    let reused = [-0.035_043_701_938, -0.901_632_323_735];
+    assert_at(path[1], [path[0][0] - 0.1 * reused[0], path[0][1] - 0.1 * reused[1]], 1e-11);
+}
+
+#[test]
+fn fsam_on_l() {
+    let path = train_l(
+        FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }.build().unwrap(),
+        sgd(0.0, 0.0),
+        0.5,
+    );
+    assert_at(path[1], [0.281_774_182_008, 0.002_696_003_824], 1e-11);
+    assert_at(path[2], [0.042_086_254_702, 0.173_986_347_097], 1e-11);
+    assert_at(path[3], [0.161_264_199_452, 0.158_956_852_017], 1e-11);
+    let path = train_l(
+        FSamConfig { rho: 0.1, sigma: 0.5, lambda: 0.9 }.build().unwrap(),
+        sgd(0.0, 0.0),
+        0.5,
+    );
+    assert_at(path[3], [0.159_466_901_563, 0.155_842_544_689], 1e-11);
+}
+
+#[test]
+fn ssam_on_q_and_l() {
+    let normalised = || SSamConfig { rho: 0.1, ..SSamConfig::default() }.build().unwrap();
+    assert_at(train_q(normalised(), 1)[0], [0.908_073_747_912, -0.000_774_482_177], 1e-11);
+    let path = train_l(normalised(), sgd(0.0, 0.0), 0.5);
+    assert_at(path[0], [0.594_280_461_213, -0.312_629_231_526], 1e-11);
+    assert_at(path[3], [0.183_336_631_695, 0.131_559_549_040], 1e-11);
+    // The raw ascent alone goes from (1, 1) to (0.89, -1); rescaled, its direction stays.
+    let raw = SSamConfig { rho: 0.1, ascent: SSamAscent::Raw }.build().unwrap();
+    let at = train_q(raw, 1)[0];
+    let (x, y) = (1.0 - at[0], 1.0 - at[1]);
+    assert!((y / x - 2.0 / 0.11).abs() < 1e-9, "{at:?}");
+    assert!((x.hypot(y) - 0.1 * 101.0_f64.sqrt()).abs() < 1e-11, "{at:?}");
+}
+
+#[test]
+fn gsam_on_q_and_l() {
+    let gsam = || GSamConfig { rho: 0.1, alpha: 0.4 }.build().unwrap();
+    let first = [1.0 - 0.1 * 0.977_643_405_226, 1.0 - 0.1 * 10.998_004_750_250];
+    assert_at(train_q(gsam(), 1)[0], first, 1e-11);
+    let path = train_l(gsam(), sgd(0.0, 0.0), 0.5);
+    assert_at(path[0], [0.598_147_194_879, -0.317_333_630_928], 1e-11);
+    assert_at(path[3], [0.155_538_030_201, 0.151_778_321_161], 1e-11);
+}
+
+#[test]
+fn aesam_on_l() {
+    let aesam = AeSamConfig { rho: 0.1, total_steps: Some(12), ..AeSamConfig::default() };
+    let path = train_l(aesam.build().unwrap(), sgd(0.0, 0.0), 0.5);
+    assert_at(path[3], [0.152_906_241_167, 0.149_767_506_998], 1e-11);
 }

@@ -137,7 +137,8 @@ impl Bench {
         for descriptor in Algorithm::ALL {
             let Some(algorithm) = Algorithm::named(descriptor.name) else { continue };
             let algorithm = self.steady(algorithm);
-            let optimizer = SharpnessAware::new(base.clone(), algorithm.build()?);
+            let optimizer = SharpnessAware::new(base.clone(), algorithm.build()?)
+                .with_total_steps((self.steps * (self.rounds + 1)) as u64);
             lanes.push(lane(descriptor.label, Step::Lowland(Box::new(optimizer)))?);
         }
         Ok(lanes)

@@ -1,0 +1,81 @@
+//! F-SAM: climbs what is this batch's own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::algorithms::{Config, Descriptor};
+use crate::ascend::LessAverage;
+use crate::descend::SharpGradient;
+use crate::rule::Rule;
+use crate::schedule::EveryStep;
+use crate::select::AllSamples;
+use crate::walk::Walk;
+
+/// F-SAM (friendly SAM): climbs the gradient less its running average, so along what is this batch's
+/// own, and spares the direction that all batches share. Choose it as a drop-in for SAM.
+///
+/// # Update
+/// ```text
+/// d = g − σ·m,  e = ρ·d/(‖d‖ + 1e-12),  ĝ = g_s = ∇L(w + e),  then m ← λ·m + (1 − λ)·g
+/// ```
+/// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ and ⟨·,·⟩ run over all trainable
+/// parameters. ĝ goes to the base optimizer.
+/// The first step climbs g itself and sets m = g. A zero d gives e = 0.
+///
+/// # Cost
+/// Passes per step: 2. Memory: one copy of the parameters (m).
+///
+/// # Parameters
+/// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' command).
+/// - `sigma`: σ, the share of the average that is taken off, dimensionless. Default 1 (authors' code).
+/// - `lambda`: λ, the decay of the average, between 0 and 1. Default 0.95 (authors' command; their
+///   class has 0.9).
+///
+/// # Fidelity
+/// Friendly SAM, 2024, arXiv 2403.12350. The order is that of the authors' code, which takes the
+/// average of before this step; the paper updates it first. For σ = 1 the directions are the same
+/// from the second step on, but for how the average begins.
+///
+/// # Example
+/// ```
+/// use lowland::{Config, FSamConfig};
+///
+/// let rule = FSamConfig::default().build()?;
+/// # Ok::<(), lowland::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FSamConfig {
+    /// ρ, the radius.
+    pub rho: f64,
+    /// σ, the share of the average that is taken off.
+    pub sigma: f64,
+    /// λ, the decay of the average.
+    pub lambda: f64,
+}
+
+impl Default for FSamConfig {
+    fn default() -> Self {
+        Self { rho: 0.1, sigma: 1.0, lambda: 0.95 }
+    }
+}
+
+impl Config for FSamConfig {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "fsam",
+        label: "F-SAM",
+        summary: "SAM that climbs the gradient less its running average",
+        passes: "2",
+        memory: "1",
+        source: "arXiv 2403.12350",
+    };
+
+    fn build(&self) -> Result<Box<dyn Rule>> {
+        Ok(Box::new(Walk {
+            select: Box::new(AllSamples),
+            schedule: Box::new(EveryStep),
+            ascend: Box::new(LessAverage::new(self.rho, self.sigma, self.lambda)?),
+            descend: Box::new(SharpGradient),
+        }))
+    }
+}

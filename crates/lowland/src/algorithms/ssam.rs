@@ -1,0 +1,90 @@
+//! SSAM: SAM's direction at the plain gradient's length.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::algorithms::{Config, Descriptor};
+use crate::ascend::{AlongGradient, Ascend, RawGradient};
+use crate::descend::Rescaled;
+use crate::rule::Rule;
+use crate::schedule::EveryStep;
+use crate::select::AllSamples;
+use crate::walk::Walk;
+
+/// SSAM (stable SAM): SAM's direction at the plain gradient's length. Choose it where SAM is unstable,
+/// at large learning rates and radii.
+///
+/// # Update
+/// ```text
+/// e = ρ·g/(‖g‖ + 1e-12)  or  ρ·g,   g_s = ∇L(w + e),   ĝ = g_s·‖g‖/‖g_s‖
+/// ```
+/// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ and ⟨·,·⟩ run over all trainable
+/// parameters. ĝ goes to the base optimizer.
+///
+/// # Cost
+/// Passes per step: 2. Memory: none between steps.
+///
+/// # Parameters
+/// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
+/// - `ascent`: `normalised`, the default, or `raw`, where ρ is the length of a step up.
+///
+/// # Fidelity
+/// Stable SAM, 2024, arXiv 2401.07250. The authors' code has both ascents, and its example uses the
+/// raw one.
+///
+/// # Example
+/// ```
+/// use lowland::{Config, SSamConfig};
+///
+/// let rule = SSamConfig::default().build()?;
+/// # Ok::<(), lowland::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SSamConfig {
+    /// ρ, the radius.
+    pub rho: f64,
+    /// Whether the climb is normalised.
+    pub ascent: SSamAscent,
+}
+
+/// How far SSAM climbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SSamAscent {
+    /// ρ, however long the gradient is.
+    #[default]
+    Normalised,
+    /// ρ times the length of the gradient.
+    Raw,
+}
+
+impl Default for SSamConfig {
+    fn default() -> Self {
+        Self { rho: 0.05, ascent: SSamAscent::Normalised }
+    }
+}
+
+impl Config for SSamConfig {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "ssam",
+        label: "SSAM",
+        summary: "SAM's direction at the plain gradient's length",
+        passes: "2",
+        memory: "0",
+        source: "arXiv 2401.07250",
+    };
+
+    fn build(&self) -> Result<Box<dyn Rule>> {
+        let ascend: Box<dyn Ascend> = match self.ascent {
+            SSamAscent::Normalised => Box::new(AlongGradient::new(self.rho)?),
+            SSamAscent::Raw => Box::new(RawGradient::new(self.rho)?),
+        };
+        Ok(Box::new(Walk {
+            select: Box::new(AllSamples),
+            schedule: Box::new(EveryStep),
+            ascend,
+            descend: Box::new(Rescaled),
+        }))
+    }
+}
