@@ -257,36 +257,10 @@ impl Surface for ReplayedSurface<'_> {
         self.surface.gradient_at(e, samples)
     }
 
-    fn weights(&self) -> ParamVec {
-        self.surface.weights()
-    }
-
-    fn parameters(&self) -> &Parameters {
-        self.surface.parameters()
-    }
+    common::forward_surface!();
 
     fn uniform(&mut self) -> f64 {
         self.uniform
-    }
-
-    fn step(&self) -> u64 {
-        self.surface.step()
-    }
-
-    fn steps_per_epoch(&self) -> Option<u64> {
-        self.surface.steps_per_epoch()
-    }
-
-    fn total_steps(&self) -> Option<u64> {
-        self.surface.total_steps()
-    }
-
-    fn note(&mut self, name: &'static str, value: Note) {
-        self.surface.note(name, value);
-    }
-
-    fn wants_psf(&self) -> bool {
-        self.surface.wants_psf()
     }
 }
 

@@ -285,36 +285,10 @@ impl Surface for SpySurface<'_> {
         Ok(g_s)
     }
 
-    fn weights(&self) -> ParamVec {
-        self.surface.weights()
-    }
-
-    fn parameters(&self) -> &Parameters {
-        self.surface.parameters()
-    }
+    common::forward_surface!();
 
     fn uniform(&mut self) -> f64 {
         self.surface.uniform()
-    }
-
-    fn step(&self) -> u64 {
-        self.surface.step()
-    }
-
-    fn steps_per_epoch(&self) -> Option<u64> {
-        self.surface.steps_per_epoch()
-    }
-
-    fn total_steps(&self) -> Option<u64> {
-        self.surface.total_steps()
-    }
-
-    fn note(&mut self, name: &'static str, value: Note) {
-        self.surface.note(name, value);
-    }
-
-    fn wants_psf(&self) -> bool {
-        self.surface.wants_psf()
     }
 }
 

@@ -268,3 +268,39 @@ pub(crate) fn sgd(momentum: f64, weight_decay: f64) -> ModuleOptimizer {
     let decay = (weight_decay > 0.0).then_some(WeightDecayConfig { penalty: weight_decay as f32 });
     SgdConfig::new().with_momentum(momentum).with_weight_decay(decay).init()
 }
+
+/// What a surface around another one, in its field `surface`, passes on as it is.
+#[allow(unused_macros, reason = "each test binary uses a part")]
+macro_rules! forward_surface {
+    () => {
+        fn weights(&self) -> ParamVec {
+            self.surface.weights()
+        }
+
+        fn parameters(&self) -> &Parameters {
+            self.surface.parameters()
+        }
+
+        fn step(&self) -> u64 {
+            self.surface.step()
+        }
+
+        fn steps_per_epoch(&self) -> Option<u64> {
+            self.surface.steps_per_epoch()
+        }
+
+        fn total_steps(&self) -> Option<u64> {
+            self.surface.total_steps()
+        }
+
+        fn note(&mut self, name: &'static str, value: Note) {
+            self.surface.note(name, value);
+        }
+
+        fn wants_psf(&self) -> bool {
+            self.surface.wants_psf()
+        }
+    };
+}
+#[allow(unused_imports, reason = "each test binary uses a part")]
+pub(crate) use forward_surface;
