@@ -21,6 +21,20 @@ use crate::terminal::{Progress, print};
 use crate::words::percent;
 use crate::{device, files, report, table};
 
+/// The most seeds that one comparison may have.
+const MOST_SEEDS: u64 = 1000;
+
+/// Checks how many seeds are asked for.
+///
+/// # Errors
+/// None, or more than 1000.
+pub fn check_seeds(seeds: u64) -> Result<()> {
+    if !(1..=MOST_SEEDS).contains(&seeds) {
+        bail!(Usage(format!("--seeds must be between 1 and {MOST_SEEDS}, found {seeds}")));
+    }
+    Ok(())
+}
+
 /// A comparison that is asked for.
 #[derive(Debug)]
 pub struct Comparison {

@@ -311,7 +311,7 @@ mod tests {
         );
         assert!(bad("[algorithm]\nname = \"sam\"\nrhoo = 1.0\n").contains("unknown field `rhoo`"));
         assert!(bad("epochs = \"many\"\n").starts_with("FILE line 1: invalid type: string"));
-        assert_eq!(bad("epochs = 0\n"), "epochs must be at least 1, found 0");
+        assert_eq!(bad("epochs = 0\n"), "epochs must be between 1 and 100000, found 0");
         let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
         assert_eq!(
             flags.resolve(None, Table::new()).unwrap_err().to_string(),

@@ -110,7 +110,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
             &["--model", "vgg"],
             "error: model: unknown variant `vgg`, expected `small-cnn` or `resnet20`",
         ),
-        (&["--epochs", "0"], "error: epochs must be at least 1, found 0"),
+        (&["--epochs", "0"], "error: epochs must be between 1 and 100000, found 0"),
         (
             &["--epochs", "many"],
             "error: invalid value 'many' for '--epochs <N>': invalid digit found in string (see \
@@ -141,6 +141,18 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     };
     for (arguments, expected) in cases {
         assert_eq!(told(arguments), *expected);
+    }
+    for (arguments, expected) in [
+        (["--seeds", "18446744073709551615"], "between 1 and 1000, found 18446744073709551615"),
+        (["--seeds", "0"], "between 1 and 1000, found 0"),
+        (["--algorithms", "sgd,sam,sgd"], "\"sgd\" is in --algorithms twice"),
+        (["--jobs", "0"], "--jobs must be between 1 and 64, found 0"),
+    ] {
+        let output = lowland(&[&["compare", "--out", &out], &arguments[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = text(&output.stderr);
+        assert!(text.trim_end().ends_with(expected) && text.lines().count() == 1, "{text}");
+        assert!(!Path::new(&out).exists(), "{arguments:?}");
     }
     let line = told(&["--data", "cifar10", "--data-dir", &absent]);
     assert!(line.contains(&absent) && line.contains("expected a folder"), "{line}");

@@ -13,6 +13,9 @@ use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::models::ModelName;
 use crate::{Error, Result};
 
+/// The most epochs that a run may have; more is a slip of the finger.
+const MOST_EPOCHS: usize = 100_000;
+
 /// Everything that decides a training run: the same value on the same machine gives the same
 /// weights, bit for bit. Defaults are the demo's setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +24,7 @@ pub struct TrainConfig {
     /// The seed of initial weights, data order, augmentation, redrawn labels and the algorithm's
     /// draws. Default 0.
     pub seed: u64,
-    /// How many times training goes through the data, at least 1. Default 15.
+    /// How many times training goes through the data, 1 to 100,000. Default 15.
     pub epochs: usize,
     /// Samples in a step, at least 1. Default 64.
     pub batch_size: usize,
@@ -176,7 +179,8 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Setting`] or [`Error::Algorithm`] that names the value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        setting("epochs", self.epochs > 0, self.epochs, "at least 1")?;
+        let epochs = self.epochs;
+        setting("epochs", (1..=MOST_EPOCHS).contains(&epochs), epochs, "between 1 and 100000")?;
         setting("batch_size", self.batch_size > 0, self.batch_size, "at least 1")?;
         let smoothing = self.label_smoothing;
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;

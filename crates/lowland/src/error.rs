@@ -42,6 +42,9 @@ pub enum Error {
         /// How many losses came back.
         found: usize,
     },
+    /// The rule asked for no gradient at all.
+    #[error("the rule asked for no gradient in this step")]
+    NoEvaluation,
     /// The module has no parameter that requires a gradient.
     #[error("the module has no trainable parameter")]
     NoParameters,

@@ -79,13 +79,13 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Measure {
     /// Norms of all gradients and of the PSF, and whether they are finite: a step that is not
-    /// changes nothing. One read-back a step.
+    /// changes nothing. One read-back a step, beside what the rule reads itself.
     #[default]
     All,
     /// Whether the loss and the final gradient are finite: a step that is not changes nothing. One
     /// read-back a step.
     Finite,
-    /// Nothing: no read-back, and a loss that is not finite goes into the weights.
+    /// Nothing: no read-back but the rule's own, and a loss that is not finite goes into the weights.
     Nothing,
 }
 
@@ -100,7 +100,8 @@ impl std::fmt::Debug for SharpnessAware {
 }
 
 impl SharpnessAware {
-    /// Puts a rule over a base optimizer. Seed 0, no clipping, at most 10 non-finite steps in a
+    /// Puts a rule over a base optimizer. Mind that Burn's momentum has a dampening of 0.1 unless it is
+    /// set to 0, as every published recipe has it. Seed 0, no clipping, at most 10 non-finite steps in a
     /// row, [`Measure::All`].
     pub fn new(base: impl Into<ModuleOptimizer>, rule: Box<dyn Rule>) -> Self {
         let settings = Settings {
@@ -343,7 +344,7 @@ impl<'a, M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Evaluation<'a, M, F> {
             passes: self.passes,
             second_gradient: self.second_gradient,
             skipped: false,
-            loss: self.loss.ok_or(Error::Untracked)?,
+            loss: self.loss.ok_or(Error::NoEvaluation)?,
             gradient_norm: self.gradient_norm,
             perturbed_norm: self.perturbed_norm,
             update_norm,
@@ -366,7 +367,7 @@ impl<M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Surface for Evaluation<'_, 
             self.sync();
             g
         } else {
-            let copy = self.sync().clone().train();
+            let copy = perturbed(self.parameters, self.sync().clone().train(), None);
             self.evaluate(&copy, samples)?
         };
         if self.measure == Measure::All {
@@ -377,10 +378,15 @@ impl<M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Surface for Evaluation<'_, 
 
     fn gradient_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<ParamVec> {
         let first = self.loss.is_none();
-        let copy = perturbed(self.parameters, self.sync().clone(), e);
-        let g_s = self.evaluate(&copy, samples)?;
-        debug_assert!(!first, "rules take a gradient at the weights first");
-        self.second_gradient = true;
+        // A clone shares its running statistics with the live module: the first evaluation moves
+        // them, wherever it is taken. The copy that later ones get has its own.
+        let copy = if first { self.module.clone() } else { self.sync().clone().train() };
+        let g_s = self.evaluate(&perturbed(self.parameters, copy, Some(e)), samples)?;
+        if first {
+            self.sync();
+        } else {
+            self.second_gradient = true;
+        }
         if self.measure == Measure::All {
             self.perturbed_norm = Some(g_s.norm());
         }

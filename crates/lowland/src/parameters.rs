@@ -30,7 +30,8 @@ impl Parameter {
 /// The trainable parameters of a module, in the order in which the module is visited.
 ///
 /// A parameter is trainable where it requires a gradient; running statistics and frozen
-/// parameters are not. A tensor that stands in several places of the module counts once.
+/// parameters are not. A tensor that stands in several places of the module counts once, with the sum
+/// of its gradients; Burn's own optimizers then step the first of these places only.
 #[derive(Debug, Clone)]
 pub struct Parameters {
     list: Vec<Parameter>,
@@ -41,21 +42,32 @@ pub struct Parameters {
 /// What [`Tensor::from_inner`] loses of a tensor's autodiff state.
 #[derive(Debug, Clone, Copy)]
 struct Context {
+    id: ParamId,
+    distributed: bool,
     checkpointing: Option<GradientCheckpointingStrategy>,
 }
 
 impl Context {
-    fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
-        Self { checkpointing: tensor.gradient_checkpointing_strategy() }
+    fn of<const D: usize>(id: ParamId, tensor: &Tensor<D>) -> Self {
+        Self {
+            id,
+            distributed: tensor.is_distributed(),
+            checkpointing: tensor.gradient_checkpointing_strategy(),
+        }
     }
 
-    fn checkpointed<const D: usize>(self, tensor: Tensor<D>) -> Tensor<D> {
-        match self.checkpointing {
-            Some(strategy) if tensor.is_autodiff() => {
-                tensor.with_gradient_checkpointing_strategy(strategy)
-            }
-            _ => tensor,
+    /// Gives a tensor the state back, so that a pass on a copy of the module runs as one on the live
+    /// module does: checkpointed alike, and its gradients reduced over devices alike.
+    fn restore<const D: usize>(self, mut tensor: Tensor<D>, trainable: bool) -> Tensor<D> {
+        if let Some(strategy) = self.checkpointing
+            && tensor.is_autodiff()
+        {
+            tensor = tensor.with_gradient_checkpointing_strategy(strategy);
         }
+        if trainable {
+            tensor = tensor.require_grad();
+        }
+        if self.distributed { tensor.set_distributed(self.id) } else { tensor }
     }
 }
 
@@ -126,16 +138,16 @@ pub(crate) fn into_gradients<M: Module>(
     visitor.gradients
 }
 
-/// A module at `w + e` whose running statistics are its own.
+/// `module` at `w + e`, or at `w` where there is no perturbation, as leaves of a new gradient graph.
 ///
-/// `synced` comes from [`Module::valid`]: it shares the weights with the live module, but has
-/// running statistics of its own, which a plain clone would not.
+/// A module from [`Module::valid`] and [`Module::train`] has running statistics of its own, which a
+/// plain clone shares with the live module.
 pub(crate) fn perturbed<M: Module>(
     parameters: &Parameters,
-    synced: M,
-    perturbation: &Perturbation<'_>,
+    module: M,
+    perturbation: Option<&Perturbation<'_>>,
 ) -> M {
-    synced.train().map(&mut PerturbMapper { parameters, perturbation })
+    module.map(&mut PerturbMapper { parameters, perturbation })
 }
 
 /// Puts the running statistics of `module` back to those of `before`, its [`Module::valid`] copy.
@@ -172,7 +184,7 @@ impl ModuleVisitor for ListVisitor {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.base();
-        self.found.contexts.insert(param.id, Context::of(&tensor));
+        self.found.contexts.insert(param.id, Context::of(param.id, &tensor));
         if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
             self.found.index.insert(param.id, self.found.list.len());
             let (path, shape) = (self.path.join("."), tensor.shape());
@@ -221,7 +233,12 @@ impl ModuleVisitor for GradientsVisitor<'_> {
         if let Some(&i) = self.parameters.index.get(&param.id)
             && let Some(gradient) = param.base().grad_remove(&mut self.gradients)
         {
-            self.parts[i] = Some(flat(gradient));
+            // A tensor that stands in several places of a perturbed copy is a leaf in each of them.
+            let gradient = flat(gradient);
+            self.parts[i] = Some(match self.parts[i].take() {
+                Some(other) => other + gradient,
+                None => gradient,
+            });
         }
     }
 }
@@ -245,31 +262,32 @@ impl ModuleVisitor for RegisterVisitor<'_> {
 
 struct PerturbMapper<'a> {
     parameters: &'a Parameters,
-    perturbation: &'a Perturbation<'a>,
+    perturbation: Option<&'a Perturbation<'a>>,
 }
 
 impl ModuleMapper for PerturbMapper<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let context = self.parameters.contexts.get(&id).copied();
-        let direction =
-            self.parameters.index.get(&id).map(|&i| &self.perturbation.direction.parts()[i]);
-        let tensor = match direction {
-            Some(Some(direction)) => {
-                let e = scaled(direction.clone(), &self.perturbation.scale).reshape(tensor.shape());
-                lift(tensor.inner() + e, context).require_grad()
+        let tensor = match (self.parameters.contexts.get(&id), self.parameters.index.get(&id)) {
+            (Some(context), Some(&i)) => {
+                let w = tensor.inner();
+                let direction = self
+                    .perturbation
+                    .and_then(|e| Some((e.direction.parts()[i].clone()?, &e.scale)));
+                let moved = match direction {
+                    Some((direction, scale)) => {
+                        let shape = w.shape();
+                        w + scaled(direction, scale).reshape(shape)
+                    }
+                    None => w,
+                };
+                context.restore(Tensor::from_inner(moved), true)
             }
-            Some(None) => lift(tensor.inner(), context).require_grad(),
-            None => context.map_or(tensor.clone(), |context| context.checkpointed(tensor)),
+            (Some(context), None) => context.restore(tensor, false),
+            (None, _) => tensor,
         };
         Param::from_mapped_value(id, tensor, mapper)
     }
-}
-
-/// A leaf of a new gradient graph, with the autodiff state that the live tensor has.
-fn lift<const D: usize>(inner: Tensor<D>, context: Option<Context>) -> Tensor<D> {
-    let tensor = Tensor::from_inner(inner);
-    context.map_or(tensor.clone(), |context| context.checkpointed(tensor))
 }
 
 struct SaveVisitor<'a> {
@@ -296,7 +314,11 @@ impl ModuleMapper for RestoreMapper<'_> {
         let (id, tensor, mapper) = param.consume();
         let value = value.reshape(tensor.shape());
         let value = if tensor.is_autodiff() {
-            lift(value, self.parameters.contexts.get(&id).copied())
+            let value = Tensor::from_inner(value);
+            match self.parameters.contexts.get(&id) {
+                Some(context) => context.restore(value, false),
+                None => value,
+            }
         } else {
             value
         };

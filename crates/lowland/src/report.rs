@@ -7,7 +7,8 @@ use crate::Result;
 use crate::rule::{Note, PSF_NORM};
 use crate::vector::{Scalar, read};
 
-/// What one step did. Numbers lie on the device until [`values`](Self::values) asks for them.
+/// What one step did. Numbers lie on the device until [`values`](Self::values) asks for them; the
+/// optimizer asks itself, unless it is told to measure [`Nothing`](crate::Measure::Nothing).
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// The number of the step, counted from 0.

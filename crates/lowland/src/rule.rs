@@ -38,7 +38,8 @@ pub trait Surface {
     fn gradient(&mut self, samples: &Samples) -> Result<ParamVec>;
 
     /// `∇L(w + e)`: as [`gradient`](Self::gradient), on a perturbed copy of the weights.
-    /// Running statistics stay as they are; dropout draws the masks of the first evaluation.
+    /// Running statistics stay as they are, unless this is the first evaluation of the step; dropout
+    /// draws the masks of the first evaluation.
     ///
     /// # Errors
     /// What the loss closure gave is not usable.

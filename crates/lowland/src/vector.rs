@@ -134,7 +134,7 @@ impl ParamVec {
         self.squares().clone().sum()
     }
 
-    /// `‖self‖`, the Euclidean norm over all parameters; computed once.
+    /// `‖self‖`, the Euclidean norm over all parameters; the sums over its elements are computed once.
     pub fn norm(&self) -> Scalar {
         self.norm_squared().sqrt()
     }

@@ -7,7 +7,6 @@
 mod common;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, Param};
@@ -154,11 +153,9 @@ fn the_base_alone_is_burns_own_training_step_bit_for_bit() {
     let mut optimizer = SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap());
     for step in 0..10 {
         let batch = Batch::new(step, &device);
-        let seed = Rc::new(Cell::new(0));
         // Same dropout masks for both: the device is seeded again before each evaluation.
         let losses = |net: &Small, _: &Samples| {
             device.seed(step);
-            seed.set(step);
             batch.losses(net)
         };
         ours = optimizer.step(0.05, ours, losses).unwrap().0;
@@ -363,23 +360,94 @@ fn bits(vector: &ParamVec) -> Vec<u64> {
     parts.flat_map(|part| common::numbers(part.clone())).map(f64::to_bits).collect()
 }
 
+/// At every step, with a second gradient or without, the statistics move exactly as one evaluation
+/// at the weights before the step moves them.
 #[test]
 fn running_statistics_move_once_a_step_whatever_the_algorithm() {
     let _alone = common::alone();
     let device = device();
-    let batch = Batch::new(1, &device);
-    let after = |algorithm: &Algorithm| {
-        let net = Small::new(&device);
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm.build().unwrap());
-        let step = optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net));
-        Values::of(&step.unwrap().0).running
-    };
-    let start = Values::of(&Small::new(&device)).running;
-    let base = after(&Algorithm::Base(BaseConfig {}));
-    assert_ne!(base, start);
     for algorithm in all() {
-        assert_eq!(after(&algorithm), base, "{algorithm:?}");
+        let mut net = Small::new(&device);
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        for step in 0..24 {
+            let batch = Batch::new(step, &device);
+            let losses = |net: &Small, _: &Samples| {
+                device.seed(step);
+                batch.losses(net)
+            };
+            let before = net.valid().train();
+            let moved = losses(&before, &Samples::All);
+            drop((moved, before.valid()));
+            net = optimizer.step(0.05, net, losses).unwrap().0;
+            assert_eq!(
+                Values::of(&net).running,
+                Values::of(&before).running,
+                "{algorithm:?} at step {step}"
+            );
+        }
     }
+}
+
+/// Takes its only gradient at perturbed weights.
+#[derive(Debug, Clone)]
+struct OnlyPerturbed;
+
+impl Rule for OnlyPerturbed {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+        let w = surface.weights();
+        surface.gradient_at(&Perturbation::along(&w, 0.1), &Samples::All)
+    }
+}
+
+/// Evaluates nothing.
+#[derive(Debug, Clone)]
+struct Idle;
+
+impl Rule for Idle {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+        Ok(surface.weights())
+    }
+}
+
+#[test]
+fn a_first_evaluation_at_perturbed_weights_moves_the_statistics_of_the_live_module() {
+    let _alone = common::alone();
+    let device = device();
+    let batch = Batch::new(1, &device);
+    let losses = |net: &Small, _: &Samples| batch.losses(net);
+    let before = Values::of(&Small::new(&device));
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), Box::new(OnlyPerturbed));
+    let (net, report) = optimizer.step(0.0, Small::new(&device), losses).unwrap();
+    assert_ne!(Values::of(&net).running, before.running);
+    assert_eq!(Values::of(&net).trainable, before.trainable);
+    assert_eq!((report.passes, report.second_gradient), (1.0, false));
+
+    let error = SharpnessAware::new(sgd(0.0, 0.0), Box::new(Idle));
+    let error = error.clone().step(0.0, Small::new(&device), losses).unwrap_err();
+    assert_eq!(error, Error::NoEvaluation);
+}
+
+/// A tensor in two places of a module gets the sum of both gradients in either pass.
+#[test]
+fn tied_tensors_count_once_with_all_of_their_gradient() {
+    #[derive(Module, Debug)]
+    struct Twice {
+        a: Linear,
+        b: Linear,
+    }
+    let _alone = common::alone();
+    let device = device();
+    let a = LinearConfig::new(4, 4).with_bias(false).init(&device);
+    let net = Twice { b: a.clone(), a };
+    assert_eq!(Parameters::of(&net).unwrap().len(), 1);
+    let x = Batch::new(1, &device).x;
+    let (mut optimizer, seen) = spied(&Algorithm::Sam(SamConfig { rho: 0.0 }), sgd(0.0, 0.0));
+    let losses = |net: &Twice, _: &Samples| net.b.forward(net.a.forward(x.clone())).square().sum();
+    optimizer.step(0.0, net, losses).unwrap();
+    let seen = seen.lock().unwrap();
+    let apart = seen.gradients[1].clone().minus(&seen.gradients[0]).norm();
+    let apart = common::numbers(apart / seen.gradients[0].norm())[0];
+    assert!(apart < 1e-6, "{apart}");
 }
 
 #[test]
@@ -552,13 +620,16 @@ fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
         let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
         let x = Tensor::<2>::random([4, 36], Distribution::Default, &device); // [batch, pixels]
         let y = Tensor::<1, Int>::from_ints([0, 1, 2, 0], &device);
+        let seen = Cell::new(0);
         let losses = |net: &Net, _: &Samples| {
+            assert_eq!(common::strategies(net), [device.gradient_checkpointing_strategy()]);
+            seen.set(seen.get() + 1);
             cross_entropies(net.forward(x.clone(), &[4, 1, 6, 6]), y.clone())
         };
         for _ in 0..3 {
             net = optimizer.step(0.05, net, losses).unwrap().0;
         }
-        assert_eq!(optimizer.steps(), 3, "{algorithm:?}");
+        assert_eq!(f64::from(seen.get()), optimizer.passes(), "{algorithm:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use toml::Table;
 
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, check_seeds};
 use crate::failure::Usage;
 use crate::settings::SettingFlags;
 
@@ -44,9 +44,7 @@ impl Compare {
     /// # Errors
     /// Settings or data that make no sense, a folder that cannot be written to, Ctrl-C.
     pub fn run(self) -> Result<()> {
-        if self.seeds == 0 {
-            bail!(Usage("--seeds must be at least 1, found 0".to_owned()));
-        }
+        check_seeds(self.seeds)?;
         if !(1..=64).contains(&self.jobs) {
             bail!(Usage(format!("--jobs must be between 1 and 64, found {}", self.jobs)));
         }
@@ -55,7 +53,11 @@ impl Compare {
         };
         let mut configs = Vec::new();
         for algorithm in &self.algorithms {
-            configs.push(self.settings.resolve(Some(algorithm), Table::new())?);
+            let config = self.settings.resolve(Some(algorithm), Table::new())?;
+            if configs.contains(&config) {
+                bail!(Usage(format!("{algorithm:?} is in --algorithms twice")));
+            }
+            configs.push(config);
         }
         let labels: Vec<_> =
             configs.iter().map(lowland_tasks::config::TrainConfig::algorithm_label).collect();

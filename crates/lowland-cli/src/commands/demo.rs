@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use lowland::{Algorithm, ArsamConfig, BaseConfig, ControllerConfig, SamConfig};
 use lowland_tasks::config::{DataConfig, TrainConfig};
 
-use crate::comparison::Comparison;
-use crate::failure::Usage;
+use crate::comparison::{Comparison, check_seeds};
 
 /// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost
 ///
@@ -40,9 +39,7 @@ impl Demo {
     /// # Errors
     /// A folder that cannot be written to, Ctrl-C.
     pub fn run(self) -> Result<()> {
-        if self.seeds == 0 {
-            bail!(Usage("--seeds must be at least 1, found 0".to_owned()));
-        }
+        check_seeds(self.seeds)?;
         let config = |algorithm| TrainConfig { algorithm, ..setting() };
         Comparison {
             title: "What flat minima buy on noisy labels".to_owned(),

@@ -14,7 +14,7 @@ use crate::{Error, ParamVec, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ControllerConfig {
-    /// K, the window in steps; at least 2. Default 50 (authors' code).
+    /// K, the window in steps; 2 to 10,000. Default 50 (authors' code).
     pub window: usize,
     /// n, the number of blocks that the variance is taken in; `window / blocks` must be at
     /// least 2. Default 5 (authors' code).
@@ -87,8 +87,11 @@ impl Warmup {
 /// at position q:            sample if (c < ⌊s⌋ and U ≥ 1 − p) or K − q ≤ ⌊s⌋ − c
 /// ```
 ///
-/// So each complete window of K steps holds exactly `⌊s⌋` second gradients. The first window after
-/// the warm-up is one step short and has none. Norms stay on the device until a window starts.
+/// So each complete window of K steps holds exactly `⌊s⌋` second gradients. The first window is one
+/// step short, and after a warm-up it has none: the last one of the warm-up counts as its own.
+/// Histories must hold K second gradients before s changes. Norms stay on the device until a window
+/// starts, or K of them are waiting, and are then read back together: one transfer beside the
+/// step's own.
 #[derive(Debug, Clone)]
 pub struct Controller {
     config: ControllerConfig,
@@ -131,6 +134,9 @@ impl Controller {
                 &found,
                 "at least twice the number of blocks, which is at least 1",
             ));
+        }
+        if window > MOST_WINDOW {
+            return Err(Error::config("window", &window, "at most 10000 steps"));
         }
         for (field, gain) in
             [("gain_ratio", config.gain_ratio), ("gain_variance", config.gain_variance)]
@@ -229,6 +235,9 @@ impl Schedule for Controller {
     }
 }
 
+/// The longest window: its histories are copied at every step.
+const MOST_WINDOW: usize = 10_000;
+
 /// The name under which the controller notes s, the second gradients that a window is to have.
 pub const SAMPLES_PER_WINDOW: &str = "samples_per_window";
 
@@ -285,6 +294,65 @@ mod tests {
         assert!((drift(&variances[3..].iter().copied().collect()) - 1.0).abs() < 1e-15);
         let s = 1.0 + 0.13 * dr + 0.13;
         assert!((s - 1.140_255_837_490).abs() < 1e-11, "{s}");
+    }
+
+    /// A controller with the worked window, and the histories that these samples leave.
+    fn worked(samples: &[(f64, f64)]) -> Controller {
+        let config = ControllerConfig {
+            window: 4,
+            blocks: 2,
+            warmup: Warmup::Steps(0),
+            ..ControllerConfig::default()
+        };
+        let mut controller = Controller::new(config).unwrap();
+        let device = burn::tensor::Device::flex();
+        let scalar = |x: f64| Scalar::from_data([x], (&device, burn::tensor::DType::F64));
+        for (psf, ratio) in samples {
+            controller.state.pending.push((scalar(*psf), scalar(psf / ratio)));
+        }
+        controller
+    }
+
+    const WORKED: [(f64, f64); 7] =
+        [(1.0, 0.50), (1.1, 0.52), (1.3, 0.55), (1.2, 0.53), (1.5, 0.60), (1.4, 0.58), (1.8, 0.66)];
+
+    /// The worked numbers: s goes from 1 to 1.14, to 2.28 and to its cap, and the quota follows it.
+    #[test]
+    fn s_and_quota_follow_the_worked_numbers() {
+        for (start, expected, quota) in
+            [(1.0, 1.140_255_837_490, 1), (2.0, 2.280_511_674_980, 2), (3.0, 3.0, 3)]
+        {
+            let mut controller = worked(&WORKED);
+            controller.state.samples_per_window = start;
+            controller.adapt().unwrap();
+            let s = controller.state.samples_per_window;
+            assert!((s - expected).abs() < 1e-11, "{s} is not {expected}");
+            assert_eq!(controller.quota(), quota);
+            assert!((controller.state.rate - expected / 4.0).abs() < 1e-11);
+        }
+    }
+
+    #[test]
+    fn histories_that_are_not_full_change_nothing() {
+        let mut controller = worked(&WORKED[..3]);
+        controller.adapt().unwrap();
+        assert_eq!(controller.state.samples_per_window.to_bits(), 1.0_f64.to_bits());
+    }
+
+    proptest::proptest! {
+        /// s rises with the ratio's drift: a last ratio that is larger never gives a smaller s.
+        #[test]
+        fn s_is_monotone_in_the_drift(last in 0.1..5.0_f64, more in 0.0..5.0_f64) {
+            let s = |last: f64| {
+                let mut samples = WORKED;
+                samples[6].1 = last;
+                let mut controller = worked(&samples);
+                controller.state.samples_per_window = 1.5;
+                controller.adapt().unwrap();
+                controller.state.samples_per_window
+            };
+            proptest::prop_assert!(s(last + more) >= s(last));
+        }
     }
 
     #[test]

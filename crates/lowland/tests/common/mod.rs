@@ -13,7 +13,9 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::{log_softmax, relu, tanh};
 use burn::tensor::module::batch_norm_train;
-use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{
+    DType, Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
+};
 
 /// Linear layers with tanh between.
 #[derive(Module, Debug)]
@@ -167,6 +169,22 @@ impl Net {
         };
         of("bn1", &net.bn1).into_iter().chain(of("bn2", &net.bn2)).collect()
     }
+}
+
+/// The gradient-checkpointing strategies of a module's trainable tensors, each once.
+pub(crate) fn strategies<M: Module>(module: &M) -> Vec<Option<GradientCheckpointingStrategy>> {
+    struct Strategies(Vec<Option<GradientCheckpointingStrategy>>);
+    impl ModuleVisitor for Strategies {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let strategy = param.val().gradient_checkpointing_strategy();
+            if param.is_require_grad() && !self.0.contains(&strategy) {
+                self.0.push(strategy);
+            }
+        }
+    }
+    let mut found = Strategies(Vec::new());
+    module.visit(&mut found);
+    found.0
 }
 
 /// All float values of a module.
