@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use lowland::Algorithm;
-use lowland_tasks::config::TrainConfig;
+use lowland_tasks::config::{OptimizerName, TrainConfig};
 use lowland_tasks::data::DataName;
 use lowland_tasks::record::StepRecord;
 use lowland_tasks::train::{Data, Training};
@@ -66,9 +66,7 @@ impl Comparison {
             bail!(Usage("at least one seed is needed".to_owned()));
         };
         let data = Data::load(&TrainConfig { seed, ..self.configs[0].clone() })?;
-        if folder.exists() && !folder.is_dir() {
-            bail!(Usage(format!("{} is not a folder", folder.display())));
-        }
+        files::check_target(folder, &["summary.json", "report.html"])?;
         let summary = self.train(&data, &device)?;
         files::make_folder(folder)?;
         let page = folder.join("report.html");
@@ -86,7 +84,8 @@ impl Comparison {
         let with_seed =
             |seed| self.configs.iter().map(move |config| TrainConfig { seed, ..config.clone() });
         let all: Vec<TrainConfig> = self.seeds.iter().copied().flat_map(with_seed).collect();
-        let steps = training.steps_per_epoch() * first.epochs * all.len();
+        let steps =
+            training.steps_per_epoch().saturating_mul(first.epochs).saturating_mul(all.len());
         let watch = Watcher {
             comparison: self,
             configs: &all,
@@ -151,7 +150,10 @@ impl Comparison {
             steps_per_epoch: training.steps_per_epoch(),
             optimizer: config.optimizer.name.label().to_owned(),
             learning_rate: config.optimizer.learning_rate,
-            momentum: config.optimizer.momentum,
+            momentum: match config.optimizer.name {
+                OptimizerName::Sgd => config.optimizer.momentum,
+                OptimizerName::AdamW => 0.0,
+            },
             weight_decay: config.optimizer.weight_decay,
             label_smoothing: config.label_smoothing,
             augmentation: augmentation_in_words(config),
@@ -255,7 +257,17 @@ fn settings(algorithm: &Algorithm) -> BTreeMap<String, String> {
         key != "name" && (key == "rho" || default.iter().all(|(k, v)| k != key || v != value))
     };
     let mine = flat("", table(algorithm)).into_iter().filter(shown);
-    mine.map(|(key, value)| (key.replace("controller.", ""), value.to_string())).collect()
+    mine.map(|(key, value)| (key.replace("controller.", ""), in_words(&value))).collect()
+}
+
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Float(number) if *number != 0.0 && !(1e-4..1e6).contains(&number.abs()) => {
+            format!("{number:e}")
+        }
+        value => value.to_string(),
+    }
 }
 
 fn flat(prefix: &str, table: Table) -> Vec<(String, Value)> {

@@ -62,6 +62,18 @@ fn backends() -> Vec<Backend> {
             description: "the best GPU that WebGPU finds",
             open: built_in!("wgpu", |_| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         },
+        Backend {
+            names: &["vulkan"],
+            feature: "vulkan",
+            description: "the best GPU that Vulkan finds",
+            open: built_in!("vulkan", |_| Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        },
+        Backend {
+            names: &["metal"],
+            feature: "metal",
+            description: "the best GPU that Metal finds",
+            open: built_in!("metal", |_| Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        },
     ]
 }
 
@@ -79,6 +91,10 @@ pub fn open(name: &str) -> Result<Device> {
         let known: Vec<&str> = backends.iter().map(|backend| backend.names[0]).collect();
         bail!(Usage(format!("unknown device {name:?}, expected one of: {}", known.join(", "))));
     };
+    let numbered = ["cuda", "rocm", "tch-cuda"].contains(&kind);
+    if name.contains(':') && !numbered {
+        bail!(Usage(format!("device {name:?} takes no number: there is one {kind}")));
+    }
     match backend.open {
         Some(open) => Ok(open(index)),
         None => bail!(Usage(format!(

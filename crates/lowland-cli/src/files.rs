@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
+
+use crate::failure::Usage;
 
 /// Makes a folder, those above it included, where it is not there yet.
 ///
@@ -12,6 +14,34 @@ use tempfile::NamedTempFile;
 /// The folder cannot be made.
 pub fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+/// Checks that a folder can be made and written to and that none of `names` in it is a folder.
+/// Leaves nothing behind.
+///
+/// # Errors
+/// What is in the way, as wrong usage.
+pub fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
+    let missing = folder.ancestors().take_while(|path| !path.is_dir());
+    if let Some(path) = missing.into_iter().find(|path| path.exists()) {
+        bail!(Usage(format!("{} is not a folder", path.display())));
+    }
+    for name in names {
+        let path = folder.join(name);
+        if path.is_dir() {
+            bail!(Usage(format!("{} is a folder and in the way of a file", path.display())));
+        }
+    }
+    // The nearest folder above that is there already tells whether the rest can be made.
+    let there = folder.ancestors().find(|path| path.is_dir()).filter(|p| !p.as_os_str().is_empty());
+    let there = there.unwrap_or(Path::new("."));
+    let made = tempfile::Builder::new().prefix(".lowland").tempdir_in(there);
+    let missing = folder.strip_prefix(there).unwrap_or(folder);
+    let tried = made.and_then(|probe| {
+        std::fs::create_dir_all(probe.path().join(missing))?;
+        NamedTempFile::new_in(probe.path().join(missing)).map(drop)
+    });
+    tried.map_err(|error| Usage(format!("cannot write to {}: {error}", folder.display())).into())
 }
 
 /// Writes a file under another name, then gives it its own: a reader never sees half of it.

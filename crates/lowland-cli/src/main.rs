@@ -26,9 +26,12 @@ use clap::{Parser, Subcommand};
 /// and one page.
 #[derive(Debug, Parser)]
 #[command(name = "lowland", version, about, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    demo: commands::demo::Demo,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,10 +52,10 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let command = match Arguments::try_parse() {
-        Ok(arguments) => arguments.command,
+        Ok(arguments) => arguments.command.unwrap_or(Command::Demo(arguments.demo)),
         Err(error) => return failure::tell_usage(&error),
     };
-    let result = match command.unwrap_or_else(|| Command::Demo(commands::demo::Demo::default())) {
+    let result = match command {
         Command::Demo(demo) => demo.run(),
         Command::Train(train) => train.run(),
         Command::Compare(compare) => compare.run(),

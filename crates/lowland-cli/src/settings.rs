@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
@@ -27,10 +27,10 @@ pub struct SettingFlags {
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
     /// Train on the first N images only
-    #[arg(long, value_name = "N", help_heading = "Data")]
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub train_limit: Option<usize>,
     /// Measure on the first N test images only
-    #[arg(long, value_name = "N", help_heading = "Data")]
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub test_limit: Option<usize>,
     /// How training images are varied [default: none]
     #[arg(long, value_name = "HOW", help_heading = "Data")]
@@ -39,10 +39,10 @@ pub struct SettingFlags {
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub model: Option<String>,
     /// How many times training goes through the data [default: 15]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub epochs: Option<usize>,
     /// Images in a step [default: 64]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
     /// The base optimizer: sgd, adamw [default: sgd]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
@@ -63,7 +63,7 @@ pub struct SettingFlags {
     #[arg(long, value_name = "NORM", help_heading = "Training", allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,
     /// Threads that prepare images ahead; the result is the same for any number [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub workers: Option<usize>,
     /// The device, as `lowland list` names it [default: cpu]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
@@ -103,6 +103,10 @@ impl SettingFlags {
             let Some((key, value)) = setting.split_once('=') else {
                 bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
             };
+            let key = key.trim();
+            if key.split('.').any(str::is_empty) {
+                bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
+            }
             lay_over(&mut table, nested(key, parse_value(value)));
         }
         lay_over(&mut table, over);
@@ -188,7 +192,8 @@ pub fn nested(key: &str, value: Value) -> Table {
 /// A value as it would stand in a file; a bare word is a string.
 fn parse_value(text: &str) -> Value {
     let document = toml::from_str::<Table>(&format!("value = {text}"));
-    let parsed = document.ok().and_then(|mut table| table.remove("value"));
+    let one = document.ok().filter(|table| table.len() == 1);
+    let parsed = one.and_then(|mut table| table.remove("value"));
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
@@ -215,26 +220,26 @@ fn replaces(key: &str, below: &Table, above: &Table) -> bool {
 fn read(path: &Path) -> Result<Table> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
-    // Read whole, so that a mistake is told with its line.
-    let fault = |error: toml::de::Error| {
+    let mut table: Table = toml::from_str(&text).map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         Usage(format!("{} line {line}: {}", path.display(), error.message()))
-    };
-    let mut table: Table = toml::from_str(&text).map_err(fault)?;
-    toml::from_str::<TrainConfig>(&text).map_err(fault)?;
+    })?;
+    // Alone, before flags are laid over it, so that a mistake is told with the file's name.
+    parse(table.clone()).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
     if let Some(Value::Table(data)) = table.get_mut("data")
         && let Some(Value::String(folder)) = data.get_mut("dir")
     {
         // As the file means it, wherever the command is typed.
-        let base = path.parent().unwrap_or(Path::new("."));
+        let base = path.parent().unwrap_or(Path::new(""));
         *folder = absolute(&base.join(&*folder))?;
     }
     Ok(table)
 }
 
 fn absolute(folder: &Path) -> Result<String> {
-    let path = std::path::absolute(folder)
-        .with_context(|| format!("cannot find out where {} is", folder.display()))?;
+    let path = std::path::absolute(folder).map_err(|error| {
+        Usage(format!("{:?} is no folder: {error}", folder.display().to_string()))
+    })?;
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(path) => bail!(Usage(format!("{} is not Unicode", path.display()))),
@@ -248,7 +253,15 @@ fn parse(mut table: Table) -> Result<TrainConfig> {
     }
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
-        Usage(format!("{path}: {}", error.inner().message())).into()
+        let message = error.inner().message();
+        // An unknown field is its own path.
+        let path =
+            if message.starts_with("unknown field") && !path.contains('.') && path != "algorithm" {
+                String::new()
+            } else {
+                format!("{path}: ")
+            };
+        Usage(format!("{path}{message}")).into()
     })
 }
 
@@ -305,12 +318,12 @@ mod tests {
             format!("{error:#}").replace(&file.path().display().to_string(), "FILE")
         };
         let error = bad("seed = 1\nepoch = 3\n");
+        assert!(error.starts_with("FILE: unknown field `epoch`, expected one of"), "{error}");
+        assert!(bad("seed = 1\nepochs 3\n").starts_with("FILE line 2: "));
         assert!(
-            error.starts_with("FILE line 2: unknown field `epoch`, expected one of"),
-            "{error}"
+            bad("[algorithm]\nrhoo = 1.0\n").starts_with("FILE: algorithm: unknown field `rhoo`")
         );
-        assert!(bad("[algorithm]\nname = \"sam\"\nrhoo = 1.0\n").contains("unknown field `rhoo`"));
-        assert!(bad("epochs = \"many\"\n").starts_with("FILE line 1: invalid type: string"));
+        assert!(bad("epochs = \"many\"\n").starts_with("FILE: epochs: invalid type: string"));
         assert_eq!(bad("epochs = 0\n"), "epochs must be between 1 and 100000, found 0");
         let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
         assert_eq!(

@@ -68,7 +68,7 @@ pub struct Setting {
     pub optimizer: String,
     /// The learning rate at the start.
     pub learning_rate: f64,
-    /// Momentum of the base optimizer.
+    /// Momentum of the base optimizer; 0 where it has none.
     pub momentum: f64,
     /// Weight decay of the base optimizer.
     pub weight_decay: f64,

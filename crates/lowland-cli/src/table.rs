@@ -120,7 +120,7 @@ mod tests {
          SAM         69.8 %            +2.2                              2.00           2.03
                                        no difference found (no test)
         ─────────────────────────────────────────────────────────────────────────────────────
-         ARSAM       1 of 1 diverged   –                                 1.52           1.57
+         ARSAM       1 of 1 diverged   –                                    –              –
         ─────────────────────────────────────────────────────────────────────────────────────
 
         SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one

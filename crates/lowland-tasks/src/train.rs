@@ -189,8 +189,11 @@ impl Training {
             let batch = batch.to_device(&self.device);
             let step = self.step(epoch, &batch)?;
             let count = batch.indices.len();
-            loss += step.loss * count as f64;
-            samples += count;
+            // A step that was not finite changed nothing, and its loss is none.
+            if !step.skipped {
+                loss += step.loss * count as f64;
+                samples += count;
+            }
             learning_rate = step.learning_rate;
             if each_step(&step).is_break() {
                 return Ok(None);

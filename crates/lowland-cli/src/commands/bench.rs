@@ -33,7 +33,7 @@ pub struct Bench {
     /// Blocks of each algorithm
     #[arg(long, value_name = "N", default_value_t = 15)]
     rounds: usize,
-    /// Steps in a block; ARSAM takes one second gradient in each
+    /// Steps in a block, at least 4; ARSAM takes one second gradient in as many
     #[arg(long, value_name = "N", default_value_t = 10)]
     steps: usize,
     /// The device, as `lowland list` names it
@@ -90,11 +90,13 @@ impl Bench {
     /// # Errors
     /// A network or device that is not known, counts of 0.
     pub fn run(self) -> Result<()> {
-        for (flag, count) in
-            [("--batch-size", self.batch_size), ("--rounds", self.rounds), ("--steps", self.steps)]
-        {
-            if count == 0 {
-                bail!(Usage(format!("{flag} must be at least 1, found 0")));
+        for (flag, count, least, most) in [
+            ("--batch-size", self.batch_size, 1, 65_536),
+            ("--rounds", self.rounds, 1, 100_000),
+            ("--steps", self.steps, 4, 10_000),
+        ] {
+            if !(least..=most).contains(&count) {
+                bail!(Usage(format!("{flag} must be between {least} and {most}, found {count}")));
             }
         }
         let name: ModelName = self.model.parse()?;
@@ -147,7 +149,7 @@ impl Bench {
     /// ARSAM as it is long after its warm-up: one second gradient in a window as long as a block.
     fn steady(&self, algorithm: Algorithm) -> Algorithm {
         match algorithm {
-            Algorithm::Arsam(config) if self.steps >= 4 => {
+            Algorithm::Arsam(config) => {
                 let controller = ControllerConfig {
                     window: self.steps,
                     blocks: 2,

@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use lowland::Algorithm;
+use lowland_tasks::config::TrainConfig;
 use toml::Table;
 
 use crate::comparison::{Comparison, check_seeds};
 use crate::failure::Usage;
 use crate::settings::SettingFlags;
+
+/// The largest first seed: a file holds no larger number, and a thousand more may follow.
+const MOST_SEED: u64 = (1 << 62) - 1;
 
 /// Train several algorithms from the same starts on the same data and compare them
 ///
@@ -23,7 +28,7 @@ pub struct Compare {
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
     /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MOST_SEED))]
     first_seed: u64,
     /// How many runs train at once; more are faster together, and each is slower than alone
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -48,28 +53,32 @@ impl Compare {
         if !(1..=64).contains(&self.jobs) {
             bail!(Usage(format!("--jobs must be between 1 and 64, found {}", self.jobs)));
         }
-        let Some(end) = self.first_seed.checked_add(self.seeds) else {
-            bail!(Usage("--first-seed is too large".to_owned()));
-        };
+        let end = self.first_seed.saturating_add(self.seeds);
         let mut configs = Vec::new();
         for algorithm in &self.algorithms {
             let config = self.settings.resolve(Some(algorithm), Table::new())?;
+            if config.algorithm.descriptor().name != named(algorithm) {
+                bail!(Usage(
+                    "--set algorithm.name has no place here: name it in --algorithms".into()
+                ));
+            }
             if configs.contains(&config) {
                 bail!(Usage(format!("{algorithm:?} is in --algorithms twice")));
             }
             configs.push(config);
         }
-        let labels: Vec<_> =
-            configs.iter().map(lowland_tasks::config::TrainConfig::algorithm_label).collect();
+        let mut labels: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
+        labels.dedup();
+        let title = labels.join(", ");
         let question = match labels.as_slice() {
-            [baseline, others @ ..] if !others.is_empty() => format!(
+            [baseline, others @ ..] if (1..=3).contains(&others.len()) => format!(
                 "Is {} more accurate than {baseline} here, and at what cost?",
                 others.join(" or ")
             ),
-            _ => "How accurate does training get here, and at what cost?".to_owned(),
+            _ => "How accurate does each get here, and at what cost?".to_owned(),
         };
         Comparison {
-            title: labels.join(", "),
+            title,
             question,
             configs,
             seeds: (self.first_seed..end).collect(),
@@ -79,4 +88,10 @@ impl Compare {
         }
         .run(&self.out)
     }
+}
+
+/// The proper name of the algorithm that `text` asks for.
+fn named(text: &str) -> &str {
+    let name = text.split(':').next().unwrap_or_default();
+    Algorithm::named(name).map_or(name, |algorithm| algorithm.descriptor().name)
 }

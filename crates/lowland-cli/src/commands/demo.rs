@@ -27,12 +27,6 @@ pub struct Demo {
     quiet: bool,
 }
 
-impl Default for Demo {
-    fn default() -> Self {
-        Self { out: "lowland-demo".into(), seeds: 3, quiet: false }
-    }
-}
-
 impl Demo {
     /// Runs the demo.
     ///
@@ -51,8 +45,10 @@ impl Demo {
             seeds: (FIRST_SEED..FIRST_SEED.saturating_add(self.seeds)).collect(),
             note: "The radius 0.2 was chosen among 0.05, 0.1 and 0.2 by the accuracy on the same test \
                    images with the seeds 0, 1 and 2, for SAM and ARSAM alike. The seeds from 10 on, \
-                   which are used here, had no part in the choice. ARSAM's window is 20 steps \
-                   instead of 50, because this training is short."
+                   which are used here, had no part in the choice. SGD got no such search: its \
+                   learning rate is the one that all three use. ARSAM's window is 20 steps instead \
+                   of 50, because this training is short; it warms up for three epochs, in which \
+                   it is SAM and takes most of its second gradients."
                 .to_owned(),
             // Two small trainings side by side keep two cores busy; one alone does not.
             jobs: 2,

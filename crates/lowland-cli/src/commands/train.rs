@@ -18,7 +18,7 @@ use crate::failure::{Interrupted, Usage};
 use crate::interrupt::Interrupt;
 use crate::settings::{SettingFlags, nested};
 use crate::terminal::{Progress, print};
-use crate::words::percent;
+use crate::words::{counted, percent};
 use crate::{device, files};
 
 /// Train one network and keep its weights
@@ -35,7 +35,7 @@ pub struct Train {
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     rho: Option<f64>,
     /// The seed of everything random [default: 0]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), allow_negative_numbers = true)]
     seed: Option<i64>,
     /// The folder of the run; it must not hold another run
     #[arg(long, value_name = "DIR")]
@@ -92,11 +92,10 @@ impl Train {
 
 /// Makes the folder of the run and writes `config.toml`; gives the open `metrics.jsonl`.
 fn claim(folder: &Path, config: &TrainConfig) -> Result<BufWriter<File>> {
-    if folder.exists() && !folder.is_dir() {
-        bail!(Usage(format!("{} is not a folder", folder.display())));
-    }
+    const NAMES: [&str; 4] = ["config.toml", "metrics.jsonl", "model.bpk", "model.safetensors"];
+    files::check_target(folder, &NAMES)?;
     let path = folder.join("metrics.jsonl");
-    if folder.join("config.toml").exists() || path.exists() {
+    if NAMES.iter().any(|name| folder.join(name).exists()) {
         bail!(Usage(format!("{} holds a run already: name another --out", folder.display())));
     }
     files::make_folder(folder)?;
@@ -114,7 +113,7 @@ fn train(
     quiet: bool,
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
-    let steps = training.steps_per_epoch() * config.epochs;
+    let steps = training.steps_per_epoch().saturating_mul(config.epochs);
     let progress = Progress::new(steps as u64, quiet);
     let label = config.algorithm_label();
     let mut accuracy = None;
@@ -147,6 +146,18 @@ fn train(
         progress.line(&epoch_line(&record, config.epochs, training.steps_per_epoch()));
     }
     drop(progress);
+    let record = training.record();
+    if record.steps == record.skipped_steps
+        || record.epochs.last().is_none_or(|epoch| epoch.test_loss.is_none())
+    {
+        bail!(
+            "the run came to nothing: {} of {} steps were not finite; lower the learning rate or the \
+             radius ({} holds the metrics and no weights)",
+            record.skipped_steps,
+            record.steps,
+            folder.display()
+        );
+    }
     save(&training, folder)?;
     print(&result(&training, config, folder))
 }
@@ -193,11 +204,11 @@ fn result(training: &Training, config: &TrainConfig, folder: &Path) -> String {
         steps => format!("; {steps} steps were not finite and changed nothing"),
     };
     format!(
-        "{}: test accuracy {} after {} epochs, {:.2} passes a step, {seconds:.1} s of training{skipped}\n\
+        "{}: test accuracy {} after {}, {:.2} passes a step, {seconds:.1} s of training{skipped}\n\
          The run: {}",
         config.algorithm_label(),
         last.map_or("none".to_owned(), percent),
-        record.epochs.len(),
+        counted(record.epochs.len(), "epoch"),
         record.passes / record.steps.max(1) as f64,
         folder.display(),
     )

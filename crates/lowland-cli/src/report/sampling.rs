@@ -61,7 +61,8 @@ pub(super) fn figure(summary: &Summary) -> Option<Figure> {
     };
     let caption = "Each point is the share among the steps since the point before. Strong line: \
                    mean of the seeds; thin lines: single seeds; level line: the average over the \
-                   whole training. SAM would be at 100 % all the time, SGD at 0 %.";
+                   whole training, the warm-up included, in which ARSAM takes one at every step. SAM \
+                   would be at 100 % all the time, SGD at 0 %.";
     let picture =
         chart.finish(&title, "Share of steps with a second gradient over training steps.");
     Some(Figure { title, caption: caption.into(), legend, picture })

@@ -140,11 +140,14 @@ fn training(setting: &Setting) -> String {
 }
 
 fn optimizer(setting: &Setting) -> String {
+    let momentum = match setting.momentum {
+        0.0 => String::new(),
+        momentum => format!(", momentum {}", brief(momentum)),
+    };
     format!(
-        "{}, learning rate {} falling along a cosine to 0, momentum {}, weight decay {}",
+        "{}, learning rate {} falling along a cosine to 0{momentum}, weight decay {}",
         setting.optimizer,
         brief(setting.learning_rate),
-        brief(setting.momentum),
         brief(setting.weight_decay),
     )
 }

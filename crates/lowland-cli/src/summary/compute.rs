@@ -78,9 +78,13 @@ impl Contender {
 
     fn summarised(self, baseline: &[Run], is_baseline: bool) -> AlgorithmSummary {
         let Self { name, label, settings, runs } = self;
-        let each = |number: fn(&Run) -> f64| -> Vec<f64> { runs.iter().map(number).collect() };
+        // A run that diverged stopped short: its passes and times are of no run that can be had.
+        let each = |number: fn(&Run) -> f64| -> Vec<f64> {
+            runs.iter().filter(|run| !run.diverged()).map(number).collect()
+        };
         let accuracies: Vec<f64> = runs.iter().filter_map(|run| run.final_accuracy).collect();
         let ratios: Vec<f64> = pairs(&runs, baseline)
+            .filter(|(run, base)| !run.diverged() && !base.diverged())
             .map(|(run, base)| run.seconds_per_step / base.seconds_per_step)
             .collect();
         let differences: Vec<f64> = pairs(&runs, baseline)

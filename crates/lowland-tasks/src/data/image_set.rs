@@ -227,6 +227,11 @@ pub struct ChannelStatistics {
 /// Random access for the tools of Burn, such as `burn::data::dataset::transform`.
 impl Dataset<ImageItem> for ImageSet {
     fn get(&self, index: usize) -> Result<ImageItem, DatasetError> {
+        if index >= self.len() {
+            let found = index.to_string();
+            let allowed = "below the number of images";
+            return Err(DatasetError::new(Error::Setting { field: "index", found, allowed }));
+        }
         Ok(ImageItem { pixels: self.image(index).to_vec(), label: self.labels[index] })
     }
 

@@ -33,7 +33,7 @@ impl Config for BaseConfig {
     const DESCRIPTOR: Descriptor = Descriptor {
         name: "base",
         label: "base optimizer",
-        summary: "the base optimizer alone, such as SGD",
+        summary: "the base optimizer alone; also named sgd",
         passes: "1",
         memory: "0",
         source: "-",
