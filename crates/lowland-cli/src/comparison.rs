@@ -67,7 +67,7 @@ impl Comparison {
         };
         let data = Data::load(&TrainConfig { seed, ..self.configs[0].clone() })?;
         files::check_target(folder, &["summary.json", "report.html"])?;
-        let summary = self.train(&data, &device)?;
+        let summary = self.train(data, &device)?;
         files::make_folder(folder)?;
         let page = folder.join("report.html");
         files::write(&folder.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
@@ -76,16 +76,17 @@ impl Comparison {
         print(&format!("\nThe report with curves: {}", page.display()))
     }
 
-    fn train(&self, data: &Data, device: &Device) -> Result<Summary> {
+    fn train(&self, data: Data, device: &Device) -> Result<Summary> {
         let first = &self.configs[0];
         let training =
-            Training::new(&TrainConfig { seed: self.seeds[0], ..first.clone() }, data, device)?;
-        let setting = self.setting(data, &training)?;
+            Training::new(&TrainConfig { seed: self.seeds[0], ..first.clone() }, &data, device)?;
+        let setting = self.setting(&data, &training)?;
         let with_seed =
             |seed| self.configs.iter().map(move |config| TrainConfig { seed, ..config.clone() });
         let all: Vec<TrainConfig> = self.seeds.iter().copied().flat_map(with_seed).collect();
         let steps =
             training.steps_per_epoch().saturating_mul(first.epochs).saturating_mul(all.len());
+        drop(training); // It was needed for its sizes.
         let watch = Watcher {
             comparison: self,
             configs: &all,
@@ -93,7 +94,7 @@ impl Comparison {
             progress: Progress::new(steps as u64, self.quiet),
         };
         watch.progress.line(&self.announcement(&setting));
-        let finished = side_by_side::train(&all, device, self.jobs, &watch)?;
+        let finished = side_by_side::train(&all, data, device, self.jobs, &watch)?;
         drop(watch);
 
         let mut runs = vec![Vec::new(); self.configs.len()];

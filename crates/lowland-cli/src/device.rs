@@ -9,6 +9,8 @@ use crate::failure::Usage;
 struct Backend {
     names: &'static [&'static str],
     feature: &'static str,
+    /// Whether a number after a colon picks one of several.
+    numbered: bool,
     description: &'static str,
     open: Option<fn(usize) -> Device>,
 }
@@ -29,48 +31,56 @@ fn backends() -> Vec<Backend> {
         Backend {
             names: &["cpu", "flex"],
             feature: "flex",
+            numbered: false,
             description: "Burn's own CPU backend",
             open: built_in!("flex", |_| Device::flex()),
         },
         Backend {
             names: &["tch"],
             feature: "tch",
+            numbered: false,
             description: "LibTorch on the CPU",
             open: built_in!("tch", |_| Device::libtorch()),
         },
         Backend {
             names: &["tch-cuda"],
             feature: "tch",
+            numbered: true,
             description: "LibTorch on an NVIDIA GPU",
             open: built_in!("tch", Device::libtorch_cuda),
         },
         Backend {
             names: &["cuda"],
             feature: "cuda",
+            numbered: true,
             description: "an NVIDIA GPU",
             open: built_in!("cuda", Device::cuda),
         },
         Backend {
             names: &["rocm"],
             feature: "rocm",
+            numbered: true,
             description: "an AMD GPU",
             open: built_in!("rocm", Device::rocm),
         },
         Backend {
             names: &["wgpu"],
             feature: "wgpu",
+            numbered: false,
             description: "the best GPU that WebGPU finds",
             open: built_in!("wgpu", |_| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         },
         Backend {
             names: &["vulkan"],
             feature: "vulkan",
+            numbered: false,
             description: "the best GPU that Vulkan finds",
             open: built_in!("vulkan", |_| Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
         },
         Backend {
             names: &["metal"],
             feature: "metal",
+            numbered: false,
             description: "the best GPU that Metal finds",
             open: built_in!("metal", |_| Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
         },
@@ -91,8 +101,7 @@ pub fn open(name: &str) -> Result<Device> {
         let known: Vec<&str> = backends.iter().map(|backend| backend.names[0]).collect();
         bail!(Usage(format!("unknown device {name:?}, expected one of: {}", known.join(", "))));
     };
-    let numbered = ["cuda", "rocm", "tch-cuda"].contains(&kind);
-    if name.contains(':') && !numbered {
+    if name.contains(':') && !backend.numbered {
         bail!(Usage(format!("device {name:?} takes no number: there is one {kind}")));
     }
     match backend.open {

@@ -100,13 +100,11 @@ impl SettingFlags {
             );
         }
         for setting in &self.set {
-            let Some((key, value)) = setting.split_once('=') else {
+            let parts = setting.split_once('=').map(|(key, value)| (key.trim(), value));
+            let named = parts.filter(|(key, _)| !key.split('.').any(str::is_empty));
+            let Some((key, value)) = named else {
                 bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
             };
-            let key = key.trim();
-            if key.split('.').any(str::is_empty) {
-                bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
-            }
             lay_over(&mut table, nested(key, parse_value(value)));
         }
         lay_over(&mut table, over);

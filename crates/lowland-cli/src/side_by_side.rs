@@ -34,7 +34,7 @@ pub trait Watch: Sync {
     fn finished(&self, run: &Finished);
 }
 
-/// Trains all configurations, `jobs` at a time, and gives their runs in the order of the
+/// Trains all configurations, `jobs` at a time, on `data`, which is the first one's, and gives their runs in the order of the
 /// configurations.
 ///
 /// Runs of the same seed take turns, an epoch each, so that whatever slows the machine down for a
@@ -45,6 +45,7 @@ pub trait Watch: Sync {
 /// Data that cannot be read, a run that fails other than by diverging, [`Watch::step`] breaking.
 pub fn train(
     configs: &[TrainConfig],
+    data: Data,
     device: &Device,
     jobs: usize,
     watch: &dyn Watch,
@@ -53,7 +54,7 @@ pub fn train(
         configs,
         device,
         watch,
-        state: Mutex::new(State::new(configs)),
+        state: Mutex::new(State::new(configs, data)),
         freed: Condvar::new(),
     };
     std::thread::scope(|scope| {
@@ -95,7 +96,7 @@ struct Slot {
 }
 
 impl State {
-    fn new(configs: &[TrainConfig]) -> Self {
+    fn new(configs: &[TrainConfig], data: Data) -> Self {
         let slot = |config: &TrainConfig| Slot {
             seed: config.seed,
             epochs: 0,
@@ -103,7 +104,8 @@ impl State {
             busy: false,
             finished: None,
         };
-        Self { slots: configs.iter().map(slot).collect(), data: Vec::new(), error: None }
+        let data = configs.first().map(|first| (first.seed, data)).into_iter().collect();
+        Self { slots: configs.iter().map(slot).collect(), data, error: None }
     }
 
     /// The run whose turn it is: of the first seed that has a free one, the one that is furthest

@@ -42,15 +42,13 @@ pub struct Parameters {
 /// What [`Tensor::from_inner`] loses of a tensor's autodiff state.
 #[derive(Debug, Clone, Copy)]
 struct Context {
-    id: ParamId,
     distributed: bool,
     checkpointing: Option<GradientCheckpointingStrategy>,
 }
 
 impl Context {
-    fn of<const D: usize>(id: ParamId, tensor: &Tensor<D>) -> Self {
+    fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
         Self {
-            id,
             distributed: tensor.is_distributed(),
             checkpointing: tensor.gradient_checkpointing_strategy(),
         }
@@ -58,7 +56,12 @@ impl Context {
 
     /// Gives a tensor the state back, so that a pass on a copy of the module runs as one on the live
     /// module does: checkpointed alike, and its gradients reduced over devices alike.
-    fn restore<const D: usize>(self, mut tensor: Tensor<D>, trainable: bool) -> Tensor<D> {
+    fn restore<const D: usize>(
+        self,
+        id: ParamId,
+        mut tensor: Tensor<D>,
+        trainable: bool,
+    ) -> Tensor<D> {
         if let Some(strategy) = self.checkpointing
             && tensor.is_autodiff()
         {
@@ -67,7 +70,7 @@ impl Context {
         if trainable {
             tensor = tensor.require_grad();
         }
-        if self.distributed { tensor.set_distributed(self.id) } else { tensor }
+        if self.distributed { tensor.set_distributed(id) } else { tensor }
     }
 }
 
@@ -184,7 +187,7 @@ impl ModuleVisitor for ListVisitor {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.base();
-        self.found.contexts.insert(param.id, Context::of(param.id, &tensor));
+        self.found.contexts.insert(param.id, Context::of(&tensor));
         if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
             self.found.index.insert(param.id, self.found.list.len());
             let (path, shape) = (self.path.join("."), tensor.shape());
@@ -281,9 +284,9 @@ impl ModuleMapper for PerturbMapper<'_> {
                     }
                     None => w,
                 };
-                context.restore(Tensor::from_inner(moved), true)
+                context.restore(id, Tensor::from_inner(moved), true)
             }
-            (Some(context), None) => context.restore(tensor, false),
+            (Some(context), None) => context.restore(id, tensor, false),
             (None, _) => tensor,
         };
         Param::from_mapped_value(id, tensor, mapper)
@@ -316,7 +319,7 @@ impl ModuleMapper for RestoreMapper<'_> {
         let value = if tensor.is_autodiff() {
             let value = Tensor::from_inner(value);
             match self.parameters.contexts.get(&id) {
-                Some(context) => context.restore(value, false),
+                Some(context) => context.restore(id, value, false),
                 None => value,
             }
         } else {

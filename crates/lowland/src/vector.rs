@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::{Error, Result};
 
@@ -170,7 +170,7 @@ impl ParamVec {
 /// The sum of `f(part)` for every part, stacked into `[len]`; an absent part gives 0.
 fn sums(parts: &[Option<Tensor<1>>], f: impl Fn(Tensor<1>) -> Tensor<1>) -> Tensor<1> {
     let Some(first) = parts.iter().flatten().next() else {
-        return Tensor::zeros([parts.len().max(1)], &burn::tensor::Device::default());
+        return Tensor::zeros([parts.len().max(1)], &Device::default());
     };
     let zero = || Tensor::zeros([1], (&first.device(), wide(first.dtype())));
     let sum = |part: &Tensor<1>| {
@@ -205,7 +205,10 @@ pub(crate) fn ratio(a: Scalar, b: Scalar) -> Scalar {
 
 /// The number 1 on the device of `vector`, in the type that its norm has.
 pub(crate) fn one(vector: &ParamVec) -> Scalar {
-    vector.norm().ones_like()
+    match vector.parts.iter().flatten().next() {
+        Some(part) => Tensor::ones([1], (&part.device(), wide(part.dtype()))),
+        None => Tensor::ones([1], &Device::default()),
+    }
 }
 
 /// Reads scalars back from the device, all in one transfer.
