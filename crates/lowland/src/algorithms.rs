@@ -1,5 +1,6 @@
 //! The named algorithms, one file each, and the one list that registers them.
 
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -32,6 +33,14 @@ pub trait Config {
     /// # Errors
     /// A value outside its allowed range, named.
     fn build(&self) -> Result<Box<dyn Rule>>;
+
+    /// The base optimizer that belongs under the rule, for algorithms that bring their own.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    fn base(&self) -> Result<Option<ModuleOptimizer>> {
+        Ok(None)
+    }
 }
 
 macro_rules! register {
@@ -74,6 +83,14 @@ macro_rules! register {
             pub fn build(&self) -> Result<Box<dyn Rule>> {
                 match self { $(Self::$variant(config) => config.build(),)* }
             }
+
+            /// The base optimizer that belongs under the rule, for algorithms that bring their own.
+            ///
+            /// # Errors
+            /// A value outside its allowed range, named.
+            pub fn base(&self) -> Result<Option<ModuleOptimizer>> {
+                match self { $(Self::$variant(config) => config.base(),)* }
+            }
         }
     };
 }
@@ -91,4 +108,12 @@ register! {
     gsam::GSamConfig as GSam = "gsam",
     periodic::PeriodicSamConfig as PeriodicSam = "periodic-sam",
     sssam::SsSamConfig as SsSam = "ss-sam",
+    esam::EsamConfig as Esam = "esam",
+    ksam::KSamConfig as KSam = "ksam",
+    ausam::AusamConfig as Ausam = "ausam",
+    adasam::AdaSamConfig as AdaSam = "adasam",
+    sampa::SampaConfig as Sampa = "sampa",
+    msam::MsamConfig as Msam = "msam",
+    slsam::SlSamConfig as SlSam = "slsam",
+    composed::ComposedConfig as Composed = "composed",
 }

@@ -26,7 +26,7 @@ pub enum Error {
         /// The last of the steps, counted from 0.
         step: u64,
         /// How many steps in a row were not finite.
-        in_a_row: u32,
+        in_a_row: u64,
     },
     /// The loss closure gave a tensor that no gradient can be taken of.
     #[error(
@@ -42,6 +42,33 @@ pub enum Error {
         /// How many losses came back.
         found: usize,
     },
+    /// The rule needs the loss of each sample, and the loss closure gave one for all.
+    #[error(
+        "the rule chooses among samples and needs the loss of each, \
+         but the loss closure gave one loss; give `[samples]` losses, not their mean"
+    )]
+    PerSample,
+    /// The batch was described in a way that contradicts itself.
+    #[error("a batch of {expected} samples was given {found} {what}")]
+    Batch {
+        /// What does not fit.
+        what: &'static str,
+        /// The size of the batch.
+        expected: usize,
+        /// The number found.
+        found: usize,
+    },
+    /// A combination of parts that makes no sense.
+    #[error("{0}")]
+    Combination(&'static str),
+    /// A record does not fit the optimizer that is to load it.
+    #[error("the record does not fit: {field} {problem}")]
+    Record {
+        /// The field.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The rule asked for no gradient at all.
     #[error("the rule asked for no gradient in this step")]
     NoEvaluation,
@@ -54,6 +81,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn record(field: &str, problem: impl std::fmt::Display) -> Self {
+        Self::Record { field: field.to_owned(), problem: problem.to_string() }
+    }
+
     pub(crate) fn config(
         field: &'static str,
         found: &dyn std::fmt::Display,
@@ -88,5 +119,14 @@ pub(crate) fn fraction(field: &'static str, value: f64) -> Result<f64> {
         Ok(value)
     } else {
         Err(Error::config(field, &value, "between 0 and 1"))
+    }
+}
+
+/// Checks that a number lies above 0 and is at most 1.
+pub(crate) fn positive_fraction(field: &'static str, value: f64) -> Result<f64> {
+    if value > 0.0 && value <= 1.0 {
+        Ok(value)
+    } else {
+        Err(Error::config(field, &value, "above 0 and at most 1"))
     }
 }

@@ -7,25 +7,36 @@
 //! [`Algorithm`].
 
 pub mod algorithms;
+mod amsgrad;
 pub mod ascend;
+mod batch;
 pub mod descend;
 mod error;
+mod evaluation;
 mod optimizer;
 mod parameters;
+mod record;
 mod report;
 pub mod rule;
 pub mod schedule;
 pub mod select;
+pub mod state;
 pub mod vector;
 pub mod walk;
 
+// What Burn's derive of `RecordState` looks for at the root of the crate.
+use burn::optim::{RecordState, StateSink, StateSource};
+
 pub use algorithms::*;
-pub use ascend::Scaling;
+pub use amsgrad::{AmsGrad, AmsGradState};
+pub use ascend::{Radius, RadiusConfig, Scaling};
+pub use batch::{Accumulate, Batch};
 pub use error::{Error, Result};
 pub use optimizer::{Measure, SharpnessAware};
 pub use parameters::{Parameter, Parameters};
+pub use record::SharpnessAwareRecord;
 pub use report::{StepReport, StepValues};
-pub use rule::{Pair, Perturbation, Rule, Samples, Surface};
+pub use rule::{Active, Pair, Perturbation, Rule, Samples, Selection, Spent, Surface};
 pub use schedule::{ControllerConfig, Warmup};
 pub use vector::ParamVec;
 pub use walk::Walk;

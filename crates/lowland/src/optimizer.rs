@@ -1,18 +1,19 @@
 //! The driver: one step. The only place where weights change.
 
-use std::cell::OnceCell;
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::tensor::Tensor;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use burn::tensor::{Device, Tensor};
 
-use crate::parameters::{into_gradients, perturbed, restore_running_state};
+use crate::batch::Batch;
+use crate::evaluation::{Evaluation, Setting};
+use crate::parameters::{into_gradients, restore_running_state};
+use crate::record::SharpnessAwareRecord;
 use crate::report::StepReport;
-use crate::rule::{Note, Perturbation, Rule, Samples, Surface};
-use crate::vector::Scalar;
+use crate::rule::{Rule, Samples, Spent};
+use crate::state::{Fit, Load, Save, Within};
 use crate::{Error, ParamVec, Parameters, Result};
 
 /// A sharpness-aware optimizer: a rule over any Burn optimizer.
@@ -53,26 +54,51 @@ pub struct SharpnessAware {
     settings: Settings,
     parameters: Option<Parameters>,
     state: State,
+    /// A record was loaded and not yet checked against the module.
+    unchecked: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Settings {
-    seed: u64,
-    steps_per_epoch: Option<u64>,
-    total_steps: Option<u64>,
-    clip_norm: Option<f64>,
-    non_finite_limit: u32,
-    measure: Measure,
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) steps_per_epoch: Option<u64>,
+    pub(crate) total_steps: Option<u64>,
+    pub(crate) clip_norm: Option<f64>,
+    pub(crate) non_finite_limit: u32,
+    pub(crate) measure: Measure,
 }
 
 /// What the optimizer itself carries from step to step.
 #[derive(Debug, Clone, Default)]
-struct State {
-    step: u64,
-    passes: f64,
+pub(crate) struct State {
+    pub(crate) step: u64,
+    pub(crate) spent: Spent,
+    evaluations: u64,
     second_gradients: u64,
     non_finite: u64,
-    non_finite_in_a_row: u32,
+    non_finite_in_a_row: u64,
+    /// Steps since this optimizer was made or loaded.
+    here: u64,
+}
+
+/// Steps that are not timed at the start: caches and kernels are made in them.
+const UNTIMED: u64 = 3;
+
+impl State {
+    fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
+        state.count("step", &mut self.step)?;
+        state.count("evaluations", &mut self.evaluations)?;
+        state.count("second_gradients", &mut self.second_gradients)?;
+        state.count("non_finite", &mut self.non_finite)?;
+        state.count("non_finite_in_a_row", &mut self.non_finite_in_a_row)?;
+        let Spent { passes, single_steps, single_seconds, double_steps, double_seconds, .. } =
+            &mut self.spent;
+        state.number("passes", passes)?;
+        state.count("single_steps", single_steps)?;
+        state.number("single_seconds", single_seconds)?;
+        state.count("double_steps", double_steps)?;
+        state.number("double_seconds", double_seconds)
+    }
 }
 
 /// How much a step measures beside what its rule needs.
@@ -112,7 +138,14 @@ impl SharpnessAware {
             non_finite_limit: 10,
             measure: Measure::All,
         };
-        Self { base: base.into(), rule, settings, parameters: None, state: State::default() }
+        Self {
+            base: base.into(),
+            rule,
+            settings,
+            parameters: None,
+            state: State::default(),
+            unchecked: false,
+        }
     }
 
     /// Sets the seed of everything random: the rule's draws, and dropout, for which the device is
@@ -168,9 +201,19 @@ impl SharpnessAware {
         self.state.step
     }
 
-    /// The gradient evaluations so far, in batches.
+    /// The cost of all evaluations so far, in gradient evaluations of a whole batch.
     pub fn passes(&self) -> f64 {
-        self.state.passes
+        self.state.spent.passes
+    }
+
+    /// The number of gradients so far, of however many samples each.
+    pub fn evaluations(&self) -> u64 {
+        self.state.evaluations
+    }
+
+    /// What the training has cost so far.
+    pub fn spent(&self) -> Spent {
+        self.state.spent
     }
 
     /// The number of steps so far that took a second gradient.
@@ -198,26 +241,59 @@ impl SharpnessAware {
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         module: M,
-        losses: F,
+        mut losses: F,
     ) -> Result<(M, StepReport)>
     where
         M: Module,
         F: FnMut(&M, &Samples) -> Tensor<1>,
     {
+        self.step_batch(lr, module, &Batch::default(), |module, _, samples| losses(module, samples))
+    }
+
+    /// One step on a batch of which more is said: the numbers of its samples in the data set, which some
+    /// rules need, or the micro-batches that it comes in, where it is too large for the device.
+    ///
+    /// `losses` is also given the number of the micro-batch, counted from 0, and positions within
+    /// it; it is called for each micro-batch in turn. All else is as in [`step`](Self::step).
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), and a batch whose description contradicts itself.
+    pub fn step_batch<M, F>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        module: M,
+        batch: &Batch<'_>,
+        mut losses: F,
+    ) -> Result<(M, StepReport)>
+    where
+        M: Module,
+        F: FnMut(&M, usize, &Samples) -> Tensor<1>,
+    {
+        let started = Instant::now();
+        let lr = lr.into();
+        batch.check()?;
         let parameters = match self.parameters.take() {
             Some(parameters) if parameters.fit(&module) => parameters,
             _ => Parameters::of(&module)?,
         };
+        if self.unchecked {
+            self.rule.state(&mut Fit(&parameters))?;
+            self.unchecked = false;
+        }
         let guarded = self.settings.measure != Measure::Nothing;
         let before = guarded.then(|| (module.valid(), self.rule.clone()));
 
-        let mut evaluation = Evaluation::new(self, &parameters, &module, losses);
-        let gradient = self.rule.gradient(&mut evaluation)?;
+        let setting = Setting {
+            parameters: &parameters,
+            base: &self.base,
+            lr: &lr,
+            batch,
+            settings: &self.settings,
+            state: &self.state,
+        };
+        let mut evaluation = Evaluation::new(setting, &module, &mut losses);
+        let gradient = evaluation.run(&mut *self.rule)?;
         let mut report = evaluation.into_report(guarded.then(|| gradient.norm()))?;
-
-        self.state.step += 1;
-        self.state.passes += report.passes;
-        self.state.second_gradients += u64::from(report.second_gradient);
 
         let module = match before {
             Some((before, rule)) if !is_finite(&report)? => {
@@ -228,19 +304,85 @@ impl SharpnessAware {
             }
             _ => {
                 self.state.non_finite_in_a_row = 0;
-                let gradient = self.clipped(gradient);
+                let gradient = self.settings.clipped(gradient);
                 let gradients = into_gradients(&parameters, gradient, &module);
-                self.base.step(lr, module, gradients)
+                let module = self.base.step(lr.clone(), module, gradients);
+                let setting = Setting {
+                    parameters: &parameters,
+                    base: &self.base,
+                    lr: &lr,
+                    batch,
+                    settings: &self.settings,
+                    state: &self.state,
+                };
+                let evaluation = Evaluation::after(setting, &module, &mut losses);
+                let rule = evaluation.finish(self.rule.clone(), &mut report)?;
+                self.rule = rule;
+                module
             }
         };
         self.parameters = Some(parameters);
+        self.count(&report, started.elapsed().as_secs_f64());
         Ok((module, report))
     }
 
-    fn clipped(&self, gradient: ParamVec) -> ParamVec {
-        let Some(most) = self.settings.clip_norm else { return gradient };
-        let factor = gradient.inverse_norm().mul_scalar(most).clamp_max(1.0);
-        gradient.times(&factor)
+    fn count(&mut self, report: &StepReport, seconds: f64) {
+        self.state.step += 1;
+        self.state.evaluations += u64::from(report.evaluations);
+        self.state.second_gradients += u64::from(report.second_gradient);
+        let spent = &mut self.state.spent;
+        spent.passes += report.passes;
+        let (steps, sum) = if report.second_gradient {
+            (&mut spent.double_steps, &mut spent.double_seconds)
+        } else {
+            (&mut spent.single_steps, &mut spent.single_seconds)
+        };
+        if self.state.here >= UNTIMED {
+            *steps += 1;
+            *sum += seconds;
+        }
+        self.state.here += 1;
+    }
+
+    /// All that the optimizer, its rule and its base carry from step to step. There is no generator to
+    /// save: seed and step give all draws.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn to_record(&self) -> Result<SharpnessAwareRecord> {
+        let mut save = Save::default();
+        let mut copy = self.clone();
+        copy.fields(&mut save)?;
+        Ok(SharpnessAwareRecord { base: self.base.to_record(), own: save.fields })
+    }
+
+    /// Puts back what [`to_record`](Self::to_record) gave, with vectors on `device`. The optimizer must
+    /// have been made with the same base, rule and settings; training then goes on as if it had
+    /// never stopped, with the module whose record was saved at the same time.
+    ///
+    /// # Errors
+    /// The record is of another base or rule. Whether it is of another module, the next step tells.
+    pub fn load_record(mut self, record: SharpnessAwareRecord, device: &Device) -> Result<Self> {
+        let SharpnessAwareRecord { base, own } = record;
+        let tensors = base.len();
+        self.base = self.base.load_record(base);
+        let loaded = self.base.to_record().len();
+        if loaded != tensors {
+            // Burn leaves out what it cannot place.
+            let problem = format!("has {tensors} tensors, of which {loaded} fit the base");
+            return Err(Error::record("base", problem));
+        }
+        let device = device.clone().inner();
+        let mut load = Load { fields: own, device };
+        self.fields(&mut load)?;
+        load.finish()?;
+        self.unchecked = true;
+        Ok(self)
+    }
+
+    fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
+        self.state.fields(&mut Within { part: "optimizer", state })?;
+        self.rule.state(&mut Within { part: "rule", state })
     }
 
     fn count_non_finite(&mut self, step: u64) -> Result<()> {
@@ -252,177 +394,22 @@ impl SharpnessAware {
             in_a_row,
             "the loss or gradient is not finite: the step changes nothing"
         );
-        if in_a_row > self.settings.non_finite_limit {
+        if in_a_row > u64::from(self.settings.non_finite_limit) {
             return Err(Error::NonFinite { step, in_a_row });
         }
         Ok(())
     }
 }
 
+impl Settings {
+    pub(crate) fn clipped(&self, gradient: ParamVec) -> ParamVec {
+        let Some(most) = self.clip_norm else { return gradient };
+        let factor = gradient.inverse_norm().mul_scalar(most).clamp_max(1.0);
+        gradient.times(&factor)
+    }
+}
+
 fn is_finite(report: &StepReport) -> Result<bool> {
     let values = report.values()?;
     Ok(values.loss.is_finite() && values.update_norm.is_none_or(f64::is_finite))
-}
-
-/// The view of the loss surface that one step's rule gets.
-struct Evaluation<'a, M, F> {
-    parameters: &'a Parameters,
-    module: &'a M,
-    losses: F,
-    /// The module after the first evaluation, with running statistics of its own.
-    synced: Option<M>,
-    step: u64,
-    steps_per_epoch: Option<u64>,
-    total_steps: Option<u64>,
-    measure: Measure,
-    generator: ChaCha8Rng,
-    device_seed: u64,
-    passes: f64,
-    loss: Option<Scalar>,
-    gradient_norm: Option<Scalar>,
-    perturbed_norm: Option<Scalar>,
-    second_gradient: bool,
-    notes: Vec<(&'static str, Note)>,
-}
-
-impl<'a, M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Evaluation<'a, M, F> {
-    fn new(
-        optimizer: &SharpnessAware,
-        parameters: &'a Parameters,
-        module: &'a M,
-        losses: F,
-    ) -> Self {
-        // Seed and step give all that is random in a step: there is no generator state to save.
-        let mut generator = ChaCha8Rng::seed_from_u64(optimizer.settings.seed);
-        generator.set_stream(optimizer.state.step);
-        let device_seed = generator.next_u64();
-        Self {
-            parameters,
-            module,
-            losses,
-            synced: None,
-            step: optimizer.state.step,
-            steps_per_epoch: optimizer.settings.steps_per_epoch,
-            total_steps: optimizer.settings.total_steps,
-            measure: optimizer.settings.measure,
-            generator,
-            device_seed,
-            passes: 0.0,
-            loss: None,
-            gradient_norm: None,
-            perturbed_norm: None,
-            second_gradient: false,
-            notes: Vec::new(),
-        }
-    }
-
-    /// The gradient of the mean loss at the weights of `module`.
-    fn evaluate(&mut self, module: &M, samples: &Samples) -> Result<ParamVec> {
-        for device in module.devices() {
-            device.seed(self.device_seed);
-        }
-        let losses = (self.losses)(module, samples);
-        if let Samples::Some { positions, .. } = samples {
-            let [found] = losses.dims();
-            if found != positions.len() {
-                return Err(Error::Losses { expected: positions.len(), found });
-            }
-        }
-        if !losses.is_tracked() {
-            return Err(Error::Untracked);
-        }
-        let loss = losses.mean();
-        let gradients = loss.backward();
-        self.loss.get_or_insert(loss.inner());
-        self.passes += samples.fraction();
-        Ok(self.parameters.gradients(module, gradients))
-    }
-
-    fn into_report(self, update_norm: Option<Scalar>) -> Result<StepReport> {
-        Ok(StepReport {
-            step: self.step,
-            passes: self.passes,
-            second_gradient: self.second_gradient,
-            skipped: false,
-            loss: self.loss.ok_or(Error::NoEvaluation)?,
-            gradient_norm: self.gradient_norm,
-            perturbed_norm: self.perturbed_norm,
-            update_norm,
-            notes: self.notes,
-            values: OnceCell::new(),
-        })
-    }
-
-    /// Applies the first evaluation's updates of running statistics and keeps the copy that this
-    /// makes. Burn holds such updates back until the next one; a record made meanwhile lacks them.
-    fn sync(&mut self) -> &M {
-        self.synced.get_or_insert_with(|| self.module.valid())
-    }
-}
-
-impl<M: Module, F: FnMut(&M, &Samples) -> Tensor<1>> Surface for Evaluation<'_, M, F> {
-    fn gradient(&mut self, samples: &Samples) -> Result<ParamVec> {
-        let g = if self.loss.is_none() {
-            let g = self.evaluate(self.module, samples)?;
-            self.sync();
-            g
-        } else {
-            let copy = perturbed(self.parameters, self.sync().clone().train(), None);
-            self.evaluate(&copy, samples)?
-        };
-        if self.measure == Measure::All {
-            self.gradient_norm.get_or_insert_with(|| g.norm());
-        }
-        Ok(g)
-    }
-
-    fn gradient_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<ParamVec> {
-        let first = self.loss.is_none();
-        // A clone shares its running statistics with the live module: the first evaluation moves
-        // them, wherever it is taken. The copy that later ones get has its own.
-        let copy = if first { self.module.clone() } else { self.sync().clone().train() };
-        let g_s = self.evaluate(&perturbed(self.parameters, copy, Some(e)), samples)?;
-        if first {
-            self.sync();
-        } else {
-            self.second_gradient = true;
-        }
-        if self.measure == Measure::All {
-            self.perturbed_norm = Some(g_s.norm());
-        }
-        Ok(g_s)
-    }
-
-    fn weights(&self) -> ParamVec {
-        self.parameters.weights(self.module)
-    }
-
-    fn parameters(&self) -> &Parameters {
-        self.parameters
-    }
-
-    fn uniform(&mut self) -> f64 {
-        // 53 bits: all that the mantissa holds.
-        (self.generator.next_u64() >> 11) as f64 * 2.0_f64.powi(-53)
-    }
-
-    fn step(&self) -> u64 {
-        self.step
-    }
-
-    fn steps_per_epoch(&self) -> Option<u64> {
-        self.steps_per_epoch
-    }
-
-    fn total_steps(&self) -> Option<u64> {
-        self.total_steps
-    }
-
-    fn note(&mut self, name: &'static str, value: Note) {
-        self.notes.push((name, value));
-    }
-
-    fn wants_psf(&self) -> bool {
-        self.measure == Measure::All
-    }
 }

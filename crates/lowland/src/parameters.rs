@@ -8,6 +8,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{GradientCheckpointingStrategy, Gradients, Shape, Tensor};
 
+use crate::rule::Active;
 use crate::vector::scaled;
 use crate::{Error, ParamVec, Perturbation, Result};
 
@@ -18,6 +19,8 @@ pub struct Parameter {
     pub path: String,
     /// Its shape.
     pub shape: Shape,
+    /// Burn's name for it, which is new in each process.
+    pub id: ParamId,
 }
 
 impl Parameter {
@@ -110,6 +113,25 @@ impl Parameters {
         self.list.iter()
     }
 
+    /// The share of a gradient evaluation's cost that one with respect to `active` alone takes:
+    /// `(1 + d + φ)/3`, a third for the forward pass, one for the gradients of the layers' inputs, one
+    /// for those of the weights. φ is the active share of all weights. d is the share of the weights
+    /// from the first active parameter on, for input gradients must flow down to it; it holds
+    /// where modules are visited in the order of their forward pass.
+    pub fn cost(&self, active: &Active) -> f64 {
+        if *active == Active::All {
+            return 1.0;
+        }
+        let elements = |list: &mut dyn Iterator<Item = &Parameter>| {
+            list.map(|parameter| parameter.shape.num_elements()).sum::<usize>() as f64
+        };
+        let all = elements(&mut self.iter()).max(1.0);
+        let on = |i: &usize| active.contains(*i);
+        let weights = elements(&mut (0..self.len()).filter(on).map(|i| &self.list[i]));
+        let first = (0..self.len()).find(on).unwrap_or(self.len());
+        (1.0 + elements(&mut self.list[first..].iter()) / all + weights / all) / 3.0
+    }
+
     /// The weights of `module`, without gradient graph. Shares memory with the module.
     pub fn weights<M: Module>(&self, module: &M) -> ParamVec {
         let mut visitor = WeightsVisitor { parameters: self, parts: vec![None; self.len()] };
@@ -141,7 +163,8 @@ pub(crate) fn into_gradients<M: Module>(
     visitor.gradients
 }
 
-/// `module` at `w + e`, or at `w` where there is no perturbation, as leaves of a new gradient graph.
+/// `module` at `w + e`, or at `w` where there is no perturbation; the active parameters as leaves of a new
+/// gradient graph, the others without one.
 ///
 /// A module from [`Module::valid`] and [`Module::train`] has running statistics of its own, which a
 /// plain clone shares with the live module.
@@ -149,8 +172,9 @@ pub(crate) fn perturbed<M: Module>(
     parameters: &Parameters,
     module: M,
     perturbation: Option<&Perturbation<'_>>,
+    active: &Active,
 ) -> M {
-    module.map(&mut PerturbMapper { parameters, perturbation })
+    module.map(&mut PerturbMapper { parameters, perturbation, active })
 }
 
 /// Puts the running statistics of `module` back to those of `before`, its [`Module::valid`] copy.
@@ -191,7 +215,7 @@ impl ModuleVisitor for ListVisitor {
         if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
             self.found.index.insert(param.id, self.found.list.len());
             let (path, shape) = (self.path.join("."), tensor.shape());
-            self.found.list.push(Parameter { path, shape });
+            self.found.list.push(Parameter { path, shape, id: param.id });
         }
     }
 }
@@ -266,6 +290,7 @@ impl ModuleVisitor for RegisterVisitor<'_> {
 struct PerturbMapper<'a> {
     parameters: &'a Parameters,
     perturbation: Option<&'a Perturbation<'a>>,
+    active: &'a Active,
 }
 
 impl ModuleMapper for PerturbMapper<'_> {
@@ -284,7 +309,7 @@ impl ModuleMapper for PerturbMapper<'_> {
                     }
                     None => w,
                 };
-                context.restore(id, Tensor::from_inner(moved), true)
+                context.restore(id, Tensor::from_inner(moved), self.active.contains(i))
             }
             (Some(context), None) => context.restore(id, tensor, false),
             (None, _) => tensor,

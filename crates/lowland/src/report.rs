@@ -13,8 +13,10 @@ use crate::vector::{Scalar, read};
 pub struct StepReport {
     /// The number of the step, counted from 0.
     pub step: u64,
-    /// The gradient evaluations of this step, in batches.
+    /// The cost of this step's evaluations, in gradient evaluations of a whole batch.
     pub passes: f64,
+    /// The number of gradients taken, of however many samples each.
+    pub evaluations: u32,
     /// Whether a gradient at perturbed weights was taken.
     pub second_gradient: bool,
     /// Whether the loss or the gradient was not finite, so that nothing was changed.

@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 
+use burn::tensor::Tensor;
 use dyn_clone::DynClone;
 
+use crate::ascend::Ascend;
+use crate::schedule::Schedule;
+use crate::state::State;
 use crate::vector::Scalar;
 use crate::{ParamVec, Parameters, Result};
 
@@ -20,22 +24,53 @@ pub trait Rule: Debug + DynClone + Send {
     /// # Errors
     /// Whatever the evaluations of `surface` give, and settings that do not fit the run.
     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec>;
+
+    /// Called once the base optimizer has stepped, with the surface of the same batch at the new
+    /// weights. Does nothing unless the rule says otherwise.
+    ///
+    /// # Errors
+    /// Whatever the evaluations of `surface` give.
+    fn after(&mut self, _surface: &mut dyn Surface) -> Result<()> {
+        Ok(())
+    }
+
+    /// Shows all that the rule carries from step to step to `state`, which saves or replaces it.
+    /// A rule that remembers nothing has nothing to show.
+    ///
+    /// # Errors
+    /// What `state` holds does not fit the rule.
+    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+        Ok(())
+    }
+
+    /// The part that says in which direction and how far the perturbed weights lie, where the rule
+    /// has one, so that its radius can be scheduled.
+    fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {
+        None
+    }
+
+    /// The part that says at which steps a second gradient is taken, where the rule has one, so that
+    /// a budget can take its place.
+    fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
+        None
+    }
 }
 
 dyn_clone::clone_trait_object!(Rule);
 
 /// The loss on this step's batch, as a function of the weights.
 ///
-/// Every evaluation is counted, in fractions of a batch.
+/// Every evaluation is counted, in fractions of a batch: a forward pass is a third of a gradient, the
+/// gradients of the weights another, those of the layers' inputs the last.
 pub trait Surface {
-    /// `∇L(w)`, the gradient of the mean loss over `samples` at the weights.
+    /// `∇L(w)`, the gradient of the mean loss over a selection at the weights.
     ///
     /// The first evaluation of a step is the one that moves running statistics such as those of
     /// BatchNorm, and its loss is the one that is reported.
     ///
     /// # Errors
     /// What the loss closure gave is not usable.
-    fn gradient(&mut self, samples: &Samples) -> Result<ParamVec>;
+    fn gradient(&mut self, of: &Selection) -> Result<ParamVec>;
 
     /// `∇L(w + e)`: as [`gradient`](Self::gradient), on a perturbed copy of the weights.
     /// Running statistics stay as they are, unless this is the first evaluation of the step; dropout
@@ -43,16 +78,47 @@ pub trait Surface {
     ///
     /// # Errors
     /// What the loss closure gave is not usable.
-    fn gradient_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<ParamVec>;
+    fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec>;
 
-    /// The weights `w`. Shares memory with the module: drop it before the step ends.
+    /// The losses of `samples` at `w`, `[samples]`, by a forward pass alone, which moves running
+    /// statistics where it is the first evaluation of the step.
+    ///
+    /// # Errors
+    /// What the loss closure gave is not usable, or is one mean loss.
+    fn losses(&mut self, samples: &Samples) -> Result<Tensor<1>>;
+
+    /// The losses of `samples` at `w + e`, `[samples]`, by a forward pass alone.
+    ///
+    /// # Errors
+    /// As [`losses`](Self::losses).
+    fn losses_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<Tensor<1>>;
+
+    /// The losses of the samples of the latest evaluation, `[samples]`.
+    ///
+    /// # Errors
+    /// There was none, or the loss closure gave one mean loss.
+    fn latest_losses(&self) -> Result<Tensor<1>>;
+
+    /// The step `base(w, g) − w` that the base optimizer would take with the gradient `g`; takes no
+    /// step.
+    fn base_step(&self, g: &ParamVec) -> ParamVec;
+
+    /// The weights `w`. Shares memory with the module: drop it before the step ends, or it costs a
+    /// copy.
     fn weights(&self) -> ParamVec;
 
     /// The parameters that every vector of this step runs over.
     fn parameters(&self) -> &Parameters;
 
+    /// The numbers of this batch's samples in the data set, where the optimizer was told.
+    fn indices(&self) -> Option<&[usize]>;
+
     /// A number drawn uniformly from `[0, 1)`, from the optimizer's seeded generator.
     fn uniform(&mut self) -> f64;
+
+    /// A vector of the shape of `like` that is 1 with `probability` and 0 otherwise, drawn anew for each
+    /// coordinate on its device, seeded from the optimizer's generator.
+    fn mask(&mut self, like: &ParamVec, probability: f64) -> ParamVec;
 
     /// The number of this step, counted from 0.
     fn step(&self) -> u64;
@@ -63,12 +129,37 @@ pub trait Surface {
     /// The number of steps of the whole training, where the optimizer was told.
     fn total_steps(&self) -> Option<u64>;
 
+    /// The learning rate of this step.
+    fn learning_rate(&self) -> f64;
+
+    /// What the training has cost so far, this step included.
+    fn spent(&self) -> Spent;
+
     /// Puts a number under a name into this step's report. Numbers that lie on the device are
     /// read back with the rest of the report, or never.
     fn note(&mut self, name: &'static str, value: Note);
 
     /// Whether the report is to hold the PSF's norm, so that a rule need not compute it in vain.
     fn wants_psf(&self) -> bool;
+}
+
+/// What a training has cost so far. Seconds are measured around whole steps of the optimizer, data
+/// loading left out, and the first three after a start, which are slow; on a device that works in the background they mean what they say only where
+/// each step reads something back.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Spent {
+    /// The cost of all evaluations, in gradient evaluations of a whole batch.
+    pub passes: f64,
+    /// That of the step that is under way.
+    pub step_passes: f64,
+    /// Timed steps that are over and took no gradient at perturbed weights.
+    pub single_steps: u64,
+    /// Their seconds.
+    pub single_seconds: f64,
+    /// Timed steps that are over and took one.
+    pub double_steps: u64,
+    /// Their seconds.
+    pub double_seconds: f64,
 }
 
 /// The name under which a rule notes `‖psf‖`, where `psf = g_s − g`.
@@ -104,6 +195,45 @@ impl Samples {
         match self {
             Self::All => 1.0,
             Self::Some { positions, of } => positions.len() as f64 / (*of).max(1) as f64,
+        }
+    }
+}
+
+/// What a gradient is taken of: which samples, with respect to which parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The samples whose mean loss it is.
+    pub samples: Samples,
+    /// The parameters. Gradients of the others are not computed, and are absent in the result.
+    pub parameters: Active,
+}
+
+impl Selection {
+    /// The whole batch, all parameters.
+    pub const ALL: Self = Self { samples: Samples::All, parameters: Active::All };
+}
+
+impl From<Samples> for Selection {
+    fn from(samples: Samples) -> Self {
+        Self { samples, parameters: Active::All }
+    }
+}
+
+/// Parameters that a gradient is taken of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Active {
+    /// All of them.
+    All,
+    /// Those with `true`, one flag for each parameter tensor in visit order.
+    Some(Vec<bool>),
+}
+
+impl Active {
+    /// Whether the i-th parameter tensor is one of them.
+    pub fn contains(&self, i: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(flags) => flags.get(i).is_some_and(|&flag| flag),
         }
     }
 }

@@ -1,36 +1,115 @@
-//! The first room: which samples of the batch each gradient is taken on.
+//! The first room: which samples of the batch each gradient is taken on, with respect to which parameters.
 
 use std::fmt::Debug;
 
 use dyn_clone::DynClone;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::rule::{Perturbation, Samples, Surface};
+use crate::rule::{Pair, Perturbation, Selection, Surface};
+use crate::state::State;
 
 mod all;
-
+mod largest_rise;
+mod past_change;
+mod sampled_layers;
+mod top_loss;
 pub use all::AllSamples;
+pub use largest_rise::{LargestRise, LargestRiseConfig};
+pub use past_change::{PastChange, PastChangeConfig};
+pub use sampled_layers::{ACTIVE_LAYERS, SampledLayers, SampledLayersConfig};
+pub use top_loss::{TopLoss, TopLossConfig};
 
-/// Chooses the samples of both evaluations.
+/// Chooses what both gradients are taken of.
 pub trait Select: Debug + DynClone + Send {
-    /// The samples for the gradient at `w`.
+    /// The selection for the gradient at `w`.
     ///
     /// # Errors
     /// What an evaluation on the way gives.
-    fn first(&mut self, surface: &mut dyn Surface) -> Result<Samples>;
+    fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection>;
 
-    /// The samples for the gradient at `w + e`; by default those of the first.
+    /// The selection for the gradient at `w + e`; by default that of the first. Called right after the
+    /// first gradient.
     ///
     /// # Errors
     /// What an evaluation on the way gives.
     fn second(
         &mut self,
-        first: Samples,
+        first: Selection,
         _e: &Perturbation<'_>,
         _surface: &mut dyn Surface,
-    ) -> Result<Samples> {
+    ) -> Result<Selection> {
         Ok(first)
+    }
+
+    /// Sees the two gradients of a step that had a second one, right after it.
+    ///
+    /// # Errors
+    /// What reading values back from the device gives.
+    fn observe(&mut self, _pair: &Pair, _surface: &mut dyn Surface) -> Result<()> {
+        Ok(())
+    }
+
+    /// Shows what it carries from step to step.
+    ///
+    /// # Errors
+    /// What `state` holds does not fit.
+    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether some parameters are left out of the second gradient, and so are not trained in a step.
+    fn leaves_parameters_out(&self) -> bool {
+        false
     }
 }
 
 dyn_clone::clone_trait_object!(Select);
+
+/// The first room in configuration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectConfig {
+    /// See [`AllSamples`].
+    #[default]
+    All,
+    /// See [`TopLoss`].
+    TopLoss(TopLossConfig),
+    /// See [`LargestRise`].
+    LargestRise(LargestRiseConfig),
+    /// See [`PastChange`].
+    PastChange(PastChangeConfig),
+    /// See [`SampledLayers`].
+    SampledLayers(SampledLayersConfig),
+}
+
+impl SelectConfig {
+    /// Checks the values and makes the part.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    pub fn build(&self) -> Result<Box<dyn Select>> {
+        Ok(match self {
+            Self::All => Box::new(AllSamples),
+            Self::TopLoss(config) => Box::new(TopLoss::new(*config)?),
+            Self::LargestRise(config) => Box::new(LargestRise::new(*config)?),
+            Self::PastChange(config) => Box::new(PastChange::new(*config)?),
+            Self::SampledLayers(config) => Box::new(SampledLayers::new(*config)?),
+        })
+    }
+}
+
+/// The positions of the `count` largest values, in rising order; of equal values, the first.
+fn largest(values: &[f64], count: usize) -> Vec<usize> {
+    let mut positions: Vec<usize> = (0..values.len()).collect();
+    positions.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    positions.truncate(count);
+    positions.sort_unstable();
+    positions
+}
+
+/// `⌈fraction·of⌉`, at least 1; a product that rounding lifts above a whole number counts as that number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ fraction ≤ 1")]
+fn share(fraction: f64, of: usize) -> usize {
+    ((fraction * of as f64 - 1e-9).ceil() as usize).max(1)
+}

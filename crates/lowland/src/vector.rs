@@ -25,7 +25,7 @@ pub struct ParamVec {
 pub type Scalar = Tensor<1>;
 
 /// Keeps a quotient by a norm finite where the norm is zero.
-const STABILISER: f64 = 1e-12;
+pub(crate) const STABILISER: f64 = 1e-12;
 
 impl ParamVec {
     /// Makes a vector of its parts, one `[n]` tensor a parameter, without gradient graph.
@@ -124,8 +124,8 @@ impl ParamVec {
         Self::new(self.parts.into_iter().zip(&other.parts).map(times).collect())
     }
 
-    /// The sum of squares of every part, of shape `[len]`; computed once.
-    fn squares(&self) -> &Tensor<1> {
+    /// The sum of squares of every part, of shape `[len]`, 0 for an absent one; computed once.
+    pub fn squares(&self) -> &Tensor<1> {
         self.squares.get_or_init(|| sums(&self.parts, |part| part.clone() * part))
     }
 
@@ -180,6 +180,12 @@ fn sums(parts: &[Option<Tensor<1>>], f: impl Fn(Tensor<1>) -> Tensor<1>) -> Tens
     };
     let sums = parts.iter().map(|part| part.as_ref().map_or_else(zero, sum)).collect();
     Tensor::cat(sums, 0)
+}
+
+/// The norm of one part, in `f32` or wider.
+pub(crate) fn wide_norm(part: &Tensor<1>) -> Scalar {
+    let part = part.clone().cast(wide(part.dtype()));
+    (part.clone() * part).sum().sqrt()
 }
 
 /// The type that sums over values of type `dtype` are taken in.

@@ -3,9 +3,10 @@
 use crate::ascend::Ascend;
 use crate::descend::Descend;
 use crate::rule::{Note, PSF_NORM, Pair, Rule, Surface};
-use crate::schedule::Schedule;
+use crate::schedule::{Frequency, Schedule};
 use crate::select::Select;
-use crate::{ParamVec, Result};
+use crate::state::{State, Within};
+use crate::{Error, ParamVec, Result};
 
 /// A sharpness-aware step as a walk through four rooms. Most algorithms of the family are one
 /// choice of the four.
@@ -15,34 +16,98 @@ use crate::{ParamVec, Result};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Walk {
-    /// Which samples of the batch each gradient is taken on.
-    pub select: Box<dyn Select>,
-    /// Whether a second gradient is due at this step.
-    pub schedule: Box<dyn Schedule>,
-    /// In which direction and how far the perturbed weights lie.
-    pub ascend: Box<dyn Ascend>,
-    /// Which gradient goes to the base optimizer.
-    pub descend: Box<dyn Descend>,
+    select: Box<dyn Select>,
+    schedule: Box<dyn Schedule>,
+    ascend: Box<dyn Ascend>,
+    descend: Box<dyn Descend>,
+}
+
+impl Walk {
+    /// Joins four parts: which samples each gradient is taken on, at which steps a second one is due,
+    /// in which direction and how far the perturbed weights lie, which gradient goes to the
+    /// base optimizer.
+    ///
+    /// # Errors
+    /// [`Error::Combination`] where the parts make no sense together.
+    pub fn new(
+        select: impl Select + 'static,
+        schedule: impl Schedule + 'static,
+        ascend: impl Ascend + 'static,
+        descend: impl Descend + 'static,
+    ) -> Result<Self> {
+        Self::of(Box::new(select), Box::new(schedule), Box::new(ascend), Box::new(descend))
+    }
+
+    /// As [`new`](Self::new), of parts whose types are not known.
+    ///
+    /// # Errors
+    /// [`Error::Combination`] where the parts make no sense together.
+    pub fn of(
+        select: Box<dyn Select>,
+        schedule: Box<dyn Schedule>,
+        ascend: Box<dyn Ascend>,
+        descend: Box<dyn Descend>,
+    ) -> Result<Self> {
+        let frequency = schedule.frequency();
+        let problem = if descend.reuses() && frequency == Frequency::Always {
+            Some(
+                "the descent keeps something of a second gradient for steps without one, but the \
+                 schedule takes one at every step; choose another schedule, or the descent `sharp`",
+            )
+        } else if descend.reuses() && frequency == Frequency::Never {
+            Some(
+                "the descent reuses second gradients, but the schedule never takes one; choose \
+                 another schedule, or the descent `sharp`",
+            )
+        } else if descend.reuses() && select.leaves_parameters_out() {
+            Some(
+                "the descent reuses a second gradient, which would move parameters that the \
+                 selection leaves out of a step; choose the descent `sharp`",
+            )
+        } else {
+            None
+        };
+        match problem {
+            Some(problem) => Err(Error::Combination(problem)),
+            None => Ok(Self { select, schedule, ascend, descend }),
+        }
+    }
 }
 
 impl Rule for Walk {
     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
-        let samples = self.select.first(surface)?;
-        let g = surface.gradient(&samples)?;
+        let selection = self.select.first(surface)?;
+        let g = surface.gradient(&selection)?;
         if !self.schedule.due(&g, surface)? {
             return Ok(self.descend.single(g));
         }
 
         let e = self.ascend.perturbation(&g, surface)?;
-        let samples = self.select.second(samples, &e, surface)?;
-        let g_s = surface.gradient_at(&e, &samples)?;
+        let selection = self.select.second(selection, &e, surface)?;
+        let g_s = surface.gradient_at(&e, &selection)?;
         drop(e);
 
         let pair = Pair::new(g, g_s);
+        self.select.observe(&pair, surface)?;
         self.schedule.observe(&pair);
         if surface.wants_psf() {
             surface.note(PSF_NORM, Note::Device(pair.psf().norm()));
         }
         Ok(self.descend.double(pair))
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        self.select.state(&mut Within { part: "select", state })?;
+        self.schedule.state(&mut Within { part: "schedule", state })?;
+        self.ascend.state(&mut Within { part: "ascend", state })?;
+        self.descend.state(&mut Within { part: "descend", state })
+    }
+
+    fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {
+        Some(&mut self.ascend)
+    }
+
+    fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
+        Some(&mut self.schedule)
     }
 }

@@ -9,9 +9,10 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
@@ -22,9 +23,10 @@ use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    AeSamConfig, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, FSamConfig,
-    GSamConfig, LookSamConfig, ParamVec, Parameters, Perturbation, Rule, SSamConfig, SamConfig,
-    Samples, Scaling, SharpnessAware, StepValues, Surface, Walk, Warmup,
+    AdaSamConfig, AeSamConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig, Batch, Config,
+    ControllerConfig, EsamConfig, FSamConfig, GSamConfig, KSamConfig, LookSamConfig, MsamConfig,
+    ParamVec, Parameters, Perturbation, Rule, SSamConfig, SamConfig, SampaConfig, Samples, Scaling,
+    Selection, SharpnessAware, Spent, StepValues, Surface, Walk, Warmup,
 };
 use serde::Deserialize;
 
@@ -40,7 +42,8 @@ struct Trace {
     script: Script,
     #[serde(default)]
     observed: Observed,
-    passes: f64,
+    /// Gradient evaluations, of however many samples.
+    passes: u64,
     expect: Vec<Expect>,
     controller: Option<Controller>,
 }
@@ -87,6 +90,12 @@ enum Base {
         eps: f32,
         weight_decay: f32,
     },
+    AdaSam {
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+    },
 }
 
 /// An algorithm's settings, all numbers but its kind; a kind's own code says which it needs.
@@ -119,6 +128,8 @@ impl Settings {
 struct Script {
     second_pass: Option<Vec<bool>>,
     uniforms: Option<Vec<f64>>,
+    mask: Option<Vec<Vec<bool>>>,
+    subset: Option<Vec<Vec<usize>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -127,6 +138,8 @@ struct Observed {
     psf_norm: Option<Vec<f64>>,
     psf_ratio: Option<Vec<f64>>,
     samples_per_window: Option<Vec<f64>>,
+    subset: Option<Vec<Vec<usize>>>,
+    loss_change: Option<Vec<Vec<f64>>>,
 }
 
 #[derive(Deserialize)]
@@ -149,10 +162,47 @@ struct Controller {
 }
 
 /// The kinds of algorithm that [`rule`] can make.
-const KINDS: &[&str] =
-    &["base", "sam", "asam", "arsam", "looksam", "aesam", "fsam", "ssam", "gsam"];
+const KINDS: &[&str] = &[
+    "base", "sam", "asam", "arsam", "looksam", "aesam", "fsam", "ssam", "gsam", "esam", "ksam",
+    "ausam", "adasam", "sampa", "msam",
+];
 
-fn rule(trace: &Trace) -> Result<Box<dyn Rule>, String> {
+/// The rule of a trace, and the draws that it replays, a list a step.
+fn rule(trace: &Trace) -> Result<(Box<dyn Rule>, Option<Vec<Vec<f64>>>), String> {
+    // A draw below any probability, and one above.
+    let draws = |yes: bool| if yes { 0.0 } else { 1.0 - f64::EPSILON };
+    let settings = &trace.algorithm;
+    let rho = || settings.number("rho");
+    let text = |error: lowland::Error| error.to_string();
+    match settings.kind.as_str() {
+        "arsam" => arsam(trace),
+        "esam" => {
+            let (beta, gamma) = (settings.number("beta")?, settings.number("gamma")?);
+            let rule = EsamConfig { rho: rho()?, beta, gamma, ..EsamConfig::default() };
+            let mask = trace.script.mask.as_ref().ok_or("script.mask is missing")?;
+            let uniforms = mask.iter().map(|step| step.iter().copied().map(draws).collect());
+            Ok((rule.build().map_err(text)?, Some(uniforms.collect())))
+        }
+        "ausam" => {
+            let config = AusamConfig {
+                rho: rho()?,
+                alpha: settings.number("alpha")?,
+                full_epochs: 0,
+                ..AusamConfig::default()
+            };
+            let subset = trace.script.subset.as_ref().ok_or("script.subset is missing")?;
+            // Positions with the largest draws win, whatever their weights.
+            let uniforms = trace.batches.iter().zip(subset).map(|(batch, subset)| {
+                (0..batch.len()).map(|i| draws(!subset.contains(&i))).collect()
+            });
+            Ok((config.build().map_err(text)?, Some(uniforms.collect())))
+        }
+        _ => Ok((plain(trace)?, None)),
+    }
+}
+
+/// The rule of a trace that replays no draws.
+fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
     let settings = &trace.algorithm;
     let rho = || settings.number("rho");
     let rule = match settings.kind.as_str() {
@@ -163,10 +213,9 @@ fn rule(trace: &Trace) -> Result<Box<dyn Rule>, String> {
                 if settings.flag("weights_only") { Scaling::Weights } else { Scaling::All };
             AsamConfig { rho: rho()?, eta: settings.number("eta")?, scaling }.build()
         }
-        "arsam" => return arsam(trace),
         "looksam" => {
             let (k, alpha) = (settings.count("k")? as u64, settings.number("alpha")?);
-            LookSamConfig { rho: rho()?, k, alpha }.build()
+            LookSamConfig { rho: rho()?, k, alpha, ..LookSamConfig::default() }.build()
         }
         "aesam" => AeSamConfig {
             rho: rho()?,
@@ -182,23 +231,33 @@ fn rule(trace: &Trace) -> Result<Box<dyn Rule>, String> {
         }
         "ssam" => SSamConfig { rho: rho()?, ..SSamConfig::default() }.build(),
         "gsam" => GSamConfig { rho: rho()?, alpha: settings.number("alpha")? }.build(),
+        "ksam" => KSamConfig { rho: rho()?, fraction: settings.number("fraction")? }.build(),
+        "adasam" => AdaSamConfig { rho: rho()?, ..AdaSamConfig::default() }.build(),
+        "sampa" => SampaConfig { rho: rho()?, lambda: settings.number("lambda")? }.build(),
+        "msam" => MsamConfig { rho: rho()? }.build(),
         kind => return Err(format!("unknown kind {kind}")),
     };
     rule.map_err(|error| error.to_string())
 }
 
-fn arsam(trace: &Trace) -> Result<Box<dyn Rule>, String> {
+fn arsam(trace: &Trace) -> Result<(Box<dyn Rule>, Option<Vec<Vec<f64>>>), String> {
     let (rho, beta) = (trace.algorithm.number("rho")?, trace.algorithm.number("beta")?);
     let max_reuse =
         u32::try_from(trace.algorithm.count("max_reuse")?).map_err(|error| error.to_string())?;
     let text = |error: lowland::Error| error.to_string();
     if let Some(second_pass) = &trace.script.second_pass {
-        return Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Scripted(second_pass.clone())),
-            ascend: Box::new(AlongGradient::new(rho).map_err(text)?),
-            descend: Box::new(ReusePsf::new(beta, max_reuse).map_err(text)?),
-        }));
+        return Ok((
+            Box::new(
+                Walk::new(
+                    AllSamples,
+                    Scripted(second_pass.clone()),
+                    AlongGradient::new(rho).unwrap(),
+                    ReusePsf::new(beta, max_reuse).unwrap(),
+                )
+                .unwrap(),
+            ),
+            None,
+        ));
     }
     let controller = trace.controller.as_ref().ok_or("neither script nor controller")?;
     let uniforms = trace.script.uniforms.clone().ok_or("script.uniforms is missing")?;
@@ -212,7 +271,7 @@ fn arsam(trace: &Trace) -> Result<Box<dyn Rule>, String> {
         warmup: Warmup::Steps(controller.warmup_steps),
     };
     let rule = ArsamConfig { rho, beta, max_reuse, controller }.build().map_err(text)?;
-    Ok(Box::new(Replayed { rule, uniforms }))
+    Ok((rule, Some(uniforms.into_iter().map(|uniform| vec![uniform]).collect())))
 }
 
 /// A schedule that is written down.
@@ -225,42 +284,81 @@ impl Schedule for Scripted {
     }
 }
 
-/// A rule whose draws are written down.
+/// A rule whose draws are written down, and what it saw.
 #[derive(Debug, Clone)]
 struct Replayed {
     rule: Box<dyn Rule>,
-    uniforms: Vec<f64>,
+    /// A list a step; without one, draws are the optimizer's.
+    uniforms: Option<Vec<Vec<f64>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the evaluations of all steps were asked for and gave.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The samples of each step's last gradient, where they were chosen.
+    subset: Vec<Vec<usize>>,
+    /// The losses of each step's latest evaluations, as the rule read them.
+    losses: Vec<Vec<Vec<f64>>>,
 }
 
 impl Rule for Replayed {
     fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
-        let uniform = self.uniforms[usize::try_from(surface.step()).unwrap()];
-        self.rule.gradient(&mut ReplayedSurface { surface, uniform })
+        let step = usize::try_from(surface.step()).unwrap();
+        let uniforms = self.uniforms.as_ref().map(|steps| steps[step].clone().into());
+        self.seen.lock().unwrap().subset.push(Vec::new());
+        self.seen.lock().unwrap().losses.push(Vec::new());
+        self.rule.gradient(&mut ReplayedSurface { surface, uniforms, seen: self.seen.clone() })
+    }
+
+    fn after(&mut self, surface: &mut dyn Surface) -> lowland::Result<()> {
+        self.rule.after(surface)
     }
 }
 
 struct ReplayedSurface<'a> {
     surface: &'a mut dyn Surface,
-    uniform: f64,
+    uniforms: Option<VecDeque<f64>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl ReplayedSurface<'_> {
+    fn saw(&self, of: &Selection) {
+        if let Samples::Some { positions, .. } = &of.samples {
+            self.seen.lock().unwrap().subset.last_mut().unwrap().clone_from(positions);
+        }
+    }
 }
 
 impl Surface for ReplayedSurface<'_> {
-    fn gradient(&mut self, samples: &Samples) -> lowland::Result<ParamVec> {
-        self.surface.gradient(samples)
+    fn gradient(&mut self, of: &Selection) -> lowland::Result<ParamVec> {
+        self.saw(of);
+        self.surface.gradient(of)
     }
 
-    fn gradient_at(
-        &mut self,
-        e: &Perturbation<'_>,
-        samples: &Samples,
-    ) -> lowland::Result<ParamVec> {
-        self.surface.gradient_at(e, samples)
+    fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> lowland::Result<ParamVec> {
+        self.saw(of);
+        self.surface.gradient_at(e, of)
+    }
+
+    fn latest_losses(&self) -> lowland::Result<Tensor<1>> {
+        let losses = self.surface.latest_losses()?;
+        let mut seen = self.seen.lock().unwrap();
+        seen.losses.last_mut().unwrap().push(common::numbers(losses.clone()));
+        Ok(losses)
     }
 
     common::forward_surface!();
 
+    fn mask(&mut self, like: &ParamVec, probability: f64) -> ParamVec {
+        self.surface.mask(like, probability)
+    }
+
     fn uniform(&mut self) -> f64 {
-        self.uniform
+        match &mut self.uniforms {
+            Some(uniforms) => uniforms.pop_front().unwrap(),
+            None => self.surface.uniform(),
+        }
     }
 }
 
@@ -270,7 +368,7 @@ fn precision(base: &Base, device: &Device) -> (FloatDType, f64) {
         return (FloatDType::F32, 2e-4);
     }
     match base {
-        Base::Sgd { .. } => (FloatDType::F64, 1e-9),
+        Base::Sgd { .. } | Base::AdaSam { .. } => (FloatDType::F64, 1e-9),
         // Burn keeps AdamW's hyper-parameters in f32.
         Base::AdamW { .. } => (FloatDType::F64, 1e-5),
     }
@@ -282,6 +380,10 @@ fn base(base: &Base) -> (ModuleOptimizer, f64) {
         Base::AdamW { lr, beta1, beta2, eps, weight_decay } => {
             let config = AdamWConfig::new().with_beta_1(beta1).with_beta_2(beta2);
             (config.with_epsilon(eps).with_weight_decay(weight_decay).init(), lr)
+        }
+        Base::AdaSam { lr, beta1, beta2, eps } => {
+            let config = AdaSamConfig { beta_1: beta1, beta_2: beta2, epsilon: eps, rho: 0.0 };
+            (config.base().unwrap().unwrap(), lr)
         }
     }
 }
@@ -332,7 +434,10 @@ fn run(trace: &Trace) -> Result<(), String> {
     let (dtype, tolerance) = precision(&trace.base, &device);
     let mut net = net(trace, &device, dtype)?;
     let (base, lr) = base(&trace.base);
-    let mut optimizer = SharpnessAware::new(base, rule(trace)?);
+    let (rule, uniforms) = rule(trace)?;
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let rule = Box::new(Replayed { rule, uniforms, seen: seen.clone() });
+    let mut optimizer = SharpnessAware::new(base, rule).with_steps_per_epoch(6);
     let row = trace.data.x_shape[1..].iter().product::<usize>();
     let mut records = Records::default();
 
@@ -344,10 +449,13 @@ fn run(trace: &Trace) -> Result<(), String> {
         let x = Tensor::<2>::from_data(x, (&device, DType::from(dtype)));
         let y = Tensor::<1, Int>::from_data(TensorData::new(y, [batch.len()]), &device);
 
-        let losses = |net: &Net, _: &Samples| {
-            cross_entropies(net.forward(x.clone(), &trace.data.x_shape), y.clone())
+        let losses = |net: &Net, _: usize, samples: &Samples| {
+            let (x, y) = common::chosen(&x, &y, samples);
+            cross_entropies(net.forward(x, &trace.data.x_shape), y)
         };
-        let (next, report) = optimizer.step(lr, net, losses).map_err(|e| e.to_string())?;
+        let described = Batch::default().with_indices(batch);
+        let (next, report) =
+            optimizer.step_batch(lr, net, &described, losses).map_err(|e| e.to_string())?;
         net = next;
         let values = report.values().map_err(|e| e.to_string())?;
         records.push(values, report.second_gradient);
@@ -355,10 +463,30 @@ fn run(trace: &Trace) -> Result<(), String> {
             check_step(&net, values.loss, expect, tolerance)?;
         }
     }
-    if (optimizer.passes() - trace.passes).abs() > 1e-9 {
-        return Err(format!("{} passes, not {}", optimizer.passes(), trace.passes));
+    if optimizer.evaluations() != trace.passes {
+        return Err(format!("{} gradients, not {}", optimizer.evaluations(), trace.passes));
     }
+    check_seen(&seen.lock().unwrap(), trace, tolerance)?;
     records.check(trace, tolerance)
+}
+
+/// The samples that were chosen, and how much their losses changed.
+fn check_seen(seen: &Seen, trace: &Trace, tolerance: f64) -> Result<(), String> {
+    let subset = trace.observed.subset.as_ref().or(trace.script.subset.as_ref());
+    if let Some(expected) = subset
+        && *expected != seen.subset
+    {
+        let step = expected.iter().zip(&seen.subset).position(|(a, b)| a != b);
+        return Err(format!("the samples at step {step:?} are not the trace's"));
+    }
+    for (step, expected) in trace.observed.loss_change.iter().flatten().enumerate() {
+        let [before, after] = seen.losses[step].as_slice() else {
+            return Err(format!("step {step}: the losses were not read twice"));
+        };
+        let change: Vec<f64> = before.iter().zip(after).map(|(a, b)| (b - a).abs()).collect();
+        compare("loss_change", step, &change, expected, tolerance)?;
+    }
+    Ok(())
 }
 
 fn check_step(net: &Net, loss: f64, expect: &Expect, tolerance: f64) -> Result<(), String> {

@@ -22,8 +22,8 @@ use lowland::select::{AllSamples, Select};
 use lowland::{
     AeSamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, Error,
     FSamConfig, GSamConfig, LookSamConfig, Measure, ParamVec, Parameters, PeriodicSamConfig,
-    Perturbation, Rule, SSamConfig, SamConfig, Samples, Scaling, SharpnessAware, SsSamConfig,
-    Surface, Walk, Warmup,
+    Perturbation, Rule, SSamConfig, SamConfig, Samples, Scaling, Selection, SharpnessAware, Spent,
+    SsSamConfig, StepReport, Surface, Walk, Warmup,
 };
 use proptest::prelude::*;
 
@@ -70,8 +70,56 @@ impl Batch {
     }
 
     fn losses(&self, net: &Small) -> Tensor<1> {
-        cross_entropies(net.forward(self.x.clone()), self.y.clone())
+        self.losses_of(net, &Samples::All)
     }
+
+    fn losses_of(&self, net: &Small, samples: &Samples) -> Tensor<1> {
+        let (x, y) = common::chosen(&self.x, &self.y, samples);
+        cross_entropies(net.forward(x), y)
+    }
+
+    /// One step, with all that any rule needs to know; `seen` is called for each evaluation.
+    fn step(
+        &self,
+        optimizer: &mut SharpnessAware,
+        lr: f64,
+        net: Small,
+        seen: &dyn Fn(),
+    ) -> lowland::Result<(Small, StepReport)> {
+        let losses = |net: &Small, _: usize, samples: &Samples| {
+            seen();
+            self.losses_of(net, samples)
+        };
+        let described = lowland::Batch::default().with_indices(&[0, 1, 2, 3, 4, 5, 6, 7]);
+        optimizer.step_batch(lr, net, &described, losses)
+    }
+}
+
+/// One step on a batch of which the rule may know all, its losses taken from those of all its samples.
+fn told<M: Module>(
+    optimizer: &mut SharpnessAware,
+    lr: f64,
+    module: M,
+    size: usize,
+    losses: &dyn Fn(&M) -> Tensor<1>,
+) -> lowland::Result<(M, StepReport)> {
+    let indices: Vec<usize> = (0..size).collect();
+    let described = lowland::Batch::default().with_indices(&indices);
+    optimizer.step_batch(lr, module, &described, |module, _, samples| match samples {
+        Samples::All => losses(module),
+        Samples::Some { positions, .. } => {
+            let positions: Vec<i64> =
+                positions.iter().map(|&p| i64::try_from(p).unwrap()).collect();
+            let all = losses(module);
+            let positions = Tensor::from_ints(positions.as_slice(), &all.device());
+            all.select(0, positions)
+        }
+    })
+}
+
+/// An optimizer that knows how long an epoch is.
+fn optimizer_of(algorithm: &Algorithm, base: ModuleOptimizer) -> SharpnessAware {
+    SharpnessAware::new(base, algorithm.build().unwrap()).with_steps_per_epoch(6)
 }
 
 fn device() -> Device {
@@ -107,7 +155,24 @@ fn with_rho(algorithm: &Algorithm, rho: f64) -> Algorithm {
     if table.contains_key("rho") {
         table.insert("rho".into(), rho.into());
     }
+    if let Some(ascend) = table.get_mut("ascend").and_then(toml::Value::as_table_mut) {
+        *ascend = toml::toml! { gradient = { rho = 0.0 } };
+        ascend["gradient"]["rho"] = rho.into();
+    }
     table.try_into().unwrap()
+}
+
+/// Whether a radius of 0 leaves the base optimizer. Not where samples or layers are still selected, and not
+/// for SAMPa, which mixes the gradients of two batches.
+fn is_base_at_zero(algorithm: &Algorithm) -> bool {
+    !matches!(
+        algorithm,
+        Algorithm::Esam(_)
+            | Algorithm::KSam(_)
+            | Algorithm::Ausam(_)
+            | Algorithm::SlSam(_)
+            | Algorithm::Sampa(_)
+    )
 }
 
 fn bases() -> Vec<(&'static str, ModuleOptimizer)> {
@@ -120,11 +185,12 @@ fn bases() -> Vec<(&'static str, ModuleOptimizer)> {
 
 /// Runs `steps` steps over changing batches; gives all values, running statistics included.
 fn train(optimizer: &mut SharpnessAware, steps: u64) -> Values {
+    *optimizer = optimizer.clone().with_steps_per_epoch(6);
     let device = device();
     let mut net = Small::new(&device);
     for step in 0..steps {
         let batch = Batch::new(100 + step, &device);
-        net = optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap().0;
+        net = batch.step(optimizer, 0.05, net, &|| {}).unwrap().0;
     }
     Values::of(&net)
 }
@@ -135,7 +201,7 @@ fn a_radius_of_zero_is_the_base_optimizer_bit_for_bit() {
     for (name, base) in bases() {
         let plain =
             train(&mut SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap()), 24);
-        for algorithm in all() {
+        for algorithm in all().into_iter().filter(is_base_at_zero) {
             let rule = with_rho(&algorithm, 0.0).build().unwrap();
             let found = train(&mut SharpnessAware::new(base.clone(), rule), 24);
             assert_eq!(found, plain, "{algorithm:?} over {name}");
@@ -194,30 +260,52 @@ fn measuring_less_changes_no_bit_of_the_result() {
     }
 }
 
+/// The cost of every algorithm is that of its cost model, and every evaluation is counted.
 #[test]
-fn passes_are_steps_plus_second_gradients_and_match_the_calls() {
+fn passes_are_those_of_the_cost_model_and_match_the_calls() {
     let _alone = common::alone();
     for algorithm in all() {
         let device = device();
         let mut net = Small::new(&device);
-        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let mut optimizer =
+            SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap()).with_steps_per_epoch(5);
         let calls = Cell::new(0_u32);
         let mut second = 0;
         for step in 0..35 {
             let batch = Batch::new(step, &device);
-            let losses = |net: &Small, _: &Samples| {
-                calls.set(calls.get() + 1);
-                batch.losses(net)
-            };
-            let (next, report) = optimizer.step(0.05, net, losses).unwrap();
+            let (next, report) =
+                batch.step(&mut optimizer, 0.05, net, &|| calls.set(calls.get() + 1)).unwrap();
             net = next;
             second += u32::from(report.second_gradient);
         }
-        assert_eq!(optimizer.passes(), f64::from(calls.get()), "{algorithm:?}");
-        assert_eq!(calls.get(), 35 + second, "{algorithm:?}");
+        let (passes, gradients) = (optimizer.passes(), optimizer.evaluations());
         assert_eq!(optimizer.second_gradients(), u64::from(second), "{algorithm:?}");
+        // Forward passes that are no gradients: K-SAM ranks, ESAM looks for the rise.
+        let forward = match algorithm {
+            Algorithm::KSam(_) | Algorithm::Esam(_) => 35,
+            _ => 0,
+        };
+        assert_eq!(gradients + forward, u64::from(calls.get()), "{algorithm:?}");
+        let model = match &algorithm {
+            Algorithm::KSam(_) => 35.0 * (1.0 / 3.0 + 2.0 * 0.5),
+            // 2 in the 5 steps of the first epoch, 2α after it.
+            Algorithm::Ausam(_) => 5.0 * 2.0 + 30.0 * 2.0 * 0.5,
+            // 4/3 + γ − (1 − β)/3 on average over the masks: checked on its own, here its bounds.
+            Algorithm::Esam(_) => {
+                assert!(passes > 35.0 * (2.0 / 3.0 + 0.5) && passes < 35.0 * (4.0 / 3.0 + 0.5));
+                passes
+            }
+            Algorithm::SlSam(_) => {
+                assert!(passes > 35.0 * 2.0 / 3.0 && passes < 35.0 * 2.0, "{passes}");
+                passes
+            }
+            // The second gradient of a step is taken for the next one.
+            Algorithm::Sampa(_) => 35.0 * 2.0,
+            _ => f64::from(35 + second),
+        };
+        assert!((passes - model).abs() < 1e-9, "{algorithm:?}: {passes} is not {model}");
         match algorithm {
-            Algorithm::Base(_) => assert_eq!(second, 0),
+            Algorithm::Base(_) | Algorithm::Msam(_) => assert_eq!(second, 0),
             // 4 of the warm-up, 9 steps without, then at least one in each window of 10.
             Algorithm::Arsam(_) => assert!((6..=4 + 2 * 8).contains(&second), "{second}"),
             Algorithm::LookSam(_) => assert_eq!(second, 7),
@@ -225,11 +313,7 @@ fn passes_are_steps_plus_second_gradients_and_match_the_calls() {
             Algorithm::AeSam(_) | Algorithm::SsSam(_) => {
                 assert!((5..=30).contains(&second), "{second}");
             }
-            Algorithm::Sam(_)
-            | Algorithm::Asam(_)
-            | Algorithm::FSam(_)
-            | Algorithm::SSam(_)
-            | Algorithm::GSam(_) => assert_eq!(second, 35),
+            _ => assert_eq!(second, 35, "{algorithm:?}"),
         }
     }
 }
@@ -243,7 +327,7 @@ struct Spy {
 
 #[derive(Debug, Default)]
 struct Seen {
-    perturbation: Option<ParamVec>,
+    perturbations: Vec<ParamVec>,
     gradients: Vec<ParamVec>,
     final_gradient: Option<ParamVec>,
 }
@@ -256,6 +340,10 @@ impl Rule for Spy {
         self.seen.lock().unwrap().final_gradient = Some(gradient.clone());
         Ok(gradient)
     }
+
+    fn after(&mut self, surface: &mut dyn Surface) -> lowland::Result<()> {
+        self.rule.after(&mut SpySurface { surface, seen: self.seen.clone() })
+    }
 }
 
 struct SpySurface<'a> {
@@ -264,25 +352,29 @@ struct SpySurface<'a> {
 }
 
 impl Surface for SpySurface<'_> {
-    fn gradient(&mut self, samples: &Samples) -> lowland::Result<ParamVec> {
-        let g = self.surface.gradient(samples)?;
+    fn gradient(&mut self, of: &Selection) -> lowland::Result<ParamVec> {
+        let g = self.surface.gradient(of)?;
         self.seen.lock().unwrap().gradients.push(g.clone());
         Ok(g)
     }
 
-    fn gradient_at(
-        &mut self,
-        e: &Perturbation<'_>,
-        samples: &Samples,
-    ) -> lowland::Result<ParamVec> {
-        self.seen.lock().unwrap().perturbation =
-            Some(e.direction.clone().into_owned().times(&e.scale));
-        let g_s = self.surface.gradient_at(e, samples)?;
+    fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> lowland::Result<ParamVec> {
+        let e_now = e.direction.clone().into_owned().times(&e.scale);
+        self.seen.lock().unwrap().perturbations.push(e_now);
+        let g_s = self.surface.gradient_at(e, of)?;
         self.seen.lock().unwrap().gradients.push(g_s.clone());
         Ok(g_s)
     }
 
     common::forward_surface!();
+
+    fn mask(&mut self, like: &ParamVec, probability: f64) -> ParamVec {
+        self.surface.mask(like, probability)
+    }
+
+    fn latest_losses(&self) -> lowland::Result<Tensor<1>> {
+        self.surface.latest_losses()
+    }
 
     fn uniform(&mut self) -> f64 {
         self.surface.uniform()
@@ -292,7 +384,7 @@ impl Surface for SpySurface<'_> {
 fn spied(algorithm: &Algorithm, base: ModuleOptimizer) -> (SharpnessAware, Arc<Mutex<Seen>>) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let spy = Spy { rule: algorithm.build().unwrap(), seen: seen.clone() };
-    (SharpnessAware::new(base, Box::new(spy)), seen)
+    (SharpnessAware::new(base, Box::new(spy)).with_steps_per_epoch(6), seen)
 }
 
 /// Every evaluation sees `w` or `w + e`, and what is left after the step is exactly
@@ -311,19 +403,23 @@ fn evaluations_see_w_or_w_plus_e_and_no_residue_is_left() {
             let before = parameters.weights(&net);
             let untouched = net.clone();
             let evaluated = RefCell::new(Vec::new());
-            let losses = |net: &Small, _: &Samples| {
-                evaluated.borrow_mut().push(parameters.weights(net));
+            let losses = |net: &Small| {
+                evaluated.borrow_mut().push(bits(&parameters.weights(net)));
                 batch.losses(net)
             };
-            let (next, report) = optimizer.step(0.05, net, losses).unwrap();
+            let (next, _) = told(&mut optimizer, 0.05, net, 8, &losses).unwrap();
             let seen = seen.lock().unwrap();
-            let evaluated = evaluated.into_inner();
-            assert_eq!(bits(&evaluated[0]), bits(&before), "{algorithm:?}");
-            assert_eq!(bits(&parameters.weights(&untouched)), bits(&before), "{algorithm:?}");
-            if report.second_gradient {
-                let e = seen.perturbation.as_ref().unwrap();
-                assert_eq!(bits(&evaluated[1]), bits(&before.clone().plus(e)), "{algorithm:?}");
+            let after = parameters.weights(&next);
+            let places: Vec<_> = [&before, &after]
+                .into_iter()
+                .flat_map(|w| seen.perturbations.iter().map(|e| w.clone().plus(e)))
+                .chain([before.clone()])
+                .map(|w| bits(&w))
+                .collect();
+            for place in evaluated.into_inner() {
+                assert!(places.contains(&place), "{algorithm:?} at step {step}");
             }
+            assert_eq!(bits(&parameters.weights(&untouched)), bits(&before), "{algorithm:?}");
             let update = seen.final_gradient.clone().unwrap();
             let expected = apply(&mut base, 0.05, untouched, update);
             assert_eq!(bits(&parameters.weights(&next)), expected, "{algorithm:?}");
@@ -339,18 +435,24 @@ fn apply(base: &mut ModuleOptimizer, lr: f64, net: Small, gradient: ParamVec) ->
     let shapes: Vec<_> = parameters.iter().map(|p| p.shape.clone()).collect();
     let mut parts = gradient.into_parts().into_iter();
     let mut next = |i: usize| parts.next().flatten().map(|part| (part, shapes[i].clone()));
-    let (w, shape) = next(0).unwrap();
-    gradients.register::<2>(net.input.weight.id, w.reshape(shape));
-    let (b, _) = next(1).unwrap();
-    gradients.register::<1>(net.input.bias.as_ref().unwrap().id, b);
-    let (gamma, _) = next(2).unwrap();
-    gradients.register::<1>(net.norm.gamma.id, gamma);
-    let (beta, _) = next(3).unwrap();
-    gradients.register::<1>(net.norm.beta.id, beta);
-    let (w, shape) = next(4).unwrap();
-    gradients.register::<2>(net.output.weight.id, w.reshape(shape));
-    let (b, _) = next(5).unwrap();
-    gradients.register::<1>(net.output.bias.as_ref().unwrap().id, b);
+    // What is absent, the base leaves alone.
+    if let Some((w, shape)) = next(0) {
+        gradients.register::<2>(net.input.weight.id, w.reshape(shape));
+    }
+    let input_bias = net.input.bias.as_ref().unwrap().id;
+    let output_bias = net.output.bias.as_ref().unwrap().id;
+    let vectors = [(1, input_bias), (2, net.norm.gamma.id), (3, net.norm.beta.id)];
+    for (i, id) in vectors {
+        if let Some((part, _)) = next(i) {
+            gradients.register::<1>(id, part);
+        }
+    }
+    if let Some((w, shape)) = next(4) {
+        gradients.register::<2>(net.output.weight.id, w.reshape(shape));
+    }
+    if let Some((b, _)) = next(5) {
+        gradients.register::<1>(output_bias, b);
+    }
     let net = base.step(lr, net, gradients);
     bits(&parameters.weights(&net))
 }
@@ -366,19 +468,21 @@ fn bits(vector: &ParamVec) -> Vec<u64> {
 fn running_statistics_move_once_a_step_whatever_the_algorithm() {
     let _alone = common::alone();
     let device = device();
-    for algorithm in all() {
+    // MSAM and SAMPa move them at the perturbed weights of their first evaluation.
+    let elsewhere = |a: &Algorithm| matches!(a, Algorithm::Msam(_) | Algorithm::Sampa(_));
+    for algorithm in all().into_iter().filter(|algorithm| !elsewhere(algorithm)) {
         let mut net = Small::new(&device);
-        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 0.0));
         for step in 0..24 {
             let batch = Batch::new(step, &device);
-            let losses = |net: &Small, _: &Samples| {
+            let losses = |net: &Small| {
                 device.seed(step);
                 batch.losses(net)
             };
             let before = net.valid().train();
-            let moved = losses(&before, &Samples::All);
+            let moved = losses(&before);
             drop((moved, before.valid()));
-            net = optimizer.step(0.05, net, losses).unwrap().0;
+            net = told(&mut optimizer, 0.05, net, 8, &losses).unwrap().0;
             assert_eq!(
                 Values::of(&net).running,
                 Values::of(&before).running,
@@ -395,7 +499,7 @@ struct OnlyPerturbed;
 impl Rule for OnlyPerturbed {
     fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
         let w = surface.weights();
-        surface.gradient_at(&Perturbation::along(&w, 0.1), &Samples::All)
+        surface.gradient_at(&Perturbation::along(&w, 0.1), &Selection::ALL)
     }
 }
 
@@ -479,10 +583,10 @@ fn a_zero_gradient_moves_nothing_and_makes_no_nan() {
         let device = device();
         let net = Small::new(&device);
         let before = Values::of(&net);
-        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 0.0));
         let losses =
-            |net: &Small, _: &Samples| net.forward(Tensor::zeros([4, 4], &device)).sum() * 0.0;
-        let (net, report) = optimizer.step(0.1, net, losses).unwrap();
+            |net: &Small| net.forward(Tensor::zeros([8, 4], &device)).sum_dim(1).reshape([8]) * 0.0;
+        let (net, report) = told(&mut optimizer, 0.1, net, 8, &losses).unwrap();
         assert!(!report.skipped, "{algorithm:?}");
         assert_eq!(Values::of(&net).trainable, before.trainable, "{algorithm:?}");
         assert_eq!(report.values().unwrap().update_norm, Some(0.0), "{algorithm:?}");
@@ -499,21 +603,18 @@ fn a_step_that_is_not_finite_changes_nothing() {
         for poison in [f64::NAN, f64::INFINITY] {
             let device = device();
             let mut net = Small::new(&device);
-            let mut optimizer = SharpnessAware::new(sgd(0.9, 1e-2), algorithm.build().unwrap());
+            let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 1e-2));
             for step in 0..3 {
                 let batch = Batch::new(step, &device);
-                net = optimizer
-                    .step(0.05, net, |net: &Small, _: &Samples| batch.losses(net))
-                    .unwrap()
-                    .0;
+                net = batch.step(&mut optimizer, 0.05, net, &|| {}).unwrap().0;
             }
             let (before, rule) = (Values::of(&net), format!("{optimizer:?}"));
             let bad = Batch::new(9, &device);
-            let losses = |net: &Small, _: &Samples| {
+            let losses = |net: &Small| {
                 let x = bad.x.clone().mul_scalar(poison);
                 cross_entropies(net.forward(x), bad.y.clone())
             };
-            let (next, report) = optimizer.step(0.05, net, losses).unwrap();
+            let (next, report) = told(&mut optimizer, 0.05, net, 8, &losses).unwrap();
             assert!(report.skipped, "{algorithm:?}");
             assert_eq!(Values::of(&next), before, "{algorithm:?}");
             assert_eq!(optimizer.non_finite_steps(), 1);
@@ -521,8 +622,7 @@ fn a_step_that_is_not_finite_changes_nothing() {
             assert_eq!(state(&format!("{optimizer:?}")), state(&rule), "{algorithm:?}");
 
             let good = Batch::new(10, &device);
-            let (_, report) =
-                optimizer.step(0.05, next, |net: &Small, _: &Samples| good.losses(net)).unwrap();
+            let (_, report) = good.step(&mut optimizer, 0.05, next, &|| {}).unwrap();
             assert!(!report.skipped, "{algorithm:?} goes on");
         }
     }
@@ -595,14 +695,15 @@ fn frozen_parameters_stay_and_parameters_without_gradient_do_not_decay() {
         let before = Values::of(&net);
         let layer = |layer: &Linear| common::numbers(layer.weight.val().inner());
         let (input, output) = (layer(&net.input), layer(&net.output));
-        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.1), algorithm.build().unwrap());
+        let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 0.1));
         let x = Batch::new(1, &device).x;
         // The output layer takes no part in this loss.
-        let losses = |net: &Small, _: &Samples| {
-            net.norm.forward(net.input.forward(x.clone())).powf_scalar(3.0).sum()
+        let losses = |net: &Small| {
+            let cubes = net.norm.forward(net.input.forward(x.clone())).powf_scalar(3.0);
+            cubes.sum_dim(1).reshape([8])
         };
-        for _ in 0..3 {
-            net = optimizer.step(0.05, net, losses).unwrap().0;
+        for _ in 0..8 {
+            net = told(&mut optimizer, 0.05, net, 8, &losses).unwrap().0;
         }
         let after = Values::of(&net);
         assert_eq!(layer(&net.output), output, "{algorithm:?}");
@@ -617,19 +718,23 @@ fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
     let device = Device::flex().autodiff().gradient_checkpointing();
     for algorithm in all() {
         let mut net = Net::conv_bn(1, [2, 3], 3, &device);
-        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap());
+        let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 0.0));
         let x = Tensor::<2>::random([4, 36], Distribution::Default, &device); // [batch, pixels]
         let y = Tensor::<1, Int>::from_ints([0, 1, 2, 0], &device);
         let seen = Cell::new(0);
-        let losses = |net: &Net, _: &Samples| {
-            assert_eq!(common::strategies(net), [device.gradient_checkpointing_strategy()]);
-            seen.set(seen.get() + 1);
+        let losses = |net: &Net| {
+            let found = common::strategies(net);
+            // A forward pass alone has nothing to checkpoint.
+            let forward = matches!(algorithm, Algorithm::KSam(_) | Algorithm::Esam(_));
+            let kept = found == [device.gradient_checkpointing_strategy()];
+            assert!(kept || (forward && found.is_empty()), "{algorithm:?}: {found:?}");
+            seen.set(seen.get() + 1_u32);
             cross_entropies(net.forward(x.clone(), &[4, 1, 6, 6]), y.clone())
         };
         for _ in 0..3 {
-            net = optimizer.step(0.05, net, losses).unwrap().0;
+            net = told(&mut optimizer, 0.05, net, 4, &losses).unwrap().0;
         }
-        assert_eq!(f64::from(seen.get()), optimizer.passes(), "{algorithm:?}");
+        assert!(u64::from(seen.get()) >= optimizer.evaluations(), "{algorithm:?}");
     }
 }
 
@@ -664,17 +769,17 @@ fn clipping_scales_the_final_gradient_to_the_norm_and_no_further() {
 struct FirstK(usize);
 
 impl Select for FirstK {
-    fn first(&mut self, _surface: &mut dyn Surface) -> lowland::Result<Samples> {
-        Ok(Samples::All)
+    fn first(&mut self, _surface: &mut dyn Surface) -> lowland::Result<Selection> {
+        Ok(Selection::ALL)
     }
 
     fn second(
         &mut self,
-        _first: Samples,
+        _first: Selection,
         _e: &Perturbation<'_>,
         _surface: &mut dyn Surface,
-    ) -> lowland::Result<Samples> {
-        Ok(Samples::Some { positions: (0..self.0).collect(), of: 8 })
+    ) -> lowland::Result<Selection> {
+        Ok(Samples::Some { positions: (0..self.0).collect(), of: 8 }.into())
     }
 }
 
@@ -684,12 +789,10 @@ fn chosen_samples_are_asked_for_and_counted_as_their_share() {
     let device = device();
     let batch = Batch::new(1, &device);
     let walk = || {
-        Box::new(Walk {
-            select: Box::new(FirstK(2)),
-            schedule: Box::new(EveryStep),
-            ascend: Box::new(AlongGradient::new(0.05).unwrap()),
-            descend: Box::new(SharpGradient),
-        })
+        Box::new(
+            Walk::new(FirstK(2), EveryStep, AlongGradient::new(0.05).unwrap(), SharpGradient)
+                .unwrap(),
+        )
     };
     let losses = |net: &Small, samples: &Samples| match samples {
         Samples::All => batch.losses(net),
@@ -749,31 +852,43 @@ fn at_their_ends_the_relatives_are_sam_or_the_base() {
         ..AeSamConfig::default()
     };
     let sams = [
-        ("LookSAM with k = 1", LookSamConfig { rho, k: 1, alpha: 0.7 }.build()),
+        (
+            "LookSAM with k = 1",
+            LookSamConfig { rho, k: 1, alpha: 0.7, ..LookSamConfig::default() }.build(),
+        ),
         ("F-SAM with sigma = 0", FSamConfig { rho, sigma: 0.0, lambda: 0.9 }.build()),
         ("GSAM with alpha = 0", GSamConfig { rho, alpha: 0.0 }.build()),
         ("AE-SAM below every threshold", ae(f64::NEG_INFINITY).build()),
         ("periodic SAM with interval 1", PeriodicSamConfig { rho, interval: 1 }.build()),
-        ("SS-SAM with p = 1", SsSamConfig { rho, probability: 1.0 }.build()),
+        (
+            "SS-SAM with p = 1",
+            SsSamConfig { rho, probability: 1.0, ..SsSamConfig::default() }.build(),
+        ),
     ];
     for (name, rule) in sams {
         assert_eq!(run(rule.unwrap()), sam, "{name}");
     }
     let bases = [
         ("AE-SAM above every threshold", ae(f64::INFINITY).build()),
-        ("SS-SAM with p = 0", SsSamConfig { rho, probability: 0.0 }.build()),
+        (
+            "SS-SAM with p = 0",
+            SsSamConfig { rho, probability: 0.0, ..SsSamConfig::default() }.build(),
+        ),
     ];
     for (name, rule) in bases {
         assert_eq!(run(rule.unwrap()), base, "{name}");
     }
     // α = 0 leaves SAM at the refreshing steps and the base at the others.
-    let every_fifth = Box::new(Walk {
-        select: Box::new(AllSamples),
-        schedule: Box::new(Written((0..12).map(|step| step % 5 == 0).collect())),
-        ascend: Box::new(AlongGradient::new(rho).unwrap()),
-        descend: Box::new(SharpGradient),
-    });
-    let look = LookSamConfig { rho, k: 5, alpha: 0.0 }.build().unwrap();
+    let every_fifth = Box::new(
+        Walk::new(
+            AllSamples,
+            Written((0..12).map(|step| step % 5 == 0).collect()),
+            AlongGradient::new(rho).unwrap(),
+            SharpGradient,
+        )
+        .unwrap(),
+    );
+    let look = LookSamConfig { rho, k: 5, alpha: 0.0, ..LookSamConfig::default() }.build().unwrap();
     assert_eq!(run(look), run(every_fifth));
 }
 
@@ -795,22 +910,30 @@ fn the_relatives_keep_their_equations() {
         }
     };
     let orthogonal = RefCell::new(None);
-    steps(Algorithm::LookSam(LookSamConfig { rho: 0.1, k: 3, alpha: 0.4 }), &|step, seen| {
-        let (g, last) = (&seen.gradients[0], seen.final_gradient.clone().unwrap());
-        if step % 3 == 0 {
-            let g_v = seen.gradients[1].clone().without(g);
-            let cosine = number(g.dot(&g_v)) / number(g.norm()) / number(g_v.norm());
-            assert!(cosine.abs() < 1e-4, "{cosine}");
-            orthogonal.replace(Some(g_v));
-        } else {
-            let added = last.minus(g);
-            let share = number(added.norm()) / number(g.norm());
-            assert!((share - 0.4).abs() < 1e-4, "{share}");
-            let g_v = orthogonal.borrow().clone().unwrap();
-            let cosine = number(added.dot(&g_v)) / number(added.norm()) / number(g_v.norm());
-            assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
-        }
-    });
+    steps(
+        Algorithm::LookSam(LookSamConfig {
+            rho: 0.1,
+            k: 3,
+            alpha: 0.4,
+            ..LookSamConfig::default()
+        }),
+        &|step, seen| {
+            let (g, last) = (&seen.gradients[0], seen.final_gradient.clone().unwrap());
+            if step % 3 == 0 {
+                let g_v = seen.gradients[1].clone().without(g);
+                let cosine = number(g.dot(&g_v)) / number(g.norm()) / number(g_v.norm());
+                assert!(cosine.abs() < 1e-4, "{cosine}");
+                orthogonal.replace(Some(g_v));
+            } else {
+                let added = last.minus(g);
+                let share = number(added.norm()) / number(g.norm());
+                assert!((share - 0.4).abs() < 1e-4, "{share}");
+                let g_v = orthogonal.borrow().clone().unwrap();
+                let cosine = number(added.dot(&g_v)) / number(added.norm()) / number(g_v.norm());
+                assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+            }
+        },
+    );
     steps(Algorithm::SSam(SSamConfig { rho: 0.1, ..SSamConfig::default() }), &|_, seen| {
         let last = seen.final_gradient.as_ref().unwrap();
         let lengths = number(last.norm()) / number(seen.gradients[0].norm());
@@ -823,7 +946,7 @@ fn the_relatives_keep_their_equations() {
         assert!(cosine.abs() < 1e-3, "{cosine}");
     });
     steps(Algorithm::FSam(FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.6 }), &|step, seen| {
-        let e = seen.perturbation.as_ref().unwrap();
+        let e = seen.perturbations.last().unwrap();
         assert!((number(e.norm()) - 0.1).abs() < 1e-5);
         let g = &seen.gradients[0];
         let cosine = number(e.dot(g)) / number(e.norm()) / number(g.norm());
@@ -843,7 +966,7 @@ fn fsam_does_not_climb_a_constant_gradient() {
     for step in 0..4 {
         let losses = |net: &Linear, _: &Samples| net.forward(x.clone()).sum();
         net = optimizer.step(0.1, net, losses).unwrap().0;
-        let length = common::numbers(seen.lock().unwrap().perturbation.as_ref().unwrap().norm())[0];
+        let length = common::numbers(seen.lock().unwrap().perturbations.last().unwrap().norm())[0];
         let expected = if step == 0 { 0.1 } else { 0.0 };
         assert!((length - expected).abs() < 1e-6, "step {step}: {length}");
     }
@@ -860,12 +983,15 @@ impl Schedule for Written {
 }
 
 fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
-    Box::new(Walk {
-        select: Box::new(AllSamples),
-        schedule: Box::new(Written(second_gradients)),
-        ascend: Box::new(AlongGradient::new(0.05).unwrap()),
-        descend: Box::new(ReusePsf::new(beta, 6).unwrap()),
-    })
+    Box::new(
+        Walk::new(
+            AllSamples,
+            Written(second_gradients),
+            AlongGradient::new(0.05).unwrap(),
+            ReusePsf::new(beta, 6).unwrap(),
+        )
+        .unwrap(),
+    )
 }
 
 #[test]
@@ -879,12 +1005,15 @@ fn arsam_that_always_samples_is_sam_and_that_never_reuses_is_the_base() {
         assert_eq!(run(always), sam, "{name}, by its warm-up");
 
         let once: Vec<bool> = (0..12).map(|step| step == 0).collect();
-        let plain = Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Written(once.clone())),
-            ascend: Box::new(AlongGradient::new(0.05).unwrap()),
-            descend: Box::new(SharpGradient),
-        });
+        let plain = Box::new(
+            Walk::new(
+                AllSamples,
+                Written(once.clone()),
+                AlongGradient::new(0.05).unwrap(),
+                SharpGradient,
+            )
+            .unwrap(),
+        );
         assert_eq!(run(written(once, 0.0)), run(plain), "{name}");
     }
 }
@@ -939,7 +1068,7 @@ fn asam_with_weights_of_size_one_is_sam_and_spares_weights_of_zero() {
         let losses =
             |net: &Linear, _: &Samples| net.forward(x.clone()).square().sum_dim(1).reshape([8]);
         optimizer.step(0.1, linear(weights), losses).unwrap();
-        let e = seen.lock().unwrap().perturbation.clone().unwrap();
+        let e = seen.lock().unwrap().perturbations.last().cloned().unwrap();
         common::numbers(e.into_parts().remove(0).unwrap())
     };
     let sam = Algorithm::Sam(SamConfig { rho: 0.3 });
@@ -1041,7 +1170,7 @@ proptest! {
         let losses = |net: &Small, _: &Samples| batch.losses(net) * factor;
         optimizer.step(0.0, Small::new(&device), losses).unwrap();
         let seen = seen.lock().unwrap();
-        let e = seen.perturbation.as_ref().unwrap();
+        let e = seen.perturbations.last().unwrap();
         let (g, number) = (&seen.gradients[0], |scalar: Tensor<1>| common::numbers(scalar)[0]);
         let length = number(e.norm());
         prop_assert!((length - rho).abs() < 1e-4 * rho, "{length} is not {rho}");
@@ -1058,7 +1187,7 @@ proptest! {
         momentum in 0.0..0.99_f64, decay in 0.0..0.1_f64, steps in 1_u64..16,
     ) {
         let _alone = common::alone();
-        let algorithms = all();
+        let algorithms: Vec<_> = all().into_iter().filter(is_base_at_zero).collect();
         let algorithm = with_rho(&algorithms[which % algorithms.len()], 0.0);
         let run = |rule| {
             let device = device();
@@ -1092,7 +1221,7 @@ proptest! {
         let net = Small::new(&device);
         let t = Parameters::of(&net).unwrap().weights(&net).map(|w| w.abs() + eta + 0.01);
         optimizer.step(0.0, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
-        let e = seen.lock().unwrap().perturbation.clone().unwrap();
+        let e = seen.lock().unwrap().perturbations.last().cloned().unwrap();
         let scaled = e.times_each(&t.map(Tensor::recip));
         let length = common::numbers(scaled.norm())[0];
         prop_assert!((length - rho).abs() < 1e-3 * rho, "{length} is not {rho}");

@@ -8,17 +8,22 @@
 
 mod common;
 
+use std::collections::VecDeque;
+
 use burn::module::{Module, Param};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{numbers, sgd};
 use lowland::ascend::AlongGradient;
 use lowland::descend::ReusePsf;
+use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    AeSamConfig, AsamConfig, BaseConfig, Config, FSamConfig, GSamConfig, LookSamConfig, ParamVec,
-    Rule, SSamAscent, SSamConfig, SamConfig, Samples, Scaling, SharpnessAware, Surface, Walk,
+    AdaSamConfig, AeSamConfig, AsamConfig, AusamConfig, BaseConfig, Batch, Config, EsamConfig,
+    EsamMask, FSamConfig, GSamConfig, KSamConfig, LookSamConfig, MsamConfig, ParamVec, Parameters,
+    Perturbation, Rule, SSamAscent, SSamConfig, SamConfig, SampaConfig, Samples, Scaling,
+    Selection, SharpnessAware, Spent, Surface, Walk,
 };
 
 #[derive(Module, Debug)]
@@ -37,12 +42,16 @@ fn point(w: [f64; 2]) -> Point {
 
 /// The losses of samples 0 to 3 of L at `w`.
 fn logistic(point: &Point, samples: &[usize]) -> Tensor<1> {
+    let w = point.weight.val().reshape([2, 1]);
+    margins(samples).matmul(w).exp().add_scalar(1.0).log().reshape([samples.len()])
+}
+
+/// `−y_i·x_i` of samples of L, `[samples, 2]`.
+fn margins(samples: &[usize]) -> Tensor<2> {
     const X: [[f64; 2]; 4] = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0]];
     const Y: [f64; 4] = [1.0, -1.0, 1.0, -1.0];
-    let n = samples.len();
     let yx: Vec<f64> = samples.iter().flat_map(|&i| X[i].map(|x| -Y[i] * x)).collect();
-    let w = point.weight.val().reshape([2, 1]);
-    tensor(&yx, [n, 2]).matmul(w).exp().add_scalar(1.0).log().reshape([n])
+    tensor(&yx, [samples.len(), 2])
 }
 
 /// Trains on L; gives the weights after each of the four steps.
@@ -90,12 +99,15 @@ impl Schedule for Written {
 }
 
 fn arsam(second_gradients: &[bool]) -> Box<dyn Rule> {
-    Box::new(Walk {
-        select: Box::new(AllSamples),
-        schedule: Box::new(Written(second_gradients.to_vec())),
-        ascend: Box::new(AlongGradient::new(0.1).unwrap()),
-        descend: Box::new(ReusePsf::new(0.7, 6).unwrap()),
-    })
+    Box::new(
+        Walk::new(
+            AllSamples,
+            Written(second_gradients.to_vec()),
+            AlongGradient::new(0.1).unwrap(),
+            ReusePsf::new(0.7, 6).unwrap(),
+        )
+        .unwrap(),
+    )
 }
 
 fn sam() -> Box<dyn Rule> {
@@ -174,12 +186,15 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
     for beta in [0.5, 0.6, 0.7, 0.8, 0.9, 0.95] {
         let mut written = vec![false; 20];
         (written[0], written[12]) = (true, true);
-        let rule = Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Written(written)),
-            ascend: Box::new(AlongGradient::new(0.1).unwrap()),
-            descend: Box::new(ReusePsf::new(beta, 6).unwrap()),
-        });
+        let rule = Box::new(
+            Walk::new(
+                AllSamples,
+                Written(written),
+                AlongGradient::new(0.1).unwrap(),
+                ReusePsf::new(beta, 6).unwrap(),
+            )
+            .unwrap(),
+        );
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
         let mut at = point([1.0, 1.0]);
         let (g, psf) = (10.0, 0.995_037_190_210);
@@ -203,7 +218,9 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
 
 #[test]
 fn looksam_on_q_and_l() {
-    let look = || LookSamConfig { rho: 0.1, k: 2, alpha: 0.7 }.build().unwrap();
+    let look = || {
+        LookSamConfig { rho: 0.1, k: 2, alpha: 0.7, ..LookSamConfig::default() }.build().unwrap()
+    };
     let path = train_l(look(), sgd(0.0, 0.0), 0.5);
     assert_at(path[1], [0.062_784_725_551, -0.200_383_018_934], 1e-11);
     assert_at(path[2], [-0.137_109_706_419, -0.042_263_077_731], 1e-11);
@@ -262,4 +279,149 @@ fn aesam_on_l() {
     let aesam = AeSamConfig { rho: 0.1, total_steps: Some(12), ..AeSamConfig::default() };
     let path = train_l(aesam.build().unwrap(), sgd(0.0, 0.0), 0.5);
     assert_at(path[3], [0.152_906_241_167, 0.149_767_506_998], 1e-11);
+}
+
+/// One step on all four samples of L; gives the weights after it.
+fn step_l(rule: Box<dyn Rule>, draws: &[f64]) -> [f64; 2] {
+    let rule = Box::new(Drawn { rule, draws: draws.to_vec() });
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_steps_per_epoch(1);
+    let described = Batch::default().with_indices(&[0, 1, 2, 3]);
+    let losses = |p: &Two, _: usize, samples: &Samples| match samples {
+        Samples::All => logistic_two(p, &[0, 1, 2, 3]),
+        Samples::Some { positions, .. } => logistic_two(p, positions),
+    };
+    let two = Two { a: parameter(0.5), b: parameter(-0.2) };
+    let (two, _) = optimizer.step_batch(0.5, two, &described, losses).unwrap();
+    [numbers(two.a.val().inner())[0], numbers(two.b.val().inner())[0]]
+}
+
+/// The two weights of L as tensors of their own, so that a tensor's mask is a coordinate's.
+#[derive(Module, Debug)]
+struct Two {
+    a: Param<Tensor<1>>,
+    b: Param<Tensor<1>>,
+}
+
+fn parameter(value: f64) -> Param<Tensor<1>> {
+    Param::from_tensor(tensor(&[value], [1]))
+}
+
+fn logistic_two(two: &Two, samples: &[usize]) -> Tensor<1> {
+    let weight = Tensor::cat(vec![two.a.val(), two.b.val()], 0);
+    margins(samples)
+        .matmul(weight.reshape([2, 1]))
+        .exp()
+        .add_scalar(1.0)
+        .log()
+        .reshape([samples.len()])
+}
+
+/// A rule whose draws are written down.
+#[derive(Debug, Clone)]
+struct Drawn {
+    rule: Box<dyn Rule>,
+    draws: Vec<f64>,
+}
+
+impl Rule for Drawn {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+        let draws = self.draws.clone().into();
+        self.rule.gradient(&mut DrawnSurface { surface, draws })
+    }
+}
+
+struct DrawnSurface<'a> {
+    surface: &'a mut dyn Surface,
+    draws: VecDeque<f64>,
+}
+
+impl Surface for DrawnSurface<'_> {
+    fn gradient(&mut self, of: &Selection) -> lowland::Result<ParamVec> {
+        self.surface.gradient(of)
+    }
+
+    fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> lowland::Result<ParamVec> {
+        self.surface.gradient_at(e, of)
+    }
+
+    fn latest_losses(&self) -> lowland::Result<Tensor<1>> {
+        self.surface.latest_losses()
+    }
+
+    common::forward_surface!();
+
+    fn mask(&mut self, like: &ParamVec, _probability: f64) -> ParamVec {
+        let mut parts = like.parts().to_vec();
+        for part in parts.iter_mut().flatten() {
+            *part = part.ones_like().mul_scalar(self.draws.pop_front().unwrap());
+        }
+        ParamVec::new(parts)
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.draws.pop_front().unwrap()
+    }
+}
+
+#[test]
+fn esam_on_all_of_l() {
+    let esam = |beta, gamma| {
+        EsamConfig { rho: 0.1, beta, gamma, mask: EsamMask::Coordinates }.build().unwrap()
+    };
+    for (mask, expected) in [
+        ([1.0, 1.0], [0.188_881_008_682, 0.115_318_402_764]),
+        ([1.0, 0.0], [0.092_643_555_298, -0.108_863_278_321]),
+        ([0.0, 1.0], [0.218_728_731_607, 0.113_388_501_768]),
+    ] {
+        assert_at(step_l(esam(0.5, 0.5), &mask), expected, 1e-11);
+    }
+    let ones = [1.0, 1.0];
+    assert_at(step_l(esam(1.0, 0.5), &ones), [0.204_434_584_824, 0.107_454_183_052], 1e-11);
+    assert_at(step_l(esam(1.0, 1.0), &ones), [0.397_365_195_505, -0.100_349_907_934], 1e-11);
+    assert_at(step_l(sam(), &[]), [0.397_365_195_505, -0.100_349_907_934], 1e-11);
+}
+
+#[test]
+fn ksam_and_ausam_on_all_of_l() {
+    let expected = [0.097_634_880_598, -0.110_105_227_472];
+    let ksam = KSamConfig { rho: 0.1, fraction: 0.5 }.build().unwrap();
+    assert_at(step_l(ksam, &[]), expected, 1e-11);
+    // Samples 1 and 3 have the largest draws.
+    let config = AusamConfig { rho: 0.1, full_epochs: 0, ..AusamConfig::default() };
+    assert_at(step_l(config.build().unwrap(), &[0.0, 0.9, 0.0, 0.9]), expected, 1e-11);
+}
+
+#[test]
+fn adasam_on_l_and_q() {
+    let config = AdaSamConfig { rho: 0.1, ..AdaSamConfig::default() };
+    let path = train_l(config.build().unwrap(), config.base().unwrap().unwrap(), 0.05);
+    assert_at(path[0], [0.658_113_883_008, -0.358_113_883_008], 1e-11);
+    assert_at(path[1], [0.547_486_093_048, -0.257_971_182_369], 1e-11);
+    assert_at(path[3], [0.244_485_506_975, 0.041_644_531_261], 1e-11);
+    // The first step is 3.1623 learning rates in every coordinate.
+    let mut optimizer =
+        SharpnessAware::new(config.base().unwrap().unwrap(), config.build().unwrap());
+    let losses = |p: &Point, _: &Samples| quadratic(p);
+    let at = optimizer.step(0.1, point([1.0, 1.0]), losses).unwrap().0;
+    let at = numbers(at.weight.val().inner()).try_into().unwrap();
+    assert_at(at, [0.683_772_233_983, 0.683_772_233_983], 1e-11);
+}
+
+#[test]
+fn sampa_and_msam_on_l() {
+    let sampa = || SampaConfig { rho: 0.1, lambda: 0.2 }.build().unwrap();
+    let path = train_l(sampa(), sgd(0.0, 0.0), 0.5);
+    assert_at(path[0], [0.594_385_167_200, -0.312_541_500_672], 1e-11);
+    assert_at(path[1], [0.604_358_753_531, -0.336_153_592_752], 1e-11);
+    assert_at(path[2], [0.307_298_313_469, -0.046_838_344_412], 1e-11);
+    assert_at(path[3], [0.127_746_262_281, 0.090_581_812_153], 1e-11);
+    let path = train_l(sampa(), sgd(0.9, 0.01), 0.5);
+    assert_at(path[1], [0.679_168_285_976, -0.432_380_405_168], 1e-6);
+    assert_at(path[3], [-0.003_804_338_521, 0.093_923_177_444], 1e-6);
+
+    let msam = MsamConfig { rho: 0.3 }.build().unwrap();
+    let path = train_l(msam, sgd(0.9, 0.0), 0.5);
+    assert_at(path[0], [0.594_385_167_200, -0.312_541_500_672], 1e-6);
+    assert_at(path[1], [0.342_850_889_976, -0.080_920_766_054], 1e-6);
+    assert_at(path[3], [-0.256_230_188_322, 0.525_715_533_295], 1e-6);
 }

@@ -7,7 +7,7 @@ use crate::algorithms::{Config, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
-use crate::schedule::NormTest;
+use crate::schedule::{NormTest, NormTestConfig};
 use crate::select::AllSamples;
 use crate::walk::Walk;
 
@@ -77,12 +77,12 @@ impl Config for AeSamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        let schedule = NormTest::new(self.delta, self.lambda_1, self.lambda_2, self.total_steps)?;
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(schedule),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(SharpGradient),
-        }))
+        let schedule = NormTest::new(NormTestConfig {
+            delta: self.delta,
+            lambda_1: self.lambda_1,
+            lambda_2: self.lambda_2,
+            total_steps: self.total_steps,
+        })?;
+        Ok(Box::new(Walk::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
     }
 }

@@ -81,11 +81,11 @@ impl Config for ArsamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Controller::new(self.controller.clone())?),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(ReusePsf::new(self.beta, self.max_reuse)?),
-        }))
+        Ok(Box::new(Walk::new(
+            AllSamples,
+            Controller::new(self.controller.clone())?,
+            AlongGradient::new(self.rho)?,
+            ReusePsf::new(self.beta, self.max_reuse)?,
+        )?))
     }
 }

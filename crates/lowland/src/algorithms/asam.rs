@@ -71,11 +71,11 @@ impl Config for AsamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(EveryStep),
-            ascend: Box::new(Adaptive::new(self.rho, self.eta, self.scaling)?),
-            descend: Box::new(SharpGradient),
-        }))
+        Ok(Box::new(Walk::new(
+            AllSamples,
+            EveryStep,
+            Adaptive::new(self.rho, self.eta, self.scaling)?,
+            SharpGradient,
+        )?))
     }
 }

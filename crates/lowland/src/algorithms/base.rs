@@ -40,11 +40,6 @@ impl Config for BaseConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Never),
-            ascend: Box::new(AlongGradient::new(0.0)?),
-            descend: Box::new(SharpGradient),
-        }))
+        Ok(Box::new(Walk::new(AllSamples, Never, AlongGradient::new(0.0)?, SharpGradient)?))
     }
 }

@@ -71,11 +71,11 @@ impl Config for FSamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(EveryStep),
-            ascend: Box::new(LessAverage::new(self.rho, self.sigma, self.lambda)?),
-            descend: Box::new(SharpGradient),
-        }))
+        Ok(Box::new(Walk::new(
+            AllSamples,
+            EveryStep,
+            LessAverage::new(self.rho, self.sigma, self.lambda)?,
+            SharpGradient,
+        )?))
     }
 }

@@ -66,11 +66,11 @@ impl Config for GSamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(EveryStep),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(SurrogateGap::new(self.alpha)?),
-        }))
+        Ok(Box::new(Walk::new(
+            AllSamples,
+            EveryStep,
+            AlongGradient::new(self.rho)?,
+            SurrogateGap::new(self.alpha)?,
+        )?))
     }
 }

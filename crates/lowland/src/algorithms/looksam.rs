@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::algorithms::{Config, Descriptor};
-use crate::ascend::AlongGradient;
+use crate::ascend::{AlongGradient, Ascend, PerTensor, TensorRadius};
 use crate::descend::ReuseOrthogonal;
 use crate::rule::Rule;
-use crate::schedule::Periodic;
+use crate::schedule::{Periodic, PeriodicConfig};
 use crate::select::AllSamples;
 use crate::walk::Walk;
 
@@ -32,6 +32,8 @@ use crate::walk::Walk;
 /// - `alpha`: α, the length of the reused part as a share of `‖g‖`. Default 0.1, which an independent
 ///   comparison on CIFAR-100 (arXiv 2401.12033) settled on; it names 0.7 as the authors' value for
 ///   vision transformers.
+/// - `ascent`: `global`, `per-tensor` or `layer-wise`. Default global. The other two are unconfirmed:
+///   public implementations disagree on them, and no authors' code is known to us.
 ///
 /// # Fidelity
 /// LookSAM, 2022, arXiv 2203.02714. Norms and projections run over all parameters, as in the paper;
@@ -54,11 +56,26 @@ pub struct LookSamConfig {
     pub k: u64,
     /// α, the length of the reused part as a share of `‖g‖`.
     pub alpha: f64,
+    /// Along which direction the perturbed weights lie.
+    pub ascent: LookSamAscent,
+}
+
+/// The ascent of [`LookSamConfig`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LookSamAscent {
+    /// `e = ρ·g/‖g‖` over all parameters, as in the paper.
+    #[default]
+    Global,
+    /// `e_l = ρ·g_l/‖g_l‖` for each tensor. Unconfirmed.
+    PerTensor,
+    /// `e_l = ρ·(‖w_l‖/‖g_l‖)·g_l/‖g‖` for each tensor (Look-LayerSAM). Unconfirmed.
+    LayerWise,
 }
 
 impl Default for LookSamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, k: 5, alpha: 0.1 }
+        Self { rho: 0.05, k: 5, alpha: 0.1, ascent: LookSamAscent::Global }
     }
 }
 
@@ -73,11 +90,16 @@ impl Config for LookSamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Periodic::from_the_first("k", self.k)?),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(ReuseOrthogonal::new(self.alpha)?),
-        }))
+        let ascend: Box<dyn Ascend> = match self.ascent {
+            LookSamAscent::Global => Box::new(AlongGradient::new(self.rho)?),
+            LookSamAscent::PerTensor => Box::new(PerTensor::new(self.rho, TensorRadius::Same)?),
+            LookSamAscent::LayerWise => Box::new(PerTensor::new(self.rho, TensorRadius::Trust)?),
+        };
+        Ok(Box::new(Walk::of(
+            Box::new(AllSamples),
+            Box::new(Periodic::new(PeriodicConfig { k: self.k, first: 0 })?),
+            ascend,
+            Box::new(ReuseOrthogonal::new(self.alpha)?),
+        )?))
     }
 }

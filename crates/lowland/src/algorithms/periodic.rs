@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::algorithms::{Config, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
-use crate::schedule::Periodic;
+use crate::schedule::{Periodic, PeriodicConfig};
 use crate::select::AllSamples;
 use crate::walk::Walk;
+use crate::{Error, Result};
 
 /// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the others.
 /// Choose it as the plainest way to spend less than SAM, and as the mark that cleverer schedules must
@@ -66,11 +66,11 @@ impl Config for PeriodicSamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(Periodic::at_the_last("interval", self.interval)?),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(SharpGradient),
-        }))
+        if self.interval == 0 {
+            return Err(Error::config("interval", &0, "at least 1"));
+        }
+        let schedule = PeriodicConfig { k: self.interval, first: self.interval - 1 };
+        let schedule = Periodic::new(schedule)?;
+        Ok(Box::new(Walk::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
     }
 }

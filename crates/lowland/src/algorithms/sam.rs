@@ -64,11 +64,11 @@ impl Config for SamConfig {
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(EveryStep),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(SharpGradient),
-        }))
+        Ok(Box::new(Walk::new(
+            AllSamples,
+            EveryStep,
+            AlongGradient::new(self.rho)?,
+            SharpGradient,
+        )?))
     }
 }

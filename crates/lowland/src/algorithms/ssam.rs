@@ -80,11 +80,11 @@ impl Config for SSamConfig {
             SSamAscent::Normalised => Box::new(AlongGradient::new(self.rho)?),
             SSamAscent::Raw => Box::new(RawGradient::new(self.rho)?),
         };
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(EveryStep),
+        Ok(Box::new(Walk::of(
+            Box::new(AllSamples),
+            Box::new(EveryStep),
             ascend,
-            descend: Box::new(Rescaled),
-        }))
+            Box::new(Rescaled),
+        )?))
     }
 }

@@ -7,11 +7,11 @@ use crate::algorithms::{Config, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
-use crate::schedule::AtRandom;
+use crate::schedule::{AtRandom, AtRandomConfig, Course};
 use crate::select::AllSamples;
 use crate::walk::Walk;
 
-/// SS-SAM (stochastic scheduled SAM): a SAM step with a fixed probability, the base optimizer
+/// SS-SAM (stochastic scheduled SAM): a SAM step with some probability, the base optimizer
 /// otherwise. Choose it where a period could fall in step with the data.
 ///
 /// # Update
@@ -28,10 +28,12 @@ use crate::walk::Walk;
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
 /// - `probability`: p, between 0 and 1; 1 gives SAM, 0 the base optimizer. Default 0.5.
+/// - `last_probability`: p at the last step, which p moves to; the optimizer must then know the number
+///   of steps. Default: p stays.
+/// - `course`: how it moves there, `linear` or `cosine`. Default linear.
 ///
 /// # Fidelity
-/// The probability is constant here; randomised schedules in the literature also let it change over
-/// training. The draw comes from the optimizer's seeded generator.
+/// After stochastic scheduled SAM, 2022, arXiv 2203.09962, whose text we have not checked. The draw comes from the optimizer's seeded generator.
 ///
 /// # Example
 /// ```
@@ -45,13 +47,17 @@ use crate::walk::Walk;
 pub struct SsSamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// p, the probability of a SAM step.
+    /// p, the probability of a SAM step, at the first step.
     pub probability: f64,
+    /// The probability at the last step.
+    pub last_probability: Option<f64>,
+    /// How the one becomes the other.
+    pub course: Course,
 }
 
 impl Default for SsSamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, probability: 0.5 }
+        Self { rho: 0.05, probability: 0.5, last_probability: None, course: Course::Linear }
     }
 }
 
@@ -62,15 +68,15 @@ impl Config for SsSamConfig {
         summary: "a SAM step at random, the base optimizer otherwise",
         passes: "1 + p",
         memory: "0",
-        source: "-",
+        source: "arXiv 2203.09962",
     };
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk {
-            select: Box::new(AllSamples),
-            schedule: Box::new(AtRandom::new(self.probability)?),
-            ascend: Box::new(AlongGradient::new(self.rho)?),
-            descend: Box::new(SharpGradient),
-        }))
+        let schedule = AtRandom::new(AtRandomConfig {
+            probability: self.probability,
+            last_probability: self.last_probability,
+            course: self.course,
+        })?;
+        Ok(Box::new(Walk::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
     }
 }

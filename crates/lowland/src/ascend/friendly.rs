@@ -3,6 +3,7 @@
 use crate::ascend::Ascend;
 use crate::error::{finite, fraction, non_negative};
 use crate::rule::{Perturbation, Surface};
+use crate::state::State;
 use crate::{ParamVec, Result};
 
 /// `e = ρ·d/(‖d‖ + 1e-12)` with `d = g − σ·m`, where m averages the gradients of the steps before:
@@ -49,5 +50,9 @@ impl Ascend for LessAverage {
         let d = g.clone().plus_scaled(&m, -self.sigma);
         self.average = Some(m.plus_scaled(&difference, 1.0 - self.lambda));
         Ok(Perturbation::along(d, self.rho))
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        state.vector("average", &mut self.average)
     }
 }

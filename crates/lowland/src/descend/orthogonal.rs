@@ -3,6 +3,7 @@
 use crate::descend::Descend;
 use crate::error::non_negative;
 use crate::rule::Pair;
+use crate::state::State;
 use crate::{ParamVec, Result};
 
 /// `g_s` where there is one; otherwise `g + α·‖g‖·g_v/(‖g_v‖ + 1e-12)`, where `g_v = g_s − (⟨g, g_s⟩/‖g‖²)·g` is
@@ -37,5 +38,13 @@ impl Descend for ReuseOrthogonal {
         let Some(g_v) = &self.orthogonal else { return g };
         let factor = g.norm().mul_scalar(self.alpha) * g_v.inverse_norm();
         g.plus(&g_v.clone().times(&factor))
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        state.vector("orthogonal", &mut self.orthogonal)
+    }
+
+    fn reuses(&self) -> bool {
+        true
     }
 }

@@ -3,7 +3,8 @@
 use crate::descend::Descend;
 use crate::error::fraction;
 use crate::rule::Pair;
-use crate::{ParamVec, Result};
+use crate::state::State;
+use crate::{Error, ParamVec, Result};
 
 /// `g_s` where there is one; otherwise `g + β^j·psf` at the j-th step since, for j up to a limit,
 /// and plain `g` after that.
@@ -50,5 +51,17 @@ impl Descend for ReusePsf {
         // An integer counts the reuses: a product of decays compared with a power, as elsewhere,
         // gives one reuse too many at some decays.
         g.plus_scaled(psf, self.decay.powf(f64::from(self.state.reused)))
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        let mut reused = u64::from(self.state.reused);
+        state.count("reused", &mut reused)?;
+        self.state.reused = u32::try_from(reused)
+            .map_err(|_| Error::record("reused", "is larger than any limit"))?;
+        state.vector("psf", &mut self.state.psf)
+    }
+
+    fn reuses(&self) -> bool {
+        true
     }
 }

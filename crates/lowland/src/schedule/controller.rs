@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::fraction;
 use crate::rule::{Note, Pair, Surface};
 use crate::schedule::Schedule;
+use crate::state::State;
 use crate::vector::{Scalar, read};
 use crate::{Error, ParamVec, Result};
 
@@ -46,7 +47,7 @@ impl Default for ControllerConfig {
     }
 }
 
-/// The length of a warm-up.
+/// The length of a warm-up, none by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Warmup {
@@ -56,23 +57,27 @@ pub enum Warmup {
     Steps(u64),
 }
 
+impl Default for Warmup {
+    fn default() -> Self {
+        Self::Steps(0)
+    }
+}
+
 impl Warmup {
-    fn covers(self, surface: &dyn Surface) -> Result<bool> {
-        let steps = match self {
-            Self::Steps(steps) => steps,
-            Self::Epochs(0) => 0,
+    /// Its length in steps.
+    pub(crate) fn steps(self, surface: &dyn Surface) -> Result<u64> {
+        match self {
+            Self::Steps(steps) => Ok(steps),
+            Self::Epochs(0) => Ok(0),
             Self::Epochs(epochs) => {
-                epochs.saturating_mul(surface.steps_per_epoch().ok_or_else(|| {
-                    Error::config(
-                        "warmup",
-                        &format!("{epochs} epochs"),
-                        "given in steps, or the optimizer told the steps of an epoch \
-                     (`with_steps_per_epoch`)",
-                    )
-                })?)
+                let steps = surface.steps_per_epoch().ok_or_else(|| {
+                    let allowed = "given in steps, or the optimizer told the steps of an epoch \
+                                   (`with_steps_per_epoch`)";
+                    Error::config("warmup", &format!("{epochs} epochs"), allowed)
+                })?;
+                Ok(epochs.saturating_mul(steps))
             }
-        };
-        Ok(surface.step() < steps)
+        }
     }
 }
 
@@ -117,6 +122,8 @@ struct ControllerState {
     seen: u64,
     /// `‖psf‖` and `‖g‖` of the latest ones, not read back yet.
     pending: Vec<(Scalar, Scalar)>,
+    /// Earlier ones of the same, read back for a record.
+    waiting: Vec<f64>,
 }
 
 impl Controller {
@@ -161,6 +168,7 @@ impl Controller {
             variances: zeros(),
             seen: 0,
             pending: Vec::new(),
+            waiting: Vec::new(),
         };
         Ok(Self { config, state })
     }
@@ -169,7 +177,9 @@ impl Controller {
     fn absorb(&mut self) -> Result<()> {
         let state = &mut self.state;
         let scalars = state.pending.drain(..).flat_map(|(psf, g)| [psf, g]).collect();
-        for pair in read(scalars)?.chunks_exact(2) {
+        let mut values = std::mem::take(&mut state.waiting);
+        values.extend(read(scalars)?);
+        for pair in values.chunks_exact(2) {
             push(&mut state.norms, pair[0]);
             push(&mut state.ratios, quotient(pair[0], pair[1]));
             push(&mut state.variances, block_variance(&state.norms, self.config.blocks));
@@ -178,8 +188,13 @@ impl Controller {
         Ok(())
     }
 
+    /// s, the number of second gradients that a window is to have.
+    pub(crate) fn samples_per_window(&self) -> f64 {
+        self.state.samples_per_window
+    }
+
     /// Sets the number of second gradients of the window that starts now.
-    fn adapt(&mut self) -> Result<()> {
+    pub(crate) fn adapt(&mut self) -> Result<()> {
         self.absorb()?;
         let ControllerConfig { window, gain_ratio, gain_variance, max_fraction, .. } = self.config;
         let state = &mut self.state;
@@ -201,9 +216,9 @@ impl Controller {
     }
 
     fn decide(&mut self, surface: &mut dyn Surface) -> Result<bool> {
-        if self.config.warmup.covers(surface)? {
+        if surface.step() < self.config.warmup.steps(surface)? {
             self.state.taken = 1;
-            if self.state.pending.len() >= self.config.window {
+            if self.state.pending.len() + self.state.waiting.len() / 2 >= self.config.window {
                 self.absorb()?;
             }
             return Ok(true);
@@ -232,6 +247,34 @@ impl Schedule for Controller {
     fn observe(&mut self, pair: &Pair) {
         let last = self.config.norm_tensors;
         self.state.pending.push((pair.psf().norm_of_last(last), pair.g().norm_of_last(last)));
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        // A record holds what waits as it is, so that the two runs take it in at the same step.
+        let pending = self.state.pending.drain(..).flat_map(|(psf, g)| [psf, g]).collect();
+        self.state.waiting.extend(read(pending)?);
+        state.numbers("waiting", &mut self.state.waiting)?;
+        let ControllerState { samples_per_window, rate, taken, position, seen, .. } =
+            &mut self.state;
+        state.number("samples_per_window", samples_per_window)?;
+        state.number("rate", rate)?;
+        state.count("taken", taken)?;
+        state.count("position", position)?;
+        state.count("seen", seen)?;
+        let window = self.config.window;
+        for (name, history) in [
+            ("norms", &mut self.state.norms),
+            ("ratios", &mut self.state.ratios),
+            ("variances", &mut self.state.variances),
+        ] {
+            let mut values: Vec<f64> = history.iter().copied().collect();
+            state.numbers(name, &mut values)?;
+            if values.len() != window {
+                return Err(Error::record(name, "is of another window"));
+            }
+            *history = values.into();
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two schedules that never change their mind.
 
 use crate::rule::Surface;
-use crate::schedule::Schedule;
+use crate::schedule::{Frequency, Schedule};
 use crate::{ParamVec, Result};
 
 /// A second gradient at every step, as SAM has it.
@@ -12,6 +12,10 @@ impl Schedule for EveryStep {
     fn due(&mut self, _g: &ParamVec, _surface: &mut dyn Surface) -> Result<bool> {
         Ok(true)
     }
+
+    fn frequency(&self) -> Frequency {
+        Frequency::Always
+    }
 }
 
 /// No second gradient at any step: the base optimizer alone.
@@ -21,5 +25,9 @@ pub struct Never;
 impl Schedule for Never {
     fn due(&mut self, _g: &ParamVec, _surface: &mut dyn Surface) -> Result<bool> {
         Ok(false)
+    }
+
+    fn frequency(&self) -> Frequency {
+        Frequency::Never
     }
 }

@@ -1,10 +1,33 @@
 //! A second gradient where the gradient is long, compared with its past.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{fraction, not_nan};
 use crate::rule::Surface;
 use crate::schedule::Schedule;
+use crate::state::State;
 use crate::vector::read;
 use crate::{Error, ParamVec, Result};
+
+/// The settings of [`NormTest`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NormTestConfig {
+    /// δ, the decay of mean and variance, between 0 and 1. Default 0.9.
+    pub delta: f64,
+    /// λ₁, the threshold at the end of training, in deviations. Default −1.
+    pub lambda_1: f64,
+    /// λ₂, the threshold at the start, in deviations. Default 1.
+    pub lambda_2: f64,
+    /// T, the number of steps of the training. Default: what the optimizer was told.
+    pub total_steps: Option<u64>,
+}
+
+impl Default for NormTestConfig {
+    fn default() -> Self {
+        Self { delta: 0.9, lambda_1: -1.0, lambda_2: 1.0, total_steps: None }
+    }
+}
 
 /// A second gradient where `‖g‖² ≥ μ + c·σ`, with running mean and variance of `‖g‖²`:
 ///
@@ -31,12 +54,12 @@ struct NormTestState {
 }
 
 impl NormTest {
-    /// Sets the decay δ, the thresholds λ₁ at the end and λ₂ at the start, and the number of steps
-    /// T, which the optimizer is asked for where it is not given.
+    /// Checks the settings.
     ///
     /// # Errors
     /// A decay outside `[0, 1]`, a threshold that is not a number, a T of 0.
-    pub fn new(delta: f64, lambda_1: f64, lambda_2: f64, total_steps: Option<u64>) -> Result<Self> {
+    pub fn new(config: NormTestConfig) -> Result<Self> {
+        let NormTestConfig { delta, lambda_1, lambda_2, total_steps } = config;
         if total_steps == Some(0) {
             return Err(Error::config("total_steps", &0, "at least 1"));
         }
@@ -77,5 +100,10 @@ impl Schedule for NormTest {
             return Ok(threshold < 0.0);
         }
         Ok(n >= *mean + threshold * variance.sqrt())
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        state.number("mean", &mut self.state.mean)?;
+        state.number("variance", &mut self.state.variance)
     }
 }

@@ -1,43 +1,59 @@
 //! A second gradient every so many steps.
 
+use serde::{Deserialize, Serialize};
+
 use crate::rule::Surface;
 use crate::schedule::Schedule;
+use crate::state::State;
 use crate::{Error, ParamVec, Result};
 
-/// A second gradient at the steps t, counted from 0, with `t mod period = first`.
+/// The settings of [`Periodic`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeriodicConfig {
+    /// The steps from one second gradient to the next, at least 1. Default 5.
+    pub k: u64,
+    /// The first step with one, counted from 0, below `k`. Default 0.
+    pub first: u64,
+}
+
+impl Default for PeriodicConfig {
+    fn default() -> Self {
+        Self { k: 5, first: 0 }
+    }
+}
+
+/// A second gradient at the steps t, counted from 0, with `t mod k = first`.
 #[derive(Debug, Clone, Copy)]
 pub struct Periodic {
-    period: u64,
-    first: u64,
+    config: PeriodicConfig,
     step: u64,
 }
 
 impl Periodic {
-    /// A second gradient at the first step and every `period` steps after it.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// A period of 0.
-    pub fn from_the_first(field: &'static str, period: u64) -> Result<Self> {
-        if period == 0 {
-            return Err(Error::config(field, &period, "at least 1"));
+    /// A period of 0, a first step outside it.
+    pub fn new(config: PeriodicConfig) -> Result<Self> {
+        if config.k == 0 {
+            return Err(Error::config("k", &config.k, "at least 1"));
         }
-        Ok(Self { period, first: 0, step: 0 })
-    }
-
-    /// A second gradient at the last of every `period` steps.
-    ///
-    /// # Errors
-    /// A period of 0.
-    pub fn at_the_last(field: &'static str, period: u64) -> Result<Self> {
-        let periodic = Self::from_the_first(field, period)?;
-        Ok(Self { first: period - 1, ..periodic })
+        if config.first >= config.k {
+            return Err(Error::config("first", &config.first, "below `k`"));
+        }
+        Ok(Self { config, step: 0 })
     }
 }
 
 impl Schedule for Periodic {
     fn due(&mut self, _g: &ParamVec, _surface: &mut dyn Surface) -> Result<bool> {
-        let due = self.step % self.period == self.first;
+        let due = self.step % self.config.k == self.config.first;
         self.step += 1;
         Ok(due)
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        state.count("step", &mut self.step)
     }
 }

@@ -1,15 +1,15 @@
 //! Both gradients on the whole batch.
 
 use crate::Result;
-use crate::rule::{Samples, Surface};
+use crate::rule::{Selection, Surface};
 use crate::select::Select;
 
-/// Takes both gradients on the whole batch.
+/// Takes both gradients on the whole batch, with respect to all parameters.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AllSamples;
 
 impl Select for AllSamples {
-    fn first(&mut self, _surface: &mut dyn Surface) -> Result<Samples> {
-        Ok(Samples::All)
+    fn first(&mut self, _surface: &mut dyn Surface) -> Result<Selection> {
+        Ok(Selection::ALL)
     }
 }

@@ -16,6 +16,7 @@ use burn::tensor::module::batch_norm_train;
 use burn::tensor::{
     DType, Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
 };
+use lowland::Samples;
 
 /// Linear layers with tanh between.
 #[derive(Module, Debug)]
@@ -278,6 +279,23 @@ pub(crate) fn cross_entropies(logits: Tensor<2>, y: Tensor<1, Int>) -> Tensor<1>
     log_softmax(logits, 1).gather(1, y.reshape([n, 1])).neg().reshape([n])
 }
 
+/// The rows of a batch that are asked for.
+pub(crate) fn chosen(
+    x: &Tensor<2>,
+    y: &Tensor<1, Int>,
+    samples: &Samples,
+) -> (Tensor<2>, Tensor<1, Int>) {
+    match samples {
+        Samples::All => (x.clone(), y.clone()),
+        Samples::Some { positions, .. } => {
+            let positions: Vec<i64> =
+                positions.iter().map(|&p| i64::try_from(p).unwrap()).collect();
+            let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &x.device());
+            (x.clone().select(0, positions.clone()), y.clone().select(0, positions))
+        }
+    }
+}
+
 /// SGD as PyTorch has it: no dampening.
 pub(crate) fn sgd(momentum: f64, weight_decay: f64) -> ModuleOptimizer {
     let momentum =
@@ -291,12 +309,32 @@ pub(crate) fn sgd(momentum: f64, weight_decay: f64) -> ModuleOptimizer {
 #[allow(unused_macros, reason = "each test binary uses a part")]
 macro_rules! forward_surface {
     () => {
+        fn losses(&mut self, samples: &Samples) -> lowland::Result<Tensor<1>> {
+            self.surface.losses(samples)
+        }
+
+        fn losses_at(
+            &mut self,
+            e: &Perturbation<'_>,
+            samples: &Samples,
+        ) -> lowland::Result<Tensor<1>> {
+            self.surface.losses_at(e, samples)
+        }
+
+        fn base_step(&self, g: &ParamVec) -> ParamVec {
+            self.surface.base_step(g)
+        }
+
         fn weights(&self) -> ParamVec {
             self.surface.weights()
         }
 
         fn parameters(&self) -> &Parameters {
             self.surface.parameters()
+        }
+
+        fn indices(&self) -> Option<&[usize]> {
+            self.surface.indices()
         }
 
         fn step(&self) -> u64 {
@@ -309,6 +347,14 @@ macro_rules! forward_surface {
 
         fn total_steps(&self) -> Option<u64> {
             self.surface.total_steps()
+        }
+
+        fn learning_rate(&self) -> f64 {
+            self.surface.learning_rate()
+        }
+
+        fn spent(&self) -> Spent {
+            self.surface.spent()
         }
 
         fn note(&mut self, name: &'static str, value: Note) {

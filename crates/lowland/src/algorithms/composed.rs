@@ -1,0 +1,86 @@
+//! A rule of parts that no paper need have combined.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::algorithms::{Config, Descriptor};
+use crate::ascend::AscendConfig;
+use crate::descend::DescendConfig;
+use crate::rule::Rule;
+use crate::schedule::ScheduleConfig;
+use crate::select::SelectConfig;
+use crate::walk::Walk;
+
+/// Any four parts, each chosen by itself: what no paper has combined, and all that papers have where one part is
+/// to be another. As it stands it is SAM.
+///
+/// # Update
+/// ```text
+/// select ──> gradient at w ──> schedule ──> ascend ──> gradient at w + e ──> descend
+/// ```
+/// What descend gives goes to the base optimizer.
+///
+/// # Cost
+/// What its parts cost.
+///
+/// # Parameters
+/// - `select`: which samples, see [`SelectConfig`]. Default all.
+/// - `schedule`: at which steps a second gradient, see [`ScheduleConfig`]. Default every step.
+/// - `ascend`: in which direction and how far, see [`AscendConfig`]. Default the gradient, ρ = 0.05.
+/// - `descend`: which gradient goes on, see [`DescendConfig`]. Default the one at `w + e`.
+///
+/// A combination that makes no sense, such as a descent that reuses what every step takes anew, is
+/// refused, with the reason.
+///
+/// # Fidelity
+/// There is no paper to be true to.
+///
+/// # Example
+/// ARSAM's schedule and descent, on the samples that K-SAM selects:
+/// ```
+/// use lowland::descend::DescendConfig;
+/// use lowland::schedule::ScheduleConfig;
+/// use lowland::select::{SelectConfig, TopLossConfig};
+/// use lowland::{ComposedConfig, Config, ControllerConfig};
+///
+/// let rule = ComposedConfig {
+///     select: SelectConfig::TopLoss(TopLossConfig { fraction: 0.5 }),
+///     schedule: ScheduleConfig::Controller(ControllerConfig::default()),
+///     descend: DescendConfig::ReusePsf { beta: 0.7, max_reuse: 6 },
+///     ..ComposedConfig::default()
+/// }
+/// .build()?;
+/// # Ok::<(), lowland::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ComposedConfig {
+    /// Which samples each gradient is taken on.
+    pub select: SelectConfig,
+    /// At which steps a second gradient is due.
+    pub schedule: ScheduleConfig,
+    /// In which direction and how far the perturbed weights lie.
+    pub ascend: AscendConfig,
+    /// Which gradient goes to the base optimizer.
+    pub descend: DescendConfig,
+}
+
+impl Config for ComposedConfig {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "composed",
+        label: "Composed",
+        summary: "any four parts: select, schedule, ascend, descend",
+        passes: "that of its parts",
+        memory: "that of its parts",
+        source: "-",
+    };
+
+    fn build(&self) -> Result<Box<dyn Rule>> {
+        Ok(Box::new(Walk::of(
+            self.select.build()?,
+            self.schedule.build()?,
+            self.ascend.build()?,
+            self.descend.build()?,
+        )?))
+    }
+}

@@ -1,0 +1,133 @@
+//! SAMPa: two gradients a step that do not wait for each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::algorithms::{Config, Descriptor};
+use crate::ascend::{AlongGradient, Ascend};
+use crate::error::fraction;
+use crate::rule::{Perturbation, Rule, Selection, Surface};
+use crate::state::State;
+use crate::vector::one;
+use crate::{ParamVec, Result};
+
+/// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can take them
+/// at once. Choose it where a second device is at hand; on one it costs what SAM costs.
+///
+/// # Update
+/// ```text
+/// y_t = base(x_t, g_{t−1}),        g_t = ∇L_{B_t}(y_t)
+/// x̃_t = x_t + ρ·g_{t−1}/‖g_{t−1}‖,  g̃_t = ∇L_{B_{t−1}}(x̃_t)
+/// ĝ = (1 − λ)·g̃_t + λ·g_t
+/// ```
+/// `L_B` is the mean loss of a batch; ‖·‖ runs over all trainable parameters; `base(x, g)` is the step that the
+/// base optimizer would take. ĝ goes to the base optimizer, at x. At the first step both gradients are
+/// taken at the first weights on the first batch.
+///
+/// g̃ of a step is taken as soon as x is known, at the end of the step before, while that step's batch is
+/// at hand. It and the next g depend on x and the latest g alone, not on each other.
+///
+/// # Cost
+/// Passes per step: 2, one after the other on one device. The last step's g̃ goes unused. Memory: two copies of
+/// the parameters (g and g̃).
+///
+/// # Parameters
+/// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' code).
+/// - `lambda`: λ, the share of g, between 0 and 1. Default 0.2 (authors' code).
+///
+/// # Fidelity
+/// SAMPa, 2024, arXiv 2410.10683, as the authors' code has it: y is predicted with the base optimizer's
+/// whole step, momentum and weight decay included, and g̃ is taken on the batch that made g. Any base optimizer
+/// can predict here, and λ = 0 works, which the code divides by. Running statistics move at y; the code keeps
+/// those of each device and evaluates with those of x̃. Gradient clipping also acts on the prediction.
+///
+/// # Example
+/// ```
+/// use lowland::{Config, SampaConfig};
+///
+/// let rule = SampaConfig::default().build()?;
+/// # Ok::<(), lowland::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampaConfig {
+    /// ρ, the radius.
+    pub rho: f64,
+    /// λ, the share of the gradient at the predicted weights.
+    pub lambda: f64,
+}
+
+impl Default for SampaConfig {
+    fn default() -> Self {
+        Self { rho: 0.1, lambda: 0.2 }
+    }
+}
+
+impl Config for SampaConfig {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "sampa",
+        label: "SAMPa",
+        summary: "SAM with two gradients that do not wait for each other",
+        passes: "2",
+        memory: "2",
+        source: "arXiv 2410.10683",
+    };
+
+    fn build(&self) -> Result<Box<dyn Rule>> {
+        Ok(Box::new(Sampa {
+            lambda: fraction("lambda", self.lambda)?,
+            ascend: Box::new(AlongGradient::new(self.rho)?),
+            predicted: None,
+            sharp: None,
+        }))
+    }
+}
+
+/// The rule of [`SampaConfig`].
+#[derive(Debug, Clone)]
+struct Sampa {
+    lambda: f64,
+    ascend: Box<dyn Ascend>,
+    /// g, at the weights predicted for the latest step.
+    predicted: Option<ParamVec>,
+    /// g̃, for the next step.
+    sharp: Option<ParamVec>,
+}
+
+impl Rule for Sampa {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+        let g = match self.predicted.take() {
+            None => surface.gradient(&Selection::ALL)?,
+            Some(before) => {
+                let step = surface.base_step(&before);
+                let e = Perturbation { scale: one(&step), direction: step.into() };
+                surface.gradient_at(&e, &Selection::ALL)?
+            }
+        };
+        self.predicted = Some(g.clone());
+        Ok(match self.sharp.take() {
+            None => g,
+            Some(sharp) => {
+                let rest = sharp.map(|part| part.mul_scalar(1.0 - self.lambda));
+                rest.plus_scaled(&g, self.lambda)
+            }
+        })
+    }
+
+    fn after(&mut self, surface: &mut dyn Surface) -> Result<()> {
+        if let Some(g) = &self.predicted {
+            let e = self.ascend.perturbation(g, surface)?;
+            self.sharp = Some(surface.gradient_at(&e, &Selection::ALL)?);
+        }
+        Ok(())
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        state.vector("predicted", &mut self.predicted)?;
+        state.vector("sharp", &mut self.sharp)?;
+        self.ascend.state(state)
+    }
+
+    fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {
+        Some(&mut self.ascend)
+    }
+}

@@ -1,0 +1,459 @@
+//! The view of the loss surface that one step's rule gets.
+
+use std::cell::OnceCell;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::tensor::{Distribution, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::batch::{Accumulate, Batch};
+use crate::optimizer::{Settings, State};
+use crate::parameters::{into_gradients, perturbed};
+use crate::report::StepReport;
+use crate::rule::{Active, Note, Perturbation, Rule, Samples, Selection, Spent, Surface};
+use crate::vector::{Scalar, read};
+use crate::{Error, Measure, ParamVec, Parameters, Result};
+
+/// What a step's evaluations need of the optimizer.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) base: &'a ModuleOptimizer,
+    pub(crate) lr: &'a ModuleLearningRate,
+    pub(crate) batch: &'a Batch<'a>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) state: &'a State,
+}
+
+/// The loss surface of one step, on the module.
+pub(crate) struct Evaluation<'a, M, F> {
+    setting: Setting<'a>,
+    module: &'a M,
+    losses: &'a mut F,
+    /// The only micro-batch to evaluate, where the rule takes them one by one.
+    only: Option<usize>,
+    /// Whether the first evaluation is over, which moves running statistics.
+    moved: bool,
+    /// The module after the first evaluation, with running statistics of its own.
+    synced: Option<M>,
+    generator: ChaCha8Rng,
+    device_seed: u64,
+    passes: f64,
+    evaluations: u32,
+    loss: Option<Scalar>,
+    latest: Vec<Tensor<1>>,
+    /// Whether one of those is the mean of several.
+    latest_is_mean: bool,
+    /// Whether norms are taken.
+    norms: bool,
+    gradient_norm: Option<Scalar>,
+    perturbed_norm: Option<Scalar>,
+    second_gradient: bool,
+    notes: Vec<(&'static str, Note)>,
+}
+
+/// A part of the batch that the loss closure is called for once.
+struct Part {
+    micro_batch: usize,
+    samples: Samples,
+    /// Its share of the samples asked for.
+    weight: f64,
+}
+
+impl<'a, M, F> Evaluation<'a, M, F>
+where
+    M: Module,
+    F: FnMut(&M, usize, &Samples) -> Tensor<1>,
+{
+    pub(crate) fn new(setting: Setting<'a>, module: &'a M, losses: &'a mut F) -> Self {
+        // Seed and step give all that is random in a step: there is no generator state to save.
+        let mut generator = ChaCha8Rng::seed_from_u64(setting.settings.seed);
+        generator.set_stream(setting.state.step);
+        let device_seed = generator.next_u64();
+        Self {
+            setting,
+            module,
+            losses,
+            only: None,
+            moved: false,
+            synced: None,
+            generator,
+            device_seed,
+            passes: 0.0,
+            evaluations: 0,
+            loss: None,
+            latest: Vec::new(),
+            latest_is_mean: false,
+            norms: setting.settings.measure == Measure::All,
+            gradient_norm: None,
+            perturbed_norm: None,
+            second_gradient: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The surface of the same batch once the base optimizer has stepped to `module`.
+    pub(crate) fn after(setting: Setting<'a>, module: &'a M, losses: &'a mut F) -> Self {
+        // What is not finite here would only show in the next step: norms are looked at whatever is
+        // measured otherwise.
+        let norms = setting.settings.measure != Measure::Nothing;
+        Self { moved: true, norms, ..Self::new(setting, module, losses) }
+    }
+
+    /// The rule's gradient, or the mean of what it gives for each micro-batch.
+    pub(crate) fn run(&mut self, rule: &mut dyn Rule) -> Result<ParamVec> {
+        let Batch { micro_batches, accumulate, .. } = *self.setting.batch;
+        if accumulate == Accumulate::WholeBatch || micro_batches.is_empty() {
+            return rule.gradient(self);
+        }
+        let all = micro_batches.iter().sum::<usize>() as f64;
+        let mut mean: Option<ParamVec> = None;
+        for (i, &size) in micro_batches.iter().enumerate() {
+            self.only = Some(i);
+            self.moved = false;
+            self.synced = None;
+            let gradient = rule.gradient(self)?;
+            let weight = size as f64 / all;
+            mean = Some(match mean {
+                None => gradient.map(|part| part.mul_scalar(weight)),
+                Some(mean) => mean.plus_scaled(&gradient, weight),
+            });
+        }
+        self.only = None;
+        mean.ok_or(Error::NoEvaluation)
+    }
+
+    /// The rule's work after the update, and its report added to that of the step. Gives the rule
+    /// as it was where what it computed is not finite.
+    pub(crate) fn finish(
+        mut self,
+        mut rule: Box<dyn Rule>,
+        report: &mut StepReport,
+    ) -> Result<Box<dyn Rule>> {
+        let before = rule.clone();
+        rule.after(&mut self)?;
+        if self.passes == 0.0 {
+            return Ok(rule);
+        }
+        report.passes += self.passes;
+        report.evaluations += self.evaluations;
+        report.second_gradient |= self.second_gradient;
+        let norms: Vec<Scalar> =
+            self.gradient_norm.into_iter().chain(self.perturbed_norm.clone()).collect();
+        if !read(norms)?.iter().all(|norm| norm.is_finite()) {
+            rule = before;
+        }
+        if self.setting.settings.measure == Measure::All {
+            report.perturbed_norm = self.perturbed_norm.or(report.perturbed_norm.take());
+        }
+        report.notes.extend(self.notes);
+        report.values = OnceCell::new();
+        Ok(rule)
+    }
+
+    /// The parts of the batch that hold `samples`.
+    fn parts(&self, samples: &Samples) -> Vec<Part> {
+        let sizes = self.setting.batch.micro_batches;
+        if sizes.is_empty() {
+            return vec![Part { micro_batch: 0, samples: samples.clone(), weight: 1.0 }];
+        }
+        let micro_batches = match self.only {
+            Some(i) => i..i + 1,
+            None => 0..sizes.len(),
+        };
+        let asked = match samples {
+            Samples::All => sizes[micro_batches.clone()].iter().sum(),
+            Samples::Some { positions, .. } => positions.len(),
+        };
+        let mut start = 0;
+        let mut parts = Vec::new();
+        for i in micro_batches {
+            let size = sizes[i];
+            let (count, samples) = match samples {
+                Samples::All => (size, Samples::All),
+                Samples::Some { positions, .. } => {
+                    let within = positions.iter().filter(|&&p| (start..start + size).contains(&p));
+                    let positions: Vec<usize> = within.map(|p| p - start).collect();
+                    (positions.len(), Samples::Some { positions, of: size })
+                }
+            };
+            start += size;
+            if count > 0 {
+                let weight = count as f64 / asked.max(1) as f64;
+                parts.push(Part { micro_batch: i, samples, weight });
+            }
+        }
+        parts
+    }
+
+    /// The share of the batch that the evaluations run over.
+    fn share(&self) -> f64 {
+        let sizes = self.setting.batch.micro_batches;
+        match self.only {
+            Some(i) => sizes[i] as f64 / sizes.iter().sum::<usize>() as f64,
+            None => 1.0,
+        }
+    }
+
+    /// The losses of one part at the weights of `module`.
+    fn part_losses(&mut self, module: &M, part: &Part) -> Result<Tensor<1>> {
+        for device in module.devices() {
+            device.seed(self.device_seed.wrapping_add(part.micro_batch as u64));
+        }
+        let losses = (self.losses)(module, part.micro_batch, &part.samples);
+        let [found] = losses.dims();
+        let size = self.setting.batch.micro_batches.get(part.micro_batch).copied();
+        let size = size.or(self.setting.batch.len());
+        let expected = match &part.samples {
+            Samples::Some { positions, .. } => Some(positions.len()),
+            Samples::All if found == 1 => {
+                // A mean, unless the batch is known to be of one sample.
+                self.latest_is_mean |= size != Some(1);
+                None
+            }
+            Samples::All => size,
+        };
+        match expected {
+            Some(expected) if found != expected => Err(Error::Losses { expected, found }),
+            _ => Ok(losses),
+        }
+    }
+
+    /// The gradient of the mean loss of a selection at the weights of `module`, where only active
+    /// parameters are leaves.
+    fn differentiate(&mut self, module: &M, of: &Selection) -> Result<ParamVec> {
+        let parameters = self.setting.parameters;
+        self.latest.clear();
+        self.latest_is_mean = false;
+        let mut gradient: Option<ParamVec> = None;
+        for part in self.parts(&of.samples) {
+            let losses = self.part_losses(module, &part)?;
+            self.latest.push(losses.clone().inner());
+            let tracked = losses.is_tracked();
+            // Of some parameters only, the loss may depend on none.
+            if of.parameters == Active::All && !tracked {
+                return Err(Error::Untracked);
+            }
+            let loss = losses.mean();
+            self.add_loss(&loss, part.weight);
+            let part_gradient = if tracked {
+                parameters.gradients(module, loss.backward())
+            } else {
+                ParamVec::new(vec![None; parameters.len()])
+            };
+            gradient = Some(match gradient {
+                None if part.weight == 1.0 => part_gradient,
+                None => part_gradient.map(|g| g.mul_scalar(part.weight)),
+                Some(sum) => sum.plus_scaled(&part_gradient, part.weight),
+            });
+        }
+        self.moved = true;
+        self.evaluations += 1;
+        self.passes += self.share() * of.samples.fraction() * parameters.cost(&of.parameters);
+        gradient.ok_or(Error::NoEvaluation)
+    }
+
+    /// The losses of samples at the weights of `module`, by a forward pass.
+    fn forward(&mut self, module: &M, samples: &Samples) -> Result<Tensor<1>> {
+        self.latest.clear();
+        self.latest_is_mean = false;
+        for part in self.parts(samples) {
+            let losses = self.part_losses(module, &part)?.inner();
+            self.add_loss(&losses.clone().mean(), part.weight);
+            self.latest.push(losses);
+        }
+        self.moved = true;
+        self.passes += self.share() * samples.fraction() / 3.0;
+        self.latest_losses()
+    }
+
+    /// Adds to the reported loss, which is that of the first evaluation.
+    fn add_loss(&mut self, loss: &Scalar, weight: f64) {
+        if self.moved {
+            return;
+        }
+        let loss = loss.clone().inner();
+        let weight = weight * self.share();
+        let loss = if weight == 1.0 { loss } else { loss.mul_scalar(weight) };
+        self.loss = Some(match self.loss.take() {
+            Some(sum) => sum + loss,
+            None => loss,
+        });
+    }
+
+    /// A copy of the module at `w + e` for the next evaluation. A clone shares its running statistics
+    /// with the live module: the first evaluation moves them, wherever it is taken. The copy that
+    /// later ones get has its own.
+    fn copy(&mut self, e: Option<&Perturbation<'_>>, active: &Active) -> M {
+        let copy = if self.moved { self.sync().clone().train() } else { self.module.clone() };
+        perturbed(self.setting.parameters, copy, e, active)
+    }
+
+    /// Applies the first evaluation's updates of running statistics and keeps the copy that this
+    /// makes. Burn holds such updates back until the next one; a record made meanwhile lacks them.
+    fn sync(&mut self) -> &M {
+        self.synced.get_or_insert_with(|| self.module.valid())
+    }
+
+    pub(crate) fn into_report(self, update_norm: Option<Scalar>) -> Result<StepReport> {
+        Ok(StepReport {
+            step: self.setting.state.step,
+            passes: self.passes,
+            evaluations: self.evaluations,
+            second_gradient: self.second_gradient,
+            skipped: false,
+            loss: self.loss.ok_or(Error::NoEvaluation)?,
+            gradient_norm: self.gradient_norm,
+            perturbed_norm: self.perturbed_norm,
+            update_norm,
+            notes: self.notes,
+            values: OnceCell::new(),
+        })
+    }
+}
+
+/// No parameter: an evaluation that keeps no gradient graph.
+const NONE: Active = Active::Some(Vec::new());
+
+impl<M, F> Surface for Evaluation<'_, M, F>
+where
+    M: Module,
+    F: FnMut(&M, usize, &Samples) -> Tensor<1>,
+{
+    fn gradient(&mut self, of: &Selection) -> Result<ParamVec> {
+        let first = !self.moved;
+        let g = if first && of.parameters == Active::All {
+            let module = self.module;
+            self.differentiate(module, of)?
+        } else {
+            let copy = self.copy(None, &of.parameters);
+            self.differentiate(&copy, of)?
+        };
+        if first {
+            self.sync();
+        }
+        if self.norms {
+            self.gradient_norm.get_or_insert_with(|| g.norm());
+        }
+        Ok(g)
+    }
+
+    fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec> {
+        let first = !self.moved;
+        let copy = self.copy(Some(e), &of.parameters);
+        let g_s = self.differentiate(&copy, of)?;
+        if first {
+            self.sync();
+        } else {
+            self.second_gradient = true;
+        }
+        if self.norms {
+            self.perturbed_norm = Some(g_s.norm());
+        }
+        Ok(g_s)
+    }
+
+    fn losses(&mut self, samples: &Samples) -> Result<Tensor<1>> {
+        let first = !self.moved;
+        let copy = self.copy(None, &NONE);
+        let losses = self.forward(&copy, samples)?;
+        if first {
+            self.sync();
+        }
+        Ok(losses)
+    }
+
+    fn losses_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<Tensor<1>> {
+        let first = !self.moved;
+        let copy = self.copy(Some(e), &NONE);
+        let losses = self.forward(&copy, samples)?;
+        if first {
+            self.sync();
+        }
+        Ok(losses)
+    }
+
+    fn latest_losses(&self) -> Result<Tensor<1>> {
+        if self.latest.is_empty() {
+            return Err(Error::NoEvaluation);
+        }
+        if self.latest_is_mean {
+            return Err(Error::PerSample);
+        }
+        Ok(Tensor::cat(self.latest.clone(), 0))
+    }
+
+    fn base_step(&self, g: &ParamVec) -> ParamVec {
+        let Setting { parameters, lr, settings, .. } = self.setting;
+        let gradients = into_gradients(parameters, settings.clipped(g.clone()), self.module);
+        let next = self.setting.base.clone().step(lr.clone(), self.module.clone(), gradients);
+        parameters.weights(&next).minus(&self.weights())
+    }
+
+    fn weights(&self) -> ParamVec {
+        self.setting.parameters.weights(self.module)
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.setting.parameters
+    }
+
+    fn indices(&self) -> Option<&[usize]> {
+        let indices = self.setting.batch.indices?;
+        let sizes = self.setting.batch.micro_batches;
+        Some(match self.only {
+            Some(i) => {
+                let start = sizes[..i].iter().sum::<usize>();
+                &indices[start..start + sizes[i]]
+            }
+            None => indices,
+        })
+    }
+
+    fn uniform(&mut self) -> f64 {
+        // 53 bits: all that the mantissa holds.
+        (self.generator.next_u64() >> 11) as f64 * 2.0_f64.powi(-53)
+    }
+
+    fn mask(&mut self, like: &ParamVec, probability: f64) -> ParamVec {
+        for device in self.module.devices() {
+            device.seed(self.generator.next_u64());
+        }
+        like.clone().map(|part| {
+            let distribution = Distribution::Bernoulli(probability);
+            Tensor::random(part.shape(), distribution, (&part.device(), part.dtype()))
+        })
+    }
+
+    fn step(&self) -> u64 {
+        self.setting.state.step
+    }
+
+    fn steps_per_epoch(&self) -> Option<u64> {
+        self.setting.settings.steps_per_epoch
+    }
+
+    fn total_steps(&self) -> Option<u64> {
+        self.setting.settings.total_steps
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.setting.lr.base()
+    }
+
+    fn spent(&self) -> Spent {
+        let spent = self.setting.state.spent;
+        Spent { passes: spent.passes + self.passes, step_passes: self.passes, ..spent }
+    }
+
+    fn note(&mut self, name: &'static str, value: Note) {
+        self.notes.push((name, value));
+    }
+
+    fn wants_psf(&self) -> bool {
+        self.setting.settings.measure == Measure::All
+    }
+}

@@ -1,0 +1,192 @@
+//! A second gradient as often as a budget allows, where it matters most.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rule::{Note, Pair, Spent, Surface};
+use crate::schedule::{Controller, ControllerConfig, SAMPLES_PER_WINDOW, Schedule};
+use crate::state::State;
+use crate::{Error, ParamVec, Result};
+
+/// What a budget is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Gradient evaluations of a whole batch, a step.
+    #[default]
+    Passes,
+    /// Measured time, where a step without a second gradient takes 1.
+    Time,
+}
+
+/// The settings of [`Budget`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetConfig {
+    /// What a step may cost on average, above 0. Default 1.2. At 1 or less no step of a method that
+    /// takes its first gradient on the whole batch has a second one; at 2 every step has.
+    pub limit: f64,
+    /// What it is counted in. Default passes.
+    pub unit: Unit,
+    /// How the drift of the PSF moves second gradients from one stretch of training to another. Of
+    /// these settings `warmup` and `max_fraction` play no part: the budget covers the whole run.
+    pub controller: ControllerConfig,
+}
+
+impl Default for BudgetConfig {
+    fn default() -> Self {
+        Self { limit: 1.2, unit: Unit::Passes, controller: ControllerConfig::default() }
+    }
+}
+
+/// Takes second gradients at random with the rate that the budget allows, more of them where ARSAM's
+/// controller asks for more than it did on average, and never lets the account stray far:
+///
+/// ```text
+/// account = limit·(t + 1) − spent,    slack = 0.005·limit·max(t + 1, 500)
+/// due if      account > slack                          too much is left
+/// not due if  account − cost < −slack                  too much would be spent
+/// otherwise   U < (limit − first)/cost · s/mean(s)      s as in Controller
+/// ```
+///
+/// cost is that of the latest second gradient, first what this step has cost before it. So the average over any
+/// run of 500 steps or more, from its start, is within 1 % of the limit wherever that limit can be met at
+/// all. With [`Unit::Time`] the same is counted in seconds, in which a step without a second gradient is
+/// the mean of those measured so far, and one step in 20 is one of those; the decisions then depend on the clock, and a run is not
+/// repeatable step by step.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    config: BudgetConfig,
+    controller: Controller,
+    state: BudgetState,
+}
+
+/// What [`Budget`] remembers beside its controller.
+#[derive(Debug, Clone)]
+struct BudgetState {
+    /// Steps since the controller last judged.
+    position: u64,
+    /// A slow average of s.
+    usual: f64,
+    /// What the latest second gradient cost, in passes.
+    cost: f64,
+    /// What had been spent when it was decided to take it; negative where none is open.
+    open: f64,
+}
+
+/// How far the average may stray, as a share of the limit; half of what is promised.
+const TOLERANCE: f64 = 0.005;
+/// The shortest run for which it is promised, in steps.
+const SHORTEST: f64 = 500.0;
+/// Steps without a second gradient to be timed before time is weighed.
+const TIMED: u64 = 5;
+/// With a budget of time, one step in so many has no second gradient in any case.
+const STAND_STILL: u64 = 20;
+
+/// Where a budget stands, in its own unit.
+struct Account {
+    left: f64,
+    /// What a step may cost.
+    allowed: f64,
+    /// What this step has cost before the decision.
+    first: f64,
+    /// What a second gradient costs.
+    cost: f64,
+}
+
+impl Budget {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A limit that is not finite and above 0; settings that the controller refuses.
+    pub fn new(config: BudgetConfig) -> Result<Self> {
+        if !(config.limit.is_finite() && config.limit > 0.0) {
+            return Err(Error::config("limit", &config.limit, "finite and above 0"));
+        }
+        let controller = Controller::new(config.controller.clone())?;
+        let state = BudgetState { position: 0, usual: 1.0, cost: 1.0, open: -1.0 };
+        Ok(Self { config, controller, state })
+    }
+
+    fn passes(&mut self, spent: Spent, steps: f64) -> Account {
+        let before = spent.passes - spent.step_passes;
+        if self.state.open >= 0.0 {
+            self.state.cost = (before - self.state.open).max(1e-3);
+            self.state.open = -1.0;
+        }
+        let limit = self.config.limit;
+        let left = limit * steps - spent.passes;
+        Account { left, allowed: limit, first: spent.step_passes, cost: self.state.cost }
+    }
+
+    fn time(&self, spent: Spent) -> Option<Account> {
+        let Spent { single_steps, single_seconds, double_steps, double_seconds, .. } = spent;
+        if single_steps < TIMED {
+            return None;
+        }
+        let single = single_seconds / single_steps as f64;
+        let double = double_seconds / double_steps.max(1) as f64;
+        let cost = if double_steps == 0 { single } else { (double - single).max(single * 1e-3) };
+        let allowed = self.config.limit * single;
+        let steps = (single_steps + double_steps + 1) as f64;
+        let left = allowed * steps - (single_seconds + double_seconds + single);
+        Some(Account { left, allowed, first: single, cost })
+    }
+
+    /// How much more the controller asks for than it usually does.
+    fn urgency(&mut self) -> Result<f64> {
+        self.state.position += 1;
+        if self.state.position >= self.config.controller.window as u64 {
+            self.state.position = 0;
+            self.controller.adapt()?;
+            let s = self.controller.samples_per_window();
+            self.state.usual = 0.9 * self.state.usual + 0.1 * s;
+        }
+        Ok(self.controller.samples_per_window() / self.state.usual)
+    }
+}
+
+impl Schedule for Budget {
+    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> Result<bool> {
+        let spent = surface.spent();
+        let steps = (surface.step() + 1) as f64;
+        let urgency = self.urgency()?;
+        surface.note(SAMPLES_PER_WINDOW, Note::Value(self.controller.samples_per_window()));
+        let account = match self.config.unit {
+            Unit::Passes => Some(self.passes(spent, steps)),
+            Unit::Time => self.time(spent),
+        };
+        let Some(Account { left, allowed, first, cost }) = account else { return Ok(false) };
+        // Drawn in any case, so that one decision does not move the draws of others.
+        let drawn = surface.uniform();
+        let rate = (allowed - first) / cost;
+        // Time is weighed against steps without a second gradient: there must go on to be some.
+        if self.config.unit == Unit::Time && surface.step().is_multiple_of(STAND_STILL) {
+            return Ok(false);
+        }
+        let slack = TOLERANCE * allowed * steps.max(SHORTEST);
+        let due = if rate >= 1.0 || left > slack {
+            true
+        } else if rate <= 0.0 || left - cost < -slack {
+            false
+        } else {
+            drawn < rate * urgency
+        };
+        if due && self.config.unit == Unit::Passes {
+            self.state.open = spent.passes;
+        }
+        Ok(due)
+    }
+
+    fn observe(&mut self, pair: &Pair) {
+        self.controller.observe(pair);
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        self.controller.state(state)?;
+        let BudgetState { position, usual, cost, open } = &mut self.state;
+        state.count("budget_position", position)?;
+        state.number("usual", usual)?;
+        state.number("cost", cost)?;
+        state.number("open", open)
+    }
+}

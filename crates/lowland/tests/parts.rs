@@ -1,0 +1,713 @@
+//! What the parts of a step and their combinations keep to: budgets, radii, micro-batches, selections of
+//! samples and of layers, records.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use common::{Net, Values, cross_entropies, sgd};
+use lowland::ascend::{
+    AlongGradient, AscendConfig, Perturb, RadiusConfig, RadiusGroup, RadiusSchedule, ScaledRadius,
+};
+use lowland::descend::DescendConfig;
+use lowland::schedule::{Budget, BudgetConfig, PeriodicConfig, ScheduleConfig};
+use lowland::select::{SelectConfig, TopLossConfig};
+use lowland::{
+    Accumulate, Algorithm, ArsamConfig, AusamConfig, BaseConfig, Batch, ComposedConfig, Config,
+    ControllerConfig, Error, EsamConfig, KSamConfig, ParamVec, Parameters, Radius, Rule, SamConfig,
+    Samples, SharpnessAware, SharpnessAwareRecord, SlSamConfig, StepReport, Warmup,
+};
+use proptest::prelude::*;
+
+const SIZE: usize = 8;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// A perceptron with one hidden layer of `width`, always the same.
+fn net(width: usize) -> Net {
+    let device = device();
+    device.seed(11);
+    let net = Net::mlp(&[4, width, 3], &device);
+    drop(Values::of(&net)); // Burn makes values when they are first used.
+    net
+}
+
+/// The t-th batch: `[8, 4]` and its classes.
+fn batch(t: u64) -> (Tensor<2>, Tensor<1, Int>) {
+    let device = device();
+    device.seed(500 + t);
+    let x = Tensor::random([SIZE, 4], Distribution::Normal(0.0, 1.0), &device);
+    let y = Tensor::<1>::random([SIZE], Distribution::Uniform(0.0, 3.0), &device).int();
+    (x, y)
+}
+
+fn step(optimizer: &mut SharpnessAware, net: Net, t: u64) -> lowland::Result<(Net, StepReport)> {
+    let (x, y) = batch(t);
+    // 3 batches of samples 0 to 23.
+    let first = usize::try_from(t % 3).unwrap() * SIZE;
+    let indices: Vec<usize> = (first..first + SIZE).collect();
+    let described = Batch::default().with_indices(&indices);
+    optimizer.step_batch(0.05, net, &described, |net, _, samples| {
+        let (x, y) = common::chosen(&x, &y, samples);
+        cross_entropies(net.forward(x, &[]), y)
+    })
+}
+
+fn train(optimizer: &mut SharpnessAware, mut net: Net, steps: std::ops::Range<u64>) -> Net {
+    for t in steps {
+        net = step(optimizer, net, t).unwrap().0;
+    }
+    net
+}
+
+fn optimizer(rule: Box<dyn Rule>, base: ModuleOptimizer) -> SharpnessAware {
+    SharpnessAware::new(base, rule).with_steps_per_epoch(3).with_total_steps(60)
+}
+
+fn trained(rule: Box<dyn Rule>, steps: u64) -> Values {
+    Values::of(&train(&mut optimizer(rule, sgd(0.9, 1e-2)), net(6), 0..steps))
+}
+
+fn sam(rho: f64) -> Box<dyn Rule> {
+    SamConfig { rho }.build().unwrap()
+}
+
+/// All algorithms, and compositions that no paper has.
+fn all() -> Vec<Algorithm> {
+    let mut all: Vec<Algorithm> = Algorithm::ALL
+        .iter()
+        .map(|descriptor| match Algorithm::named(descriptor.name).unwrap() {
+            Algorithm::Arsam(config) => Algorithm::Arsam(ArsamConfig {
+                controller: ControllerConfig {
+                    window: 6,
+                    blocks: 2,
+                    gain_ratio: 0.5,
+                    gain_variance: 0.5,
+                    warmup: Warmup::Steps(9),
+                    ..ControllerConfig::default()
+                },
+                ..config
+            }),
+            other => other,
+        })
+        .collect();
+    let budget = BudgetConfig { limit: 1.4, ..BudgetConfig::default() };
+    all.push(Algorithm::Composed(ComposedConfig {
+        select: SelectConfig::TopLoss(TopLossConfig { fraction: 0.5 }),
+        schedule: ScheduleConfig::Budget(budget),
+        ascend: AscendConfig::LessAverage { rho: 0.1, sigma: 1.0, lambda: 0.9 },
+        descend: DescendConfig::ReusePsf { beta: 0.7, max_reuse: 6 },
+    }));
+    all.push(Algorithm::Composed(ComposedConfig {
+        select: SelectConfig::PastChange(lowland::select::PastChangeConfig::default()),
+        schedule: ScheduleConfig::Periodic(PeriodicConfig { k: 3, first: 1 }),
+        ascend: AscendConfig::Masked { rho: 0.1, beta: 0.5 },
+        descend: DescendConfig::ReuseOrthogonal { alpha: 0.3 },
+    }));
+    all
+}
+
+/// Stopping at any step, saving to bytes, loading into a new optimizer and going on gives the weights of
+/// the run that never stopped, bit for bit.
+#[test]
+fn a_run_that_is_saved_and_loaded_goes_on_as_if_it_had_not_been() {
+    let _alone = common::alone();
+    for algorithm in all() {
+        let fresh = || {
+            let base = algorithm.base().unwrap().unwrap_or_else(|| AdamWConfig::new().init());
+            optimizer(algorithm.build().unwrap(), base).with_seed(5)
+        };
+        // Burn's parameters have names of their own in each process, so that one module serves both.
+        let start = net(6);
+        let whole = train(&mut fresh(), start.clone(), 0..24);
+        for stop in [1, 7, 8, 13] {
+            let mut first = fresh();
+            let middle = train(&mut first, start.clone(), 0..stop);
+            let bytes = first.to_record().unwrap().into_bytes().unwrap();
+            let record = SharpnessAwareRecord::from_bytes(bytes).unwrap();
+            let mut second = fresh().load_record(record, &device()).unwrap();
+            assert_eq!(second.steps(), stop);
+            let end = train(&mut second, middle, stop..24);
+            assert_eq!(Values::of(&end), Values::of(&whole), "{algorithm:?}, stopped at {stop}");
+        }
+    }
+}
+
+#[test]
+fn a_record_of_another_algorithm_base_or_module_is_refused() {
+    let _alone = common::alone();
+    let record = |algorithm: &str, base: ModuleOptimizer| {
+        let rule = Algorithm::named(algorithm).unwrap().build().unwrap();
+        let mut optimizer = optimizer(rule, base);
+        train(&mut optimizer, net(6), 0..2);
+        optimizer.to_record().unwrap()
+    };
+    let load = |algorithm: &str, base: ModuleOptimizer, record| {
+        let rule = Algorithm::named(algorithm).unwrap().build().unwrap();
+        optimizer(rule, base).load_record(record, &device())
+    };
+    let error = load("looksam", sgd(0.9, 0.0), record("fsam", sgd(0.9, 0.0))).unwrap_err();
+    assert!(error.to_string().contains("rule.schedule.step is missing"), "{error}");
+    let error = load("sam", sgd(0.9, 0.0), record("fsam", sgd(0.9, 0.0))).unwrap_err();
+    assert!(error.to_string().contains("is of another algorithm"), "{error}");
+    let error = load("fsam", AdamWConfig::new().init(), record("fsam", sgd(0.9, 0.0))).unwrap_err();
+    assert!(error.to_string().contains("base has 4 tensors, of which 0 fit"), "{error}");
+    let mut loaded = load("fsam", sgd(0.9, 0.0), record("fsam", sgd(0.9, 0.0))).unwrap();
+    let error = step(&mut loaded, net(7), 2).unwrap_err();
+    assert!(error.to_string().contains("is over the parameters of another module"), "{error}");
+    for bytes in [vec![], vec![0; 64]] {
+        let bytes = burn::tensor::Bytes::from_bytes_vec(bytes);
+        assert!(matches!(SharpnessAwareRecord::from_bytes(bytes), Err(Error::Record { .. })));
+    }
+}
+
+#[test]
+fn combinations_that_make_no_sense_are_refused_with_the_reason() {
+    let reuse = DescendConfig::ReusePsf { beta: 0.7, max_reuse: 6 };
+    let build = |select, schedule| {
+        ComposedConfig { select, schedule, descend: reuse, ..ComposedConfig::default() }.build()
+    };
+    let reasons = [
+        (SelectConfig::All, ScheduleConfig::EveryStep, "takes one at every step"),
+        (SelectConfig::All, ScheduleConfig::Never, "never takes one"),
+        (
+            SelectConfig::SampledLayers(lowland::select::SampledLayersConfig::default()),
+            ScheduleConfig::Periodic(PeriodicConfig::default()),
+            "leaves out",
+        ),
+    ];
+    for (select, schedule, reason) in reasons {
+        let error = build(select, schedule).unwrap_err();
+        assert!(matches!(error, Error::Combination(_)), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn parts_put_together_are_the_algorithms_that_they_are_of() {
+    let _alone = common::alone();
+    let composed: ComposedConfig = toml::from_str(
+        r#"
+        schedule = { periodic = { k = 4 } }
+        ascend = { gradient = { rho = 0.1 } }
+        descend = { reuse-orthogonal = { alpha = 0.3 } }
+        "#,
+    )
+    .unwrap();
+    let looksam: Algorithm =
+        toml::from_str("name = \"looksam\"\nrho = 0.1\nk = 4\nalpha = 0.3").unwrap();
+    assert_eq!(trained(composed.build().unwrap(), 12), trained(looksam.build().unwrap(), 12));
+    let error = toml::from_str::<ComposedConfig>("select = \"most\"").unwrap_err().to_string();
+    assert!(error.contains("unknown variant `most`") && error.contains("top-loss"), "{error}");
+    let error = toml::from_str::<ComposedConfig>("ascend = { gradient = { rhoo = 1 } }");
+    assert!(error.unwrap_err().to_string().contains("rhoo"));
+}
+
+/// The average number of passes over a run, with a budget in place of the rule's schedule.
+fn average_passes(algorithm: &Algorithm, limit: f64, steps: u64) -> f64 {
+    let mut rule = algorithm.build().unwrap();
+    let controller = ControllerConfig { window: 10, blocks: 2, ..ControllerConfig::default() };
+    let budget = BudgetConfig { limit, controller, ..BudgetConfig::default() };
+    *rule.schedule().unwrap() = Box::new(Budget::new(budget).unwrap());
+    let mut optimizer = optimizer(rule, sgd(0.9, 0.0));
+    let mut net = net(5);
+    let mut worst: f64 = 0.0;
+    for t in 0..steps {
+        net = step(&mut optimizer, net, t).unwrap().0;
+        if t + 1 >= 500 {
+            let average = optimizer.passes() / (t + 1) as f64;
+            worst = if (average - limit).abs() > (worst - limit).abs() || worst == 0.0 {
+                average
+            } else {
+                worst
+            };
+        }
+    }
+    worst
+}
+
+/// Over every run of 500 steps or more, whatever the descent and whatever the samples cost.
+#[test]
+fn a_budget_is_kept_within_a_percent() {
+    let _alone = common::alone();
+    let named = |name| Algorithm::named(name).unwrap();
+    for (algorithm, limit) in [
+        (named("arsam"), 1.15),
+        (named("sam"), 1.5),
+        (named("looksam"), 1.05),
+        (named("ksam"), 1.0),
+        (named("gsam"), 1.9),
+    ] {
+        let average = average_passes(&algorithm, limit, 620);
+        assert!((average - limit).abs() <= 0.01 * limit, "{algorithm:?}: {average}, not {limit}");
+    }
+}
+
+#[test]
+fn a_budget_of_two_passes_is_sam_and_of_one_the_base() {
+    let _alone = common::alone();
+    let with = |limit| {
+        let mut rule = sam(0.1);
+        let budget = BudgetConfig { limit, ..BudgetConfig::default() };
+        *rule.schedule().unwrap() = Box::new(Budget::new(budget).unwrap());
+        rule
+    };
+    assert_eq!(trained(with(2.0), 20), trained(sam(0.1), 20));
+    assert_eq!(trained(with(1.0), 20), trained(BaseConfig {}.build().unwrap(), 20));
+    let refused = Budget::new(BudgetConfig { limit: 0.0, ..BudgetConfig::default() });
+    assert_eq!(refused.unwrap_err().to_string(), "limit must be finite and above 0, found 0");
+}
+
+/// Time is measured, so the test asks for little: that some second gradients are taken, and not all.
+#[test]
+fn a_time_budget_takes_some_second_gradients() {
+    let _alone = common::alone();
+    let mut rule = sam(0.1);
+    let budget: BudgetConfig = toml::from_str("limit = 1.5\nunit = \"time\"").unwrap();
+    *rule.schedule().unwrap() = Box::new(Budget::new(budget).unwrap());
+    let mut optimizer = optimizer(rule, sgd(0.9, 0.0));
+    train(&mut optimizer, net(32), 0..300);
+    let second = optimizer.second_gradients();
+    assert!((1..=285).contains(&second), "{second} of 300");
+}
+
+/// The perturbation of a step, by what the loss closure sees of the weights.
+fn perturbation(rule: Box<dyn Rule>, t: u64, lr: f64) -> Vec<Vec<f64>> {
+    let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
+    let net = net(6);
+    let parameters = Parameters::of(&net).unwrap();
+    let w = parameters.weights(&net);
+    let seen: RefCell<Vec<ParamVec>> = RefCell::default();
+    let mut at = net;
+    for step in 0..=t {
+        seen.borrow_mut().clear();
+        let (x, y) = batch(0);
+        // A learning rate of 0 leaves the weights where they are.
+        let lr = if step == t { lr } else { 0.0 };
+        at = optimizer
+            .step(lr, at, |net: &Net, _: &Samples| {
+                seen.borrow_mut().push(parameters.weights(net));
+                cross_entropies(net.forward(x.clone(), &[]), y.clone())
+            })
+            .unwrap()
+            .0;
+    }
+    let e = seen.borrow()[1].clone().minus(&w);
+    e.into_parts().into_iter().map(|part| common::numbers(part.unwrap())).collect()
+}
+
+fn length<'a>(parts: impl IntoIterator<Item = &'a Vec<f64>>) -> f64 {
+    parts.into_iter().flatten().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+fn with_radius(config: &RadiusConfig) -> Box<dyn Rule> {
+    let mut rule = sam(0.5);
+    let ascend = rule.ascend().unwrap();
+    let inner = std::mem::replace(ascend, Box::new(AlongGradient::new(0.0).unwrap()));
+    *ascend = Box::new(ScaledRadius::new(inner, Radius::new(config).unwrap()));
+    rule
+}
+
+#[test]
+fn a_radius_follows_its_schedule_and_its_warm_up() {
+    let _alone = common::alone();
+    // 60 steps in all, so that step 59 is the end.
+    for (schedule, t, factor) in [
+        (RadiusSchedule::Constant, 40, 1.0),
+        (RadiusSchedule::Linear { to: 0.2 }, 0, 1.0),
+        (RadiusSchedule::Linear { to: 0.2 }, 59, 0.2),
+        (RadiusSchedule::Cosine { to: 0.0 }, 59, 0.0),
+        (RadiusSchedule::Cosine { to: 2.0 }, 59, 2.0),
+        (RadiusSchedule::LearningRate { to: 0.1 }, 3, 1.0),
+    ] {
+        let config = RadiusConfig { schedule, ..RadiusConfig::default() };
+        let found = length(&perturbation(with_radius(&config), t, 0.1));
+        assert!((found - 0.5 * factor).abs() < 1e-5, "{schedule:?} at {t}: {found}");
+    }
+    let config = RadiusConfig { warmup: Warmup::Steps(10), ..RadiusConfig::default() };
+    for (t, factor) in [(0, 0.0), (5, 0.5), (10, 1.0), (30, 1.0)] {
+        let found = length(&perturbation(with_radius(&config), t, 0.1));
+        assert!((found - 0.5 * factor).abs() < 1e-5, "warm-up at {t}: {found}");
+    }
+}
+
+#[test]
+fn a_radius_can_differ_from_group_to_group() {
+    let _alone = common::alone();
+    let plain = perturbation(sam(0.5), 0, 0.1);
+    // Tensors are weight, bias, weight, bias.
+    let weights = RadiusConfig { perturb: Perturb::Weights, ..RadiusConfig::default() };
+    let found = perturbation(with_radius(&weights), 0, 0.1);
+    assert_eq!((length([&found[1]]), length([&found[3]])), (0.0, 0.0));
+    assert!((length(&found) - 0.5).abs() < 1e-5, "the norm is over those that are perturbed");
+
+    let groups = vec![
+        RadiusGroup { path: "bias$".into(), factor: 2.0 },
+        RadiusGroup { path: r"layers\.1\.bias".into(), factor: 3.0 },
+    ];
+    let config = RadiusConfig { groups, ..RadiusConfig::default() };
+    let found = perturbation(with_radius(&config), 0, 0.1);
+    for (i, factor) in [1.0, 2.0, 1.0, 3.0].into_iter().enumerate() {
+        let (found, expected) = (length([&found[i]]), factor * length([&plain[i]]));
+        assert!((found - expected).abs() < 1e-5, "tensor {i}: {found}, not {expected}");
+    }
+    let groups = vec![RadiusGroup { path: "(".into(), factor: 1.0 }];
+    let error = Radius::new(&RadiusConfig { groups, ..RadiusConfig::default() }).unwrap_err();
+    assert_eq!(error.to_string(), "path must be a regular expression, found (");
+    let none = RadiusConfig { perturb: Perturb::Norms, ..RadiusConfig::default() };
+    assert_eq!(length(&perturbation(with_radius(&none), 0, 0.1)), 0.0, "a net without norms");
+}
+
+/// One step on a batch of 8 in micro-batches of these sizes.
+fn accumulated(
+    rule: Box<dyn Rule>,
+    sizes: &[usize],
+    accumulate: Accumulate,
+) -> (Values, StepReport) {
+    let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
+    let (x, y) = batch(0);
+    let starts: Vec<usize> = sizes
+        .iter()
+        .scan(0, |start, size| {
+            *start += size;
+            Some(*start - size)
+        })
+        .collect();
+    let described = Batch::default().with_micro_batches(sizes, accumulate);
+    let (net, report) = optimizer
+        .step_batch(0.5, net(6), &described, |net, i, samples| {
+            let x = x.clone().narrow(0, starts[i], sizes[i]);
+            let y = y.clone().narrow(0, starts[i], sizes[i]);
+            let (x, y) = common::chosen(&x, &y, samples);
+            cross_entropies(net.forward(x, &[]), y)
+        })
+        .unwrap();
+    (Values::of(&net), report)
+}
+
+fn distance(a: &Values, b: &Values) -> f64 {
+    let pairs = a.trainable.iter().flatten().zip(b.trainable.iter().flatten());
+    pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+#[test]
+fn micro_batches_climbed_together_are_the_batch_in_one_piece() {
+    let _alone = common::alone();
+    for name in ["base", "sam", "asam", "ksam", "gsam"] {
+        let rule = || Algorithm::named(name).unwrap().build().unwrap();
+        let (whole, one) = accumulated(rule(), &[8], Accumulate::WholeBatch);
+        let (parts, three) = accumulated(rule(), &[3, 3, 2], Accumulate::WholeBatch);
+        assert!(distance(&whole, &parts) < 1e-5, "{name}: {}", distance(&whole, &parts));
+        assert!((one.passes - three.passes).abs() < 1e-12, "{name}");
+        let (a, b) = (one.values().unwrap().loss, three.values().unwrap().loss);
+        assert!((a - b).abs() < 1e-5, "{name}: the loss is {b}, not {a}");
+    }
+}
+
+/// Ascent per micro-batch: the step is the mean of the steps that each would have taken alone.
+#[test]
+fn micro_batches_climbed_one_by_one_average_their_own_gradients() {
+    let _alone = common::alone();
+    let start = Values::of(&net(6));
+    let (found, report) = accumulated(sam(0.5), &[5, 3], Accumulate::EachMicroBatch);
+    assert!((report.passes - 2.0).abs() < 1e-12);
+    let (x, y) = batch(0);
+    let mut expected = start.trainable.clone();
+    for (first, size) in [(0, 5), (5, 3)] {
+        let x = x.clone().narrow(0, first, size);
+        let y = y.clone().narrow(0, first, size);
+        let mut alone = optimizer(sam(0.5), sgd(0.0, 0.0));
+        let losses =
+            |net: &Net, _: &Samples| cross_entropies(net.forward(x.clone(), &[]), y.clone());
+        let after = Values::of(&alone.step(0.5, net(6), losses).unwrap().0);
+        for (sum, (to, from)) in
+            expected.iter_mut().zip(after.trainable.iter().zip(&start.trainable))
+        {
+            for (sum, (to, from)) in sum.iter_mut().zip(to.iter().zip(from)) {
+                *sum += (to - from) * size as f64 / 8.0;
+            }
+        }
+    }
+    let expected = Values { trainable: expected, running: Vec::new() };
+    assert!(distance(&found, &expected) < 1e-6, "{}", distance(&found, &expected));
+    let (whole, _) = accumulated(sam(0.5), &[5, 3], Accumulate::WholeBatch);
+    assert!(distance(&found, &whole) > 1e-4, "the two meanings differ");
+}
+
+#[test]
+fn a_batch_that_contradicts_itself_is_refused() {
+    let _alone = common::alone();
+    let losses = |_: &Net, _: usize, _: &Samples| -> Tensor<1> { unreachable!() };
+    let wrong = Batch::default().with_micro_batches(&[4, 0], Accumulate::WholeBatch);
+    let mut optimizer = optimizer(sam(0.1), sgd(0.0, 0.0));
+    assert!(matches!(
+        optimizer.step_batch(0.1, net(6), &wrong, losses),
+        Err(Error::Batch { found: 0, .. })
+    ));
+    let wrong = Batch::default()
+        .with_indices(&[1, 2, 3])
+        .with_micro_batches(&[2, 2], Accumulate::WholeBatch);
+    assert!(matches!(
+        optimizer.step_batch(0.1, net(6), &wrong, losses),
+        Err(Error::Batch { expected: 4, found: 3, .. })
+    ));
+}
+
+#[test]
+fn rules_that_choose_samples_want_the_loss_of_each() {
+    let _alone = common::alone();
+    for name in ["ksam", "esam", "ausam"] {
+        let rule = Algorithm::named(name).unwrap().build().unwrap();
+        let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
+        let (x, y) = batch(0);
+        let described = Batch::default().with_indices(&[0, 1, 2, 3, 4, 5, 6, 7]);
+        let mean = |net: &Net, _: usize, _: &Samples| {
+            cross_entropies(net.forward(x.clone(), &[]), y.clone()).mean()
+        };
+        let error = optimizer.step_batch(0.1, net(6), &described, mean).unwrap_err();
+        assert_eq!(error, Error::PerSample, "{name}");
+    }
+}
+
+/// γ = β = 1 for ESAM, k = b for K-SAM, α = 1 for AUSAM, all layers for SL-SAM: SAM, bit for bit.
+#[test]
+fn selections_of_everything_are_sam() {
+    let _alone = common::alone();
+    let rho = 0.1;
+    let sam = trained(sam(rho), 15);
+    let esam = EsamConfig { rho, beta: 1.0, gamma: 1.0, ..EsamConfig::default() };
+    assert_eq!(trained(esam.build().unwrap(), 15), sam, "ESAM");
+    let ausam = AusamConfig { rho, alpha: 1.0, ..AusamConfig::default() };
+    assert_eq!(trained(ausam.build().unwrap(), 15), sam, "AUSAM");
+    let slsam = SlSamConfig { rho, active: 1.0, ..SlSamConfig::default() };
+    assert_eq!(trained(slsam.build().unwrap(), 15), sam, "SL-SAM");
+    let ksam = KSamConfig { rho, fraction: 1.0 };
+    let ksam = trained(ksam.build().unwrap(), 15);
+    assert_eq!(ksam, sam, "K-SAM");
+}
+
+#[test]
+fn ausam_takes_all_samples_in_the_first_epoch_and_learns_which_move() {
+    let _alone = common::alone();
+    let config = AusamConfig { f_max: 5.0, transition_epochs: 1, ..AusamConfig::default() };
+    let mut optimizer = optimizer(config.build().unwrap(), sgd(0.0, 0.0));
+    let drawn = RefCell::new(vec![0_u32; SIZE]);
+    let mut at = net(6);
+    let indices: Vec<usize> = (0..SIZE).collect();
+    let described = Batch::default().with_indices(&indices);
+    let (x, y) = batch(0);
+    // One sample's loss is steep, so that a perturbation changes it much.
+    let steep: Vec<f32> = (0..SIZE).map(|i| if i == 5 { 20.0 } else { 1.0 }).collect();
+    let steep = Tensor::<1>::from_floats(steep.as_slice(), &device());
+    for t in 0..150 {
+        let (next, report) = optimizer
+            .step_batch(0.0, at, &described, |net, _, samples| {
+                if let Samples::Some { positions, .. } = samples {
+                    positions.iter().for_each(|&p| drawn.borrow_mut()[p] += 1);
+                }
+                let all = cross_entropies(net.forward(x.clone(), &[]), y.clone()) * steep.clone();
+                match samples {
+                    Samples::All => all,
+                    Samples::Some { positions, .. } => {
+                        let positions: Vec<i64> =
+                            positions.iter().map(|&p| i64::try_from(p).unwrap()).collect();
+                        all.select(0, Tensor::from_ints(positions.as_slice(), &device()))
+                    }
+                }
+            })
+            .unwrap();
+        at = next;
+        let expected = if t < 3 { 2.0 } else { 1.0 };
+        assert!((report.passes - expected).abs() < 1e-12, "step {t}");
+    }
+    let drawn = drawn.into_inner();
+    let others = drawn.iter().enumerate().filter(|(i, _)| *i != 5).map(|(_, n)| *n).max();
+    assert!(drawn[5] > others.unwrap(), "{drawn:?}");
+
+    let mut unknown = SharpnessAware::new(sgd(0.0, 0.0), config.build().unwrap());
+    let losses = |net: &Net, _: &Samples| cross_entropies(net.forward(x.clone(), &[]), y.clone());
+    let error = unknown.step(0.1, net(6), losses).unwrap_err();
+    assert!(error.to_string().contains("Batch::with_indices"), "{error}");
+}
+
+/// Inactive layers keep their weights, momentum and decay to the bit, and active ones move.
+#[test]
+fn slsam_leaves_inactive_layers_alone() {
+    let _alone = common::alone();
+    let config = SlSamConfig { active: 0.5, ..SlSamConfig::default() };
+    let mut optimizer = optimizer(config.build().unwrap(), sgd(0.9, 0.1));
+    let mut at = net(6);
+    let (mut partial, mut layers_seen) = (0, [0, 0]);
+    for t in 0..40 {
+        let before = Values::of(&at).trainable;
+        let (next, report) = step(&mut optimizer, at, t).unwrap();
+        let after = Values::of(&next).trainable;
+        at = next;
+        let moved = [0, 1].map(|layer| {
+            let same = before[2 * layer] == after[2 * layer];
+            assert_eq!(same, before[2 * layer + 1] == after[2 * layer + 1], "a layer as a whole");
+            !same
+        });
+        let share = report.values().unwrap().notes["active_layers"];
+        let count = moved.iter().filter(|moved| **moved).count();
+        assert!((share - count as f64 / 2.0).abs() < 1e-12);
+        partial += u32::from(count == 1);
+        for (seen, moved) in layers_seen.iter_mut().zip(moved) {
+            *seen += u32::from(moved);
+        }
+        let most = if count == 2 { 2.0 } else { 2.0 * (1.0 + 1.0 + 1.0) / 3.0 };
+        assert!(report.passes <= most + 1e-12 && report.passes > 2.0 / 3.0);
+        if count == 1 {
+            assert!(report.passes < 2.0 - 1e-6, "{}", report.passes);
+        }
+    }
+    assert!(partial > 10, "{partial} of 40 with one layer");
+    assert!(layers_seen.iter().all(|&n| n >= 8), "{layers_seen:?}");
+}
+
+/// ESAM keeps the samples whose losses rise most, and ⌈γ·b⌉ of them.
+#[test]
+fn esam_descends_on_the_samples_that_rose_most() {
+    let _alone = common::alone();
+    let config = EsamConfig { rho: 0.5, beta: 1.0, gamma: 0.3, ..EsamConfig::default() };
+    let mut optimizer = optimizer(config.build().unwrap(), sgd(0.0, 0.0));
+    let (x, y) = batch(2);
+    let calls: RefCell<Vec<Vec<f64>>> = RefCell::default();
+    let chosen: RefCell<Vec<usize>> = RefCell::default();
+    let (_, report) = optimizer
+        .step(0.1, net(6), |net: &Net, samples: &Samples| {
+            if let Samples::Some { positions, .. } = samples {
+                chosen.borrow_mut().clone_from(positions);
+            }
+            let (x, y) = common::chosen(&x, &y, samples);
+            let losses = cross_entropies(net.forward(x, &[]), y);
+            calls.borrow_mut().push(common::numbers(losses.clone().inner()));
+            losses
+        })
+        .unwrap();
+    let (calls, chosen) = (calls.into_inner(), chosen.into_inner());
+    assert_eq!((calls.len(), chosen.len()), (3, 3), "⌈0.3·8⌉ = 3");
+    let rise: Vec<f64> = calls[0].iter().zip(&calls[1]).map(|(a, b)| b - a).collect();
+    let least = chosen.iter().map(|&i| rise[i]).fold(f64::INFINITY, f64::min);
+    let above = rise.iter().filter(|&&r| r > least).count();
+    assert!(above < 3, "{rise:?}, chosen {chosen:?}");
+    assert!((report.passes - (1.0 + 1.0 / 3.0 + 3.0 / 8.0)).abs() < 1e-12);
+}
+
+/// The mean of ESAM's perturbation over its coordinate masks is SAM's.
+#[test]
+fn the_mean_of_masked_perturbations_is_sams() {
+    let _alone = common::alone();
+    let config: EsamConfig =
+        toml::from_str("rho = 0.5\nbeta = 0.5\ngamma = 1.0\nmask = \"coordinates\"").unwrap();
+    let whole = perturbation(sam(0.5), 0, 0.0);
+    let draws = 200_u32;
+    let mut mean = vec![0.0; whole.iter().map(Vec::len).sum()];
+    let count = Cell::new(0);
+    for seed in 0..draws {
+        let mut optimizer =
+            SharpnessAware::new(sgd(0.0, 0.0), config.build().unwrap()).with_seed(u64::from(seed));
+        let net = net(6);
+        let parameters = Parameters::of(&net).unwrap();
+        let w = parameters.weights(&net);
+        let (x, y) = batch(0);
+        let seen: RefCell<Vec<ParamVec>> = RefCell::default();
+        optimizer
+            .step(0.0, net, |net: &Net, _: &Samples| {
+                seen.borrow_mut().push(parameters.weights(net));
+                cross_entropies(net.forward(x.clone(), &[]), y.clone())
+            })
+            .unwrap();
+        let e = seen.borrow()[1].clone().minus(&w).into_parts();
+        let e: Vec<f64> = e.into_iter().flat_map(|p| common::numbers(p.unwrap())).collect();
+        count.set(count.get() + e.iter().filter(|x| **x != 0.0).count());
+        mean.iter_mut().zip(e).for_each(|(mean, e)| *mean += e / f64::from(draws));
+    }
+    let share = count.get() as f64 / (f64::from(draws) * mean.len() as f64);
+    assert!((share - 0.5).abs() < 0.02, "{share} of coordinates");
+    let whole: Vec<f64> = whole.into_iter().flatten().collect();
+    let off = mean.iter().zip(&whole).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    // A coordinate's deviation is that of a doubled coin: ‖e‖/√draws in all.
+    assert!(off < 2.0 * 0.5 / f64::from(draws).sqrt(), "off by {off}");
+}
+
+#[test]
+fn msam_perturbs_along_the_last_step_and_leaves_clean_weights() {
+    let _alone = common::alone();
+    let rule = Algorithm::named("msam").unwrap().build().unwrap();
+    let mut optimizer = optimizer(rule, sgd(0.9, 0.0));
+    let mut at = net(6);
+    let parameters = Parameters::of(&at).unwrap();
+    let mut before: Option<ParamVec> = None;
+    for t in 0..5 {
+        let w = parameters.weights(&at);
+        let seen: RefCell<Option<ParamVec>> = RefCell::default();
+        let (x, y) = batch(t);
+        let (next, report) = optimizer
+            .step(0.1, at, |net: &Net, _: &Samples| {
+                *seen.borrow_mut() = Some(parameters.weights(net));
+                cross_entropies(net.forward(x.clone(), &[]), y.clone())
+            })
+            .unwrap();
+        at = next;
+        assert_eq!((report.passes, report.second_gradient), (1.0, false));
+        let e = seen.into_inner().unwrap().minus(&w);
+        let number = |scalar: Tensor<1>| common::numbers(scalar)[0];
+        match &before {
+            None => assert_eq!(number(e.norm()), 0.0),
+            Some(before) => {
+                let way = w.clone().minus(before);
+                let cosine = number(e.dot(&way)) / (number(e.norm()) * number(way.norm()));
+                assert!((number(e.norm()) - 0.3).abs() < 1e-4);
+                assert!(cosine > 0.999, "{cosine}");
+            }
+        }
+        before = Some(w);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// K-SAM's subset holds the largest loss, is as large as asked for, and does not depend on the order
+    /// of the batch.
+    #[test]
+    fn ksams_samples_are_those_with_the_largest_losses(t in 0_u64..1000, fraction in 0.05..1.0_f64, turn in 0_usize..8) {
+        let _alone = common::alone();
+        let run = |turn: usize| {
+            let config = KSamConfig { rho: 0.1, fraction };
+            let mut optimizer = optimizer(config.build().unwrap(), sgd(0.0, 0.0));
+            let order: Vec<i64> =
+                (0..SIZE).map(|i| i64::try_from((i + turn) % SIZE).unwrap()).collect();
+            let order = Tensor::from_ints(order.as_slice(), &device());
+            let (x, y) = batch(t);
+            let (x, y) = (x.select(0, order.clone()), y.select(0, order));
+            let losses: RefCell<Vec<f64>> = RefCell::default();
+            let chosen: RefCell<Vec<usize>> = RefCell::default();
+            let (net, _) = optimizer.step(0.1, net(6), |net: &Net, samples: &Samples| {
+                let (x, y) = common::chosen(&x, &y, samples);
+                let values = cross_entropies(net.forward(x, &[]), y);
+                match samples {
+                    Samples::All => *losses.borrow_mut() = common::numbers(values.clone().inner()),
+                    Samples::Some { positions, .. } => chosen.borrow_mut().clone_from(positions),
+                }
+                values
+            }).unwrap();
+            (Values::of(&net), losses.into_inner(), chosen.into_inner())
+        };
+        let (values, losses, chosen) = run(0);
+        let (turned, _, _) = run(turn);
+        prop_assert!(distance(&values, &turned) < 1e-5);
+        prop_assert_eq!(chosen.len() as f64, (fraction * 8.0 - 1e-9).ceil().max(1.0));
+        let least = chosen.iter().map(|&i| losses[i]).fold(f64::INFINITY, f64::min);
+        let left_out = (0..SIZE).filter(|i| !chosen.contains(i)).map(|i| losses[i]);
+        prop_assert!(left_out.fold(f64::NEG_INFINITY, f64::max) <= least);
+    }
+}
