@@ -47,11 +47,11 @@ pub(crate) struct Evaluation<'a, M, F> {
     latest: Vec<Tensor<1>>,
     /// Whether one of those is the mean of several.
     latest_is_mean: bool,
-    /// Whether norms are taken.
-    norms: bool,
+    measure: Measure,
     gradient_norm: Option<Scalar>,
     perturbed_norm: Option<Scalar>,
-    second_gradient: bool,
+    /// Gradients at perturbed weights after the first evaluation.
+    second_gradients: u32,
     notes: Vec<(&'static str, Note)>,
 }
 
@@ -87,10 +87,10 @@ where
             loss: None,
             latest: Vec::new(),
             latest_is_mean: false,
-            norms: setting.settings.measure == Measure::All,
+            measure: setting.settings.measure,
             gradient_norm: None,
             perturbed_norm: None,
-            second_gradient: false,
+            second_gradients: 0,
             notes: Vec::new(),
         }
     }
@@ -99,8 +99,11 @@ where
     pub(crate) fn after(setting: Setting<'a>, module: &'a M, losses: &'a mut F) -> Self {
         // What is not finite here would only show in the next step: norms are looked at whatever is
         // measured otherwise.
-        let norms = setting.settings.measure != Measure::Nothing;
-        Self { moved: true, norms, ..Self::new(setting, module, losses) }
+        let measure = match setting.settings.measure {
+            Measure::Nothing => Measure::Nothing,
+            Measure::Finite | Measure::All => Measure::All,
+        };
+        Self { moved: true, measure, ..Self::new(setting, module, losses) }
     }
 
     /// The rule's gradient, or the mean of what it gives for each micro-batch.
@@ -140,7 +143,7 @@ where
         }
         report.passes += self.passes;
         report.evaluations += self.evaluations;
-        report.second_gradient |= self.second_gradient;
+        report.second_gradient |= self.second_gradients > 0;
         let norms: Vec<Scalar> =
             self.gradient_norm.into_iter().chain(self.perturbed_norm.clone()).collect();
         if !read(norms)?.iter().all(|norm| norm.is_finite()) {
@@ -245,7 +248,7 @@ where
                 ParamVec::new(vec![None; parameters.len()])
             };
             gradient = Some(match gradient {
-                None if part.weight == 1.0 => part_gradient,
+                None if part.weight >= 1.0 => part_gradient,
                 None => part_gradient.map(|g| g.mul_scalar(part.weight)),
                 Some(sum) => sum.plus_scaled(&part_gradient, part.weight),
             });
@@ -277,7 +280,7 @@ where
         }
         let loss = loss.clone().inner();
         let weight = weight * self.share();
-        let loss = if weight == 1.0 { loss } else { loss.mul_scalar(weight) };
+        let loss = if weight >= 1.0 { loss } else { loss.mul_scalar(weight) };
         self.loss = Some(match self.loss.take() {
             Some(sum) => sum + loss,
             None => loss,
@@ -303,7 +306,7 @@ where
             step: self.setting.state.step,
             passes: self.passes,
             evaluations: self.evaluations,
-            second_gradient: self.second_gradient,
+            second_gradient: self.second_gradients > 0,
             skipped: false,
             loss: self.loss.ok_or(Error::NoEvaluation)?,
             gradient_norm: self.gradient_norm,
@@ -335,7 +338,7 @@ where
         if first {
             self.sync();
         }
-        if self.norms {
+        if self.measure == Measure::All {
             self.gradient_norm.get_or_insert_with(|| g.norm());
         }
         Ok(g)
@@ -348,9 +351,9 @@ where
         if first {
             self.sync();
         } else {
-            self.second_gradient = true;
+            self.second_gradients += 1;
         }
-        if self.norms {
+        if self.measure == Measure::All {
             self.perturbed_norm = Some(g_s.norm());
         }
         Ok(g_s)

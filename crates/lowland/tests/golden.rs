@@ -167,8 +167,11 @@ const KINDS: &[&str] = &[
     "ausam", "adasam", "sampa", "msam",
 ];
 
-/// The rule of a trace, and the draws that it replays, a list a step.
-fn rule(trace: &Trace) -> Result<(Box<dyn Rule>, Option<Vec<Vec<f64>>>), String> {
+/// A rule, and the draws that it replays, a list a step.
+type RuleAndDraws = (Box<dyn Rule>, Option<Vec<Vec<f64>>>);
+
+/// The rule of a trace.
+fn rule(trace: &Trace) -> Result<RuleAndDraws, String> {
     // A draw below any probability, and one above.
     let draws = |yes: bool| if yes { 0.0 } else { 1.0 - f64::EPSILON };
     let settings = &trace.algorithm;
@@ -240,7 +243,7 @@ fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
     rule.map_err(|error| error.to_string())
 }
 
-fn arsam(trace: &Trace) -> Result<(Box<dyn Rule>, Option<Vec<Vec<f64>>>), String> {
+fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
     let (rho, beta) = (trace.algorithm.number("rho")?, trace.algorithm.number("beta")?);
     let max_reuse =
         u32::try_from(trace.algorithm.count("max_reuse")?).map_err(|error| error.to_string())?;

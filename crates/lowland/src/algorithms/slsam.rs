@@ -35,7 +35,7 @@ use crate::walk::Walk;
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
 /// - `active`: s/L, the expected share of active layers, above 0 and at most 1. Default 0.5.
 /// - `p_min`: the smallest probability of a layer, above 0 and at most `active`. Default 0.1.
-/// - `rate`: α_p, the rate of the bandit, at least 0. Default 1e-4, ours; with 0 layers are drawn uniformly.
+/// - `rate`: `α_p`, the rate of the bandit, at least 0. Default 1e-4, ours; with 0 layers are drawn uniformly.
 ///
 /// # Fidelity
 /// A reconstruction. The paper (2026, arXiv 2602.09395) describes layer selection for both gradients by a bandit
@@ -58,7 +58,7 @@ pub struct SlSamConfig {
     pub active: f64,
     /// The smallest probability of a layer.
     pub p_min: f64,
-    /// α_p, the rate of the bandit.
+    /// `α_p`, the rate of the bandit.
     pub rate: f64,
 }
 
