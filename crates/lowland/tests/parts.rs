@@ -8,7 +8,9 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 
+use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use common::{Net, Values, cross_entropies, sgd};
 use lowland::ascend::{
@@ -124,7 +126,6 @@ fn a_run_that_is_saved_and_loaded_goes_on_as_if_it_had_not_been() {
             let base = algorithm.base().unwrap().unwrap_or_else(|| AdamWConfig::new().init());
             optimizer(algorithm.build().unwrap(), base).with_seed(5)
         };
-        // Burn's parameters have names of their own in each process, so that one module serves both.
         let start = net(6);
         let whole = train(&mut fresh(), start.clone(), 0..24);
         for stop in [1, 7, 8, 13] {
@@ -134,6 +135,9 @@ fn a_run_that_is_saved_and_loaded_goes_on_as_if_it_had_not_been() {
             let record = SharpnessAwareRecord::from_bytes(bytes).unwrap();
             let mut second = fresh().load_record(record, &device()).unwrap();
             assert_eq!(second.steps(), stop);
+            // As in a new process: another module, whose parameters have other names until it is loaded.
+            let bytes = middle.into_record().into_bytes().unwrap();
+            let middle = net(6).load_record(ModuleRecord::from_bytes(bytes).unwrap());
             let end = train(&mut second, middle, stop..24);
             assert_eq!(Values::of(&end), Values::of(&whole), "{algorithm:?}, stopped at {stop}");
         }

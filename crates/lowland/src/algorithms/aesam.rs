@@ -38,6 +38,8 @@ use crate::walk::Walk;
 /// # Fidelity
 /// AE-SAM, 2023, arXiv 2304.14647. The defaults are not confirmed from the paper's text.
 ///
+/// Authors' code: none known to us.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, AeSamConfig};

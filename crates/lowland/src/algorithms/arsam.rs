@@ -43,6 +43,8 @@ use crate::walk::Walk;
 /// some decays); histories must be full before the rate adapts; divisions by zero count as no
 /// change; the draw comes from the optimizer's seeded generator.
 ///
+/// Authors' code: <https://github.com/ajiaaa/vSAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{ArsamConfig, Config, ControllerConfig, Warmup};

@@ -36,6 +36,8 @@ use crate::walk::Walk;
 /// Kwon, Kim, Park and Choi, 2021, arXiv 2102.11600. The authors' code scales every tensor whose
 /// PyTorch name holds `weight`, scales of normalisation layers included; so does `weights` here.
 ///
+/// Authors' code: <https://github.com/SamsungLabs/ASAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{AsamConfig, Config, Scaling};

@@ -45,6 +45,8 @@ use crate::walk::Walk;
 /// 1e-9). A sample that was never drawn has the score 1. The subset's mean is a biased estimate of
 /// the batch's, as in the code.
 ///
+/// Authors' code: <https://github.com/ajiaaa/AUSAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, AusamConfig};

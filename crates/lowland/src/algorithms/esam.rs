@@ -47,6 +47,8 @@ use crate::walk::Walk;
 /// one less, and none at all where losses tie. Running statistics move in the first gradient alone; the
 /// authors' code moves them in all three evaluations. β = γ = 1 gives SAM.
 ///
+/// Authors' code: <https://github.com/dydjw9/Efficient_SAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, EsamConfig};

@@ -36,6 +36,8 @@ use crate::walk::Walk;
 /// average of before this step; the paper updates it first. For σ = 1 the directions are the same
 /// from the second step on, but for how the average begins.
 ///
+/// Authors' code: <https://github.com/nblt/F-SAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, FSamConfig};

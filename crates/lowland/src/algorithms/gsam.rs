@@ -33,6 +33,8 @@ use crate::walk::Walk;
 /// Surrogate gap minimisation, 2022, arXiv 2203.08065. The radius is constant here; the authors let it
 /// follow the learning rate.
 ///
+/// Authors' code: <https://github.com/juntang-zhuang/GSAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, GSamConfig};

@@ -40,6 +40,8 @@ use crate::walk::Walk;
 /// some implementations take them tensor by tensor, which is another algorithm. The reused part has
 /// the length `α‖g‖` whatever ρ is: a tiny ρ does not give the base optimizer, ρ = 0 does.
 ///
+/// Authors' code: none known to us.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, LookSamConfig};

@@ -33,6 +33,8 @@ use crate::{ParamVec, Result};
 /// the mean gradient; here it is along the step that AdamW made of it. Running statistics move at the
 /// perturbed weights, the only ones evaluated; the authors estimate them anew before the test.
 ///
+/// Authors' code: <https://github.com/MarlonBecker/MSAM>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, MsamConfig};

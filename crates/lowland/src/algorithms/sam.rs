@@ -32,6 +32,8 @@ use crate::walk::Walk;
 /// Foret, Kleiner, Mobahi and Neyshabur, 2020, arXiv 2010.01412. Weight decay lies in the base
 /// optimizer and does not enter the perturbation; the authors' JAX code adds it to the loss.
 ///
+/// Authors' code: <https://github.com/google-research/sam>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, SamConfig};

@@ -40,6 +40,8 @@ use crate::{ParamVec, Result};
 /// can predict here, and λ = 0 works, which the code divides by. Running statistics move at y; the code keeps
 /// those of each device and evaluates with those of x̃. Gradient clipping also acts on the prediction.
 ///
+/// Authors' code: <https://github.com/LIONS-EPFL/SAMPa>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, SampaConfig};

@@ -32,6 +32,8 @@ use crate::walk::Walk;
 /// Stable SAM, 2024, arXiv 2401.07250. The authors' code has both ascents, and its example uses the
 /// raw one.
 ///
+/// Authors' code: <https://github.com/cltan023/stablesam2024>.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, SSamConfig};

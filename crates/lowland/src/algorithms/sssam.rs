@@ -35,6 +35,8 @@ use crate::walk::Walk;
 /// # Fidelity
 /// After stochastic scheduled SAM, 2022, arXiv 2203.09962, whose text we have not checked. The draw comes from the optimizer's seeded generator.
 ///
+/// Authors' code: none known to us.
+///
 /// # Example
 /// ```
 /// use lowland::{Config, SsSamConfig};
