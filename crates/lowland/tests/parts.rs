@@ -369,6 +369,57 @@ fn a_radius_can_differ_from_group_to_group() {
     assert_eq!(length(&perturbation(with_radius(&none), 0, 0.1)), 0.0, "a net without norms");
 }
 
+/// The ascents of LookSAM that are not confirmed: ρ for each tensor, or ρ·‖w_l‖/‖g‖.
+#[test]
+fn an_ascent_by_tensors_keeps_its_radius_in_each() {
+    let _alone = common::alone();
+    let rule = |ascent: &str| {
+        let text = format!("name = \"looksam\"\nrho = 0.5\nascent = \"{ascent}\"");
+        toml::from_str::<Algorithm>(&text).unwrap().build().unwrap()
+    };
+    for part in perturbation(rule("per-tensor"), 0, 0.0) {
+        assert!((length([&part]) - 0.5).abs() < 1e-5, "{}", length([&part]));
+    }
+    let weights = Values::of(&net(6)).trainable;
+    let found = perturbation(rule("layer-wise"), 0, 0.0);
+    let ratios: Vec<f64> =
+        found.iter().zip(&weights).map(|(e, w)| length([e]) / length([w])).collect();
+    assert!(ratios[0] > 0.0);
+    for ratio in &ratios {
+        assert!((ratio / ratios[0] - 1.0).abs() < 1e-3, "‖e_l‖ goes with ‖w_l‖: {ratios:?}");
+    }
+}
+
+#[test]
+fn a_probability_moves_from_its_first_to_its_last() {
+    let _alone = common::alone();
+    for course in ["linear", "cosine"] {
+        let text = format!(
+            "name = \"ss-sam\"\nprobability = 1.0\nlast_probability = 0.0\ncourse = \"{course}\""
+        );
+        let rule = toml::from_str::<Algorithm>(&text).unwrap().build().unwrap();
+        let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
+        let (mut at, mut second) = (net(6), Vec::new());
+        for t in 0..60 {
+            let (next, report) = step(&mut optimizer, at, t).unwrap();
+            at = next;
+            second.push(report.second_gradient);
+        }
+        let count = |range: std::ops::Range<usize>| second[range].iter().filter(|s| **s).count();
+        assert!(second[0] && !second[59], "{course}");
+        assert!(count(0..30) >= 18 && count(30..60) <= 12, "{course}: {second:?}");
+    }
+    let rule = Algorithm::named("ss-sam").unwrap();
+    let mut table = toml::Table::try_from(&rule).unwrap();
+    table.insert("last_probability".into(), 0.1.into());
+    let rule = table.try_into::<Algorithm>().unwrap().build().unwrap();
+    let mut untold = SharpnessAware::new(sgd(0.0, 0.0), rule);
+    let (x, y) = batch(0);
+    let losses = |net: &Net, _: &Samples| cross_entropies(net.forward(x.clone(), &[]), y.clone());
+    let error = untold.step(0.1, net(6), losses).unwrap_err();
+    assert!(error.to_string().contains("with_total_steps"), "{error}");
+}
+
 /// One step on a batch of 8 in micro-batches of these sizes.
 fn accumulated(
     rule: Box<dyn Rule>,
