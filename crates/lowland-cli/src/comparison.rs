@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use lowland::Algorithm;
+use lowland::{Algorithm, RadiusConfig};
 use lowland_tasks::config::{OptimizerName, TrainConfig};
 use lowland_tasks::data::DataName;
 use lowland_tasks::record::StepRecord;
 use lowland_tasks::train::{Data, Training};
+use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::failure::Usage;
@@ -18,7 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::side_by_side::{self, Finished, Watch};
 use crate::summary::{Contender, Heading, Run, Setting, Summary};
 use crate::terminal::{Progress, print};
-use crate::words::percent;
+use crate::words::{no_second_gradient, percent};
 use crate::{device, files, report, table};
 
 /// The most seeds that one comparison may have.
@@ -111,7 +112,7 @@ impl Comparison {
         let contenders = self.configs.iter().zip(runs).map(|(config, runs)| Contender {
             name: name(config),
             label: self.label(config),
-            settings: settings(&config.algorithm),
+            settings: self.settings(config),
             runs,
         });
         Ok(Summary::new(heading, setting, contenders.collect()))
@@ -170,7 +171,7 @@ impl Comparison {
         if twins < 2 {
             return label.to_owned();
         }
-        let settings = settings(&config.algorithm);
+        let settings = self.settings(config);
         let settings: Vec<_> =
             settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
         if settings.is_empty() {
@@ -178,6 +179,32 @@ impl Comparison {
         } else {
             format!("{label} ({})", settings.join(", "))
         }
+    }
+
+    /// The algorithm's settings that a reader wants to see, and those of its run that the others need
+    /// not share.
+    fn settings(&self, config: &TrainConfig) -> BTreeMap<String, String> {
+        let mut settings = settings(&config.algorithm);
+        let mut put = |key: &str, value: Value| settings.insert(key.to_owned(), in_words(&value));
+        for (key, limit) in [("budget", config.budget), ("time budget", config.time_budget)] {
+            if let Some(limit) = limit {
+                put(key, Value::Float(limit));
+            }
+        }
+        let learning_rate = config.optimizer.learning_rate;
+        if learning_rate.to_bits() != self.configs[0].optimizer.learning_rate.to_bits() {
+            put("learning rate", Value::Float(learning_rate));
+        }
+        if config.algorithm.base().is_ok_and(|base| base.is_some()) {
+            put("base", Value::String("its own".to_owned()));
+        }
+        let default = entries("radius.", &RadiusConfig::default());
+        for (key, value) in entries("radius.", &config.radius) {
+            if !default.contains(&(key.clone(), value.clone())) {
+                put(&key, value);
+            }
+        }
+        settings
     }
 }
 
@@ -206,6 +233,10 @@ impl Watch for Watcher<'_> {
     fn finished(&self, finished: &Finished) {
         let config = &self.configs[finished.index];
         self.progress.line(&line(config, &run(config, finished)));
+        if finished.lacks_second_gradients {
+            let label = self.comparison.label(config);
+            self.progress.line(&no_second_gradient(&label, finished.record.steps));
+        }
     }
 }
 
@@ -251,14 +282,18 @@ fn line(config: &TrainConfig, run: &Run) -> String {
 /// The algorithm's settings that a reader wants to see: its radius, and whatever is not as its
 /// defaults have it.
 fn settings(algorithm: &Algorithm) -> BTreeMap<String, String> {
-    let table = |algorithm: &Algorithm| Table::try_from(algorithm).unwrap_or_default();
-    let default = Algorithm::named(algorithm.descriptor().name).map(|a| flat("", table(&a)));
+    let default = Algorithm::named(algorithm.descriptor().name).map(|a| entries("", &a));
     let default = default.unwrap_or_default();
     let shown = |(key, value): &(String, Value)| {
         key != "name" && (key == "rho" || default.iter().all(|(k, v)| k != key || v != value))
     };
-    let mine = flat("", table(algorithm)).into_iter().filter(shown);
+    let mine = entries("", algorithm).into_iter().filter(shown);
     mine.map(|(key, value)| (key.replace("controller.", ""), in_words(&value))).collect()
+}
+
+/// Settings as a file holds them, one by one.
+fn entries(prefix: &str, settings: &impl Serialize) -> Vec<(String, Value)> {
+    flat(prefix, Table::try_from(settings).unwrap_or_default())
 }
 
 fn in_words(value: &Value) -> String {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use lowland::Algorithm;
+use lowland::{Algorithm, ComposedConfig};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::AugmentConfig;
 use toml::{Table, Value};
@@ -62,6 +62,24 @@ pub struct SettingFlags {
     /// Scale the final gradient down to this norm where it is longer
     #[arg(long, value_name = "NORM", help_heading = "Training", allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,
+    /// What a step may cost on average, in gradients of a whole batch: second gradients are taken as
+    /// often as this allows, for any algorithm that chooses steps for them
+    #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
+    pub budget: Option<f64>,
+    /// The same in measured time, where a step without a second gradient takes 1; such a run cannot be
+    /// repeated exactly
+    #[arg(
+        long,
+        value_name = "RATIO",
+        help_heading = "Training",
+        allow_negative_numbers = true,
+        conflicts_with = "budget"
+    )]
+    pub time_budget: Option<f64>,
+    /// Images that go through the network at once, where a whole batch is too large for the device
+    /// [default: all]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    pub micro_batch: Option<usize>,
     /// Threads that prepare images ahead; the result is the same for any number [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub workers: Option<usize>,
@@ -88,17 +106,39 @@ impl SettingFlags {
     /// # Errors
     /// A file that cannot be read or holds something unknown, a value out of range.
     pub fn resolve(&self, algorithm: Option<&str>, over: Table) -> Result<TrainConfig> {
+        let own = algorithm.map(parse_algorithm).transpose()?.unwrap_or_default();
+        let config = parse(self.merged(own, over)?)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The settings of one algorithm of several. A budget or radius that all of them are given, and this
+    /// one has no place for, is left out; what stands with its name must fit.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_among(&self, algorithm: &str) -> Result<TrainConfig> {
+        let own = parse_algorithm(algorithm)?;
+        let mut table = self.merged(own.clone(), Table::new())?;
+        loop {
+            let config = parse(table.clone())?;
+            match config.check() {
+                Ok(()) => return Ok(config),
+                Err(lowland_tasks::Error::NoPlace { setting, .. })
+                    if !own.contains_key(setting) && table.remove(setting).is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The file, the flags, what goes with the algorithm's name, `--set`, and what lies over all.
+    fn merged(&self, own: Table, over: Table) -> Result<Table> {
         let mut table = match &self.config {
             Some(path) => read(path)?,
             None => Table::new(),
         };
-        lay_over(&mut table, self.table()?);
-        if let Some(algorithm) = algorithm {
-            lay_over(
-                &mut table,
-                Table::from_iter([("algorithm".into(), parse_algorithm(algorithm)?.into())]),
-            );
-        }
+        lay_budget_over(&mut table, self.table()?);
+        lay_budget_over(&mut table, own);
         for setting in &self.set {
             let parts = setting.split_once('=').map(|(key, value)| (key.trim(), value));
             let named = parts.filter(|(key, _)| !key.split('.').any(str::is_empty));
@@ -108,9 +148,7 @@ impl SettingFlags {
             lay_over(&mut table, nested(key, parse_value(value)));
         }
         lay_over(&mut table, over);
-        let config = parse(table)?;
-        config.check()?;
-        Ok(config)
+        Ok(table)
     }
 
     fn table(&self) -> Result<Table> {
@@ -149,13 +187,18 @@ impl SettingFlags {
         put("optimizer.weight_decay", self.weight_decay.map(Value::Float));
         put("label_smoothing", self.label_smoothing.map(Value::Float));
         put("clip_norm", self.clip_norm.map(Value::Float));
+        put("budget", self.budget.map(Value::Float));
+        put("time_budget", self.time_budget.map(Value::Float));
+        put("micro_batch", count("micro_batch", self.micro_batch)?);
         put("workers", count("workers", self.workers)?);
         put("device", text(&self.device));
         Ok(table)
     }
 }
 
-/// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`.
+/// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`. Gives
+/// what a file would hold: the table `algorithm`, and beside it the settings of the run that may go
+/// with the name.
 ///
 /// # Errors
 /// A name that is not known, or a setting without value.
@@ -169,14 +212,25 @@ pub fn parse_algorithm(text: &str) -> Result<Table> {
             known.join(", ")
         )));
     }
-    let mut table = Table::from_iter([("name".to_owned(), Value::String(name.to_owned()))]);
+    let mut table = nested("algorithm.name", Value::String(name.to_owned()));
     for part in parts {
-        let Some((key, value)) = part.split_once('=') else {
+        let named = part.split_once('=').filter(|(key, _)| !key.split('.').any(str::is_empty));
+        let Some((key, value)) = named else {
             bail!(Usage(format!("algorithm setting {part:?} must look like KEY=VALUE")));
         };
-        lay_over(&mut table, nested(key, parse_value(value)));
+        lay_over(&mut table, nested(&place(key), parse_value(value)));
     }
     Ok(table)
+}
+
+/// Where a setting that goes with an algorithm's name stands in a file: some are the run's.
+fn place(key: &str) -> String {
+    match key {
+        "lr" => "optimizer.learning_rate".to_owned(),
+        "budget" | "time_budget" => key.to_owned(),
+        key if key.starts_with("radius.") => key.to_owned(),
+        key => format!("algorithm.{key}"),
+    }
 }
 
 /// `a.b` and a value as the table that a file with `a.b = value` gives.
@@ -195,8 +249,20 @@ fn parse_value(text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
+/// As [`lay_over`], where a budget of either kind takes the place of the other below it.
+fn lay_budget_over(lower: &mut Table, upper: Table) {
+    const KINDS: [&str; 2] = ["budget", "time_budget"];
+    if KINDS.iter().any(|kind| upper.contains_key(*kind)) {
+        for kind in KINDS {
+            lower.remove(kind);
+        }
+    }
+    lay_over(lower, upper);
+}
+
 /// Lays one table over another, deep. Two tables that say in a word which of several things they
-/// are, an algorithm by its name and a warm-up by its unit, do not mix: the upper one stays.
+/// are, an algorithm by its name, a part of one by its only key and a warm-up by its unit, do not mix:
+/// the upper one stays.
 fn lay_over(lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
@@ -210,9 +276,18 @@ fn lay_over(lower: &mut Table, upper: Table) {
     }
 }
 
+/// The parts of a composed algorithm.
+const PARTS: [&str; 4] = ["select", "schedule", "ascend", "descend"];
+
 fn replaces(key: &str, below: &Table, above: &Table) -> bool {
     let another_name = above.get("name").is_some_and(|name| below.get("name") != Some(name));
-    key == "warmup" || (key == "algorithm" && another_name)
+    let another_part = || above.keys().all(|part| !below.contains_key(part));
+    match key {
+        "warmup" => true,
+        "algorithm" => another_name,
+        _ if PARTS.contains(&key) => another_part(),
+        _ => false,
+    }
 }
 
 fn read(path: &Path) -> Result<Table> {
@@ -224,6 +299,7 @@ fn read(path: &Path) -> Result<Table> {
     })?;
     // Alone, before flags are laid over it, so that a mistake is told with the file's name.
     parse(table.clone()).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
+    name_algorithm(&mut table);
     if let Some(Value::Table(data)) = table.get_mut("data")
         && let Some(Value::String(folder)) = data.get_mut("dir")
     {
@@ -244,11 +320,24 @@ fn absolute(folder: &Path) -> Result<String> {
     }
 }
 
-fn parse(mut table: Table) -> Result<TrainConfig> {
-    if let Some(Value::Table(algorithm)) = table.get_mut("algorithm") {
-        let default = TrainConfig::default().algorithm.descriptor().name;
-        algorithm.entry("name").or_insert_with(|| Value::String(default.to_owned()));
+/// An algorithm that is given without a name is composed where it names parts, and else the default.
+fn name_algorithm(table: &mut Table) {
+    if let Some(Value::Table(algorithm)) = table.get_mut("algorithm")
+        && !algorithm.contains_key("name")
+    {
+        let composed = PARTS.iter().any(|part| algorithm.contains_key(*part));
+        let config = if composed {
+            Algorithm::Composed(ComposedConfig::default())
+        } else {
+            TrainConfig::default().algorithm
+        };
+        let name = config.descriptor().name.to_owned();
+        algorithm.insert("name".to_owned(), Value::String(name));
     }
+}
+
+fn parse(mut table: Table) -> Result<TrainConfig> {
+    name_algorithm(&mut table);
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().message();

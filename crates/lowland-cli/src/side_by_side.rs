@@ -20,6 +20,8 @@ pub struct Finished {
     pub record: RunRecord,
     /// Whether it ended because its loss or gradient was not finite for too long.
     pub diverged: bool,
+    /// Whether it was to take second gradients and took none.
+    pub lacks_second_gradients: bool,
 }
 
 /// Who is told what goes on. Called from several threads at once.
@@ -192,7 +194,12 @@ impl Shared<'_> {
         slot.epochs += 1;
         if diverged || training.is_done() {
             let left = (config.epochs - slot.epochs) * training.steps_per_epoch();
-            let finished = Finished { index, record: training.record().clone(), diverged };
+            let finished = Finished {
+                index,
+                record: training.record().clone(),
+                diverged,
+                lacks_second_gradients: training.lacks_second_gradients() && !diverged,
+            };
             self.watch.lost(index, left as u64);
             self.watch.finished(&finished);
             slot.finished = Some(finished);

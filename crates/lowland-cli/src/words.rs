@@ -111,6 +111,15 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// The warning at the end of a run that was to take second gradients and took none.
+pub fn no_second_gradient(label: &str, steps: u64) -> String {
+    let steps = counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
+    format!(
+        "warning: {label} took no second gradient in {steps}: its schedule or budget allowed none, so \
+         that nothing was sharpness-aware"
+    )
+}
+
 /// How many runs of an algorithm diverged, "1 of 3 SAM runs diverged"; `None` if none did.
 pub fn diverged(algorithm: &AlgorithmSummary) -> Option<String> {
     let (diverged, all) = (algorithm.diverged(), algorithm.runs.len());

@@ -146,7 +146,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (
             &["--algorithm", "nosam"],
             "error: unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), \
-             base, sam, asam, arsam, looksam, aesam, fsam, ssam, gsam, periodic-sam, ss-sam",
+             base, sam, asam, arsam, looksam, aesam, fsam, ssam, gsam, periodic-sam, ss-sam, esam, \
+             ksam, ausam, adasam, sampa, msam, slsam, composed",
         ),
         (&["--algorithm", "sam:rhoo=1"], "error: algorithm: unknown field `rhoo`, expected `rho`"),
         (
@@ -323,10 +324,112 @@ fn the_bench_counts_passes_and_times_every_algorithm() {
     assert_eq!(passes[..4], [1.0, 1.0, 2.0, 2.0]);
     assert!((passes[4] - 1.1).abs() < 1e-9, "one second gradient in each window: {passes:?}");
     assert!((passes[5] - 1.2).abs() < 1e-9, "LookSAM, every fifth: {passes:?}");
+    let memory = |name: &str, field: &str| {
+        rows.iter().find(|row| row["algorithm"] == name).unwrap()[field].as_f64().unwrap()
+    };
+    assert!(memory("SAM", "kept_copies").abs() < 0.3, "SAM keeps nothing");
+    for name in ["ARSAM", "LookSAM", "F-SAM", "MSAM"] {
+        let kept = memory(name, "kept_copies");
+        assert!((0.8..1.5).contains(&kept), "{name} keeps one copy of the parameters: {kept}");
+    }
+    assert!(memory("SAM", "peak_copies") > 0.5, "a perturbed copy, for the length of a pass");
     for flags in [["--steps", "3"], ["--rounds", "0"], ["--batch-size", "99999999999"]] {
         assert_eq!(lowland(&[&["bench"], &flags[..]].concat()).status.code(), Some(2), "{flags:?}");
     }
     assert!(rows.iter().all(|row| row["time_ratio"].as_f64().unwrap() > 0.0));
+}
+
+/// Parts that no paper has combined, a budget, micro-batches and a radius for norms alone, all from a
+/// file; and the file that the run leaves repeats it.
+#[test]
+fn a_file_puts_parts_budget_and_radius_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(folder.path(), "composed.toml");
+    let text = r#"
+        budget = 1.3
+        micro_batch = 32
+        ascent = "each-micro-batch"
+        [algorithm]
+        select = { top-loss = { fraction = 0.5 } }
+        schedule = { periodic = { k = 3 } }
+        ascend = { gradient = { rho = 0.1 } }
+        descend = { reuse-psf = { beta = 0.7, max_reuse = 6 } }
+        [radius]
+        perturb = "norms"
+        schedule = { cosine = { to = 0.1 } }
+    "#;
+    std::fs::write(&file, text).unwrap();
+    let (first, second) = (path(folder.path(), "first"), path(folder.path(), "second"));
+    run(&short(&first, &["--config", &file]));
+    run(&short(&second, &["--config", &path(Path::new(&first), "config.toml")]));
+    let weights = |run: &str| std::fs::read(Path::new(run).join("model.safetensors")).unwrap();
+    assert_eq!(weights(&first), weights(&second));
+    let steps: Vec<_> = lines(&first).into_iter().filter(|line| line["kind"] == "step").collect();
+    assert!(steps.iter().any(|step| step["second_gradient"] == true));
+
+    for (from, to, told) in [
+        ("periodic = { k = 3 }", "periodic = { kk = 3 }", "kk"),
+        ("{ periodic = { k = 3 } }", "\"every-step\"", "takes one at every step"),
+        ("{ periodic = { k = 3 } }", "\"never\"", "never takes one"),
+        ("{ periodic = { k = 3 } }", "\"perodic\"", "unknown variant `perodic`"),
+        ("{ gradient = { rho = 0.1 } }", "\"gradient\"", "missing field `rho`"),
+        ("budget = 1.3", "budget = -1.0", "budget must be finite and above 0, found -1"),
+        ("budget = 1.3", "budget = 1.3\ntime_budget = 1.3", "time_budget"),
+        ("perturb = \"norms\"", "perturb = \"nroms\"", "nroms"),
+        ("micro_batch = 32", "micro_batch = 0", "micro_batch must be at least 1, found 0"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let output = lowland(&short(&path(folder.path(), "third"), &["--config", &file]));
+        let error = self::text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+    }
+}
+
+#[test]
+fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_with = |name: &str, flags: &[&str]| {
+        let out = path(folder.path(), name);
+        let limits = ["train", "--train-limit", "512", "--test-limit", "50", "--batch-size", "8"];
+        let output = run(&[&limits[..], &["--out", &out], flags].concat());
+        (lines(&out), text(&output.stderr))
+    };
+    let (lines, told) =
+        run_with("budget", &["--epochs", "8", "--algorithm", "arsam", "--budget", "1.15"]);
+    let passes: Vec<_> = lines
+        .iter()
+        .filter(|l| l["kind"] == "step")
+        .map(|l| l["passes"].as_f64().unwrap())
+        .collect();
+    let average = passes.iter().sum::<f64>() / passes.len() as f64;
+    assert_eq!(passes.len(), 512);
+    assert!((average / 1.15 - 1.0).abs() < 0.01, "{average} passes a step");
+    assert!(!told.contains("warning"), "{told}");
+
+    let (_, told) = run_with("none", &["--epochs", "1", "--algorithm", "sam:budget=1"]);
+    assert!(told.contains("warning: SAM took no second gradient in 64 steps"), "{told}");
+
+    let out = path(folder.path(), "no-place");
+    for (algorithm, told) in
+        [("sgd", "never takes a second gradient"), ("msam", "none can be saved")]
+    {
+        let output = lowland(&short(&out, &["--algorithm", algorithm, "--budget", "1.2"]));
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(
+            error.starts_with("error: budget has no place in ") && error.contains(told),
+            "{error}"
+        );
+    }
+    // Of several algorithms, those that have no place for it do without.
+    let all =
+        ["compare", "--algorithms", "sgd,arsam,msam", "--budget", "1.2", "--seeds", "1", "-q"];
+    let limits = ["--epochs", "1", "--train-limit", "50", "--test-limit", "50", "--out", &out];
+    run(&[&all[..], &limits].concat());
+    let output = lowland(&["compare", "--algorithms", "sgd,msam", "--budget", "1.2"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
 }
 
 #[cfg(unix)]

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
-use lowland::{Algorithm, SamConfig};
+use lowland::{Accumulate, Algorithm, RadiusConfig, SamConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::models::ModelName;
-use crate::{Error, Result};
+use crate::{Error, Result, rule};
 
 /// The most epochs that a run may have; more is a slip of the finger.
 const MOST_EPOCHS: usize = 100_000;
@@ -34,6 +34,20 @@ pub struct TrainConfig {
     pub label_smoothing: f64,
     /// The norm that the final gradient is scaled down to where it is longer. Default: none.
     pub clip_norm: Option<f64>,
+    /// What a step may cost on average, in gradient evaluations of a whole batch, above 0: second
+    /// gradients are taken as often as this allows, in place of the algorithm's own schedule.
+    /// Default: as the algorithm has it.
+    pub budget: Option<f64>,
+    /// The same in measured time, where a step without a second gradient takes 1. Such a run is not
+    /// repeatable, since it depends on the clock. Not together with `budget`. Default: none.
+    pub time_budget: Option<f64>,
+    /// How many samples go through the network at once, at least 1: a larger batch is taken in
+    /// pieces of this size, the last one smaller. BatchNorm normalises each piece by itself.
+    /// Default: all.
+    pub micro_batch: Option<usize>,
+    /// What the perturbation is taken along where a batch is taken in pieces. Default: the gradient of
+    /// the whole batch.
+    pub ascent: Ascent,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
     /// The device, by the name that the command knows it by. Default `cpu`.
@@ -44,6 +58,9 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// The sharpness-aware algorithm over it. Default SAM.
     pub algorithm: Algorithm,
+    /// How the algorithm's radius changes over training and from parameter to parameter. Default:
+    /// it does not.
+    pub radius: RadiusConfig,
     /// How training images are varied. Default: not at all.
     pub augment: AugmentConfig,
 }
@@ -57,12 +74,38 @@ impl Default for TrainConfig {
             workers: 0,
             label_smoothing: 0.0,
             clip_norm: None,
+            budget: None,
+            time_budget: None,
+            micro_batch: None,
+            ascent: Ascent::default(),
             model: ModelName::default(),
             device: "cpu".to_owned(),
             data: DataConfig::default(),
             optimizer: OptimizerConfig::default(),
             algorithm: Algorithm::Sam(SamConfig::default()),
+            radius: RadiusConfig::default(),
             augment: AugmentConfig::none(),
+        }
+    }
+}
+
+/// What the perturbation is taken along where a batch is taken in pieces. What goes to the base
+/// optimizer is the mean over all pieces either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ascent {
+    /// The gradient of the whole batch, as if it had been taken at once.
+    #[default]
+    WholeBatch,
+    /// Each piece's own gradient, which is m-sharpness.
+    EachMicroBatch,
+}
+
+impl From<Ascent> for Accumulate {
+    fn from(ascent: Ascent) -> Self {
+        match ascent {
+            Ascent::WholeBatch => Self::WholeBatch,
+            Ascent::EachMicroBatch => Self::EachMicroBatch,
         }
     }
 }
@@ -177,7 +220,8 @@ impl TrainConfig {
     /// Checks every value that can be checked without the data.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Algorithm`] that names the value and what is allowed.
+    /// [`Error::Setting`], [`Error::Algorithm`] or [`Error::NoPlace`] that names the value and what
+    /// is allowed.
     pub fn check(&self) -> Result<()> {
         let epochs = self.epochs;
         setting("epochs", (1..=MOST_EPOCHS).contains(&epochs), epochs, "between 1 and 100000")?;
@@ -194,8 +238,9 @@ impl TrainConfig {
         if let Some(norm) = self.clip_norm {
             setting("clip_norm", norm > 0.0 && norm.is_finite(), norm, "finite and above 0")?;
         }
-        self.optimizer.build()?;
-        self.algorithm.build()?;
+        setting("micro_batch", self.micro_batch != Some(0), 0, "at least 1")?;
+        rule::base(self)?;
+        rule::rule(self)?;
         Ok(())
     }
 

@@ -78,6 +78,17 @@ pub enum Error {
     #[error(transparent)]
     Algorithm(#[from] lowland::Error),
 
+    /// A setting was given that the algorithm has no use for.
+    #[error("{setting} has no place in {algorithm}: {reason}")]
+    NoPlace {
+        /// The name of the setting.
+        setting: &'static str,
+        /// The algorithm, in text.
+        algorithm: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+
     /// The model of a run that ended in an error was asked for.
     #[error("the run ended in an error and has no model")]
     NoModel,
@@ -87,7 +98,9 @@ impl Error {
     /// Whether what was given is at fault, and not the run.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Algorithm(error) => matches!(error, lowland::Error::Config { .. }),
+            Self::Algorithm(error) => {
+                matches!(error, lowland::Error::Config { .. } | lowland::Error::Combination(_))
+            }
             Self::NoModel => false,
             _ => true,
         }

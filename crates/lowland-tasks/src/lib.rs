@@ -1,7 +1,8 @@
 //! Tasks for Lowland: data sets, models and the training loop.
 //!
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
-//! from them; [`config`] holds everything that decides a run, and [`train`] runs it.
+//! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
+//! [`train`] runs it.
 
 pub mod config;
 pub mod data;
@@ -9,6 +10,7 @@ mod error;
 pub mod loss;
 pub mod models;
 pub mod record;
+pub mod rule;
 pub mod train;
 
 pub use error::{Error, Result};

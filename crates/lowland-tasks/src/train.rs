@@ -7,8 +7,8 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::tensor::{Device, Int, Tensor};
-use lowland::{Parameters, Samples, SharpnessAware};
+use burn::tensor::{Device, Tensor};
+use lowland::{Batch, Parameters, Samples, SharpnessAware};
 
 use crate::config::TrainConfig;
 use crate::data::{
@@ -17,7 +17,7 @@ use crate::data::{
 use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, SamplingPoint, StepRecord};
-use crate::{Error, Result};
+use crate::{Error, Result, rule};
 
 /// Images in a batch when measuring.
 const EVALUATION_BATCH: usize = 500;
@@ -69,6 +69,8 @@ pub struct Training {
     schedule: ModuleLrScheduler,
     record: RunRecord,
     stretch: Stretch,
+    /// Whether the algorithm chooses steps for second gradients.
+    schedules_second_gradients: bool,
 }
 
 /// The steps since the last point of the sampling curve.
@@ -109,11 +111,12 @@ impl Training {
 
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
-        let mut optimizer =
-            SharpnessAware::new(config.optimizer.build()?, config.algorithm.build()?)
-                .with_seed(config.seed)
-                .with_steps_per_epoch(steps_per_epoch)
-                .with_total_steps(steps);
+        let mut rule = rule::rule(config)?;
+        let schedules_second_gradients = rule::schedules_second_gradients(&mut *rule);
+        let mut optimizer = SharpnessAware::new(rule::base(config)?, rule)
+            .with_seed(config.seed)
+            .with_steps_per_epoch(steps_per_epoch)
+            .with_total_steps(steps);
         if let Some(norm) = config.clip_norm {
             optimizer = optimizer.with_clip_norm(norm)?;
         }
@@ -137,6 +140,7 @@ impl Training {
             schedule,
             record: RunRecord::default(),
             stretch: Stretch { length, ..Stretch::default() },
+            schedules_second_gradients,
         })
     }
 
@@ -165,6 +169,14 @@ impl Training {
     /// What the run did so far.
     pub fn record(&self) -> &RunRecord {
         &self.record
+    }
+
+    /// Whether there were steps, and none took a second gradient although the algorithm is meant to take
+    /// some.
+    pub fn lacks_second_gradients(&self) -> bool {
+        self.schedules_second_gradients
+            && self.optimizer.steps() > 0
+            && self.optimizer.second_gradients() == 0
     }
 
     /// Whether all epochs are done.
@@ -228,8 +240,23 @@ impl Training {
         let rate = self.schedule.step();
         let learning_rate = rate.base();
         let smoothing = self.config.label_smoothing;
-        let losses = |model: &Model, samples: &Samples| losses(model, batch, samples, smoothing);
-        let (model, report) = self.optimizer.step(rate, model, losses)?;
+        let sizes = match self.config.micro_batch {
+            Some(size) => pieces(batch.indices.len(), size),
+            None => Vec::new(),
+        };
+        let told = Batch::default()
+            .with_indices(&batch.indices)
+            .with_micro_batches(&sizes, self.config.ascent.into());
+        let losses = |model: &Model, piece: usize, samples: &Samples| {
+            let (images, labels) = if sizes.len() > 1 {
+                let start: usize = sizes[..piece].iter().sum();
+                batch.piece(start..start + sizes[piece]).select(samples)
+            } else {
+                batch.select(samples)
+            };
+            cross_entropies(model.forward(images), labels, smoothing)
+        };
+        let (model, report) = self.optimizer.step_batch(rate, model, &told, losses)?;
         self.model = Some(model);
 
         self.stretch.steps += 1;
@@ -277,19 +304,9 @@ impl Training {
     }
 }
 
-/// The losses of the chosen samples of a batch, `[samples]`.
-fn losses(model: &Model, batch: &ImageBatch, samples: &Samples, smoothing: f64) -> Tensor<1> {
-    let (images, labels) = (batch.images.clone(), batch.labels.clone());
-    let (images, labels) = match samples {
-        Samples::All => (images, labels),
-        Samples::Some { positions, .. } => {
-            let positions: Vec<i64> =
-                positions.iter().map(|&p| i64::try_from(p).unwrap_or(i64::MAX)).collect();
-            let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &images.device());
-            (images.select(0, positions.clone()), labels.select(0, positions))
-        }
-    };
-    cross_entropies(model.forward(images), labels, smoothing)
+/// The sizes of the pieces that a batch is taken in: all of `size`, but the last.
+fn pieces(count: usize, size: usize) -> Vec<usize> {
+    (0..count).step_by(size).map(|start| size.min(count - start)).collect()
 }
 
 fn number(tensor: Tensor<1>) -> Result<f64> {

@@ -194,6 +194,29 @@ fn combinations_that_make_no_sense_are_refused_with_the_reason() {
     }
 }
 
+/// A part that has settings may stand by its name alone; what is saved says them all.
+#[test]
+fn parts_can_be_named_alone() {
+    let read = |text: &str| toml::from_str::<ComposedConfig>(text);
+    let text = "select = \"top-loss\"\nschedule = \"controller\"\ndescend = \"sharp\"\n";
+    let config = read(text).unwrap();
+    assert_eq!(config.select, SelectConfig::TopLoss(TopLossConfig::default()));
+    assert_eq!(config.schedule, ScheduleConfig::Controller(ControllerConfig::default()));
+    assert_eq!(config.descend, DescendConfig::Sharp);
+    assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<ComposedConfig>(&json).unwrap(), config);
+    for (text, told) in [
+        ("schedule = \"sometimes\"", "unknown variant `sometimes`"),
+        ("schedule = { periodic = { kk = 3 } }", "unknown field `kk`"),
+        ("ascend = \"gradient\"", "missing field `rho`"),
+        ("select = 3", "the name of a part"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
 #[test]
 fn parts_put_together_are_the_algorithms_that_they_are_of() {
     let _alone = common::alone();
@@ -369,7 +392,7 @@ fn a_radius_can_differ_from_group_to_group() {
     assert_eq!(length(&perturbation(with_radius(&none), 0, 0.1)), 0.0, "a net without norms");
 }
 
-/// The ascents of LookSAM that are not confirmed: ρ for each tensor, or ρ·‖w_l‖/‖g‖.
+/// The ascents of LookSAM that are not confirmed: ρ for each tensor, or `ρ·‖w_l‖/‖g‖`.
 #[test]
 fn an_ascent_by_tensors_keeps_its_radius_in_each() {
     let _alone = common::alone();

@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use clap::Args;
 use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
-use toml::Table;
 
 use crate::comparison::{Comparison, check_seeds};
 use crate::failure::Usage;
@@ -17,11 +16,13 @@ const MOST_SEED: u64 = (1 << 62) - 1;
 
 /// Train several algorithms from the same starts on the same data and compare them
 ///
-/// The first algorithm is the baseline. Prints one table and writes report.html and summary.json.
+/// The first algorithm is the baseline. A budget or radius for all is left out of those that have no
+/// place for it, such as SGD. Prints one table and writes report.html and summary.json.
 #[derive(Debug, Args)]
 pub struct Compare {
     /// The algorithms, separated by commas; sgd is the base optimizer alone. Settings go with the
-    /// name, as in sgd,sam:rho=0.1,arsam:controller.window=20
+    /// name, as in sgd,sam:rho=0.1,arsam:controller.window=20; so do its learning rate, budget and
+    /// radius, as in adasam:lr=0.001,arsam:budget=1.2,sam:radius.perturb=norms
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "sgd,sam,arsam")]
     algorithms: Vec<String>,
     /// How many seeds, counted from --first-seed
@@ -56,7 +57,7 @@ impl Compare {
         let end = self.first_seed.saturating_add(self.seeds);
         let mut configs = Vec::new();
         for algorithm in &self.algorithms {
-            let config = self.settings.resolve(Some(algorithm), Table::new())?;
+            let config = self.settings.resolve_among(algorithm)?;
             if config.algorithm.descriptor().name != named(algorithm) {
                 bail!(Usage(
                     "--set algorithm.name has no place here: name it in --algorithms".into()
@@ -66,6 +67,15 @@ impl Compare {
                 bail!(Usage(format!("{algorithm:?} is in --algorithms twice")));
             }
             configs.push(config);
+        }
+        let budgets = |config: &TrainConfig| config.budget.or(config.time_budget).is_some();
+        if self.settings.budget.or(self.settings.time_budget).is_some()
+            && !configs.iter().any(budgets)
+        {
+            bail!(Usage(
+                "no algorithm of --algorithms chooses steps for second gradients: leave the budget out"
+                    .into()
+            ));
         }
         let mut labels: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
         labels.dedup();

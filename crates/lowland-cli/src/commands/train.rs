@@ -18,7 +18,7 @@ use crate::failure::{Interrupted, Usage};
 use crate::interrupt::Interrupt;
 use crate::settings::{SettingFlags, nested};
 use crate::terminal::{Progress, print};
-use crate::words::{counted, percent};
+use crate::words::{counted, no_second_gradient, percent};
 use crate::{device, files};
 
 /// Train one network and keep its weights
@@ -28,7 +28,7 @@ use crate::{device, files};
 #[derive(Debug, Args)]
 pub struct Train {
     /// The algorithm; sgd is the base optimizer alone. Settings go with the name, as in
-    /// arsam:rho=0.1:controller.window=20 [default: sam]
+    /// arsam:rho=0.1:controller.window=20:budget=1.2 [default: sam]
     #[arg(long, value_name = "NAME")]
     algorithm: Option<String>,
     /// The radius of the algorithm [default: the algorithm's own]
@@ -144,6 +144,9 @@ fn train(
         metrics.flush()?;
         accuracy = record.test_accuracy;
         progress.line(&epoch_line(&record, config.epochs, training.steps_per_epoch()));
+    }
+    if training.lacks_second_gradients() {
+        progress.line(&no_second_gradient(config.algorithm_label(), training.record().steps));
     }
     drop(progress);
     let record = training.record();

@@ -1,9 +1,11 @@
 //! Batches in a seeded order, prepared ahead by as many threads as one likes without a change in a
 //! single bit.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Purpose, generator, shuffle_front};
@@ -245,5 +247,27 @@ impl HostBatch {
             labels: Tensor::from_data(TensorData::new(labels, [count]), device),
             indices: self.indices,
         }
+    }
+}
+
+impl ImageBatch {
+    /// The samples at the positions `range`, which lie in the batch, as a batch of their own.
+    #[must_use]
+    pub fn piece(&self, range: Range<usize>) -> Self {
+        Self {
+            images: self.images.clone().slice([range.clone()]),
+            labels: self.labels.clone().slice([range.clone()]),
+            indices: self.indices[range].to_vec(),
+        }
+    }
+
+    /// The images and labels of the chosen samples.
+    pub fn select(&self, samples: &Samples) -> (Tensor<4>, Tensor<1, Int>) {
+        let (images, labels) = (self.images.clone(), self.labels.clone());
+        let Samples::Some { positions, .. } = samples else { return (images, labels) };
+        let positions: Vec<i64> =
+            positions.iter().map(|&p| i64::try_from(p).unwrap_or(i64::MAX)).collect();
+        let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &images.device());
+        (images.select(0, positions.clone()), labels.select(0, positions))
     }
 }

@@ -1,6 +1,12 @@
 //! A rule of parts that no paper need have combined.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Result;
 use crate::algorithms::{Config, Descriptor};
@@ -30,7 +36,8 @@ use crate::walk::Walk;
 /// - `descend`: which gradient goes on, see [`DescendConfig`]. Default the one at `w + e`.
 ///
 /// A combination that makes no sense, such as a descent that reuses what every step takes anew, is
-/// refused, with the reason.
+/// refused, with the reason. In a file a part is its name, with its settings where it has any that are
+/// not at their defaults: `schedule = "controller"`, `schedule = { controller = { window = 20 } }`.
 ///
 /// # Fidelity
 /// There is no paper to be true to.
@@ -56,12 +63,16 @@ use crate::walk::Walk;
 #[serde(deny_unknown_fields, default)]
 pub struct ComposedConfig {
     /// Which samples each gradient is taken on.
+    #[serde(deserialize_with = "part")]
     pub select: SelectConfig,
     /// At which steps a second gradient is due.
+    #[serde(deserialize_with = "part")]
     pub schedule: ScheduleConfig,
     /// In which direction and how far the perturbed weights lie.
+    #[serde(deserialize_with = "part")]
     pub ascend: AscendConfig,
     /// Which gradient goes to the base optimizer.
+    #[serde(deserialize_with = "part")]
     pub descend: DescendConfig,
 }
 
@@ -82,5 +93,34 @@ impl Config for ComposedConfig {
             self.ascend.build()?,
             self.descend.build()?,
         )?))
+    }
+}
+
+/// A part by its name alone, or as a table from its name to its settings.
+fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    from.deserialize_any(PartVisitor(PhantomData))
+}
+
+struct PartVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for PartVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a part, or a table from its name to its settings")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<T, E> {
+        if let Ok(part) = T::deserialize(StrDeserializer::<E>::new(name)) {
+            return Ok(part);
+        }
+        // A part that has settings, all at their defaults.
+        let settings = BTreeMap::<&str, &str>::new();
+        let table = MapDeserializer::new(std::iter::once((name, settings)));
+        T::deserialize(MapAccessDeserializer::new(table))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(table))
     }
 }
