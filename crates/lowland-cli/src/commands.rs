@@ -4,4 +4,5 @@ pub mod bench;
 pub mod compare;
 pub mod demo;
 pub mod list;
+pub mod resume;
 pub mod train;

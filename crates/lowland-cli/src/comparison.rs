@@ -217,7 +217,7 @@ struct Watcher<'a> {
 }
 
 impl Watch for Watcher<'_> {
-    fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<()> {
+    fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<u8> {
         self.progress.step(|| {
             let config = &self.configs[index];
             let (seed, label, epochs) = (config.seed, self.comparison.label(config), config.epochs);

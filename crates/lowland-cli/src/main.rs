@@ -8,6 +8,8 @@ pub mod files;
 pub mod interrupt;
 pub mod memory;
 pub mod report;
+pub mod run;
+pub mod run_folder;
 pub mod settings;
 pub mod side_by_side;
 pub mod statistics;
@@ -39,6 +41,7 @@ struct Arguments {
 enum Command {
     Demo(commands::demo::Demo),
     Train(Box<commands::train::Train>),
+    Resume(commands::resume::Resume),
     Compare(Box<commands::compare::Compare>),
     List(commands::list::List),
     Bench(commands::bench::Bench),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(demo) => demo.run(),
         Command::Train(train) => train.run(),
+        Command::Resume(resume) => resume.run(),
         Command::Compare(compare) => compare.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),

@@ -263,7 +263,7 @@ fn lay_budget_over(lower: &mut Table, upper: Table) {
 /// Lays one table over another, deep. Two tables that say in a word which of several things they
 /// are, an algorithm by its name, a part of one by its only key and a warm-up by its unit, do not mix:
 /// the upper one stays.
-fn lay_over(lower: &mut Table, upper: Table) {
+pub fn lay_over(lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) if !replaces(&key, below, &above) => {
@@ -288,6 +288,16 @@ fn replaces(key: &str, below: &Table, above: &Table) -> bool {
         _ if PARTS.contains(&key) => another_part(),
         _ => false,
     }
+}
+
+/// The settings of a run, as its folder has them.
+///
+/// # Errors
+/// A file that cannot be read or holds something unknown, a value out of range.
+pub fn read_run(path: &Path) -> Result<TrainConfig> {
+    let config = parse(read(path)?)?;
+    config.check()?;
+    Ok(config)
 }
 
 fn read(path: &Path) -> Result<Table> {

@@ -26,8 +26,8 @@ pub struct Finished {
 
 /// Who is told what goes on. Called from several threads at once.
 pub trait Watch: Sync {
-    /// A step of the run at `index`; breaks to end the comparison.
-    fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<()>;
+    /// A step of the run at `index`; breaks, with an exit code, to end the comparison.
+    fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<u8>;
 
     /// Steps of the run at `index` that will not come, since it diverged.
     fn lost(&self, index: usize, steps: u64);
@@ -180,10 +180,20 @@ impl Shared<'_> {
         state.slots[index].busy = true;
         drop(state);
 
-        let result = training.epoch(&mut |step| self.watch.step(index, step));
+        let mut code = 0;
+        let result = training.epoch(&mut |step| match self.watch.step(index, step) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(asked) => {
+                code = asked;
+                ControlFlow::Break(())
+            }
+        });
         let diverged = match result {
             Ok(Some(_)) => false,
-            Ok(None) => return Err(Interrupted("; nothing was written".to_owned()).into()),
+            Ok(None) => {
+                let told = "; nothing was written".to_owned();
+                return Err(Interrupted { told, code }.into());
+            }
             Err(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. })) => true,
             Err(error) => return Err(error.into()),
         };

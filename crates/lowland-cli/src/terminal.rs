@@ -46,12 +46,8 @@ impl Progress {
 
     /// Writes a line that stays.
     pub fn line(&self, line: &str) {
-        if self.quiet {
-            return;
-        }
         if self.bar.is_hidden() {
-            // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{line}");
+            tell(line, self.quiet);
         } else {
             self.bar.println(line);
         }
@@ -61,6 +57,14 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Writes a line to standard error, unless `quiet`.
+pub fn tell(line: &str, quiet: bool) {
+    if !quiet {
+        // Nobody is left to tell where standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
 }
 

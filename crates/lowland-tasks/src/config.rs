@@ -1,5 +1,6 @@
 //! Everything that decides a training run, in one value that a TOML file can hold.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use lowland::{Accumulate, Algorithm, RadiusConfig, SamConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointConfig;
 use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::models::ModelName;
 use crate::{Error, Result, rule};
@@ -63,6 +65,8 @@ pub struct TrainConfig {
     pub radius: RadiusConfig,
     /// How training images are varied. Default: not at all.
     pub augment: AugmentConfig,
+    /// How often the run is saved. Has no part in what comes out of it.
+    pub checkpoints: CheckpointConfig,
 }
 
 impl Default for TrainConfig {
@@ -85,6 +89,7 @@ impl Default for TrainConfig {
             algorithm: Algorithm::Sam(SamConfig::default()),
             radius: RadiusConfig::default(),
             augment: AugmentConfig::none(),
+            checkpoints: CheckpointConfig::default(),
         }
     }
 }
@@ -238,6 +243,13 @@ impl TrainConfig {
         if let Some(norm) = self.clip_norm {
             setting("clip_norm", norm > 0.0 && norm.is_finite(), norm, "finite and above 0")?;
         }
+        let CheckpointConfig { every_steps, every_minutes, keep } = self.checkpoints;
+        setting("every_steps", every_steps != Some(0), 0, "at least 1")?;
+        if let Some(minutes) = every_minutes {
+            let holds = minutes > 0.0 && minutes.is_finite();
+            setting("every_minutes", holds, minutes, "finite and above 0")?;
+        }
+        setting("keep", keep > 0, keep, "at least 1")?;
         setting("micro_batch", self.micro_batch != Some(0), 0, "at least 1")?;
         rule::base(self)?;
         rule::rule(self)?;
@@ -252,8 +264,59 @@ impl TrainConfig {
         }
     }
 
+    /// The settings that are others in `now`, in words, such as `epochs was 3 and is 5`. Those that have no part
+    /// in what comes out of a run are left out: the number of workers, the device, checkpoints.
+    pub fn changes(&self, now: &Self) -> Vec<String> {
+        let values = |config: &Self| {
+            let mut config = serde_json::to_value(config).unwrap_or_default();
+            if let Some(fields) = config.as_object_mut() {
+                fields.retain(|field, _| !APART.contains(&field.as_str()));
+            }
+            let mut values = BTreeMap::new();
+            flatten(String::new(), config, &mut values);
+            values
+        };
+        let (then, now) = (values(self), values(now));
+        let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+        let absent = serde_json::Value::Null;
+        let change = |name: &String| {
+            let was = then.get(name).unwrap_or(&absent);
+            let is = now.get(name).unwrap_or(&absent);
+            let in_words = |value: &serde_json::Value| match value {
+                serde_json::Value::Null => "unset".to_owned(),
+                value => value.to_string(),
+            };
+            (was != is).then(|| format!("{name} was {} and is {}", in_words(was), in_words(is)))
+        };
+        names.into_iter().filter_map(change).collect()
+    }
+
     pub(crate) fn batches(&self) -> BatchConfig {
         BatchConfig { batch_size: self.batch_size, drop_last: false, workers: self.workers }
+    }
+}
+
+/// Settings that have no part in what comes out of a run.
+const APART: [&str; 3] = ["workers", "device", "checkpoints"];
+
+/// The leaves of a tree of settings, by their paths.
+fn flatten(path: String, value: serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {
+    let beneath =
+        |key: &dyn Display| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                flatten(beneath(&key), value, into);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            for (i, value) in items.into_iter().enumerate() {
+                flatten(beneath(&i), value, into);
+            }
+        }
+        value => {
+            into.insert(path, value);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong in this crate, as one enum.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
@@ -41,6 +42,40 @@ pub enum Error {
         expected: String,
         /// What the file holds.
         found: String,
+    },
+
+    /// The operating system refused to write a file or folder.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// A file of a checkpoint is not as it was written.
+    #[error("{} {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A checkpoint is whole and does not fit the run that is to go on from it.
+    #[error("the checkpoint does not fit the run: {what} {problem}")]
+    Snapshot {
+        /// What of it does not fit.
+        what: String,
+        /// Why not.
+        problem: String,
+    },
+
+    /// A run was to go on with other settings than those that it was saved with.
+    #[error("settings are not those of the checkpoint: {}", changes.join("; "))]
+    Changed {
+        /// One change each, such as `epochs was 3 and is 5`.
+        changes: Vec<String>,
     },
 
     /// A data set that is read from a folder was asked for without one.
@@ -95,13 +130,21 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn damaged(path: impl Into<PathBuf>, problem: impl Display) -> Self {
+        Self::Damaged { path: path.into(), problem: problem.to_string() }
+    }
+
+    pub(crate) fn snapshot(what: impl Into<String>, problem: impl Display) -> Self {
+        Self::Snapshot { what: what.into(), problem: problem.to_string() }
+    }
+
     /// Whether what was given is at fault, and not the run.
     pub fn is_input(&self) -> bool {
         match self {
             Self::Algorithm(error) => {
                 matches!(error, lowland::Error::Config { .. } | lowland::Error::Combination(_))
             }
-            Self::NoModel => false,
+            Self::NoModel | Self::Write { .. } => false,
             _ => true,
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
 //! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
-//! [`train`] runs it.
+//! [`train`] runs it; [`checkpoint`] keeps what it needs to go on.
 
+pub mod checkpoint;
 pub mod config;
 pub mod data;
 mod error;

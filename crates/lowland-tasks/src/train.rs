@@ -7,12 +7,15 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::tensor::{Device, Tensor};
-use lowland::{Batch, Parameters, Samples, SharpnessAware};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::{Bytes, Device, Tensor};
+use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord};
+use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{About, Snapshot};
 use crate::config::TrainConfig;
 use crate::data::{
-    Augment, ImageBatch, ImageSet, LabelNoise, Loader, Normalisation, redraw_labels,
+    Augment, Batches, ImageBatch, ImageSet, LabelNoise, Loader, Normalisation, redraw_labels,
 };
 use crate::loss::cross_entropies;
 use crate::models::Model;
@@ -35,6 +38,15 @@ pub struct Data {
     /// What became of the training labels.
     pub noise: LabelNoise,
     normalisation: Normalisation,
+    fingerprint: Fingerprint,
+}
+
+/// What tells one set of data from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fingerprint {
+    train: String,
+    test: String,
 }
 
 impl Data {
@@ -54,13 +66,15 @@ impl Data {
         let test = cut(splits.test, data.test_limit)?;
         let normalisation = Normalisation::of(&train);
         let noise = redraw_labels(&mut train, data.label_noise, config.seed)?;
-        Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation })
+        let fingerprint = Fingerprint { train: train.sha256(), test: test.sha256() };
+        Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation, fingerprint })
     }
 }
 
 /// A training run under way.
 pub struct Training {
     config: TrainConfig,
+    data: Fingerprint,
     device: Device,
     batches: Loader,
     evaluation: Loader,
@@ -69,12 +83,65 @@ pub struct Training {
     schedule: ModuleLrScheduler,
     record: RunRecord,
     stretch: Stretch,
+    position: Position,
+    /// The batches of the epoch that are left, once one was asked for.
+    rest: Option<Batches>,
     /// Whether the algorithm chooses steps for second gradients.
     schedules_second_gradients: bool,
 }
 
+/// What a training did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Done {
+    /// A step.
+    Step(StepRecord),
+    /// The measurement at the end of an epoch.
+    Epoch(EpochRecord),
+}
+
+/// The epoch that is under way: how many steps of it are taken, and what they add up to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    steps: usize,
+    loss: f64,
+    samples: usize,
+    learning_rate: f64,
+    passes: f64,
+    second_gradients: u64,
+    seconds: f64,
+}
+
+impl Position {
+    fn count(&mut self, step: &StepRecord, samples: usize, started: Instant) {
+        self.steps += 1;
+        // A step that was not finite changed nothing, and its loss is none.
+        if !step.skipped {
+            self.loss += step.loss * samples as f64;
+            self.samples += samples;
+        }
+        self.learning_rate = step.learning_rate;
+        self.passes += step.passes;
+        self.second_gradients += u64::from(step.second_gradient);
+        self.seconds += started.elapsed().as_secs_f64();
+    }
+}
+
+/// What a snapshot holds beside weights and optimizer. The learning rate and the order of the data follow from the
+/// number of steps.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    config: TrainConfig,
+    data: Fingerprint,
+    record: RunRecord,
+    stretch: Stretch,
+    position: Position,
+}
+
 /// The steps since the last point of the sampling curve.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stretch {
     length: u64,
     steps: u64,
@@ -132,6 +199,7 @@ impl Training {
         let length = steps.div_ceil(SAMPLING_POINTS as u64).max(1);
         Ok(Self {
             config: config.clone(),
+            data: data.fingerprint.clone(),
             device,
             batches,
             evaluation,
@@ -140,6 +208,8 @@ impl Training {
             schedule,
             record: RunRecord::default(),
             stretch: Stretch { length, ..Stretch::default() },
+            position: Position::default(),
+            rest: None,
             schedules_second_gradients,
         })
     }
@@ -179,60 +249,166 @@ impl Training {
             && self.optimizer.second_gradients() == 0
     }
 
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// Whether all steps of the epoch are taken and its measurement comes next.
+    pub fn is_at_end_of_epoch(&self) -> bool {
+        self.position.steps == self.steps_per_epoch()
+    }
+
     /// Whether all epochs are done.
     pub fn is_done(&self) -> bool {
         self.record.epochs.len() >= self.config.epochs
     }
 
-    /// Trains for one epoch and measures after it. `each_step` sees every step and can stop the
-    /// run; the epoch is then given up, unmeasured, and `None` comes back.
+    /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can stop
+    /// the run in the middle, which can then go on; `None` comes back.
     ///
     /// # Errors
-    /// The loss or gradient was not finite for too many steps in a row.
+    /// As [`advance`](Self::advance).
     pub fn epoch(
         &mut self,
         each_step: &mut dyn FnMut(&StepRecord) -> ControlFlow<()>,
     ) -> Result<Option<EpochRecord>> {
-        let epoch = self.record.epochs.len();
-        let (passes, second) = (self.optimizer.passes(), self.optimizer.second_gradients());
-        let started = Instant::now();
-        let (mut loss, mut samples, mut learning_rate) = (0.0, 0_usize, 0.0);
-        for batch in self.batches.epoch(epoch as u64) {
-            let batch = batch.to_device(&self.device);
-            let step = self.step(epoch, &batch)?;
-            let count = batch.indices.len();
-            // A step that was not finite changed nothing, and its loss is none.
-            if !step.skipped {
-                loss += step.loss * count as f64;
-                samples += count;
-            }
-            learning_rate = step.learning_rate;
-            if each_step(&step).is_break() {
-                return Ok(None);
+        while let Some(done) = self.advance()? {
+            match done {
+                Done::Epoch(record) => return Ok(Some(record)),
+                Done::Step(record) if each_step(&record).is_break() => return Ok(None),
+                Done::Step(_) => {}
             }
         }
+        Ok(None)
+    }
+
+    /// Takes the next step or, where all steps of an epoch are taken, measures; `None` where all is done.
+    ///
+    /// # Errors
+    /// The loss or gradient was not finite for too many steps in a row. The model is gone then.
+    pub fn advance(&mut self) -> Result<Option<Done>> {
+        if self.is_done() {
+            return Ok(None);
+        }
+        let epoch = self.record.epochs.len();
+        let started = Instant::now();
+        let (batches, first) = (&self.batches, self.position.steps);
+        let rest = self.rest.get_or_insert_with(|| batches.epoch_from(epoch as u64, first));
+        if let Some(batch) = rest.next() {
+            let batch = batch.to_device(&self.device);
+            let step = self.step(epoch, &batch)?;
+            self.position.count(&step, batch.indices.len(), started);
+            return Ok(Some(Done::Step(step)));
+        }
+        self.rest = None;
         // Devices that work behind the program's back have not finished yet.
         drop(self.device.sync());
-        let seconds = started.elapsed().as_secs_f64();
+        self.position.seconds += started.elapsed().as_secs_f64();
+        Ok(Some(Done::Epoch(self.measure(epoch)?)))
+    }
 
+    /// Measures after an epoch and begins the next one.
+    fn measure(&mut self, epoch: usize) -> Result<EpochRecord> {
         let (test_loss, test_accuracy) = self.evaluate()?;
         let finite = |value: f64| value.is_finite().then_some(value);
-        let steps = self.batches.batch_count() as f64;
+        let position = std::mem::take(&mut self.position);
         let record = EpochRecord {
             epoch: epoch + 1,
-            train_loss: finite(loss / samples as f64),
+            train_loss: finite(position.loss / position.samples as f64),
             test_loss: finite(test_loss),
             test_accuracy: finite(test_loss).map(|_| test_accuracy),
-            learning_rate,
-            passes: self.optimizer.passes() - passes,
-            second_gradient_share: (self.optimizer.second_gradients() - second) as f64 / steps,
-            seconds,
+            learning_rate: position.learning_rate,
+            passes: position.passes,
+            second_gradient_share: position.second_gradients as f64 / position.steps as f64,
+            seconds: position.seconds,
         };
         self.record.epochs.push(record.clone());
         self.record.steps = self.optimizer.steps();
         self.record.passes = self.optimizer.passes();
         self.record.skipped_steps = self.optimizer.non_finite_steps();
-        Ok(Some(record))
+        Ok(record)
+    }
+
+    /// All that the run needs to go on from here: what comes after is bit for bit what comes without a
+    /// stop, on the same backend.
+    ///
+    /// # Errors
+    /// The device fails, or the model is gone after an error in training.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: RecordError| Error::snapshot(what, error)
+        };
+        // Burn holds the last update of running statistics back until a copy is made for measuring.
+        let model =
+            self.model()?.valid().into_record().into_bytes().map_err(failed("the model"))?;
+        let optimizer = self.optimizer.to_record()?.into_bytes()?;
+        let state = State {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            record: self.record.clone(),
+            stretch: self.stretch.clone(),
+            position: self.position.clone(),
+        };
+        let state = serde_json::to_vec(&state).map_err(|e| Error::snapshot("the state", e))?;
+        let at_end_of_epoch = self.record.epochs.last().filter(|_| self.position.steps == 0);
+        let about = About {
+            step: self.optimizer.steps(),
+            epoch: self.record.epochs.len(),
+            test_accuracy: at_end_of_epoch.and_then(|epoch| epoch.test_accuracy),
+            metrics_length: 0,
+        };
+        let contents = [model.to_vec(), optimizer.to_vec(), state];
+        let files = Snapshot::FILES.map(str::to_owned).into_iter().zip(contents).collect();
+        Ok(Snapshot { about, files })
+    }
+
+    /// Goes back, or on, to where a snapshot was taken. Settings must be those of then, save the number of
+    /// workers, the device and how checkpoints are made; `accept_changes` lets others through, and
+    /// gives them back in words.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] for other settings, [`Error::Snapshot`] or [`Error::Algorithm`] for a
+    /// snapshot of another network, algorithm, base optimizer or data.
+    pub fn restore(
+        mut self,
+        mut snapshot: Snapshot,
+        accept_changes: bool,
+    ) -> Result<(Self, Vec<String>)> {
+        let [model, optimizer, state] = Snapshot::FILES;
+        let state: State = serde_json::from_slice(&snapshot.take(state)?)
+            .map_err(|error| Error::snapshot("the state", error))?;
+        let changes = state.config.changes(&self.config);
+        if !(changes.is_empty() || accept_changes) {
+            return Err(Error::Changed { changes });
+        }
+        if state.data != self.data {
+            return Err(Error::snapshot("the data", "is not the data of then"));
+        }
+
+        let failed = |error: RecordError| Error::snapshot("the model", error);
+        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(snapshot.take(model)?));
+        let fresh = self.model.take().ok_or(Error::NoModel)?;
+        let model = fresh.try_load_record(record.map_err(failed)?).map_err(failed)?;
+        let optimizer = Bytes::from_bytes_vec(snapshot.take(optimizer)?);
+        let record = SharpnessAwareRecord::from_bytes(optimizer)?;
+        self.optimizer = self.optimizer.load_record(record, &self.device)?;
+        self.optimizer.check(&model)?;
+
+        let State { record, stretch, position, .. } = state;
+        let steps = (record.epochs.len() * self.steps_per_epoch() + position.steps) as u64;
+        if steps != self.optimizer.steps() || position.steps > self.steps_per_epoch() {
+            let problem =
+                format!("is of step {steps}, the optimizer of {}", self.optimizer.steps());
+            return Err(Error::snapshot("the state", problem));
+        }
+        for _ in 0..steps {
+            self.schedule.step();
+        }
+        self.model = Some(model);
+        (self.record, self.stretch, self.position, self.rest) = (record, stretch, position, None);
+        Ok((self, changes))
     }
 
     fn step(&mut self, epoch: usize, batch: &ImageBatch) -> Result<StepRecord> {

@@ -277,8 +277,7 @@ impl SharpnessAware {
             _ => Parameters::of(&module)?,
         };
         if self.unchecked {
-            self.rule.state(&mut Fit(&parameters))?;
-            self.unchecked = false;
+            self.fit(&parameters)?;
         }
         let guarded = self.settings.measure != Measure::Nothing;
         let before = guarded.then(|| (module.valid(), self.rule.clone()));
@@ -361,7 +360,8 @@ impl SharpnessAware {
     /// never stopped, with the module whose record was saved at the same time.
     ///
     /// # Errors
-    /// The record is of another base or rule. Whether it is of another module, the next step tells.
+    /// The record is of another base or rule. Whether it is of another module, [`check`](Self::check)
+    /// or the next step tells.
     pub fn load_record(mut self, record: SharpnessAwareRecord, device: &Device) -> Result<Self> {
         let SharpnessAwareRecord { base, own } = record;
         let tensors = base.len();
@@ -378,6 +378,21 @@ impl SharpnessAware {
         load.finish()?;
         self.unchecked = true;
         Ok(self)
+    }
+
+    /// Checks that the state of rule and base is over the parameters of `module`.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where a record of another module was loaded, [`Error::NoParameters`] for a
+    /// module that has none.
+    pub fn check<M: Module>(&mut self, module: &M) -> Result<()> {
+        self.fit(&Parameters::of(module)?)
+    }
+
+    fn fit(&mut self, parameters: &Parameters) -> Result<()> {
+        self.rule.state(&mut Fit(parameters))?;
+        self.unchecked = false;
+        Ok(())
     }
 
     fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use burn::data::dataset::{Dataset, DatasetError};
 
+use crate::checkpoint::sha256;
 use crate::{Error, Result};
 
 /// The size of one image.
@@ -118,6 +119,15 @@ impl ImageSet {
     /// The names of the classes; a label is an index into them.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// A checksum of all that the set holds but the names of its classes: SHA-256, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        let ImageShape { channels, height, width } = self.shape;
+        let numbers =
+            [channels, height, width, self.classes.len()].map(|n| (n as u64).to_le_bytes());
+        let labels: Vec<u8> = self.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        sha256([numbers.as_flattened(), &labels, &self.images])
     }
 
     /// The label of every image, in order.

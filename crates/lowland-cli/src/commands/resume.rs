@@ -1,0 +1,85 @@
+//! `lowland resume`: a run goes on.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use lowland_tasks::Error;
+use lowland_tasks::train::{Data, Training};
+
+use crate::failure::Usage;
+use crate::run_folder::{Line, RunFolder};
+use crate::{device, run, terminal};
+
+/// Go on with a run from its last good checkpoint
+///
+/// What comes out is what the run would have given without a stop: on the CPU, bit for bit. A
+/// checkpoint that is damaged is named and the one before it taken. A run that was stopped before its
+/// first checkpoint starts again.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The folder of the run
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Go on although settings in the run's config.toml were changed since the checkpoint
+    #[arg(long)]
+    accept_changes: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Resume {
+    /// Goes on with the run.
+    ///
+    /// # Errors
+    /// A folder without a run or in use, settings or data that are not those of the run, checkpoints
+    /// that are all damaged, and all that can end a run.
+    pub fn run(self) -> Result<()> {
+        let (folder, config) = RunFolder::open(&self.run)?;
+        let device = device::open(&config.device)?;
+        let data = Data::load(&config)?;
+        let mut training = Training::new(&config, &data, &device)?;
+        let mut damaged = 0;
+        let found = folder.checkpoints().latest(&mut |found, error| {
+            damaged += 1;
+            tracing::warn!("the checkpoint of step {} is not used: {error}", found.step);
+        })?;
+        let Some((found, snapshot)) = found else {
+            if damaged > 0 {
+                bail!(Usage(format!(
+                    "none of the checkpoints of {} is whole: start anew with lowland train --config {} --out \
+                     another folder",
+                    self.run.display(),
+                    self.run.join("config.toml").display()
+                )));
+            }
+            terminal::tell("there is no checkpoint yet: the run starts again", self.quiet);
+            return run::run(training, &config, &folder, folder.metrics(0)?, self.quiet);
+        };
+        let length = snapshot.about.metrics_length;
+        let restored = training.restore(snapshot, self.accept_changes);
+        let changes;
+        (training, changes) = restored.map_err(|error| in_words(error, &found.path))?;
+        let told = format!(
+            "goes on from step {}, {} of {} epochs done",
+            found.step, found.epoch, config.epochs
+        );
+        terminal::tell(&told, self.quiet);
+        let mut metrics = folder.metrics(length)?;
+        if !changes.is_empty() {
+            metrics.write(&Line::Changed { step: found.step + 1, changes: &changes })?;
+        }
+        run::run(training, &config, &folder, metrics, self.quiet)
+    }
+}
+
+fn in_words(error: Error, path: &std::path::Path) -> anyhow::Error {
+    match error {
+        Error::Changed { .. } => {
+            Usage(format!("{error}; put them back, or go on with the new ones: --accept-changes"))
+                .into()
+        }
+        error => Usage(format!("{}: {error}", path.display())).into(),
+    }
+}

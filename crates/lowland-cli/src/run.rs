@@ -1,0 +1,205 @@
+//! A run under way: steps, metrics, checkpoints, and how it ends.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use lowland_tasks::checkpoint::CheckpointConfig;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::record::{EpochRecord, StepRecord};
+use lowland_tasks::train::{Done, Training};
+
+use crate::failure::{Ended, Interrupted};
+use crate::interrupt::Interrupt;
+use crate::run_folder::{Line, Metrics, RunFolder};
+use crate::terminal::{Progress, print};
+use crate::words::{counted, no_second_gradient, percent};
+
+/// Trains to the end, from wherever the training stands, and tells the result.
+///
+/// # Errors
+/// A file that cannot be written, a loss that is not finite for too long, Ctrl-C. Where there is a
+/// checkpoint, the error says so.
+pub fn run(
+    mut training: Training,
+    config: &TrainConfig,
+    folder: &RunFolder,
+    mut metrics: Metrics,
+    quiet: bool,
+) -> Result<()> {
+    let interrupt = Interrupt::listen();
+    let steps = training.steps_per_epoch().saturating_mul(config.epochs);
+    let progress = Progress::new(steps as u64, quiet);
+    progress.skip(training.steps());
+    let mut saver = Saver::new(config.checkpoints);
+    let trained = go_on(&mut training, config, folder, &mut metrics, &mut saver, &|told| {
+        match told {
+            Told::Step(step, accuracy) => progress.step(|| step_line(config, step, accuracy)),
+            Told::Epoch(record, steps) => progress.line(&epoch_line(record, config.epochs, steps)),
+        }
+        interrupt.check()
+    });
+    if let Err(error) = trained {
+        // Whatever was measured so far is worth having; the error that ended the run is the one to tell.
+        let _ = metrics.flush();
+        return Err(with_way_on(error, folder));
+    }
+    if training.lacks_second_gradients() {
+        progress.line(&no_second_gradient(config.algorithm_label(), training.record().steps));
+    }
+    drop(progress);
+    let record = training.record();
+    if record.steps == record.skipped_steps
+        || record.epochs.last().is_none_or(|epoch| epoch.test_loss.is_none())
+    {
+        bail!(
+            "the run came to nothing: {} of {} steps were not finite; lower the learning rate or the \
+             radius ({} holds the metrics and no weights)",
+            record.skipped_steps,
+            record.steps,
+            folder.path().display()
+        );
+    }
+    folder.save_model(&training)?;
+    print(&result(&training, config, folder.path()))
+}
+
+/// What goes on.
+enum Told<'a> {
+    /// A step, and the last test accuracy.
+    Step(&'a StepRecord, Option<f64>),
+    /// An epoch, and its steps.
+    Epoch(&'a EpochRecord, usize),
+}
+
+fn go_on(
+    training: &mut Training,
+    config: &TrainConfig,
+    folder: &RunFolder,
+    metrics: &mut Metrics,
+    saver: &mut Saver,
+    tell: &dyn Fn(Told<'_>) -> ControlFlow<u8>,
+) -> Result<()> {
+    let mut accuracy = training.record().epochs.last().and_then(|epoch| epoch.test_accuracy);
+    while let Some(done) = training.advance()? {
+        let (asked, due) = match &done {
+            Done::Step(step) => {
+                metrics.write(&Line::Step(step))?;
+                // A checkpoint follows at the end of the epoch in any case.
+                let due = saver.is_due(step.step) && !training.is_at_end_of_epoch();
+                (tell(Told::Step(step, accuracy)), due)
+            }
+            Done::Epoch(record) => {
+                metrics.write(&Line::Epoch(record))?;
+                metrics.flush()?;
+                accuracy = record.test_accuracy;
+                (tell(Told::Epoch(record, training.steps_per_epoch())), true)
+            }
+        };
+        if due || asked.is_break() {
+            saver.save(training, folder, metrics)?;
+        }
+        if let ControlFlow::Break(code) = asked {
+            let (done, epochs) = (training.record().epochs.len(), config.epochs);
+            let steps = counted(usize::try_from(training.steps()).unwrap_or(usize::MAX), "step");
+            let told = format!(" after {steps}, {done} of {epochs} epochs done");
+            bail!(Interrupted { told, code });
+        }
+    }
+    Ok(())
+}
+
+/// Says how a run that ended early goes on, where it can.
+fn with_way_on(error: anyhow::Error, folder: &RunFolder) -> anyhow::Error {
+    let found = folder.checkpoints().list().unwrap_or_default();
+    let Some(found) = found.into_iter().find(|found| found.is_finished()) else {
+        return error;
+    };
+    let path = folder.path().display();
+    let non_finite = matches!(
+        error.downcast_ref(),
+        Some(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. }))
+    );
+    let way_on = if non_finite {
+        format!(
+            "the last good checkpoint is of step {}: change {path}/config.toml and go on from it with \
+             lowland resume {path} --accept-changes",
+            found.step
+        )
+    } else {
+        format!("to go on from step {}: lowland resume {path}", found.step)
+    };
+    Ended { error, way_on }.into()
+}
+
+/// When the next checkpoint is due.
+struct Saver {
+    config: CheckpointConfig,
+    last: Instant,
+}
+
+impl Saver {
+    fn new(config: CheckpointConfig) -> Self {
+        Self { config, last: Instant::now() }
+    }
+
+    fn is_due(&self, step: u64) -> bool {
+        let by_steps = self.config.every_steps.is_some_and(|every| step.is_multiple_of(every));
+        let minutes = self.config.every_minutes.map(|minutes| minutes * 60.0);
+        // A number of minutes that no clock counts to never comes.
+        let pause = minutes.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        by_steps || pause.is_some_and(|pause| self.last.elapsed() >= pause)
+    }
+
+    fn save(
+        &mut self,
+        training: &Training,
+        folder: &RunFolder,
+        metrics: &mut Metrics,
+    ) -> Result<()> {
+        let mut snapshot = training.snapshot()?;
+        snapshot.about.metrics_length = metrics.sync()?;
+        folder.checkpoints().save(&snapshot, self.config.keep)?;
+        self.last = Instant::now();
+        Ok(())
+    }
+}
+
+fn step_line(config: &TrainConfig, step: &StepRecord, accuracy: Option<f64>) -> String {
+    let test = accuracy.map(|a| format!("  test {}", percent(a))).unwrap_or_default();
+    let label = config.algorithm_label();
+    format!("{label}  epoch {}/{}  loss {:.3}{test}", step.epoch, config.epochs, step.loss)
+}
+
+fn epoch_line(record: &EpochRecord, epochs: usize, steps: usize) -> String {
+    let number = |value: Option<f64>| value.map_or("not finite".to_owned(), |v| format!("{v:.3}"));
+    format!(
+        "epoch {:>3}/{epochs}  training loss {}  test loss {}  test accuracy {}  {:.2} passes a step  {:.1} s",
+        record.epoch,
+        number(record.train_loss),
+        number(record.test_loss),
+        record.test_accuracy.map_or("none".to_owned(), percent),
+        record.passes / steps as f64,
+        record.seconds,
+    )
+}
+
+fn result(training: &Training, config: &TrainConfig, folder: &Path) -> String {
+    let record = training.record();
+    let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
+    let seconds: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
+    let skipped = match record.skipped_steps {
+        0 => String::new(),
+        steps => format!("; {steps} steps were not finite and changed nothing"),
+    };
+    format!(
+        "{}: test accuracy {} after {}, {:.2} passes a step, {seconds:.1} s of training{skipped}\n\
+         The run: {}",
+        config.algorithm_label(),
+        last.map_or("none".to_owned(), percent),
+        counted(record.epochs.len(), "epoch"),
+        record.passes / record.steps.max(1) as f64,
+        folder.display(),
+    )
+}
