@@ -2,45 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::path::Path;
-use std::process::Output;
 
-use assert_cmd::Command;
+use common::{lines, lowland, path, run, short, text};
 use serde_json::Value;
-
-fn lowland(arguments: &[&str]) -> Output {
-    Command::cargo_bin("lowland").unwrap().args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Arguments of a training run of two short epochs, and where it goes.
-fn short<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments =
-        vec!["train", "--train-limit", "200", "--test-limit", "100", "-q", "--out", out];
-    if !more.contains(&"--epochs") {
-        arguments.extend(["--epochs", "2"]);
-    }
-    arguments.extend(more);
-    arguments
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let output = lowland(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-    output
-}
-
-fn path(folder: &Path, name: &str) -> String {
-    folder.join(name).display().to_string()
-}
-
-fn lines(folder: &str) -> Vec<Value> {
-    let metrics = std::fs::read_to_string(Path::new(folder).join("metrics.jsonl")).unwrap();
-    metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 #[test]
 fn a_run_writes_what_repeats_it_and_the_repetition_gives_the_same_bytes() {
@@ -430,32 +397,6 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
     run(&[&all[..], &limits].concat());
     let output = lowland(&["compare", "--algorithms", "sgd,msam", "--budget", "1.2"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_ends_a_run_in_good_order() {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
-
-    let folder = tempfile::tempdir().unwrap();
-    let out = path(folder.path(), "run");
-    let program = assert_cmd::cargo::cargo_bin("lowland");
-    let mut child = std::process::Command::new(program)
-        .args(["train", "--epochs", "10000", "--train-limit", "200", "--test-limit", "100"])
-        .args(["--out", &out])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut progress = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(progress.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
-    let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let last = progress.map(Result::unwrap).last().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(last.starts_with("error: interrupted after "), "{last}");
-    assert!(!Path::new(&out).join("model.bpk").exists());
-    assert!(lines(&out).len() > 3, "the metrics so far are whole lines");
 }
 
 #[test]

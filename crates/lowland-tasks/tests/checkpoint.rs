@@ -1,0 +1,428 @@
+//! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were written.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use lowland::{Algorithm, Warmup};
+use lowland_tasks::Error;
+use lowland_tasks::checkpoint::{Checkpoints, Manifest, Snapshot};
+use lowland_tasks::config::{Ascent, DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
+use lowland_tasks::data::AugmentConfig;
+use lowland_tasks::record::{RunRecord, StepRecord};
+use lowland_tasks::train::{Data, Done, Training};
+
+/// The CPU backend has one generator for the whole process, so that trainings that draw on the device must not
+/// run side by side.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Three epochs of four steps, the last one of each smaller.
+fn config(algorithm: Algorithm) -> TrainConfig {
+    TrainConfig {
+        seed: 5,
+        epochs: 3,
+        batch_size: 12,
+        algorithm,
+        data: DataConfig {
+            train_limit: Some(42),
+            test_limit: Some(30),
+            label_noise: 0.2,
+            ..DataConfig::default()
+        },
+        augment: AugmentConfig::crop_flip_cutout(),
+        ..TrainConfig::default()
+    }
+}
+
+/// Every algorithm, those that warm up by epochs with a short warm-up in steps.
+fn all() -> Vec<Algorithm> {
+    let named = Algorithm::ALL.iter().map(|descriptor| Algorithm::named(descriptor.name).unwrap());
+    named
+        .map(|algorithm| match algorithm {
+            Algorithm::Arsam(mut arsam) => {
+                arsam.controller.warmup = Warmup::Steps(3);
+                (arsam.controller.window, arsam.controller.blocks) = (4, 2);
+                Algorithm::Arsam(arsam)
+            }
+            other => other,
+        })
+        .collect()
+}
+
+fn start(config: &TrainConfig) -> Training {
+    Training::new(config, &Data::load(config).unwrap(), &Device::flex()).unwrap()
+}
+
+/// Trains on, at most `steps` steps; gives what they did.
+fn go_on(training: &mut Training, steps: usize) -> Vec<StepRecord> {
+    let mut done = Vec::new();
+    while done.len() < steps {
+        match training.advance().unwrap() {
+            Some(Done::Step(step)) => done.push(step),
+            Some(Done::Epoch(_)) => {}
+            None => break,
+        }
+    }
+    done
+}
+
+fn weights(training: &Training) -> Vec<u8> {
+    let mut store = SafetensorsStore::from_bytes(None).clear_metadata();
+    training.model().unwrap().valid().save_into(&mut store).unwrap();
+    store.get_bytes().unwrap()
+}
+
+/// What a run did, but for its seconds.
+fn record(training: &Training) -> RunRecord {
+    let mut record = training.record().clone();
+    for epoch in &mut record.epochs {
+        epoch.seconds = 0.0;
+    }
+    record
+}
+
+fn saved(training: &Training, folder: &Path) -> Checkpoints {
+    let checkpoints = Checkpoints::new(folder);
+    checkpoints.save(&training.snapshot().unwrap(), 3).unwrap();
+    checkpoints
+}
+
+fn latest(checkpoints: &Checkpoints) -> Snapshot {
+    let never = &mut |_: &_, error: &Error| panic!("{error}");
+    checkpoints.latest(never).unwrap().unwrap().1
+}
+
+/// Stopped three times, each time in another place and gone on with by other numbers of workers, through
+/// files; `stops` are the steps between the stops.
+fn stopped(config: &TrainConfig, stops: [usize; 3]) -> (Vec<StepRecord>, Training) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut training = start(config);
+    let mut steps = Vec::new();
+    for (workers, stop) in stops.into_iter().enumerate() {
+        steps.extend(go_on(&mut training, stop));
+        let checkpoints = saved(&training, folder.path());
+        drop(training);
+        let other = TrainConfig { workers, ..config.clone() };
+        training = start(&other).restore(latest(&checkpoints), false).unwrap().0;
+    }
+    steps.extend(go_on(&mut training, usize::MAX));
+    (steps, training)
+}
+
+#[test]
+fn every_algorithm_goes_on_bit_for_bit() {
+    let _alone = alone();
+    for (i, algorithm) in all().into_iter().enumerate() {
+        let config = config(algorithm);
+        let mut whole = start(&config);
+        let steps = go_on(&mut whole, usize::MAX);
+        assert_eq!(steps.len(), 12);
+        // In the middle of epochs, at their ends, and right after another stop.
+        let stops = [[1, 2, 5], [4, 4, 2], [3, 1, 1], [5, 0, 6], [2, 6, 3]][i % 5];
+        let (resumed_steps, resumed) = stopped(&config, stops);
+        let label = config.algorithm_label();
+        assert_eq!(resumed_steps, steps, "{label}");
+        assert_eq!(record(&resumed), record(&whole), "{label}");
+        assert!(weights(&resumed) == weights(&whole), "{label}: other weights");
+    }
+}
+
+#[test]
+fn every_base_goes_on_bit_for_bit_under_every_setting() {
+    let _alone = alone();
+    let arsam = all().into_iter().find(|a| matches!(a, Algorithm::Arsam(_))).unwrap();
+    let base = |name, momentum| OptimizerConfig {
+        name,
+        momentum,
+        learning_rate: 0.01,
+        ..OptimizerConfig::default()
+    };
+    let plain = config(arsam.clone());
+    let settings = [
+        TrainConfig { optimizer: base(OptimizerName::Sgd, 0.0), ..plain.clone() },
+        TrainConfig { optimizer: base(OptimizerName::AdamW, 0.9), ..plain.clone() },
+        TrainConfig { budget: Some(1.4), clip_norm: Some(0.5), ..plain.clone() },
+        TrainConfig { micro_batch: Some(5), label_smoothing: 0.1, ..plain.clone() },
+        TrainConfig { micro_batch: Some(5), ascent: Ascent::EachMicroBatch, ..plain },
+    ];
+    for config in settings {
+        let mut whole = start(&config);
+        let steps = go_on(&mut whole, usize::MAX);
+        let (resumed_steps, resumed) = stopped(&config, [3, 4, 2]);
+        assert_eq!(resumed_steps, steps, "{config:?}");
+        assert_eq!(record(&resumed), record(&whole), "{config:?}");
+        assert!(weights(&resumed) == weights(&whole), "{config:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_run_is_refused_with_the_reason() {
+    let _alone = alone();
+    let sam = config(Algorithm::named("sam").unwrap());
+    let mut training = start(&sam);
+    go_on(&mut training, 5);
+    let snapshot = training.snapshot().unwrap();
+    let refused = |config: &TrainConfig, accept| {
+        start(config).restore(snapshot.clone(), accept).unwrap_err().to_string()
+    };
+    let changed = TrainConfig {
+        batch_size: 6,
+        algorithm: Algorithm::named("arsam").unwrap(),
+        clip_norm: Some(1.0),
+        ..sam.clone()
+    };
+    let told = refused(&changed, false);
+    for change in [
+        "batch_size was 12 and is 6",
+        "algorithm.name was \"sam\" and is \"arsam\"",
+        "clip_norm was unset and is 1.0",
+    ] {
+        assert!(told.contains(change), "{told}");
+    }
+    // What is accepted must still fit.
+    for (other, problem) in [
+        (
+            TrainConfig { algorithm: Algorithm::named("fsam").unwrap(), ..sam.clone() },
+            "rule.ascend",
+        ),
+        (TrainConfig { batch_size: 6, ..sam.clone() }, "of step 8"),
+        (
+            TrainConfig {
+                optimizer: OptimizerConfig {
+                    name: OptimizerName::AdamW,
+                    ..OptimizerConfig::default()
+                },
+                ..sam.clone()
+            },
+            "base",
+        ),
+        (TrainConfig { seed: 6, ..sam.clone() }, "the data"),
+    ] {
+        let told = refused(&other, true);
+        assert!(told.contains(problem), "{problem:?} is not in {told:?}");
+    }
+    let mut resnet = snapshot.clone();
+    let other = TrainConfig { model: "resnet20".parse().unwrap(), ..sam.clone() };
+    resnet.files[0] = start(&other).snapshot().unwrap().files[0].clone();
+    let told = start(&sam).restore(resnet, false).unwrap_err().to_string();
+    assert!(told.starts_with("the checkpoint does not fit the run: the model "), "{told}");
+
+    // A learning rate may change, and is told.
+    let optimizer = OptimizerConfig { learning_rate: 0.01, ..OptimizerConfig::default() };
+    let (mut training, changes) =
+        start(&TrainConfig { optimizer, ..sam }).restore(snapshot, true).unwrap();
+    assert_eq!(changes, ["optimizer.learning_rate was 0.05 and is 0.01"]);
+    assert!(go_on(&mut training, 1)[0].learning_rate < 0.01);
+}
+
+/// A run of two epochs with checkpoints of steps 2, 4 and 6, made once.
+fn three_checkpoints(folder: &Path) -> Checkpoints {
+    let mut training =
+        start(&TrainConfig { epochs: 2, ..config(Algorithm::named("sam").unwrap()) });
+    for _ in 0..3 {
+        go_on(&mut training, 2);
+        saved(&training, folder);
+    }
+    Checkpoints::new(folder)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            fs::copy(entry.path(), target).map(drop).unwrap()
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// What `latest` gives, and the errors that it told on the way.
+fn tried(checkpoints: &Checkpoints) -> (Option<u64>, Vec<String>) {
+    let mut told = Vec::new();
+    let found = checkpoints.latest(&mut |_, error| told.push(error.to_string())).unwrap();
+    (found.map(|(found, _)| found.step), told)
+}
+
+/// Bytes flipped, cut off and added at many places of every file, and every file removed: the error names the
+/// file, and the checkpoint before is taken.
+#[test]
+fn damage_is_found_wherever_it_is() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = three_checkpoints(folder.path());
+    assert_eq!(tried(&checkpoints), (Some(6), vec![]));
+    let newest = checkpoints.list().unwrap()[0].path.clone();
+    let mut damages = 0;
+    for file in files(&newest) {
+        let good = fs::read(&file).unwrap();
+        let mut check = |bad: Option<&[u8]>, what: &str| {
+            match bad {
+                Some(bad) => fs::write(&file, bad).unwrap(),
+                None => fs::remove_file(&file).unwrap(),
+            }
+            let (step, told) = tried(&checkpoints);
+            assert_eq!(step, Some(4), "{what} of {}", file.display());
+            let manifest_gone = bad.is_none() && file.ends_with("manifest.toml");
+            if manifest_gone {
+                assert!(told.is_empty(), "a checkpoint without a manifest was never finished");
+            } else {
+                assert_eq!(told.len(), 1, "{what} of {}", file.display());
+                assert!(told[0].starts_with(&file.display().to_string()), "{told:?}");
+            }
+            damages += 1;
+        };
+        let places = 40.min(good.len());
+        for place in (0..places).map(|i| i * (good.len() - 1) / (places - 1)) {
+            for bit in [0x01, 0x80] {
+                let mut bad = good.clone();
+                bad[place] ^= bit;
+                check(Some(&bad), &format!("a bit of byte {place}"));
+            }
+            check(Some(&good[..place]), &format!("all from byte {place} on"));
+        }
+        check(Some(&[&good[..], b"\n"].concat()), "one byte more");
+        check(Some(&[]), "nothing left");
+        check(None, "removal");
+        fs::write(&file, &good).unwrap();
+        assert_eq!(tried(&checkpoints).0, Some(6), "as it was");
+    }
+    assert!(damages > 450, "{damages}");
+
+    // All of them damaged: each is told, and none is taken.
+    for found in checkpoints.list().unwrap() {
+        fs::write(found.path.join("state.json"), "{}").unwrap();
+    }
+    let (step, told) = tried(&checkpoints);
+    assert_eq!((step, told.len()), (None, 3));
+}
+
+/// Files of one checkpoint in another, each whole by itself.
+#[test]
+fn files_of_other_checkpoints_are_found_out() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = three_checkpoints(folder.path());
+    let list = checkpoints.list().unwrap();
+    for name in Snapshot::FILES {
+        let good = fs::read(list[0].path.join(name)).unwrap();
+        fs::copy(list[1].path.join(name), list[0].path.join(name)).unwrap();
+        let (step, told) = tried(&checkpoints);
+        assert_eq!(step, Some(4), "{name}");
+        assert!(told[0].contains(name), "{told:?}");
+        fs::write(list[0].path.join(name), good).unwrap();
+    }
+}
+
+#[test]
+fn the_latest_and_the_best_are_kept_and_the_unfinished_are_cleared_away() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path());
+    let training = start(&config(Algorithm::named("sgd").unwrap()));
+    let mut snapshot = training.snapshot().unwrap();
+    let steps = |checkpoints: &Checkpoints| -> Vec<u64> {
+        checkpoints.list().unwrap().iter().map(|found| found.step).collect()
+    };
+    let accuracies =
+        [None, Some(0.5), Some(0.9), None, Some(0.9), Some(0.7), None, Some(0.8), None];
+    let mut kept = Vec::new();
+    for (step, accuracy) in (1..).zip(accuracies) {
+        (snapshot.about.step, snapshot.about.test_accuracy) = (step, accuracy);
+        if step == 4 {
+            // One that was being written when the program was killed, and something that is none.
+            let unfinished = folder.path().join("epoch-0000-step-00000003-x");
+            fs::create_dir(&unfinished).unwrap();
+            let unfinished = folder.path().join("epoch-0009-step-00000099");
+            fs::create_dir(&unfinished).unwrap();
+            fs::write(unfinished.join("model.bpk"), "half").unwrap();
+            assert_eq!(tried(&checkpoints), (Some(3), vec![]), "passed over in silence");
+        }
+        checkpoints.save(&snapshot, 2).unwrap();
+        kept.push(steps(&checkpoints));
+    }
+    assert_eq!(
+        kept,
+        [
+            vec![1],
+            vec![2, 1],
+            vec![3, 2],
+            vec![4, 3],
+            vec![5, 4],
+            vec![6, 5],
+            vec![7, 6, 5],
+            vec![8, 7, 5],
+            vec![9, 8, 5],
+        ],
+        "the last two, and of equally good ones the latest"
+    );
+    assert!(folder.path().join("epoch-0000-step-00000003-x").is_dir(), "not ours");
+
+    // A damaged one is not removed, and not counted.
+    fs::write(folder.path().join("epoch-0000-step-00000009/manifest.toml"), "").unwrap();
+    for step in [10, 11, 12] {
+        snapshot.about.step = step;
+        checkpoints.save(&snapshot, 2).unwrap();
+    }
+    assert_eq!(steps(&checkpoints), [12, 11, 9, 5]);
+    // In its own place it is written anew; a whole one stays as it is.
+    snapshot.about.step = 9;
+    let path = checkpoints.save(&snapshot, 9).unwrap();
+    assert_eq!(Checkpoints::load(&path).unwrap(), snapshot);
+    let time = || fs::metadata(path.join("model.bpk")).unwrap().modified().unwrap();
+    let before = time();
+    checkpoints.save(&snapshot, 9).unwrap();
+    assert_eq!(time(), before);
+}
+
+#[test]
+fn a_manifest_of_another_form_or_with_other_files_is_refused() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = three_checkpoints(folder.path()).list().unwrap()[0].path.join("manifest.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let (body, _) = text.split_once("# sha256").unwrap();
+    let sealed = |body: &str| {
+        use sha2::{Digest, Sha256};
+        let digest: String =
+            Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        Manifest::from_bytes(format!("{body}# sha256 of the lines above: {digest}\n").as_bytes())
+    };
+    assert!(sealed(body).is_ok());
+    for (from, to, told) in [
+        ("format = 1", "format = 2", "is of form 2, and this program reads form 1"),
+        ("model.bpk", "../../secret", "must list model.bpk, optimizer.bpk, state.json"),
+        ("step =", "steps =", "cannot be read: "),
+        ("\nlength = ", "\nlength = -", "cannot be read: "),
+    ] {
+        let error = sealed(&body.replacen(from, to, 1)).unwrap_err();
+        assert!(error.starts_with(told), "{error}");
+    }
+}
+
+/// A copy of a run's checkpoints is as good as the run's own.
+#[test]
+fn checkpoints_can_be_moved() {
+    let _alone = alone();
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let checkpoints = three_checkpoints(folder.path());
+    copy(folder.path(), other.path());
+    assert_eq!(latest(&Checkpoints::new(other.path())), latest(&checkpoints));
+}
