@@ -6,6 +6,7 @@ pub mod device;
 pub mod failure;
 pub mod files;
 pub mod interrupt;
+pub mod journal;
 pub mod memory;
 pub mod report;
 pub mod run;

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use lowland_tasks::checkpoint::CheckpointConfig;
+use lowland_tasks::checkpoint::{CheckpointConfig, Found};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::record::{EpochRecord, StepRecord};
 use lowland_tasks::train::{Done, Training};
 
 use crate::failure::{Ended, Interrupted};
 use crate::interrupt::Interrupt;
-use crate::run_folder::{Line, Metrics, RunFolder};
+use crate::journal::Journal;
+use crate::run_folder::RunFolder;
 use crate::terminal::{Progress, print};
 use crate::words::{counted, no_second_gradient, percent};
 
@@ -25,7 +26,7 @@ pub fn run(
     mut training: Training,
     config: &TrainConfig,
     folder: &RunFolder,
-    mut metrics: Metrics,
+    mut journal: Journal,
     quiet: bool,
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
@@ -33,7 +34,7 @@ pub fn run(
     let progress = Progress::new(steps as u64, quiet);
     progress.skip(training.steps());
     let mut saver = Saver::new(config.checkpoints);
-    let trained = go_on(&mut training, config, folder, &mut metrics, &mut saver, &|told| {
+    let trained = go_on(&mut training, config, folder, &mut journal, &mut saver, &|told| {
         match told {
             Told::Step(step, accuracy) => progress.step(|| step_line(config, step, accuracy)),
             Told::Epoch(record, steps) => progress.line(&epoch_line(record, config.epochs, steps)),
@@ -42,7 +43,7 @@ pub fn run(
     });
     if let Err(error) = trained {
         // Whatever was measured so far is worth having; the error that ended the run is the one to tell.
-        let _ = metrics.flush();
+        let _ = journal.flush();
         return Err(with_way_on(error, folder));
     }
     if training.lacks_second_gradients() {
@@ -77,7 +78,7 @@ fn go_on(
     training: &mut Training,
     config: &TrainConfig,
     folder: &RunFolder,
-    metrics: &mut Metrics,
+    journal: &mut Journal,
     saver: &mut Saver,
     tell: &dyn Fn(Told<'_>) -> ControlFlow<u8>,
 ) -> Result<()> {
@@ -85,20 +86,19 @@ fn go_on(
     while let Some(done) = training.advance()? {
         let (asked, due) = match &done {
             Done::Step(step) => {
-                metrics.write(&Line::Step(step))?;
+                journal.step(step)?;
                 // A checkpoint follows at the end of the epoch in any case.
                 let due = saver.is_due(step.step) && !training.is_at_end_of_epoch();
                 (tell(Told::Step(step, accuracy)), due)
             }
             Done::Epoch(record) => {
-                metrics.write(&Line::Epoch(record))?;
-                metrics.flush()?;
+                journal.epoch(record, training.steps())?;
                 accuracy = record.test_accuracy;
                 (tell(Told::Epoch(record, training.steps_per_epoch())), true)
             }
         };
         if due || asked.is_break() {
-            saver.save(training, folder, metrics)?;
+            saver.save(training, folder, journal)?;
         }
         if let ControlFlow::Break(code) = asked {
             let (done, epochs) = (training.record().epochs.len(), config.epochs);
@@ -113,7 +113,7 @@ fn go_on(
 /// Says how a run that ended early goes on, where it can.
 fn with_way_on(error: anyhow::Error, folder: &RunFolder) -> anyhow::Error {
     let found = folder.checkpoints().list().unwrap_or_default();
-    let Some(found) = found.into_iter().find(|found| found.is_finished()) else {
+    let Some(found) = found.into_iter().find(Found::is_finished) else {
         return error;
     };
     let path = folder.path().display();
@@ -156,10 +156,10 @@ impl Saver {
         &mut self,
         training: &Training,
         folder: &RunFolder,
-        metrics: &mut Metrics,
+        journal: &mut Journal,
     ) -> Result<()> {
         let mut snapshot = training.snapshot()?;
-        snapshot.about.metrics_length = metrics.sync()?;
+        snapshot.about.lengths = journal.sync()?;
         folder.checkpoints().save(&snapshot, self.config.keep)?;
         self.last = Instant::now();
         Ok(())

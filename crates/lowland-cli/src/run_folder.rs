@@ -1,7 +1,8 @@
 //! The folder of a run: one program at a time, and what it writes there.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -9,36 +10,17 @@ use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use lowland_tasks::checkpoint::Checkpoints;
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::record::{EpochRecord, StepRecord};
 use lowland_tasks::train::Training;
-use serde::Serialize;
 
 use crate::failure::Usage;
+use crate::journal::{EVENTS, Journal, METRICS};
 use crate::{files, settings};
 
 const CONFIG: &str = "config.toml";
-const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.bpk";
 const SAFETENSORS: &str = "model.safetensors";
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
-
-/// A line of `metrics.jsonl`.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Line<'a> {
-    /// A step.
-    Step(&'a StepRecord),
-    /// The measurement at the end of an epoch.
-    Epoch(&'a EpochRecord),
-    /// From here on the run has other settings, one change each.
-    Changed {
-        /// The step before which they came into force.
-        step: u64,
-        /// Such as `epochs was 3 and is 5`.
-        changes: &'a [String],
-    },
-}
 
 /// The folder of a run, in which no other living program works.
 #[derive(Debug)]
@@ -55,7 +37,7 @@ impl RunFolder {
     /// A folder that holds a run, that another program works in, or that cannot be written to; nothing in
     /// it is touched then.
     pub fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
-        const NAMES: [&str; 4] = [CONFIG, METRICS, MODEL, SAFETENSORS];
+        const NAMES: [&str; 5] = [CONFIG, METRICS, EVENTS, MODEL, SAFETENSORS];
         files::check_target(path, &NAMES)?;
         let taken = || {
             let mut names = NAMES.iter().chain([&CHECKPOINTS]);
@@ -99,28 +81,12 @@ impl RunFolder {
         Checkpoints::new(self.path.join(CHECKPOINTS))
     }
 
-    /// The run's metrics, cut to their first `length` bytes, to be written on.
+    /// What the run tells as it goes, its files cut to the lengths that they had at a checkpoint.
     ///
     /// # Errors
-    /// The file cannot be written to.
-    pub fn metrics(&self, length: u64) -> Result<Metrics> {
-        let path = self.path.join(METRICS);
-        let open = || {
-            let mut file =
-                OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            let found = file.metadata()?.len();
-            if found < length {
-                tracing::warn!(
-                    "{} is shorter than it was at the checkpoint: lines are missing",
-                    path.display()
-                );
-            }
-            let length = length.min(found);
-            file.set_len(length)?;
-            file.seek(SeekFrom::Start(length))?;
-            Ok(Metrics { file: BufWriter::new(file), length, path: path.clone() })
-        };
-        open().map_err(|error: std::io::Error| cannot_write(&path, error))
+    /// A file cannot be written to.
+    pub fn journal(&self, lengths: &BTreeMap<String, u64>) -> Result<Journal> {
+        Journal::open(&self.path, lengths)
     }
 
     /// Writes the weights, running statistics up to date.
@@ -175,45 +141,7 @@ fn lock(folder: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error {
+/// The error for a file that the system will not write.
+pub fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error {
     lowland_tasks::Error::Write { path: path.to_owned(), source: error }.into()
-}
-
-/// The metrics of a run, a line of JSON each.
-#[derive(Debug)]
-pub struct Metrics {
-    file: BufWriter<File>,
-    length: u64,
-    path: PathBuf,
-}
-
-impl Metrics {
-    /// Adds a line.
-    ///
-    /// # Errors
-    /// The file cannot be written to.
-    pub fn write(&mut self, line: &Line<'_>) -> Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
-        bytes.push(b'\n');
-        self.length += bytes.len() as u64;
-        self.file.write_all(&bytes).map_err(|error| cannot_write(&self.path, error))
-    }
-
-    /// Hands all lines so far to the system.
-    ///
-    /// # Errors
-    /// The file cannot be written to.
-    pub fn flush(&mut self) -> Result<()> {
-        self.file.flush().map_err(|error| cannot_write(&self.path, error))
-    }
-
-    /// Puts all lines so far on the disk, and gives their length in bytes.
-    ///
-    /// # Errors
-    /// The file cannot be written to.
-    pub fn sync(&mut self) -> Result<u64> {
-        self.flush()?;
-        self.file.get_ref().sync_data().map_err(|error| cannot_write(&self.path, error))?;
-        Ok(self.length)
-    }
 }

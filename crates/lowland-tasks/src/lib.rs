@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 mod error;
+pub mod events;
 pub mod loss;
 pub mod models;
 pub mod record;

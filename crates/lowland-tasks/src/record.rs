@@ -68,6 +68,8 @@ pub struct StepRecord {
     pub gradient_norm: Option<f64>,
     /// `‖g_s‖`, where a second gradient was taken.
     pub perturbed_norm: Option<f64>,
+    /// `‖e‖`, the length of the perturbation, where a gradient was taken at perturbed weights.
+    pub radius: Option<f64>,
     /// `‖g_s − g‖`, where a second gradient was taken.
     pub psf_norm: Option<f64>,
     /// The cosine of the angle between g and `g_s`, where a second gradient was taken.

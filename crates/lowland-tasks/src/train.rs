@@ -1,5 +1,6 @@
 //! The training loop, an epoch at a time.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -357,7 +358,7 @@ impl Training {
             step: self.optimizer.steps(),
             epoch: self.record.epochs.len(),
             test_accuracy: at_end_of_epoch.and_then(|epoch| epoch.test_accuracy),
-            metrics_length: 0,
+            lengths: BTreeMap::new(),
         };
         let contents = [model.to_vec(), optimizer.to_vec(), state];
         let files = Snapshot::FILES.map(str::to_owned).into_iter().zip(contents).collect();
@@ -454,6 +455,7 @@ impl Training {
             skipped: report.skipped,
             gradient_norm: values.gradient_norm,
             perturbed_norm: values.perturbed_norm,
+            radius: values.radius,
             psf_norm: values.psf_norm,
             cosine: values.cosine,
         })

@@ -240,9 +240,9 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).map(drop).unwrap()
+            fs::copy(entry.path(), target).map(drop).unwrap();
         }
     }
 }
@@ -401,8 +401,7 @@ fn a_manifest_of_another_form_or_with_other_files_is_refused() {
     let (body, _) = text.split_once("# sha256").unwrap();
     let sealed = |body: &str| {
         use sha2::{Digest, Sha256};
-        let digest: String =
-            Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(Sha256::digest(body));
         Manifest::from_bytes(format!("{body}# sha256 of the lines above: {digest}\n").as_bytes())
     };
     assert!(sealed(body).is_ok());

@@ -13,7 +13,7 @@ use crate::batch::{Accumulate, Batch};
 use crate::optimizer::{Settings, State};
 use crate::parameters::{into_gradients, perturbed};
 use crate::report::StepReport;
-use crate::rule::{Active, Note, Perturbation, Rule, Samples, Selection, Spent, Surface};
+use crate::rule::{Active, Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
 use crate::vector::{Scalar, read};
 use crate::{Error, Measure, ParamVec, Parameters, Result};
 
@@ -355,6 +355,7 @@ where
         }
         if self.measure == Measure::All {
             self.perturbed_norm = Some(g_s.norm());
+            self.notes.push((RADIUS, Note::Device(e.direction.norm() * e.scale.clone())));
         }
         Ok(g_s)
     }

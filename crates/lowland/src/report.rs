@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::Result;
-use crate::rule::{Note, PSF_NORM};
+use crate::rule::{Note, PSF_NORM, RADIUS};
 use crate::vector::{Scalar, read};
 
 /// What one step did. Numbers lie on the device until [`values`](Self::values) asks for them; the
@@ -44,6 +44,9 @@ pub struct StepValues {
     pub cosine: Option<f64>,
     /// The norm of the gradient that went to the base optimizer, before clipping.
     pub update_norm: Option<f64>,
+    /// `‖e‖`, the length of the perturbation, at steps that took a gradient at perturbed weights; of
+    /// several, the last.
+    pub radius: Option<f64>,
     /// What the rule noted beyond that, by name.
     pub notes: BTreeMap<&'static str, f64>,
 }
@@ -90,6 +93,7 @@ impl StepReport {
         let loss = take("loss").unwrap_or(f64::NAN);
         let (gradient_norm, perturbed_norm) = (take("g"), take("g_s"));
         let (psf_norm, update_norm) = (take(PSF_NORM), take("update"));
+        let radius = take(RADIUS);
         let cosine = cosine(gradient_norm, perturbed_norm, psf_norm);
         Ok(StepValues {
             loss,
@@ -98,6 +102,7 @@ impl StepReport {
             psf_norm,
             cosine,
             update_norm,
+            radius,
             notes: found,
         })
     }

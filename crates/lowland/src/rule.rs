@@ -165,6 +165,9 @@ pub struct Spent {
 /// The name under which a rule notes `‖psf‖`, where `psf = g_s − g`.
 pub const PSF_NORM: &str = "psf_norm";
 
+/// The name under which the length of a step's perturbation is noted.
+pub(crate) const RADIUS: &str = "radius";
+
 /// A number for the report.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a step notes a handful")]

@@ -829,6 +829,7 @@ fn a_report_holds_what_the_step_did() {
         (values.update_norm, number(g_s.norm())),
         (values.psf_norm, number(psf.norm())),
         (values.cosine, cosine),
+        (values.radius, 0.1),
     ] {
         assert!((found.unwrap() - expected).abs() < 1e-5 * expected, "{found:?} is not {expected}");
     }

@@ -1,5 +1,6 @@
 //! `lowland resume`: a run goes on.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -8,7 +9,7 @@ use lowland_tasks::Error;
 use lowland_tasks::train::{Data, Training};
 
 use crate::failure::Usage;
-use crate::run_folder::{Line, RunFolder};
+use crate::run_folder::RunFolder;
 use crate::{device, run, terminal};
 
 /// Go on with a run from its last good checkpoint
@@ -55,9 +56,15 @@ impl Resume {
                 )));
             }
             terminal::tell("there is no checkpoint yet: the run starts again", self.quiet);
-            return run::run(training, &config, &folder, folder.metrics(0)?, self.quiet);
+            return run::run(
+                training,
+                &config,
+                &folder,
+                folder.journal(&BTreeMap::new())?,
+                self.quiet,
+            );
         };
-        let length = snapshot.about.metrics_length;
+        let lengths = snapshot.about.lengths.clone();
         let restored = training.restore(snapshot, self.accept_changes);
         let changes;
         (training, changes) = restored.map_err(|error| in_words(error, &found.path))?;
@@ -66,11 +73,11 @@ impl Resume {
             found.step, found.epoch, config.epochs
         );
         terminal::tell(&told, self.quiet);
-        let mut metrics = folder.metrics(length)?;
+        let mut journal = folder.journal(&lengths)?;
         if !changes.is_empty() {
-            metrics.write(&Line::Changed { step: found.step + 1, changes: &changes })?;
+            journal.changed(found.step + 1, &changes)?;
         }
-        run::run(training, &config, &folder, metrics, self.quiet)
+        run::run(training, &config, &folder, journal, self.quiet)
     }
 }
 

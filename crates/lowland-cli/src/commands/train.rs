@@ -1,5 +1,6 @@
 //! `lowland train`: one run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -60,8 +61,8 @@ impl Train {
         let data = Data::load(&config)?;
         let training = Training::new(&config, &data, &device)?;
         let folder = RunFolder::create(&self.out, &config)?;
-        let metrics = folder.metrics(0)?;
-        run::run(training, &config, &folder, metrics, self.quiet)
+        let journal = folder.journal(&BTreeMap::new())?;
+        run::run(training, &config, &folder, journal, self.quiet)
     }
 
     fn config(&self) -> Result<TrainConfig> {

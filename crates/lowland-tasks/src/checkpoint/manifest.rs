@@ -1,5 +1,6 @@
 //! What a checkpoint says of itself, as TOML with a checksum in its last line.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,9 @@ pub struct About {
     /// The test accuracy at the end of the last epoch, 0 to 1, where the checkpoint was taken there and the
     /// network's outputs were finite.
     pub test_accuracy: Option<f64>,
-    /// How long the run's file of metrics was, in bytes.
-    pub metrics_length: u64,
+    /// How long the files were that the run adds to, in bytes, by name.
+    #[serde(default)]
+    pub lengths: BTreeMap<String, u64>,
 }
 
 /// The manifest of a checkpoint.
@@ -104,6 +106,5 @@ struct Form {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub(crate) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let digest = parts.into_iter().fold(Sha256::new(), |digest, part| digest.chain_update(part));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(parts.into_iter().fold(Sha256::new(), Digest::chain_update).finalize())
 }

@@ -1,0 +1,179 @@
+//! What a run tells as it goes: `metrics.jsonl`, and the same numbers for TensorBoard.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use lowland_tasks::events::EventWriter;
+use lowland_tasks::record::{EpochRecord, StepRecord};
+use serde::Serialize;
+
+use crate::run_folder::cannot_write;
+
+/// The name of the file with a line of JSON for each step and epoch.
+pub const METRICS: &str = "metrics.jsonl";
+/// The name of the file of events; TensorBoard goes by the word in its middle.
+pub const EVENTS: &str = "events.out.tfevents.lowland";
+
+/// A line of `metrics.jsonl`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line<'a> {
+    Step(&'a StepRecord),
+    Epoch(&'a EpochRecord),
+    Changed { step: u64, changes: &'a [String] },
+}
+
+/// The files that a run adds to.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    metrics: Appended,
+    events: EventWriter<Appended>,
+}
+
+impl Journal {
+    /// Opens the files in a run's folder, cut to the given lengths in bytes; what is not given has none yet.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn open(folder: &Path, lengths: &BTreeMap<String, u64>) -> Result<Self> {
+        let open = |name: &str| {
+            let path = folder.join(name);
+            let length = lengths.get(name).copied().unwrap_or(0);
+            Appended::open(&path, length).map_err(|error| cannot_write(&path, error))
+        };
+        let (metrics, events) = (open(METRICS)?, open(EVENTS)?);
+        let events = match events.length {
+            0 => EventWriter::begin(events)
+                .map_err(|error| cannot_write(&folder.join(EVENTS), error))?,
+            _ => EventWriter::go_on(events),
+        };
+        Ok(Self { folder: folder.to_owned(), metrics, events })
+    }
+
+    /// A step.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn step(&mut self, step: &StepRecord) -> Result<()> {
+        self.line(&Line::Step(step))?;
+        let mut scalars = vec![
+            ("train/loss", step.loss),
+            ("train/learning_rate", step.learning_rate),
+            ("step/passes", step.passes),
+            ("step/second_gradient", f64::from(u8::from(step.second_gradient))),
+        ];
+        let measured = [
+            ("step/gradient_norm", step.gradient_norm),
+            ("step/perturbed_norm", step.perturbed_norm),
+            ("step/psf_norm", step.psf_norm),
+            ("step/cosine", step.cosine),
+            ("step/radius", step.radius),
+        ];
+        scalars.extend(measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))));
+        self.scalars(step.step, &scalars)
+    }
+
+    /// The measurement at the end of an epoch, after `steps` steps in all.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn epoch(&mut self, record: &EpochRecord, steps: u64) -> Result<()> {
+        self.line(&Line::Epoch(record))?;
+        let measured = [
+            ("epoch/train_loss", record.train_loss),
+            ("test/loss", record.test_loss),
+            ("test/accuracy", record.test_accuracy),
+            ("epoch/passes", Some(record.passes)),
+            ("epoch/second_gradient_share", Some(record.second_gradient_share)),
+            ("epoch/seconds", Some(record.seconds)),
+        ];
+        let scalars: Vec<_> =
+            measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
+        self.scalars(steps, &scalars)?;
+        self.flush()
+    }
+
+    /// Settings that are others from a step on, in words.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn changed(&mut self, step: u64, changes: &[String]) -> Result<()> {
+        self.line(&Line::Changed { step, changes })
+    }
+
+    /// Hands everything so far to the system.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn flush(&mut self) -> Result<()> {
+        self.metrics.flush().map_err(self.failed(METRICS))?;
+        self.events.flush().map_err(self.failed(EVENTS))
+    }
+
+    /// Puts everything so far on the disk, and gives the lengths of the files in bytes, by name.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn sync(&mut self) -> Result<BTreeMap<String, u64>> {
+        self.flush()?;
+        let mut lengths = BTreeMap::new();
+        for (name, file) in [(METRICS, &self.metrics), (EVENTS, self.events.get_ref())] {
+            file.file.get_ref().sync_data().map_err(self.failed(name))?;
+            lengths.insert(name.to_owned(), file.length);
+        }
+        Ok(lengths)
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        self.metrics.write_all(&bytes).map_err(self.failed(METRICS))
+    }
+
+    fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<()> {
+        self.events.scalars(step, scalars).map_err(self.failed(EVENTS))
+    }
+
+    fn failed(&self, name: &str) -> impl FnOnce(io::Error) -> anyhow::Error + use<> {
+        let path = self.folder.join(name);
+        move |error| cannot_write(&path, error)
+    }
+}
+
+/// A file that is added to, and its length.
+#[derive(Debug)]
+struct Appended {
+    file: BufWriter<File>,
+    length: u64,
+}
+
+impl Appended {
+    fn open(path: &Path, length: u64) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let found = file.metadata()?.len();
+        if found < length {
+            let path = path.display();
+            tracing::warn!("{path} is shorter than it was at the checkpoint: numbers are missing");
+        }
+        let length = length.min(found);
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(Self { file: BufWriter::new(file), length })
+    }
+}
+
+impl Write for Appended {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
