@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::ParamVec;
+use crate::vector::{one, ratio};
 
 /// The generator of one probe: what it gives does not depend on how many other probes there are.
 pub(super) fn generator(seed: u64, probe: usize) -> ChaCha8Rng {
@@ -40,7 +41,7 @@ pub(super) fn rademacher(like: &ParamVec, generator: &mut ChaCha8Rng) -> ParamVe
 
 /// `v` at unit length; a zero vector stays zero.
 pub(super) fn unit(v: ParamVec) -> ParamVec {
-    let factor = v.inverse_norm();
+    let factor = ratio(one(&v), v.norm());
     v.times(&factor)
 }
 

@@ -10,6 +10,7 @@ use super::lanczos::Lanczos;
 use super::map::{SymmetricMap, dimension};
 use super::tridiagonal::Pair;
 use crate::error::{at_least_one, positive};
+use crate::vector::read;
 use crate::{ParamVec, Result};
 
 /// Which eigenvalues are wanted.
@@ -55,8 +56,12 @@ impl Default for EigenvaluesConfig {
 pub struct Eigenpair {
     /// θ. There is an eigenvalue within `residual` of it, provided that the products are exact.
     pub value: f64,
-    /// `‖H·x − θ·x‖`.
+    /// `‖H·x − θ·x‖`, as Lanczos has it.
     pub residual: f64,
+    /// `‖H·x − θ·x‖`, measured by a product along `x` itself. Much more than `residual`, it says that what was taken for
+    /// the Hessian is not linear along `x`, so that θ is not to be believed: the weights lie near places where the gradient jumps, and
+    /// a greater [`Difference`](super::Difference) is due.
+    pub measured_residual: f64,
     /// `x`, of unit length. Its sign says nothing, but is the same for the same seed.
     pub vector: ParamVec,
 }
@@ -85,13 +90,13 @@ pub struct Eigenvalues {
 /// Ends once the pairs asked for have converged, or after [`EigenvaluesConfig::steps`], or when
 /// `progress` breaks off; what is known by then is returned.
 ///
-/// Of an eigenvalue that several independent eigenvectors share exactly, one start can see only one copy. Further
-/// copies come to light through rounding, and when the recursion ends early and goes on from another random
-/// vector, as it does on small problems; more steps and a smaller tolerance help. Those of a
-/// trained network are rarely shared.
+/// Of an eigenvalue that several independent eigenvectors share exactly, one start sees a single copy, and further ones come to
+/// light through rounding alone. So where the map has no more dimensions than `steps`, all of them are taken, from
+/// other random vectors where one start is exhausted, and every copy is found. Beyond that a copy can be missed; the
+/// eigenvalues of trained networks are rarely shared.
 ///
 /// # Cost
-/// A product a step; `steps` vectors of the size of the weights.
+/// A product a step, and one for each pair at the end; `steps` vectors of the size of the weights.
 ///
 /// # Errors
 /// A setting out of range, products that are not finite, and what the map itself gives.
@@ -108,7 +113,7 @@ pub fn eigenvalues(
 
     let mut lanczos = Lanczos::new(fresh(map, config, 0));
     // An exhausted space holds but one copy of each eigenvalue, however well it has converged.
-    let mut copies_missing = false;
+    let mut copies_missing = dimension <= config.steps;
     for done in 1..=total {
         if lanczos.is_exhausted() {
             lanczos.go_on_from(fresh(map, config, done));
@@ -125,7 +130,7 @@ pub fn eigenvalues(
             break;
         }
     }
-    found(&lanczos, config, count)
+    found(map, &lanczos, config, count)
 }
 
 /// A random vector of the kind that `map` takes.
@@ -133,16 +138,22 @@ fn fresh(map: &impl SymmetricMap, config: &EigenvaluesConfig, number: usize) -> 
     gaussian(map.like(), &mut generator(config.seed, number))
 }
 
-fn found(lanczos: &Lanczos, config: &EigenvaluesConfig, count: usize) -> Result<Eigenvalues> {
+fn found(
+    map: &mut impl SymmetricMap,
+    lanczos: &Lanczos,
+    config: &EigenvaluesConfig,
+    count: usize,
+) -> Result<Eigenvalues> {
     let all = lanczos.eigenpairs()?;
     let limit = limit(&all, config);
-    let pairs: Vec<Eigenpair> = wanted(&all, config.end, count)
-        .into_iter()
-        .filter_map(|pair| {
-            let (value, residual) = (pair.value, lanczos.residual(pair));
-            Some(Eigenpair { value, residual, vector: lanczos.vector(pair)? })
-        })
-        .collect();
+    let mut pairs = Vec::new();
+    for pair in wanted(&all, config.end, count) {
+        let (value, residual) = (pair.value, lanczos.residual(pair));
+        let vector = lanczos.vector(pair);
+        let rest = map.times(&vector)?.plus_scaled(&vector, -value).norm();
+        let measured_residual = read(vec![rest])?[0];
+        pairs.push(Eigenpair { value, residual, measured_residual, vector });
+    }
     let converged = pairs.len() == count && pairs.iter().all(|pair| pair.residual <= limit);
     let ritz_values = all.iter().map(|pair| pair.value).collect();
     Ok(Eigenvalues { pairs, converged, steps: lanczos.basis.len(), ritz_values })

@@ -76,11 +76,10 @@ impl Lanczos {
     }
 
     /// `x = Σ s_j·q_j`.
-    pub(super) fn vector(&self, pair: &Pair) -> Option<ParamVec> {
-        let mut terms = self.basis.iter().zip(&pair.vector);
-        let (q, &s) = terms.next()?;
-        let first = q.clone().map(|part| part.mul_scalar(s));
-        Some(terms.fold(first, |sum, (q, &s)| sum.plus_scaled(q, s)))
+    pub(super) fn vector(&self, pair: &Pair) -> ParamVec {
+        let nothing = ParamVec::new(vec![None; self.basis.first().map_or(0, ParamVec::len)]);
+        let terms = self.basis.iter().zip(&pair.vector);
+        terms.fold(nothing, |sum, (q, &s)| sum.plus_scaled(q, s))
     }
 
     /// `v` less its projections on the basis.

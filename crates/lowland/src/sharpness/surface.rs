@@ -4,12 +4,13 @@ use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::draw::unit;
 use super::lanczos::epsilon;
 use super::map::SymmetricMap;
 use super::section::Position;
 use crate::error::positive;
 use crate::parameters::placed;
-use crate::vector::{STABILISER, Scalar, read};
+use crate::vector::{Scalar, read};
 use crate::{Active, Error, ParamVec, Parameters, Result};
 
 /// How layers that know training from evaluation behave while the loss is measured.
@@ -31,15 +32,16 @@ pub enum Normalisation {
     Batch,
 }
 
-/// How far apart the two gradients lie whose difference gives a product with the Hessian.
+/// How far from the weights the two gradients lie whose difference gives a product with the Hessian; see
+/// [`LossSurface::hessian_times`].
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
     /// `h = ε^(1/3)`, where ε is the distance from 1 to the next larger number of the weights' type: 6.1e-6 in `f64`, 4.9e-3 in
-    /// `f32`. See [`LossSurface::hessian_times`].
+    /// `f32`. For losses whose gradient is smooth.
     #[default]
     ByType,
-    /// `h` itself, a length in parameter space. Above 0.
+    /// `h` itself, a length in parameter space. Above 0. For losses whose gradient jumps, 0.02 is a length to start from.
     Length(f64),
 }
 
@@ -237,11 +239,17 @@ where
     ///
     /// The series of `∇L` leaves an error that grows as `h²`, rounding of gradients one that falls as `1/h`. Where
     /// the loss changes over a length ℓ, they are about `(h/ℓ)²/6` and `ε·ℓ/h` of the product; the
-    /// sum is least near `h = ε^(1/3)·ℓ`, and about `ε^(2/3)` there. ℓ is not known. 1 is taken for it, which is
-    /// right for networks to an order of magnitude, and a mistake costs little on that side: with an ℓ of 0.1 the
-    /// product is off by 4e-4 in `f32`. [`product_error`](Self::product_error) measures it.
-    /// A gradient that jumps, as behind a ReLU, adds what jumps within `h` of the weights: that part of the
-    /// curvature is seen averaged over the distance.
+    /// sum is least near `h = ε^(1/3)·ℓ`, and about `ε^(2/3)` there. ℓ is not known. [`Difference::ByType`]
+    /// takes 1 for it, whatever the length of the weights: ℓ is nearer to the radius of SAM than to `‖w‖`. With an
+    /// ℓ of 0.1, the product is off by 4e-4 in `f32`.
+    ///
+    /// A gradient that jumps, as behind ReLU or a maximum, has no such series. The Hessian proper
+    /// leaves the jumps out; a difference has in it the jumps between its two ends, divided by `2h`. With a small `h` few are met
+    /// and each counts for much, which makes products noisy, and Lanczos goes after the noise: of a
+    /// small trained network with ReLU and BatchNorm it made a largest eigenvalue of 186 with an `h` of 1e-5, where the
+    /// loss along the eigenvectors found with an `h` of 1e-2 and more is curved by 15 to 17. A greater `h`
+    /// averages over jumps and gives the curvature over a distance, which is what a step of SAM meets.
+    /// [`product_error`](Self::product_error) and [`Eigenpair::measured_residual`](super::Eigenpair::measured_residual) tell.
     ///
     /// # Panics
     /// `v` is a vector over other parameters.
@@ -270,7 +278,7 @@ where
 
     fn product(&mut self, v: &ParamVec, h: f64) -> Result<ParamVec> {
         let v = self.masked(v);
-        let u = v.clone().times(&v.inverse_norm());
+        let u = unit(v.clone());
         let active = self.active.clone();
         let ahead = self.copy(&self.moved(&u, h), None, &active);
         let behind = self.copy(&self.moved(&u, -h), None, &active);
@@ -289,9 +297,7 @@ where
             });
         }
         finite(self.mean(losses)?)?;
-        // The inverse of what made `u` of `v`.
-        let length = v.norm().add_scalar(STABILISER);
-        Ok(sum.ok_or(Error::NoEvaluation)?.times(&length))
+        Ok(sum.ok_or(Error::NoEvaluation)?.times(&v.norm()))
     }
 
     /// A copy of the module at `position`, for forward passes.
