@@ -350,12 +350,11 @@ struct PlaceMapper<'a> {
 impl ModuleMapper for PlaceMapper<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let (value, trainable) = match self.parameters.index.get(&id) {
-            Some(&i) => (self.weights.parts()[i].clone(), self.active.contains(i)),
-            None => {
-                self.next += 1;
-                (self.others.and_then(|others| others.get(self.next - 1).cloned()), false)
-            }
+        let (value, trainable) = if let Some(&i) = self.parameters.index.get(&id) {
+            (self.weights.parts()[i].clone(), self.active.contains(i))
+        } else {
+            self.next += 1;
+            (self.others.and_then(|others| others.get(self.next - 1).cloned()), false)
         };
         let tensor = match value {
             Some(value) => Tensor::from_inner(value.reshape(tensor.shape())),

@@ -1,20 +1,20 @@
-//! How curved the loss is around the weights: products with the Hessian, its largest eigenvalues, its
-//! trace, the density of its spectrum, the rise of the loss within a radius, and the shape of the loss
-//! along lines and planes.
+//! How curved the loss is around the weights: products with the Hessian, its largest eigenvalues,
+//! its trace, the density of its spectrum, the rise of the loss within a radius, and the shape of
+//! the loss along lines and planes.
 //!
 //! All of it is taken on a [`LossSurface`]: the mean loss over stated batches as a function of the
-//! weights. It works on copies of the module; the live module's weights and running statistics stay as
-//! they are.
+//! weights. It works on copies of the module; the live module's weights and running statistics stay
+//! as they are.
 //!
 //! | question | answer | cost, in gradients over the batches |
 //! | --- | --- | --- |
 //! | `H·v` | [`LossSurface::hessian_times`] | 2 |
-//! | the largest eigenvalues of `H` | [`eigenvalues`] | 2 a Lanczos step |
-//! | `tr H`, of each layer too | [`trace`] | 2 a probe |
-//! | how the eigenvalues of `H` are spread | [`density`] | 2 a Lanczos step of each probe |
+//! | the largest eigenvalues of `H` | [`eigenvalues()`] | 2 a Lanczos step |
+//! | `tr H`, of each layer too | [`trace()`] | 2 a probe |
+//! | how the eigenvalues of `H` are spread | [`density()`] | 2 a Lanczos step of each probe |
 //! | the largest rise of the loss within ρ | [`largest_rise`] | 1 a step, and a third |
 //! | the average rise of the loss within ρ | [`average_rise`] | 2/3 a direction, and a third |
-//! | the loss along a line or a plane | [`landscape`] | 1/3 a point |
+//! | the loss along a line or a plane | [`landscape()`] | 1/3 a point |
 //!
 //! Each of them runs over all trainable parameters, or over some after
 //! [`LossSurface::restrict`]; [`Layer::all`] lists the layers.

@@ -1,5 +1,8 @@
 //! Curvature against exact Hessians and known spectra.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
+
 use std::ops::ControlFlow;
 
 use burn::module::{Module, Param};
@@ -586,7 +589,8 @@ struct Normalised {
 }
 
 impl Normalised {
-    /// With running statistics that have seen some batches, the last of which Burn still holds back.
+    /// With running statistics that have seen some batches, the last of which Burn still holds
+    /// back.
     fn new(seed: u64) -> Self {
         let device = device();
         device.seed(seed);
@@ -990,15 +994,24 @@ fn bad_input_is_an_error_that_names_it() {
     let scale = Scale::Adaptive { eta: -1.0, scaling: Scaling::All };
     let config = AverageRiseConfig { scale, ..AverageRiseConfig::default() };
     assert_eq!(field(average_rise(&mut surface, &config, uninterrupted).err()), "eta");
+}
 
+#[test]
+fn places_in_other_spaces_are_errors() {
+    let _alone = alone();
+    let case = Case::new(&SIZES, 24, FloatDType::F64);
+    let mut surface = case.surface(&[24]);
+    let message = |error: Option<Error>| error.unwrap().to_string();
     let other = Case::new(&[4, 8, 3], 24, FloatDType::F64);
     let (here, there) = (Position::of(&case.net).unwrap(), Position::of(&other.net).unwrap());
     let found = Line::between(here.clone(), there.clone()).err();
     assert_eq!(
         message(found),
-        "the far end of a line does not fit the module: 115 weights in 6 tensors and 0 other values expected, \
-         67 weights in 4 tensors and 0 other values found"
+        "the far end of a line does not fit the module: 115 weights in 6 tensors of f64 and 0 other values expected, \
+         67 weights in 4 tensors of f64 and 0 other values found"
     );
+    let single = Position::of(&Case::new(&SIZES, 24, FloatDType::F32).net).unwrap();
+    assert!(message(Line::between(here.clone(), single).err()).contains("of f32"));
     let found = Span::around(here, [there.weights().clone()]).err();
     assert!(matches!(found, Some(Error::Mismatch { what: "a direction", .. })));
     let line = Line::between(there.clone(), there).unwrap();

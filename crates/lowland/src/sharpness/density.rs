@@ -53,7 +53,8 @@ impl Density {
         self.mean(|node| if node.value <= value { 1.0 } else { 0.0 })
     }
 
-    /// The mean of `f` over all eigenvalues. Times [`dimension`](Self::dimension) it estimates the trace of `f(H)`.
+    /// The mean of `f` over all eigenvalues. Times [`dimension`](Self::dimension) it estimates the
+    /// trace of `f(H)`.
     fn mean(&self, f: impl Fn(&Node) -> f64) -> f64 {
         let of = |nodes: &Vec<Node>| nodes.iter().map(|node| node.weight * f(node)).sum::<f64>();
         self.probes.iter().map(of).sum::<f64>() / self.probes.len() as f64
@@ -72,15 +73,16 @@ impl Density {
         })
     }
 
-    /// The density at evenly spaced points, each node made a normal distribution of deviation `sigma`:
+    /// The density at evenly spaced points, each node made a normal distribution of deviation
+    /// `sigma`:
     ///
     /// ```text
     /// φ(t) = mean over probes of Σ_i weight_i·N(t; value_i, σ²)
     /// ```
     ///
     /// The points reach from 4 σ below the least node to 4 σ above the greatest, so that the
-    /// integral over them is close to 1 where they are no further apart than σ. Without `sigma`, it is a hundredth
-    /// of the nodes' range, or of their magnitude where they all lie in one place.
+    /// integral over them is close to 1 where they are no further apart than σ. Without `sigma`, it
+    /// is a hundredth of the nodes' range, or of their magnitude where they all lie in one place.
     /// Gives pairs of `t` and `φ(t)`.
     ///
     /// # Errors
@@ -105,23 +107,23 @@ impl Density {
 
 /// The spectral density of a symmetric map, by stochastic Lanczos quadrature.
 ///
-/// Lanczos from a random vector `v` gives a small tridiagonal matrix. Its eigenvalues `θ_i` and the squares of the
-/// first elements of its eigenvectors are the nodes and weights of the Gauss quadrature of the density
-/// as `v` sees it; the mean over random `v` is the density:
+/// Lanczos from a random vector `v` gives a small tridiagonal matrix. Its eigenvalues `θ_i` and the
+/// squares of the first elements of its eigenvectors are the nodes and weights of the Gauss
+/// quadrature of the density as `v` sees it; the mean over random `v` is the density:
 ///
 /// ```text
 /// vᵀf(H)v ≈ Σ_i s_{1i}²·f(θ_i),      E[vᵀf(H)v] = tr f(H)/n      (‖v‖ = 1, uniform on the sphere)
 /// ```
 ///
-/// Its outer nodes are sharp, the bulk is known to about the distance between nodes. `progress` is called after
-/// each probe; where it breaks off, the probes so far are returned.
+/// Its outer nodes are sharp, the bulk is known to about the distance between nodes. `progress` is
+/// called after each probe; where it breaks off, the probes so far are returned.
 ///
 /// # Cost
 /// `probes·steps` products; `steps` vectors of the size of the weights.
 ///
 /// # Source
-/// Ghorbani, Krishnan, Xiao (2019), "An Investigation into Neural Net Optimization via Hessian Eigenvalue Density",
-/// arXiv:1901.10159.
+/// Ghorbani, Krishnan, Xiao (2019), "An Investigation into Neural Net Optimization via Hessian
+/// Eigenvalue Density", arXiv:1901.10159.
 ///
 /// # Errors
 /// A setting out of range, products that are not finite, and what the map itself gives.

@@ -6,22 +6,24 @@ use super::draw::{gaussian, generator};
 use crate::vector::ratio;
 use crate::{Error, ParamVec, Parameter, Parameters, Result};
 
-/// A random direction in which every filter is as long as the filter of the weights in the same place.
+/// A random direction in which every filter is as long as the filter of the weights in the same
+/// place.
 ///
 /// ```text
 /// d_f ← d_f·‖w_f‖/‖d_f‖      for each filter f, d drawn from the standard normal distribution
 /// ```
 ///
-/// A step along it changes each filter by the same share of its length, so that networks whose weights differ in scale alone (as
-/// BatchNorm and ReLU allow) show the same landscape.
+/// A step along it changes each filter by the same share of its length, so that networks whose
+/// weights differ in scale alone (as BatchNorm and ReLU allow) show the same landscape.
 ///
-/// `axis` says along which axis of a parameter its filters are counted, and `None` keeps the parameter where it is;
-/// [`filter_axis`] is the usual choice. The same seed gives the same `d` for all modules with the same shapes.
-/// Weights are those of [`Parameters::weights`] or [`Position`](super::Position).
+/// `axis` says along which axis of a parameter its filters are counted, and `None` keeps the
+/// parameter where it is; [`filter_axis`] is the usual choice. The same seed gives the same `d` for
+/// all modules with the same shapes. Weights are those of [`Parameters::weights`] or
+/// [`Position`](super::Position).
 ///
 /// # Source
-/// Li, Xu, Taylor, Studer, Goldstein (2018), "Visualizing the Loss Landscape of Neural Nets", arXiv:1712.09913,
-/// section 4, where biases and BatchNorm's parameters are kept as here.
+/// Li, Xu, Taylor, Studer, Goldstein (2018), "Visualizing the Loss Landscape of Neural Nets",
+/// arXiv:1712.09913, section 4.
 ///
 /// # Errors
 /// Weights that are not those of `parameters`, an axis that a parameter does not have.
@@ -58,7 +60,8 @@ pub fn filter_normalised(
     Ok(ParamVec::new(direction.collect::<Result<_>>()?))
 }
 
-/// The axis of a parameter along which its filters are counted, by its rank alone, for layers are not known by name:
+/// The axis of a parameter along which its filters are counted, by its rank alone, for layers are
+/// not known by name:
 ///
 /// | rank | taken for | shape | filters |
 /// | --- | --- | --- | --- |
@@ -66,8 +69,9 @@ pub fn filter_normalised(
 /// | 2 | the weight of a linear layer | `[in, out]` | along axis 1, a unit each |
 /// | 3 and more | the weight of a convolution | `[out, in/groups, …]` | along axis 0 |
 ///
-/// Embeddings, `[words, units]`, are so taken for linear layers, and the weights of transposed convolutions,
-/// `[in, out/groups, …]`, for those of plain ones; a function of one's own can look at their paths.
+/// Embeddings, `[words, units]`, are so taken for linear layers, and the weights of transposed
+/// convolutions, `[in, out/groups, …]`, for those of plain ones; a function of one's own can look
+/// at their paths.
 pub fn filter_axis(parameter: &Parameter) -> Option<usize> {
     match parameter.shape.num_dims() {
         0 | 1 => None,

@@ -37,9 +37,9 @@ pub struct EigenvaluesConfig {
     /// The most Lanczos steps, each one product and one more vector of the size of the weights in
     /// memory. At least 1, default 100. Never more are taken than the map has dimensions.
     pub steps: usize,
-    /// The residual `‖H·x − θ·x‖` up to which an eigenvalue counts as found, as a share of the largest
-    /// magnitude among all. Above 0, default 1e-3. The eigenvalue itself is then off by no more than
-    /// that share, and usually by about its square.
+    /// The residual `‖H·x − θ·x‖` up to which an eigenvalue counts as found, as a share of the
+    /// largest magnitude among all. Above 0, default 1e-3. The eigenvalue itself is then off by no
+    /// more than that share, and usually by about its square.
     pub tolerance: f64,
     /// The seed of the first vector. Default 0.
     pub seed: u64,
@@ -58,9 +58,10 @@ pub struct Eigenpair {
     pub value: f64,
     /// `‖H·x − θ·x‖`, as Lanczos has it.
     pub residual: f64,
-    /// `‖H·x − θ·x‖`, measured by a product along `x` itself. Much more than `residual`, it says that what was taken for
-    /// the Hessian is not linear along `x`, so that θ is not to be believed: the weights lie near places where the gradient jumps, and
-    /// a greater [`Difference`](super::Difference) is due.
+    /// `‖H·x − θ·x‖`, measured by a product along `x` itself. Much more than `residual`, it says
+    /// that what was taken for the Hessian is not linear along `x`, so that θ is not to be
+    /// believed: the weights lie near places where the gradient jumps, and a greater
+    /// [`Difference`](super::Difference) is due.
     pub measured_residual: f64,
     /// `x`, of unit length. Its sign says nothing, but is the same for the same seed.
     pub vector: ParamVec,
@@ -75,13 +76,13 @@ pub struct Eigenvalues {
     pub converged: bool,
     /// The Lanczos steps taken.
     pub steps: usize,
-    /// The eigenvalues of the Lanczos matrix, rising. The outer ones at both ends approximate eigenvalues,
-    /// those between need not.
+    /// The eigenvalues of the Lanczos matrix, rising. The outer ones at both ends approximate
+    /// eigenvalues, those between need not.
     pub ritz_values: Vec<f64>,
 }
 
-/// The outermost eigenvalues of a symmetric map, by Lanczos with full re-orthogonalisation from a random
-/// vector.
+/// The outermost eigenvalues of a symmetric map, by Lanczos with full re-orthogonalisation from a
+/// random vector.
 ///
 /// ```text
 /// H·x_i = λ_i·x_i,    λ_1 ≥ λ_2 ≥ …    (End::Largest)
@@ -90,10 +91,11 @@ pub struct Eigenvalues {
 /// Ends once the pairs asked for have converged, or after [`EigenvaluesConfig::steps`], or when
 /// `progress` breaks off; what is known by then is returned.
 ///
-/// Of an eigenvalue that several independent eigenvectors share exactly, one start sees a single copy, and further ones come to
-/// light through rounding alone. So where the map has no more dimensions than `steps`, all of them are taken, from
-/// other random vectors where one start is exhausted, and every copy is found. Beyond that a copy can be missed; the
-/// eigenvalues of trained networks are rarely shared.
+/// Of an eigenvalue that several independent eigenvectors share exactly, one start sees a single
+/// copy, and further ones come to light through rounding alone. So where the map has no more
+/// dimensions than `steps`, all of them are taken, from other random vectors where one start is
+/// exhausted, and every copy is found. Beyond that a copy can be missed; the eigenvalues of trained
+/// networks are rarely shared.
 ///
 /// # Cost
 /// A product a step, and one for each pair at the end; `steps` vectors of the size of the weights.

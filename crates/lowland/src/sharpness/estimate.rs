@@ -5,7 +5,8 @@
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
-    /// The standard error of the mean, `s/√n` with the sample standard deviation `s`; `None` of one draw.
+    /// The standard error of the mean, `s/√n` with the sample standard deviation `s`; `None` of one
+    /// draw.
     pub standard_error: Option<f64>,
 }
 

@@ -14,9 +14,9 @@ use crate::{ParamVec, Result};
 /// A·q_j = β_{j−1}·q_{j−1} + α_j·q_j + β_j·q_{j+1}
 /// ```
 ///
-/// In exact arithmetic the recursion keeps the basis orthogonal by itself; in floats it loses that as soon as
-/// an eigenvalue has converged, and finds the same one again and again. So every new vector is made
-/// orthogonal to all before it.
+/// In exact arithmetic the recursion keeps the basis orthogonal by itself; in floats it loses that
+/// as soon as an eigenvalue has converged, and finds the same one again and again. So every new
+/// vector is made orthogonal to all before it.
 pub(super) struct Lanczos {
     pub(super) basis: Vec<ParamVec>,
     /// What the next step starts from, of unit length; `None` once the space is exhausted.
@@ -57,7 +57,8 @@ impl Lanczos {
         Ok(())
     }
 
-    /// Goes on from `fresh` where the space is exhausted: what is found there is coupled to nothing found before.
+    /// Goes on from `fresh` where the space is exhausted: what is found there is coupled to nothing
+    /// found before.
     pub(super) fn go_on_from(&mut self, fresh: ParamVec) {
         let fresh = self.orthogonal(unit(fresh));
         self.next = Some(unit(self.orthogonal(fresh)));

@@ -28,12 +28,13 @@ pub struct Landscape<const D: usize> {
     pub complete: bool,
 }
 
-/// The loss at each of `points` in a section, a line or a plane for instance. For comparisons of several runs, take surfaces with the
-/// same batches and settings.
+/// The loss at each of `points` in a section, a line or a plane for instance. For comparisons of
+/// several runs, take surfaces with the same batches and settings.
 ///
-/// `other` measures something else on a copy of the module at each point ([`nothing`] does not). The copy behaves as the surface's
-/// [`Normalisation`](super::Normalisation) says, and is on the same device as the module. `progress` is called after each point; where it
-/// breaks off, the points so far are returned. A loss that is not finite is kept as it is.
+/// `other` measures something else on a copy of the module at each point ([`nothing`] does not).
+/// The copy behaves as the surface's [`Normalisation`](super::Normalisation) says, and is on the
+/// same device as the module. `progress` is called after each point; where it breaks off, the
+/// points so far are returned. A loss that is not finite is kept as it is.
 ///
 /// A surface's restriction to some parameters does not count here: the section says what moves.
 ///
@@ -41,7 +42,8 @@ pub struct Landscape<const D: usize> {
 /// A third of a gradient a point, and what `other` costs.
 ///
 /// # Source
-/// Li, Xu, Taylor, Studer, Goldstein (2018), "Visualizing the Loss Landscape of Neural Nets", arXiv:1712.09913.
+/// Li, Xu, Taylor, Studer, Goldstein (2018), "Visualizing the Loss Landscape of Neural Nets",
+/// arXiv:1712.09913.
 ///
 /// # Errors
 /// A section of another module, the wrong number of losses, a device that fails.
@@ -78,11 +80,22 @@ pub fn nothing<M>(_: &M) -> Option<f64> {
     None
 }
 
-/// `count` numbers from `from` to `to` at equal distances, both ends included; `from` alone where `count` is 1.
+/// `count` numbers from `from` to `to` at equal distances, both ends included; `from` alone where
+/// `count` is 1.
 pub fn evenly(from: f64, to: f64, count: usize) -> Vec<f64> {
-    let gaps = count.saturating_sub(1).max(1) as f64;
+    let last = count.saturating_sub(1);
+    let at = |i: usize| from + (to - from) * i as f64 / last as f64;
+    // Rounding could miss the end.
     (0..count)
-        .map(|i| if i as f64 == gaps { to } else { from + (to - from) * i as f64 / gaps })
+        .map(|i| {
+            if i == 0 {
+                from
+            } else if i == last {
+                to
+            } else {
+                at(i)
+            }
+        })
         .collect()
 }
 

@@ -6,7 +6,8 @@ use crate::{Active, Parameters};
 /// `conv1.weight` and `conv1.bias`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// What the paths have in common, such as `conv1`; empty for parameters at the root of the module.
+    /// What the paths have in common, such as `conv1`; empty for parameters at the root of the
+    /// module.
     pub path: String,
     /// The numbers of its parameters, in visit order.
     pub members: Vec<usize>,
@@ -26,7 +27,8 @@ impl Layer {
         layers
     }
 
-    /// This layer's parameters and no others, for [`LossSurface::restrict`](super::LossSurface::restrict).
+    /// This layer's parameters and no others, for
+    /// [`LossSurface::restrict`](super::LossSurface::restrict).
     pub fn active(&self, parameters: &Parameters) -> Active {
         Active::Some((0..parameters.len()).map(|i| self.members.contains(&i)).collect())
     }

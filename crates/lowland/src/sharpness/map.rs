@@ -11,8 +11,8 @@ pub trait SymmetricMap {
     /// Whatever keeps it from being computed.
     fn times(&mut self, v: &ParamVec) -> Result<ParamVec>;
 
-    /// Any vector of the kind that the map takes: its shapes, devices and types are what counts. A part
-    /// that is absent in it is absent in all vectors.
+    /// Any vector of the kind that the map takes: its shapes, devices and types are what counts. A
+    /// part that is absent in it is absent in all vectors.
     fn like(&self) -> &ParamVec;
 }
 

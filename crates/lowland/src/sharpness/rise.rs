@@ -21,8 +21,8 @@ pub enum Scale {
     /// In weights: `‖e‖ ≤ ρ`, as SAM has it.
     #[default]
     Plain,
-    /// In shares of each weight: `‖T⁻¹e‖ ≤ ρ` with `T = |w| + η`, as ASAM has it, so that weights that
-    /// differ in scale alone are equally sharp. ρ is then larger by one to two orders.
+    /// In shares of each weight: `‖T⁻¹e‖ ≤ ρ` with `T = |w| + η`, as ASAM has it, so that weights
+    /// that differ in scale alone are equally sharp. ASAM's ρ is about ten times that of SAM.
     Adaptive {
         /// η, added to `|w|`. At least 0.
         eta: f64,
@@ -56,9 +56,11 @@ pub struct LargestRiseConfig {
     pub rho: f64,
     /// What it is measured in. Default plain.
     pub scale: Scale,
-    /// The steps of the ascent. At least 1, default 10. With 1 it ends at SAM's or ASAM's own perturbation.
+    /// The steps of the ascent. At least 1, default 10. With 1 it ends at SAM's or ASAM's own
+    /// perturbation.
     pub steps: usize,
-    /// The length of all steps but the first, as a share of ρ. Above 0, default 0.5. The first has the length ρ.
+    /// The length of all steps but the first, as a share of ρ. Above 0, default 0.5. The first has
+    /// the length ρ.
     pub step: f64,
 }
 
@@ -84,13 +86,16 @@ pub struct LargestRise {
 /// ```text
 /// max over ‖T⁻¹e‖ ≤ ρ of L(w + e) − L(w)
 ///
-/// z_1     = ρ·T∇L(w)/‖T∇L(w)‖                                    e_1 = T·z_1 is what SAM or ASAM adds to the weights
-/// z_{k+1} = P(z_k + step·ρ·T∇L(w + T·z_k)/‖T∇L(w + T·z_k)‖)      P shortens what is longer than ρ to ρ
+/// z_1     = ρ·T∇L(w)/‖T∇L(w)‖
+/// z_{k+1} = P(z_k + step·ρ·T∇L(w + T·z_k)/‖T∇L(w + T·z_k)‖)
 /// ```
 ///
-/// The ascent finds a place where the loss is high, not the highest: what is returned is the largest rise along its way, a lower
-/// bound of the true maximum. `L` is the mean over all batches of the surface; a surface over a single batch gives
-/// the rise that SAM sees in one of its steps. Where the gradient is zero there is no way up, and the rise found is 0.
+/// `T·z_1` is what SAM or ASAM adds to the weights; P shortens what is longer than ρ to ρ.
+///
+/// The ascent finds a place where the loss is high, not the highest: what is returned is the
+/// largest rise along its way, a lower bound of the true maximum. `L` is the mean over all batches
+/// of the surface; a surface over a single batch gives the rise that SAM sees in one of its steps.
+/// Where the gradient is zero there is no way up, and the rise found is 0.
 ///
 /// Ends early when `progress` breaks off; it is called after each step.
 ///
@@ -98,8 +103,9 @@ pub struct LargestRise {
 /// A gradient a step, and a forward pass.
 ///
 /// # Source
-/// Foret, Kleiner, Mobahi, Neyshabur (2021), arXiv:2010.01412; adaptive: Kwon, Kim, Park, Choi (2021), arXiv:2102.11600.
-/// A largest rise within a box as a measure of sharpness goes back to Keskar et al. (2017), arXiv:1609.04836.
+/// Foret, Kleiner, Mobahi, Neyshabur (2021), arXiv:2010.01412; adaptive: Kwon, Kim, Park, Choi
+/// (2021), arXiv:2102.11600. Keskar et al. (2017), arXiv:1609.04836, measure sharpness by a largest
+/// rise within a box.
 ///
 /// # Errors
 /// A setting out of range, losses that are not finite, and what the surface itself gives.
@@ -154,7 +160,8 @@ pub enum Draw {
     /// Uniformly from the ball: `‖z‖ ≤ ρ`.
     #[default]
     Ball,
-    /// Uniformly from its surface: `‖z‖ = ρ`. With many weights the two are the same but for a factor close to 1.
+    /// Uniformly from its surface: `‖z‖ = ρ`. With many weights the two are the same but for a
+    /// factor close to 1.
     Sphere,
     /// From the normal distribution of deviation ρ in each weight, so that `‖z‖` is about `ρ·√n`.
     Gaussian,
@@ -200,8 +207,9 @@ pub struct AverageRise {
 /// E[L(w + T·z) − L(w)]     z drawn as Draw says
 /// ```
 ///
-/// Each draw is the mean of the rises at `z` and at `−z`, which are equally likely: the slope of the loss, which
-/// averages to zero, then is out of the way of its curvature. For small ρ the average from the sphere is `ρ²·tr(THT)/(2n)`.
+/// Each draw is the mean of the rises at `z` and at `−z`, which are equally likely: the slope of
+/// the loss, which averages to zero, then is out of the way of its curvature. For small ρ the
+/// average from the sphere is `ρ²·tr(THT)/(2n)`.
 ///
 /// Ends early when `progress` breaks off; it is called after each direction.
 ///
@@ -209,8 +217,9 @@ pub struct AverageRise {
 /// Two forward passes a direction, and one.
 ///
 /// # Source
-/// With [`Draw::Gaussian`] and [`Scale::Adaptive`] with η = 0 on all parameters, the average-case adaptive sharpness of
-/// Andriushchenko, Croce, Müller, Hein, Flammarion (2023), arXiv:2302.07011, for the batches of the surface as one.
+/// With [`Draw::Gaussian`] and [`Scale::Adaptive`] with η = 0 on all parameters, the average-case
+/// adaptive sharpness of Andriushchenko, Croce, Müller, Hein, Flammarion (2023), arXiv:2302.07011,
+/// for the batches of the surface as one.
 ///
 /// # Errors
 /// A setting out of range, losses that are not finite, and what the surface itself gives.

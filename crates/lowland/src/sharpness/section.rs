@@ -8,7 +8,8 @@ use crate::parameters::untrained;
 use crate::vector::read;
 use crate::{Error, ParamVec, Parameters, Result};
 
-/// A place in the space of weights, with the values that are not trained there, such as running statistics.
+/// A place in the space of weights, with the values that are not trained there, such as running
+/// statistics.
 #[derive(Debug, Clone)]
 pub struct Position {
     pub(super) weights: ParamVec,
@@ -39,22 +40,26 @@ impl Position {
 
     /// Whether `other` is a place in the same space.
     pub(super) fn check_fits(&self, what: &'static str, other: &Self) -> Result<()> {
+        let kind = |part: &Tensor<1>| (part.shape().num_elements(), part.dtype());
         let shapes = |position: &Self| {
-            let elements = |part: &Tensor<1>| part.shape().num_elements();
-            let of = |part: &Option<Tensor<1>>| part.as_ref().map(elements);
-            let weights: Vec<_> = position.weights.parts().iter().map(of).collect();
-            (weights, position.others.iter().map(elements).collect::<Vec<_>>())
+            let weights = position.weights.parts().iter().map(|part| part.as_ref().map(kind));
+            (weights.collect::<Vec<_>>(), position.others.iter().map(kind).collect::<Vec<_>>())
         };
         let (expected, found) = (shapes(self), shapes(other));
         if expected == found {
             return Ok(());
         }
-        let text = |(weights, others): &(Vec<Option<usize>>, Vec<usize>)| {
-            let trained: usize = weights.iter().flatten().sum();
-            let others: usize = others.iter().sum();
-            format!("{trained} weights in {} tensors and {others} other values", weights.len())
+        let text = |position: &Self| {
+            let (weights, others) = shapes(position);
+            let trained: usize = weights.iter().flatten().map(|(count, _)| count).sum();
+            let untrained: usize = others.iter().map(|(count, _)| count).sum();
+            let dtype = weights.iter().flatten().next().map(|(_, dtype)| dtype.name());
+            let (tensors, dtype) = (weights.len(), dtype.unwrap_or("no type"));
+            format!(
+                "{trained} weights in {tensors} tensors of {dtype} and {untrained} other values"
+            )
         };
-        Err(Error::Mismatch { what, expected: text(&expected), found: text(&found) })
+        Err(Error::Mismatch { what, expected: text(self), found: text(other) })
     }
 }
 
@@ -71,9 +76,9 @@ pub trait Section<const D: usize> {
 /// ```
 ///
 /// Values that are not trained go the same way, so that at 0 and at 1 the very functions of the two
-/// runs are met, bit for bit. Between them, running statistics so mixed are in general not those that the
-/// weights there would have: a barrier may lie in them alone. With [`Normalisation::Batch`](super::Normalisation::Batch) they do
-/// not count.
+/// runs are met, bit for bit. Between them, running statistics so mixed are in general not those
+/// that the weights there would have: a barrier may lie in them alone. With
+/// [`Normalisation::Batch`](super::Normalisation::Batch) they do not count.
 #[derive(Debug, Clone)]
 pub struct Line {
     from: Position,
@@ -97,7 +102,7 @@ impl Section<1> for Line {
         if t == 0.0 {
             return self.from.clone();
         }
-        if t == 1.0 {
+        if 1.0 - t == 0.0 {
             return self.to.clone();
         }
         let mix = |a: Tensor<1>, b: Tensor<1>| a.mul_scalar(1.0 - t) + b.mul_scalar(t);
@@ -116,9 +121,9 @@ impl Section<1> for Line {
 /// w(c) = origin + Σ_i c_i·direction_i
 /// ```
 ///
-/// Values that are not trained stay those of the origin. Directions that were made of one run serve for others as well:
-/// the same directions around the end of each run show them in the same units, and
-/// [`coordinates`](Self::coordinates) says where in the section of one run another one lies.
+/// Values that are not trained stay those of the origin. Directions that were made of one run serve
+/// for others as well: the same directions around the end of each run show them in the same units,
+/// and [`coordinates`](Self::coordinates) says where in the section of one run another one lies.
 #[derive(Debug, Clone)]
 pub struct Span<const D: usize> {
     origin: Position,
@@ -147,8 +152,8 @@ impl<const D: usize> Span<D> {
         Ok(Self { origin, directions })
     }
 
-    /// The coordinates of the point of the section that is nearest to `position`, and its distance from there in the
-    /// space of weights.
+    /// The coordinates of the point of the section that is nearest to `position`, and its distance
+    /// from there in the space of weights.
     ///
     /// # Errors
     /// A place in another space, directions that are not independent.

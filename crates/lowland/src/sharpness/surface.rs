@@ -19,8 +19,9 @@ use crate::{Active, Error, ParamVec, Parameters, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalisation {
-    /// As in evaluation: BatchNorm normalises with its running statistics, dropout drops nothing. This is
-    /// the function that is deployed, and it does not depend on how samples are put into batches.
+    /// As in evaluation: BatchNorm normalises with its running statistics, dropout drops nothing.
+    /// This is the function that is deployed, and it does not depend on how samples are put into
+    /// batches.
     ///
     /// It is brought about through Burn's training flags, which Burn's own layers heed. A layer of
     /// one's own that has no such flag and looks at the device alone behaves as in training.
@@ -32,16 +33,17 @@ pub enum Normalisation {
     Batch,
 }
 
-/// How far from the weights the two gradients lie whose difference gives a product with the Hessian; see
-/// [`LossSurface::hessian_times`].
+/// How far from the weights the two gradients lie whose difference gives a product with the
+/// Hessian; see [`LossSurface::hessian_times`].
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
-    /// `h = ε^(1/3)`, where ε is the distance from 1 to the next larger number of the weights' type: 6.1e-6 in `f64`, 4.9e-3 in
-    /// `f32`. For losses whose gradient is smooth.
+    /// `h = ε^(1/3)`, where ε is the distance from 1 to the next larger number of the weights'
+    /// type: 6.1e-6 in `f64`, 4.9e-3 in `f32`. For losses whose gradient is smooth.
     #[default]
     ByType,
-    /// `h` itself, a length in parameter space. Above 0. For losses whose gradient jumps, 0.02 is a length to start from.
+    /// `h` itself, a length in parameter space. Above 0. For losses whose gradient jumps, 0.02 is a
+    /// length to start from.
     Length(f64),
 }
 
@@ -63,17 +65,20 @@ pub struct SurfaceConfig {
 /// L(w) = Σ_i n_i·L_i(w) / Σ_i n_i          n_i samples in batch i, of mean loss L_i
 /// ```
 ///
-/// Loss here is what the closure gives; weight decay, which lives in the optimizer, is no part of it.
+/// Loss here is what the closure gives; weight decay, which lives in the optimizer, is no part of
+/// it.
 ///
-/// The surface holds a copy of the module that shares nothing with it that an evaluation could change. Making it
-/// applies updates of running statistics that Burn still holds back, and nothing else, to the module.
+/// The surface holds a copy of the module that shares nothing with it that an evaluation could
+/// change. Making it applies updates of running statistics that Burn still holds back, and nothing
+/// else, to the module. The devices are seeded anew before each batch.
 pub struct LossSurface<M, F> {
     /// The module as from [`Module::valid`], with running statistics of its own.
     base: M,
     parameters: Parameters,
+    /// The weights of all parameters.
+    all_weights: ParamVec,
+    /// Those of the active ones.
     weights: ParamVec,
-    /// The weights of the active parameters.
-    active_weights: ParamVec,
     active: Active,
     batches: Vec<usize>,
     losses: F,
@@ -101,14 +106,16 @@ where
     M: Module,
     F: FnMut(&M, usize) -> Tensor<1>,
 {
-    /// The surface around the weights of `module`, over batches of the sizes `batches`: all of a data set, or the
-    /// first few batches of it.
+    /// The surface around the weights of `module`, over batches of the sizes `batches`: all of a
+    /// data set, or the first few batches of it.
     ///
-    /// `losses` gives the losses `[n]` of the samples of the i-th batch, or their mean `[1]`. A product with the
-    /// Hessian calls it twice in a row for each batch, so that a loader has to produce it only once.
+    /// `losses` gives the losses `[n]` of the samples of the i-th batch, or their mean `[1]`. A
+    /// product with the Hessian calls it twice in a row for each batch, so that a loader has to
+    /// produce it only once.
     ///
     /// # Errors
-    /// No batch, an empty one, a module without trainable parameters, a difference that is not above 0.
+    /// No batch, an empty one, a module without trainable parameters, a difference that is not
+    /// above 0.
     pub fn new(module: &M, batches: &[usize], config: &SurfaceConfig, losses: F) -> Result<Self> {
         if batches.is_empty() || batches.contains(&0) {
             let found = format!("{batches:?}");
@@ -128,7 +135,7 @@ where
         Ok(Self {
             base,
             parameters,
-            active_weights: weights.clone(),
+            all_weights: weights.clone(),
             weights,
             active: Active::All,
             batches: batches.to_vec(),
@@ -139,9 +146,10 @@ where
         })
     }
 
-    /// Restricts the surface to some parameters, such as those of a [`Layer`](super::Layer): from now on the others
-    /// stay where they are, gradients and the Hessian are those with respect to the active ones, and random
-    /// vectors have no other elements. [`Active::All`] takes the restriction back.
+    /// Restricts the surface to some parameters, such as those of a [`Layer`](super::Layer): from
+    /// now on the others stay where they are, gradients and the Hessian are those with respect to
+    /// the active ones, and random vectors have no other elements. [`Active::All`] takes the
+    /// restriction back.
     ///
     /// # Errors
     /// Flags that are not one for each parameter, or none that is set.
@@ -156,7 +164,7 @@ where
             });
         }
         self.active = active;
-        self.active_weights = self.masked(&self.weights);
+        self.weights = self.masked(&self.all_weights);
         Ok(())
     }
 
@@ -167,7 +175,7 @@ where
 
     /// The weights that the surface lies around, without those that are not active.
     pub fn weights(&self) -> &ParamVec {
-        &self.active_weights
+        &self.weights
     }
 
     /// The sizes of the batches.
@@ -180,7 +188,8 @@ where
         self.length
     }
 
-    /// What all evaluations have cost so far, in gradients over all batches; a forward pass is a third of one.
+    /// What all evaluations have cost so far, in gradients over all batches; a forward pass is a
+    /// third of one.
     pub fn passes(&self) -> f64 {
         self.passes
     }
@@ -190,11 +199,11 @@ where
     /// # Errors
     /// A loss that is not finite, the wrong number of losses, a device that fails.
     pub fn loss(&mut self) -> Result<f64> {
-        self.loss_of(&self.weights.clone())
+        self.loss_of(&self.all_weights.clone())
     }
 
-    /// `L(w + e)`, by forward passes alone. Parts of `e` that are absent count as zero; so do those that are not
-    /// active.
+    /// `L(w + e)`, by forward passes alone. Parts of `e` that are absent count as zero; so do those
+    /// that are not active.
     ///
     /// # Panics
     /// `e` is a vector over other parameters.
@@ -237,19 +246,22 @@ where
     /// H·v ≈ ‖v‖·(∇L(w + h·u) − ∇L(w − h·u))/(2h),      u = v/‖v‖
     /// ```
     ///
-    /// The series of `∇L` leaves an error that grows as `h²`, rounding of gradients one that falls as `1/h`. Where
-    /// the loss changes over a length ℓ, they are about `(h/ℓ)²/6` and `ε·ℓ/h` of the product; the
-    /// sum is least near `h = ε^(1/3)·ℓ`, and about `ε^(2/3)` there. ℓ is not known. [`Difference::ByType`]
-    /// takes 1 for it, whatever the length of the weights: ℓ is nearer to the radius of SAM than to `‖w‖`. With an
-    /// ℓ of 0.1, the product is off by 4e-4 in `f32`.
+    /// The series of `∇L` leaves an error that grows as `h²`, rounding of gradients one that falls
+    /// as `1/h`. Where the loss changes over a length ℓ, they are about `(h/ℓ)²/6` and `ε·ℓ/h` of
+    /// the product; the sum is least near `h = ε^(1/3)·ℓ`, and about `ε^(2/3)` there. ℓ is not
+    /// known. [`Difference::ByType`] takes 1 for it, whatever the length of the weights: ℓ is
+    /// nearer to the radius of SAM than to `‖w‖`. With an ℓ of 0.1, the product is off by 4e-4 in
+    /// `f32`.
     ///
     /// A gradient that jumps, as behind ReLU or a maximum, has no such series. The Hessian proper
-    /// leaves the jumps out; a difference has in it the jumps between its two ends, divided by `2h`. With a small `h` few are met
-    /// and each counts for much, which makes products noisy, and Lanczos goes after the noise: of a
-    /// small trained network with ReLU and BatchNorm it made a largest eigenvalue of 186 with an `h` of 1e-5, where the
-    /// loss along the eigenvectors found with an `h` of 1e-2 and more is curved by 15 to 17. A greater `h`
-    /// averages over jumps and gives the curvature over a distance, which is what a step of SAM meets.
-    /// [`product_error`](Self::product_error) and [`Eigenpair::measured_residual`](super::Eigenpair::measured_residual) tell.
+    /// leaves the jumps out; a difference has in it the jumps between its two ends, divided by
+    /// `2h`. With a small `h` few are met and each counts for much. That makes products noisy, and
+    /// Lanczos goes after the noise: it can report an eigenvalue that is larger than any curvature
+    /// of the loss by an order of magnitude
+    /// (`eigenvalues_that_are_made_of_jumps_are_told_by_their_measured_residual` in
+    /// `tests/sharpness.rs` shows one). A greater `h` averages over jumps and gives the curvature
+    /// over a distance, which is what a step of SAM meets. [`product_error`](Self::product_error)
+    /// and [`Eigenpair::measured_residual`](super::Eigenpair::measured_residual) tell.
     ///
     /// # Panics
     /// `v` is a vector over other parameters.
@@ -260,9 +272,10 @@ where
         self.product(v, self.length)
     }
 
-    /// How far [`hessian_times`](Self::hessian_times) is off for `v`, estimated from a product at twice the distance:
-    /// the length of their difference as a share of the product's. Where the series is at fault, this is three times the
-    /// true error; where rounding is, about as large. Costs two products.
+    /// How far [`hessian_times`](Self::hessian_times) is off for `v`, estimated from a product at
+    /// twice the distance: the length of their difference as a share of the product's. Where the
+    /// series is at fault, this is three times the true error; where rounding is, about as large.
+    /// Costs two products.
     ///
     /// # Panics
     /// `v` is a vector over other parameters.
@@ -317,7 +330,7 @@ where
 
     /// Where the module is, without graph.
     pub(super) fn position(&self) -> Position {
-        Position::around(&self.parameters, self.weights.clone(), &self.base)
+        Position::around(&self.parameters, self.all_weights.clone(), &self.base)
     }
 
     fn loss_of(&mut self, weights: &ParamVec) -> Result<f64> {
@@ -327,7 +340,7 @@ where
 
     /// `w + factor·e` over all parameters.
     fn moved(&self, e: &ParamVec, factor: f64) -> ParamVec {
-        self.weights.clone().plus_scaled(&self.masked(e), factor)
+        self.all_weights.clone().plus_scaled(&self.masked(e), factor)
     }
 
     /// `v` without what is not active.

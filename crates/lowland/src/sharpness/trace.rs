@@ -16,8 +16,8 @@ use crate::{Error, Result};
 pub struct TraceConfig {
     /// The most probes. At least 1, default 100.
     pub probes: usize,
-    /// Ends once the standard error is no more than this share of the mean's magnitude, but not before 10
-    /// probes. At least 0, default 0.01.
+    /// Ends once the standard error is no more than this share of the mean's magnitude, but not
+    /// before 10 probes. At least 0, default 0.01.
     pub tolerance: f64,
     /// The seed of the probes. Default 0.
     pub seed: u64,
@@ -42,16 +42,17 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The trace of the block of some parameter tensors, such as those of a [`Layer`](super::Layer), from the same
-    /// probes. Blocks that share no tensor add up to the whole.
+    /// The trace of the block of some parameter tensors, such as those of a
+    /// [`Layer`](super::Layer), from the same probes. Blocks that share no tensor add up to the
+    /// whole.
     pub fn of(&self, members: &[usize]) -> Estimate {
         let sum = |draw: &Vec<f64>| members.iter().filter_map(|&p| draw.get(p)).sum();
         Estimate::of(&self.draws.iter().map(sum).collect::<Vec<f64>>())
     }
 }
 
-/// The trace of a symmetric map, by Hutchinson's estimator with Rademacher probes: vectors `v` whose elements are 1 or −1
-/// with equal probability.
+/// The trace of a symmetric map, by Hutchinson's estimator with Rademacher probes: vectors `v`
+/// whose elements are 1 or −1 with equal probability.
 ///
 /// ```text
 /// tr H = E[v·(H·v)]            of a block p:  tr H_pp = E[v_p·(H·v)_p]
@@ -61,13 +62,14 @@ impl Trace {
 /// one probe; that of a block also counts its rows beyond the block: to measure one layer alone,
 /// [restrict](super::LossSurface::restrict) the surface to it.
 ///
-/// Ends early at the tolerance or when `progress` breaks off; the mean is then that of the probes so far.
+/// Ends early at the tolerance or when `progress` breaks off; the mean is then that of the probes
+/// so far.
 ///
 /// # Cost
 /// A product a probe.
 ///
 /// # Source
-/// Used for networks by Yao et al. (2020), "PyHessian", arXiv:1912.07145.
+/// Used for networks by Yao, Gholami, Keutzer, Mahoney (2019), arXiv:1912.07145.
 ///
 /// # Errors
 /// A setting out of range, products that are not finite, and what the map itself gives.

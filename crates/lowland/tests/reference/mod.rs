@@ -2,8 +2,8 @@
 
 use nalgebra::{DMatrix, DVector};
 
-/// A fully connected network with tanh between its layers, and data for it. Weights lie in one row: for each
-/// layer the weight `[in, out]`, then the bias.
+/// A fully connected network with tanh between its layers, and data for it. Weights lie in one row:
+/// for each layer the weight `[in, out]`, then the bias.
 pub(crate) struct Reference {
     pub(crate) sizes: Vec<usize>,
     pub(crate) inputs: Vec<Vec<f64>>,
@@ -114,7 +114,7 @@ impl Reference {
     }
 }
 
-/// Numbers between −1 and 1 that look random (SplitMix64).
+/// Numbers between −1 and 1 that look random, by `SplitMix64`.
 pub(crate) fn noise(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed;
     (0..count)
