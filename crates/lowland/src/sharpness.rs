@@ -16,7 +16,7 @@
 //! | the average rise of the loss within ρ | [`average_rise`] | 2/3 a direction, and a third |
 //! | the loss along a line or a plane | [`landscape()`] | 1/3 a point |
 //!
-//! Each of them runs over all trainable parameters, or over some after
+//! Each but the last runs over all trainable parameters, or over some after
 //! [`LossSurface::restrict`]; [`Layer::all`] lists the layers.
 //!
 //! # Example
