@@ -75,6 +75,19 @@ pub enum Error {
     /// The module has no parameter that requires a gradient.
     #[error("the module has no trainable parameter")]
     NoParameters,
+    /// A measurement came upon a value that is not finite.
+    #[error("{0} is not finite")]
+    NotFinite(&'static str),
+    /// A vector or a module does not fit the module that is measured.
+    #[error("{what} does not fit the module: {expected} expected, {found} found")]
+    Mismatch {
+        /// What does not fit.
+        what: &'static str,
+        /// What would.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// A value could not be read back from the device.
     #[error("a value could not be read back from the device: {0}")]
     ReadBack(String),
@@ -106,6 +119,20 @@ pub(crate) fn non_negative(field: &'static str, value: f64) -> Result<f64> {
 /// Checks that a number is finite.
 pub(crate) fn finite(field: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() { Ok(value) } else { Err(Error::config(field, &value, "finite")) }
+}
+
+/// Checks that a number is finite and above zero.
+pub(crate) fn positive(field: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        Err(Error::config(field, &value, "finite and above 0"))
+    }
+}
+
+/// Checks that a count is at least one.
+pub(crate) fn at_least_one(field: &'static str, value: usize) -> Result<usize> {
+    if value > 0 { Ok(value) } else { Err(Error::config(field, &value, "at least 1")) }
 }
 
 /// Checks that a number is one, infinite ones included.

@@ -20,6 +20,7 @@ mod report;
 pub mod rule;
 pub mod schedule;
 pub mod select;
+pub mod sharpness;
 pub mod state;
 pub mod vector;
 pub mod walk;

@@ -177,6 +177,26 @@ pub(crate) fn perturbed<M: Module>(
     module.map(&mut PerturbMapper { parameters, perturbation, active })
 }
 
+/// The float values of `module` that are not trained, such as running statistics, in visit order.
+/// `module` is a [`Module::valid`] copy, in which none is out of date.
+pub(crate) fn untrained<M: Module>(parameters: &Parameters, module: &M) -> Vec<Tensor<1>> {
+    let mut visitor = UntrainedVisitor { parameters, values: Vec::new() };
+    module.visit(&mut visitor);
+    visitor.values
+}
+
+/// `module` with the weights `weights`, where they are there, and the values `others` of what is
+/// not trained, where they are given; the active parameters as leaves of a new gradient graph.
+pub(crate) fn placed<M: Module>(
+    parameters: &Parameters,
+    module: M,
+    weights: &ParamVec,
+    others: Option<&[Tensor<1>]>,
+    active: &Active,
+) -> M {
+    module.map(&mut PlaceMapper { parameters, weights, others, next: 0, active })
+}
+
 /// Puts the running statistics of `module` back to those of `before`, its [`Module::valid`] copy.
 pub(crate) fn restore_running_state<M: Module>(
     parameters: &Parameters,
@@ -315,6 +335,51 @@ impl ModuleMapper for PerturbMapper<'_> {
             (None, _) => tensor,
         };
         Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+struct PlaceMapper<'a> {
+    parameters: &'a Parameters,
+    weights: &'a ParamVec,
+    others: Option<&'a [Tensor<1>]>,
+    /// The next of the others.
+    next: usize,
+    active: &'a Active,
+}
+
+impl ModuleMapper for PlaceMapper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let (value, trainable) = if let Some(&i) = self.parameters.index.get(&id) {
+            (self.weights.parts()[i].clone(), self.active.contains(i))
+        } else {
+            self.next += 1;
+            (self.others.and_then(|others| others.get(self.next - 1).cloned()), false)
+        };
+        let tensor = match value {
+            Some(value) => Tensor::from_inner(value.reshape(tensor.shape())),
+            // What has no autodiff state to lose is left as it is.
+            None if tensor.is_autodiff() => Tensor::from_inner(tensor.inner()),
+            None => tensor,
+        };
+        let tensor = match self.parameters.contexts.get(&id) {
+            Some(context) => context.restore(id, tensor, trainable),
+            None => tensor,
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+struct UntrainedVisitor<'a> {
+    parameters: &'a Parameters,
+    values: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for UntrainedVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.parameters.index.contains_key(&param.id) {
+            self.values.push(flat(param.base()));
+        }
     }
 }
 

@@ -182,6 +182,14 @@ fn sums(parts: &[Option<Tensor<1>>], f: impl Fn(Tensor<1>) -> Tensor<1>) -> Tens
     Tensor::cat(sums, 0)
 }
 
+/// The inner product of each part of two vectors, 0 where either lacks it, in one transfer.
+pub(crate) fn part_dots(a: &ParamVec, b: &ParamVec) -> Result<Vec<f64>> {
+    let dots = sums(&a.clone().times_each(b).parts, |part| part);
+    let mut dots = read(vec![dots])?;
+    dots.resize(a.len(), 0.0);
+    Ok(dots)
+}
+
 /// The norm of one part, in `f32` or wider.
 pub(crate) fn wide_norm(part: &Tensor<1>) -> Scalar {
     let part = part.clone().cast(wide(part.dtype()));

@@ -44,7 +44,7 @@ impl Adaptive {
     }
 
     /// `T`, absent where it is 1.
-    fn scales(&self, weights: ParamVec, parameters: &Parameters) -> ParamVec {
+    pub(crate) fn scales(&self, weights: ParamVec, parameters: &Parameters) -> ParamVec {
         let covered = parameters.iter().map(|parameter| self.scaling.covers(parameter.name()));
         let parts = weights.into_parts().into_iter().zip(covered);
         ParamVec::new(

@@ -1,0 +1,18 @@
+//! How far a measurement is, and whether it goes on.
+
+use std::ops::ControlFlow;
+
+/// How much of a measurement is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The units done: Lanczos steps, probes, directions or points, whichever the measurement is
+    /// made of.
+    pub done: usize,
+    /// The most there may be. A measurement that has converged ends before.
+    pub total: usize,
+}
+
+/// Lets a measurement run to its end: the callback of who does not want to watch.
+pub fn uninterrupted(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
