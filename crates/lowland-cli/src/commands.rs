@@ -5,4 +5,5 @@ pub mod compare;
 pub mod demo;
 pub mod list;
 pub mod resume;
+pub mod sharpness;
 pub mod train;

@@ -47,4 +47,20 @@ impl Interrupt {
             Ok(code) => ControlFlow::Break(code),
         }
     }
+
+    /// Breaks where the run was asked to end.
+    pub fn flow(&self) -> ControlFlow<()> {
+        match self.check() {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(_) => ControlFlow::Break(()),
+        }
+    }
+
+    /// The exit code of a program that was asked to end: that of Ctrl-C where it was not.
+    pub fn code(&self) -> u8 {
+        match self.check() {
+            ControlFlow::Continue(()) => 130,
+            ControlFlow::Break(code) => code,
+        }
+    }
 }

@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod device;
 pub mod failure;
 pub mod files;
+pub mod finished_run;
 pub mod interrupt;
 pub mod journal;
 pub mod memory;
@@ -43,6 +44,7 @@ enum Command {
     Demo(commands::demo::Demo),
     Train(Box<commands::train::Train>),
     Resume(commands::resume::Resume),
+    Sharpness(commands::sharpness::Sharpness),
     Compare(Box<commands::compare::Compare>),
     List(commands::list::List),
     Bench(commands::bench::Bench),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Train(train) => train.run(),
         Command::Resume(resume) => resume.run(),
+        Command::Sharpness(sharpness) => sharpness.run(),
         Command::Compare(compare) => compare.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),

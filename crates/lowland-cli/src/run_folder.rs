@@ -16,10 +16,13 @@ use crate::failure::Usage;
 use crate::journal::{EVENTS, Journal, METRICS};
 use crate::{files, settings};
 
-const CONFIG: &str = "config.toml";
-const MODEL: &str = "model.bpk";
+/// The name of the file with the run's settings.
+pub const CONFIG: &str = "config.toml";
+/// The name of the file with the final weights, in a run's folder and in a checkpoint.
+pub const MODEL: &str = "model.bpk";
 const SAFETENSORS: &str = "model.safetensors";
-const CHECKPOINTS: &str = "checkpoints";
+/// The name of the folder with the run's checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
 
 /// The folder of a run, in which no other living program works.

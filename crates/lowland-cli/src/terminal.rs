@@ -60,6 +60,41 @@ impl Drop for Progress {
     }
 }
 
+/// Progress through stages whose lengths are not known before they begin.
+#[derive(Debug)]
+pub struct Stages(ProgressBar);
+
+impl Stages {
+    /// A bar; nothing where standard error is no terminal, or where `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let bar = if quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        } else {
+            ProgressBar::new(1)
+        };
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:30} {pos} of {len}  {msg}  {elapsed} gone")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    /// How far a stage is.
+    pub fn tell(&self, what: &str, done: usize, total: usize) {
+        self.0.set_length(total as u64);
+        self.0.set_position(done as u64);
+        self.0.set_message(what.to_owned());
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Writes a line to standard error, unless `quiet`.
 pub fn tell(line: &str, quiet: bool) {
     if !quiet {

@@ -111,6 +111,25 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A number with so many digits that count: "12.35", "0.001235", "1.235e-9".
+pub fn significant(value: f64, digits: usize) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    if !value.is_finite() {
+        return MISSING.into();
+    }
+    let scientific = format!("{value:.*e}", digits.saturating_sub(1));
+    let power = scientific.rsplit_once('e').and_then(|(_, power)| power.parse::<i32>().ok());
+    match power {
+        Some(power) if (-4..6).contains(&power) => {
+            let digits = i32::try_from(digits).unwrap_or(i32::MAX);
+            number(value, usize::try_from(digits - 1 - power).unwrap_or(0))
+        }
+        _ => scientific.replace('-', "−"),
+    }
+}
+
 /// The warning at the end of a run that was to take second gradients and took none.
 pub fn no_second_gradient(label: &str, steps: u64) -> String {
     let steps = counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
@@ -253,6 +272,10 @@ mod tests {
         assert_eq!(
             [0.022, -0.003, 0.0, 0.0004, -0.0004, 0.00001].map(points),
             ["+2.2", "−0.3", "0.0", "+0.04", "−0.04", "0.0"]
+        );
+        assert_eq!(
+            [12.3456, -0.001_234_6, 123_456.0, 1.2346e-9, 1e9, 0.0].map(|v| significant(v, 3)),
+            ["12.3", "−0.00123", "123456", "1.23e−9", "1.00e9", "0"]
         );
         assert_eq!(p_value(0.0123), "p = 0.012");
         assert_eq!(p_value(0.000_1), "p < 0.001");

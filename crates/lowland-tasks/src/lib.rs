@@ -2,13 +2,15 @@
 //!
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
 //! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
-//! [`train`] runs it; [`checkpoint`] keeps what it needs to go on.
+//! [`train`] runs it; [`checkpoint`] keeps what it needs to go on,
+//! and [`flatness`] measures what came of it.
 
 pub mod checkpoint;
 pub mod config;
 pub mod data;
 mod error;
 pub mod events;
+pub mod flatness;
 pub mod loss;
 pub mod models;
 pub mod record;

@@ -42,6 +42,26 @@ pub struct Data {
     fingerprint: Fingerprint,
 }
 
+impl Data {
+    /// What is done to every pixel before the network sees it.
+    pub fn normalisation(&self) -> &Normalisation {
+        &self.normalisation
+    }
+
+    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of its folder.
+    ///
+    /// # Errors
+    /// A record that is broken or of another network.
+    pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
+        let failed = |error: RecordError| Error::snapshot("the model", error);
+        let device = device.clone().autodiff();
+        let (classes, channels) = (self.train.classes().len(), self.train.shape().channels);
+        let model = config.model.init(classes, channels, config.seed, &device)?;
+        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(failed)?;
+        model.try_load_record(record).map_err(failed)
+    }
+}
+
 /// What tells one set of data from another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,209 @@
+//! `lowland sharpness`: how flat the place is where a run ended.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, Table};
+use lowland::sharpness::Normalisation;
+use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, Measured, Split, flatness};
+
+use crate::failure::Interrupted;
+use crate::files;
+use crate::finished_run::FinishedRun;
+use crate::interrupt::Interrupt;
+use crate::terminal::{Stages, print};
+use crate::words;
+
+/// The name of the file in a run's folder.
+pub const SHARPNESS: &str = "sharpness.json";
+
+/// Measure how flat the place is where a run ended
+///
+/// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the loss within
+/// a radius, plain and adaptive; on a part of the training images, without augmentation. Writes sharpness.json into
+/// the run's folder.
+#[derive(Debug, Args)]
+pub struct Sharpness {
+    /// The folder of the run
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    #[command(flatten)]
+    ground: GroundFlags,
+    /// How many of the largest eigenvalues; 0 for none
+    #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().eigenvalues)]
+    eigenvalues: usize,
+    /// The most Lanczos steps for them
+    #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().lanczos_steps)]
+    lanczos_steps: usize,
+    /// Random vectors for the trace; 0 for none
+    #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().trace_probes)]
+    trace_probes: usize,
+    /// Random vectors for the density of the spectrum, 30 Lanczos steps each; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    density_probes: usize,
+    /// The radius of the rise
+    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().rho)]
+    rho: f64,
+    /// The radius of the rise in shares of each weight, as ASAM's
+    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().adaptive_rho)]
+    adaptive_rho: f64,
+    /// Steps of the ascent to the largest rise; 0 for none
+    #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().ascent_steps)]
+    ascent_steps: usize,
+    /// Random directions for the average rise; 0 for none
+    #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().directions)]
+    directions: usize,
+    /// The seed of random vectors
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// On which images the loss is measured.
+#[derive(Debug, Args)]
+pub struct GroundFlags {
+    /// Which images
+    #[arg(long, value_name = "WHICH", default_value = "train")]
+    on: On,
+    /// How many of them, the first ones
+    #[arg(long, value_name = "N", default_value_t = Ground::default().images)]
+    images: usize,
+    /// How many at once
+    #[arg(long, value_name = "N", default_value_t = Ground::default().batch_size)]
+    batch_size: usize,
+    /// How BatchNorm behaves: with its running statistics, as the network is used, or with those of each batch, as
+    /// in training
+    #[arg(long, value_name = "HOW", default_value = "evaluation")]
+    normalisation: How,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum On {
+    /// Images of training
+    Train,
+    /// Images of the test set
+    Test,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum How {
+    /// Running statistics
+    Evaluation,
+    /// Statistics of each batch
+    Batch,
+}
+
+impl GroundFlags {
+    /// The ground that the flags ask for.
+    pub fn ground(&self) -> Ground {
+        Ground {
+            split: match self.on {
+                On::Train => Split::Train,
+                On::Test => Split::Test,
+            },
+            images: self.images,
+            batch_size: self.batch_size,
+            normalisation: match self.normalisation {
+                How::Evaluation => Normalisation::Evaluation,
+                How::Batch => Normalisation::Batch,
+            },
+        }
+    }
+}
+
+impl Sharpness {
+    /// Measures, prints and writes.
+    ///
+    /// # Errors
+    /// A folder without a run, settings out of range, a loss that is not finite, Ctrl-C.
+    pub fn run(self) -> Result<()> {
+        let run = FinishedRun::open(&self.run)?;
+        let ground = self.ground.ground();
+        let held = Held::new(&run.data, &ground, &run.device)?;
+        let config = FlatnessConfig {
+            eigenvalues: self.eigenvalues,
+            lanczos_steps: self.lanczos_steps,
+            trace_probes: self.trace_probes,
+            density_probes: self.density_probes,
+            rho: self.rho,
+            adaptive_rho: self.adaptive_rho,
+            ascent_steps: self.ascent_steps,
+            directions: self.directions,
+            seed: self.seed,
+        };
+        let interrupt = Interrupt::listen();
+        let stages = Stages::new(self.quiet || self.json);
+        let found = flatness(&run.model, &held, &ground, &config, &mut |what, done, total| {
+            stages.tell(what, done, total);
+            interrupt.flow()
+        })?;
+        drop(stages);
+        let Some(found) = found else {
+            let told = "; nothing was written".to_owned();
+            bail!(Interrupted { told, code: interrupt.code() });
+        };
+        let json = serde_json::to_string_pretty(&found)?;
+        let path = run.path.join(SHARPNESS);
+        files::write(&path, json.as_bytes())?;
+        if self.json {
+            return print(&json);
+        }
+        print(&table(&found))?;
+        print(&format!("\nThe numbers: {}", path.display()))
+    }
+}
+
+fn table(found: &Flatness) -> String {
+    let number = |value: f64| words::significant(value, 4);
+    let measured = |value: Measured| match value.standard_error {
+        Some(error) => format!("{} ± {}", number(value.mean), words::significant(error, 2)),
+        None => number(value.mean),
+    };
+    let mut rows = vec![("loss".to_owned(), number(found.loss))];
+    for (i, eigenvalue) in found.eigenvalues.iter().enumerate() {
+        let error = words::significant(eigenvalue.residual, 2);
+        rows.push((
+            format!("eigenvalue {}", i + 1),
+            format!("{} ± {error}", number(eigenvalue.value)),
+        ));
+    }
+    if let Some(trace) = found.trace {
+        rows.push(("trace of the Hessian".to_owned(), measured(trace)));
+    }
+    for layer in &found.layers {
+        rows.push((format!("  of {}", layer.path), measured(layer.trace)));
+    }
+    let FlatnessConfig { rho, adaptive_rho, .. } = found.config;
+    for (what, rho, largest, average) in [
+        ("rise", rho, found.largest_rise, found.average_rise),
+        ("adaptive rise", adaptive_rho, found.adaptive_largest_rise, found.adaptive_average_rise),
+    ] {
+        rows.extend(largest.map(|rise| (format!("largest {what} within {rho}"), number(rise))));
+        rows.extend(average.map(|rise| (format!("average {what} within {rho}"), measured(rise))));
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    let of = match found.ground.split {
+        Split::Train => "training",
+        Split::Test => "test",
+    };
+    table.set_header([format!("on {} {of} images", words::count(found.images)), String::new()]);
+    for (what, value) in rows {
+        table.add_row([what, value]);
+    }
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let doubt = if found.converged {
+        ""
+    } else {
+        "\nNot all eigenvalues have settled: more --lanczos-steps find them more closely."
+    };
+    format!("{table}{doubt}")
+}

@@ -1,0 +1,369 @@
+//! How flat the loss is where a network ended, in the numbers that are usually asked for.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor};
+use lowland::Scaling;
+use lowland::sharpness::{
+    AverageRiseConfig, DensityConfig, Difference, EigenvaluesConfig, Estimate, LargestRiseConfig,
+    Layer, LossSurface, Normalisation, Scale, SurfaceConfig, TraceConfig, average_rise, density,
+    eigenvalues, largest_rise, trace,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{BatchConfig, ImageBatch, Loader};
+use crate::loss::cross_entropies;
+use crate::models::Model;
+use crate::train::Data;
+use crate::{Error, Result};
+
+/// The images that something is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Those that the network learned from, as they are: not augmented, with the labels of the run.
+    #[default]
+    Train,
+    /// Those that it is tested on.
+    Test,
+}
+
+/// Where and with what the loss is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ground {
+    /// Which images. Default those of training.
+    pub split: Split,
+    /// How many of them at most, the first ones; at least 1. Default 1000.
+    pub images: usize,
+    /// How many at once; at least 1. Default 500.
+    pub batch_size: usize,
+    /// How BatchNorm behaves. Default as in evaluation.
+    pub normalisation: Normalisation,
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        let normalisation = Normalisation::Evaluation;
+        Self { split: Split::Train, images: 1000, batch_size: 500, normalisation }
+    }
+}
+
+/// How far apart the gradients lie that give a product with the Hessian: the networks here have
+/// layers whose gradient jumps.
+const DIFFERENCE: f64 = 0.02;
+
+/// Batches that stay on the device, for measurements that go over them many times.
+#[derive(Debug, Clone)]
+pub struct Held {
+    batches: Vec<ImageBatch>,
+    normalisation: Normalisation,
+}
+
+impl Held {
+    /// Puts the images that `ground` asks for on the device.
+    ///
+    /// # Errors
+    /// A number that is 0.
+    pub fn new(data: &Data, ground: &Ground, device: &Device) -> Result<Self> {
+        if ground.images == 0 {
+            let found = "0".to_owned();
+            return Err(Error::Setting { field: "images", found, allowed: "at least 1" });
+        }
+        let set = match ground.split {
+            Split::Train => &data.train,
+            Split::Test => &data.test,
+        };
+        let set = if ground.images < set.len() {
+            Arc::new(set.first(ground.images)?)
+        } else {
+            Arc::clone(set)
+        };
+        let config = BatchConfig { batch_size: ground.batch_size, ..BatchConfig::default() };
+        let loader = Loader::evaluation(set, data.normalisation().clone(), config)?;
+        let device = device.clone().autodiff();
+        let batches = loader.epoch(0).map(|batch| batch.to_device(&device)).collect();
+        Ok(Self { batches, normalisation: ground.normalisation })
+    }
+
+    /// The number of images.
+    pub fn images(&self) -> usize {
+        self.sizes().iter().sum()
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.batches.iter().map(|batch| batch.indices.len()).collect()
+    }
+
+    /// The mean cross entropy over all batches as a function of the weights of `model`, without label
+    /// smoothing.
+    ///
+    /// # Errors
+    /// A model without trainable parameters.
+    pub fn surface<'a>(
+        &'a self,
+        model: &Model,
+    ) -> Result<LossSurface<Model, impl FnMut(&Model, usize) -> Tensor<1> + use<'a>>> {
+        let config = SurfaceConfig {
+            normalisation: self.normalisation,
+            difference: Difference::Length(DIFFERENCE),
+            seed: 0,
+        };
+        let losses = |model: &Model, i: usize| {
+            let ImageBatch { images, labels, .. } = self.batches[i].clone();
+            cross_entropies(model.forward(images), labels, 0.0)
+        };
+        Ok(LossSurface::new(model, &self.sizes(), &config, losses)?)
+    }
+
+    /// The share of the images that a model classifies correctly, as the model behaves.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn accuracy(&self, model: &Model) -> Result<f64> {
+        let mut correct = 0.0;
+        for batch in &self.batches {
+            let images = batch.images.clone();
+            let count = batch.indices.len();
+            let hit = model.forward(images).argmax(1).reshape([count]).equal(batch.labels.clone());
+            let hit = hit.int().sum().float();
+            let hit = hit.try_into_scalar::<f64>();
+            correct += hit.map_err(|e| lowland::Error::ReadBack(e.to_string()))?;
+        }
+        Ok(correct / self.images() as f64)
+    }
+}
+
+/// What is measured of a network, and how closely.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlatnessConfig {
+    /// How many of the largest eigenvalues of the Hessian; 0 for none. Default 5.
+    pub eigenvalues: usize,
+    /// The most Lanczos steps for them, at least 1. Default 40.
+    pub lanczos_steps: usize,
+    /// Random vectors for the trace of the Hessian, whole and layer by layer; 0 for none. Default 20.
+    pub trace_probes: usize,
+    /// Random vectors for the density of its spectrum; 0, the default, for none.
+    pub density_probes: usize,
+    /// ρ, the radius within which the rise of the loss is measured. Default 0.05.
+    pub rho: f64,
+    /// ρ of the rise within a radius that scales with the weights, as ASAM's does. Default 0.5.
+    pub adaptive_rho: f64,
+    /// Steps of the ascent to the largest rise; 0 for none. Default 5.
+    pub ascent_steps: usize,
+    /// Random directions for the average rise; 0 for none. Default 10.
+    pub directions: usize,
+    /// The seed of all random vectors. Default 0.
+    pub seed: u64,
+}
+
+impl Default for FlatnessConfig {
+    fn default() -> Self {
+        Self {
+            eigenvalues: 5,
+            lanczos_steps: 40,
+            trace_probes: 20,
+            density_probes: 0,
+            rho: 0.05,
+            adaptive_rho: 0.5,
+            ascent_steps: 5,
+            directions: 10,
+            seed: 0,
+        }
+    }
+}
+
+impl FlatnessConfig {
+    /// Few evaluations, for measurements during training: the largest eigenvalue, and the largest rise.
+    pub fn quick() -> Self {
+        Self {
+            eigenvalues: 1,
+            lanczos_steps: 10,
+            trace_probes: 0,
+            ascent_steps: 1,
+            directions: 0,
+            ..Self::default()
+        }
+    }
+}
+
+/// The Lanczos steps for a density.
+const DENSITY_STEPS: usize = 30;
+/// The points of its curve.
+const DENSITY_POINTS: usize = 200;
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flatness {
+    /// With which images.
+    pub ground: Ground,
+    /// How many there were.
+    pub images: usize,
+    /// How closely.
+    pub config: FlatnessConfig,
+    /// The mean loss on them.
+    pub loss: f64,
+    /// The largest eigenvalues of the Hessian, the largest first.
+    pub eigenvalues: Vec<Eigenvalue>,
+    /// Whether they all were found to a thousandth of the largest.
+    pub converged: bool,
+    /// The trace of the Hessian.
+    pub trace: Option<Measured>,
+    /// Its part in each layer.
+    pub layers: Vec<LayerTrace>,
+    /// The density of the Hessian's eigenvalues: pairs of eigenvalue and density.
+    pub density: Vec<(f64, f64)>,
+    /// The largest rise of the loss that an ascent found within ρ: a lower bound.
+    pub largest_rise: Option<f64>,
+    /// The average rise within ρ.
+    pub average_rise: Option<Measured>,
+    /// The largest rise found within the adaptive radius.
+    pub adaptive_largest_rise: Option<f64>,
+    /// The average rise within it.
+    pub adaptive_average_rise: Option<Measured>,
+    /// What it cost, in gradients over all the images.
+    pub passes: f64,
+    /// The seconds that it took.
+    pub seconds: f64,
+}
+
+/// An eigenvalue.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eigenvalue {
+    /// Its value.
+    pub value: f64,
+    /// `‖H·x − θ·x‖` for the unit vector x that was found for it, measured by one more product.
+    pub residual: f64,
+}
+
+/// A mean over random draws.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The mean.
+    pub mean: f64,
+    /// Its standard error; `None` of a single draw.
+    pub standard_error: Option<f64>,
+}
+
+impl From<Estimate> for Measured {
+    fn from(estimate: Estimate) -> Self {
+        Self { mean: estimate.mean, standard_error: estimate.standard_error }
+    }
+}
+
+/// The trace of one layer's block of the Hessian.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerTrace {
+    /// The path of the layer in the network.
+    pub path: String,
+    /// Its weights, in numbers.
+    pub weights: usize,
+    /// The trace.
+    pub trace: Measured,
+}
+
+/// Told what is measured now, how much of it is done, and of how much.
+pub type Watch<'a> = dyn FnMut(&'static str, usize, usize) -> ControlFlow<()> + 'a;
+
+/// Measures a network; `None` where `watch` breaks off.
+///
+/// # Errors
+/// A setting out of range, a loss that is not finite.
+pub fn flatness(
+    model: &Model,
+    held: &Held,
+    ground: &Ground,
+    config: &FlatnessConfig,
+    watch: &mut Watch<'_>,
+) -> Result<Option<Flatness>> {
+    let started = Instant::now();
+    let mut surface = held.surface(model)?;
+    let mut found = Flatness {
+        ground: ground.clone(),
+        images: held.images(),
+        config: config.clone(),
+        loss: surface.loss()?,
+        eigenvalues: Vec::new(),
+        converged: true,
+        trace: None,
+        layers: Vec::new(),
+        density: Vec::new(),
+        largest_rise: None,
+        average_rise: None,
+        adaptive_largest_rise: None,
+        adaptive_average_rise: None,
+        passes: 0.0,
+        seconds: 0.0,
+    };
+    let mut ended = false;
+    let seed = config.seed;
+    macro_rules! told {
+        ($what:literal) => {
+            |progress: lowland::sharpness::Progress| {
+                let flow = watch($what, progress.done, progress.total);
+                ended |= flow.is_break();
+                flow
+            }
+        };
+    }
+    if config.eigenvalues > 0 {
+        let (count, steps) = (config.eigenvalues, config.lanczos_steps);
+        let settings = EigenvaluesConfig { count, steps, seed, ..EigenvaluesConfig::default() };
+        let pairs = eigenvalues(&mut surface, &settings, told!("eigenvalues"))?;
+        found.converged = pairs.converged;
+        let pair = |pair: lowland::sharpness::Eigenpair| Eigenvalue {
+            value: pair.value,
+            residual: pair.measured_residual,
+        };
+        found.eigenvalues = pairs.pairs.into_iter().map(pair).collect();
+    }
+    if config.trace_probes > 0 && !ended {
+        let settings = TraceConfig { probes: config.trace_probes, seed, ..TraceConfig::default() };
+        let measured = trace(&mut surface, &settings, told!("trace"))?;
+        found.trace = Some(measured.total.into());
+        let numbers: Vec<usize> =
+            surface.parameters().iter().map(|p| p.shape.num_elements()).collect();
+        let layer = |layer: Layer| LayerTrace {
+            trace: measured.of(&layer.members).into(),
+            weights: layer.members.iter().map(|&member| numbers[member]).sum(),
+            path: layer.path,
+        };
+        found.layers = Layer::all(surface.parameters()).into_iter().map(layer).collect();
+    }
+    if config.density_probes > 0 && !ended {
+        let settings = DensityConfig { probes: config.density_probes, steps: DENSITY_STEPS, seed };
+        let measured = density(&mut surface, &settings, told!("density"))?;
+        found.density = measured.curve(DENSITY_POINTS, None)?;
+    }
+    let adaptive = Scale::Adaptive { eta: 0.0, scaling: Scaling::All };
+    for (rho, scale) in [(config.rho, Scale::Plain), (config.adaptive_rho, adaptive)] {
+        let (mut largest, mut average) = (None, None);
+        if config.ascent_steps > 0 && !ended {
+            let steps = config.ascent_steps;
+            let settings = LargestRiseConfig { rho, scale, steps, ..LargestRiseConfig::default() };
+            largest = Some(largest_rise(&mut surface, &settings, told!("largest rise"))?.rise);
+        }
+        if config.directions > 0 && !ended {
+            let directions = config.directions;
+            let settings =
+                AverageRiseConfig { rho, scale, directions, seed, ..AverageRiseConfig::default() };
+            average =
+                Some(average_rise(&mut surface, &settings, told!("average rise"))?.rise.into());
+        }
+        match scale {
+            Scale::Plain => (found.largest_rise, found.average_rise) = (largest, average),
+            Scale::Adaptive { .. } => {
+                (found.adaptive_largest_rise, found.adaptive_average_rise) = (largest, average);
+            }
+        }
+    }
+    (found.passes, found.seconds) = (surface.passes(), started.elapsed().as_secs_f64());
+    Ok((!ended).then_some(found))
+}
