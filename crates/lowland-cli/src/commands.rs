@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod compare;
 pub mod demo;
+pub mod landscape;
 pub mod list;
 pub mod resume;
 pub mod sharpness;

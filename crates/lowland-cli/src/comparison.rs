@@ -340,7 +340,8 @@ fn augmentation_in_words(config: &TrainConfig) -> String {
     parts.join(", ")
 }
 
-fn command() -> String {
+/// The command line as it was typed, with what a shell needs quoted.
+pub fn command() -> String {
     let quoted = |argument: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {

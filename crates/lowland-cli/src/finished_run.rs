@@ -14,6 +14,7 @@ use crate::run_folder::{CHECKPOINTS, CONFIG, MODEL};
 use crate::{device, settings};
 
 /// A run and its network.
+#[derive(Debug)]
 pub struct FinishedRun {
     /// Its folder.
     pub path: PathBuf,

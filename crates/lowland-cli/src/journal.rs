@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use lowland_tasks::events::EventWriter;
+use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, StepRecord};
 use serde::Serialize;
 
@@ -23,6 +24,7 @@ pub const EVENTS: &str = "events.out.tfevents.lowland";
 enum Line<'a> {
     Step(&'a StepRecord),
     Epoch(&'a EpochRecord),
+    Sharpness { step: u64, largest_eigenvalue: Option<f64>, largest_rise: Option<f64>, loss: f64 },
     Changed { step: u64, changes: &'a [String] },
 }
 
@@ -95,6 +97,23 @@ impl Journal {
             measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
         self.scalars(steps, &scalars)?;
         self.flush()
+    }
+
+    /// The sharpness after a step.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
+        let largest_eigenvalue = found.eigenvalues.first().map(|eigenvalue| eigenvalue.value);
+        let Flatness { largest_rise, loss, .. } = *found;
+        self.line(&Line::Sharpness { step, largest_eigenvalue, largest_rise, loss })?;
+        let measured = [
+            ("sharpness/largest_eigenvalue", largest_eigenvalue),
+            ("sharpness/largest_rise", largest_rise),
+        ];
+        let scalars: Vec<_> =
+            measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
+        self.scalars(step, &scalars)
     }
 
     /// Settings that are others from a step on, in words.

@@ -8,6 +8,7 @@ pub mod files;
 pub mod finished_run;
 pub mod interrupt;
 pub mod journal;
+pub mod landscapes;
 pub mod memory;
 pub mod report;
 pub mod run;
@@ -45,6 +46,7 @@ enum Command {
     Train(Box<commands::train::Train>),
     Resume(commands::resume::Resume),
     Sharpness(commands::sharpness::Sharpness),
+    Landscape(commands::landscape::Landscape),
     Compare(Box<commands::compare::Compare>),
     List(commands::list::List),
     Bench(commands::bench::Bench),
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run(),
         Command::Resume(resume) => resume.run(),
         Command::Sharpness(sharpness) => sharpness.run(),
+        Command::Landscape(landscape) => landscape.run(),
         Command::Compare(compare) => compare.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),

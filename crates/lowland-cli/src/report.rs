@@ -4,6 +4,7 @@
 //! only adds values at the pointer. A new figure is a function that returns a `Figure` and a line
 //! in `figures`; a new table of numbers is a function in `numbers`.
 
+use crate::landscapes::Landscapes;
 use crate::summary::Summary;
 use crate::words;
 
@@ -12,6 +13,7 @@ mod course;
 mod curves;
 mod figure;
 mod key;
+mod landscape;
 mod markup;
 mod numbers;
 mod points;
@@ -28,9 +30,8 @@ const SCRIPT: &str = include_str!("report/script.js");
 /// Forbids the page every request, so that "needs nothing else" is a promise that browsers keep.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
-/// The page.
+/// The page of a comparison.
 pub fn html(summary: &Summary) -> String {
-    let title = escaped(&summary.title);
     let main = [
         opening(summary),
         format!("<section class=\"found\">\n{}</section>\n", key::table(summary)),
@@ -39,14 +40,31 @@ pub fn html(summary: &Summary) -> String {
         sections::reading(summary),
         sections::repeat(summary),
     ];
+    page(&summary.title, &joined(main))
+}
+
+/// The page of landscapes alone.
+pub fn landscape_page(landscapes: &Landscapes) -> String {
+    let title = "The loss around the ends of runs";
+    let figures = joined(landscape::figures(landscapes).iter().map(Figure::html));
+    let main = format!(
+        "<header>\n<p class=\"kind\">Lowland landscape</p>\n<h1>{title}</h1>\n</header>\n\
+         <section aria-label=\"Figures\">\n<div class=\"figures\">\n{figures}</div>\n</section>\n{}",
+        sections::landscape(landscapes),
+    );
+    page(title, &main)
+}
+
+/// A page around what it shows.
+fn page(title: &str, main: &str) -> String {
+    let title = escaped(title);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n\
-         <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        joined(main)
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{main}</main>\n\
+         <script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     )
 }
 

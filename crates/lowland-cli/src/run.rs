@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use lowland_tasks::checkpoint::{CheckpointConfig, Found};
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::record::{EpochRecord, StepRecord};
-use lowland_tasks::train::{Done, Training};
+use lowland_tasks::train::{Data, Done, Training};
 
 use crate::failure::{Ended, Interrupted};
 use crate::interrupt::Interrupt;
@@ -24,6 +25,7 @@ use crate::words::{counted, no_second_gradient, percent};
 /// checkpoint, the error says so.
 pub fn run(
     mut training: Training,
+    data: &Data,
     config: &TrainConfig,
     folder: &RunFolder,
     mut journal: Journal,
@@ -33,8 +35,16 @@ pub fn run(
     let steps = training.steps_per_epoch().saturating_mul(config.epochs);
     let progress = Progress::new(steps as u64, quiet);
     progress.skip(training.steps());
-    let mut saver = Saver::new(config.checkpoints);
-    let trained = go_on(&mut training, config, folder, &mut journal, &mut saver, &|told| {
+    let mut keeper = Keeper {
+        folder,
+        journal: &mut journal,
+        saver: Saver::new(config.checkpoints),
+        probe: config
+            .sharpness_every
+            .map(|every| Probe::new(every, data, &training))
+            .transpose()?,
+    };
+    let trained = go_on(&mut training, config, &mut keeper, &|told| {
         match told {
             Told::Step(step, accuracy) => progress.step(|| step_line(config, step, accuracy)),
             Told::Epoch(record, steps) => progress.line(&epoch_line(record, config.epochs, steps)),
@@ -77,28 +87,26 @@ enum Told<'a> {
 fn go_on(
     training: &mut Training,
     config: &TrainConfig,
-    folder: &RunFolder,
-    journal: &mut Journal,
-    saver: &mut Saver,
+    keeper: &mut Keeper<'_>,
     tell: &dyn Fn(Told<'_>) -> ControlFlow<u8>,
 ) -> Result<()> {
     let mut accuracy = training.record().epochs.last().and_then(|epoch| epoch.test_accuracy);
     while let Some(done) = training.advance()? {
         let (asked, due) = match &done {
             Done::Step(step) => {
-                journal.step(step)?;
+                keeper.step(step, training)?;
                 // A checkpoint follows at the end of the epoch in any case.
-                let due = saver.is_due(step.step) && !training.is_at_end_of_epoch();
+                let due = keeper.saver.is_due(step.step) && !training.is_at_end_of_epoch();
                 (tell(Told::Step(step, accuracy)), due)
             }
             Done::Epoch(record) => {
-                journal.epoch(record, training.steps())?;
+                keeper.journal.epoch(record, training.steps())?;
                 accuracy = record.test_accuracy;
                 (tell(Told::Epoch(record, training.steps_per_epoch())), true)
             }
         };
         if due || asked.is_break() {
-            saver.save(training, folder, journal)?;
+            keeper.save(training)?;
         }
         if let ControlFlow::Break(code) = asked {
             let (done, epochs) = (training.record().epochs.len(), config.epochs);
@@ -151,18 +159,59 @@ impl Saver {
         let pause = minutes.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         by_steps || pause.is_some_and(|pause| self.last.elapsed() >= pause)
     }
+}
 
-    fn save(
-        &mut self,
-        training: &Training,
-        folder: &RunFolder,
-        journal: &mut Journal,
-    ) -> Result<()> {
-        let mut snapshot = training.snapshot()?;
-        snapshot.about.lengths = journal.sync()?;
-        folder.checkpoints().save(&snapshot, self.config.keep)?;
-        self.last = Instant::now();
+/// What keeps what a run does.
+struct Keeper<'a> {
+    folder: &'a RunFolder,
+    journal: &'a mut Journal,
+    saver: Saver,
+    probe: Option<Probe>,
+}
+
+impl Keeper<'_> {
+    fn step(&mut self, step: &StepRecord, training: &Training) -> Result<()> {
+        self.journal.step(step)?;
+        if let Some(probe) = &self.probe
+            && step.step.is_multiple_of(probe.every)
+            && let Some(found) = probe.measure(training)?
+        {
+            self.journal.sharpness(step.step, &found)?;
+        }
         Ok(())
+    }
+
+    fn save(&mut self, training: &Training) -> Result<()> {
+        let mut snapshot = training.snapshot()?;
+        snapshot.about.lengths = self.journal.sync()?;
+        self.folder.checkpoints().save(&snapshot, self.saver.config.keep)?;
+        self.saver.last = Instant::now();
+        Ok(())
+    }
+}
+
+/// Measures the sharpness during training.
+struct Probe {
+    every: u64,
+    ground: Ground,
+    held: Held,
+}
+
+impl Probe {
+    fn new(every: u64, data: &Data, training: &Training) -> Result<Self> {
+        let ground = Ground { images: 500, ..Ground::default() };
+        let held = Held::new(data, &ground, training.device())?;
+        Ok(Self { every, ground, held })
+    }
+
+    /// `None` where the loss is not finite there: that ends the run, if it lasts, in another place.
+    fn measure(&self, training: &Training) -> Result<Option<Flatness>> {
+        let go_on = &mut |_: &'static str, _, _| ControlFlow::Continue(());
+        let config = FlatnessConfig::quick();
+        match flatness(training.model()?, &self.held, &self.ground, &config, go_on) {
+            Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
+            found => Ok(found?),
+        }
     }
 }
 

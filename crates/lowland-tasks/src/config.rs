@@ -65,6 +65,9 @@ pub struct TrainConfig {
     pub radius: RadiusConfig,
     /// How training images are varied. Default: not at all.
     pub augment: AugmentConfig,
+    /// Every how many steps the largest eigenvalue of the Hessian and the largest rise of the loss are
+    /// measured, at least 1. Has no part in what comes out of the run. Default: never.
+    pub sharpness_every: Option<u64>,
     /// How often the run is saved. Has no part in what comes out of it.
     pub checkpoints: CheckpointConfig,
 }
@@ -89,6 +92,7 @@ impl Default for TrainConfig {
             algorithm: Algorithm::Sam(SamConfig::default()),
             radius: RadiusConfig::default(),
             augment: AugmentConfig::none(),
+            sharpness_every: None,
             checkpoints: CheckpointConfig::default(),
         }
     }
@@ -249,6 +253,7 @@ impl TrainConfig {
             let holds = minutes > 0.0 && minutes.is_finite();
             setting("every_minutes", holds, minutes, "finite and above 0")?;
         }
+        setting("sharpness_every", self.sharpness_every != Some(0), 0, "at least 1")?;
         setting("keep", keep > 0, keep, "at least 1")?;
         setting("micro_batch", self.micro_batch != Some(0), 0, "at least 1")?;
         rule::base(self)?;
@@ -297,7 +302,7 @@ impl TrainConfig {
 }
 
 /// Settings that have no part in what comes out of a run.
-const APART: [&str; 3] = ["workers", "device", "checkpoints"];
+const APART: [&str; 4] = ["workers", "device", "sharpness_every", "checkpoints"];
 
 /// The leaves of a tree of settings, by their paths.
 fn flatten(path: String, value: serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {

@@ -270,6 +270,11 @@ impl Training {
             && self.optimizer.second_gradients() == 0
     }
 
+    /// Where it trains.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Steps so far.
     pub fn steps(&self) -> u64 {
         self.optimizer.steps()

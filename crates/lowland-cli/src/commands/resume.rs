@@ -58,6 +58,7 @@ impl Resume {
             terminal::tell("there is no checkpoint yet: the run starts again", self.quiet);
             return run::run(
                 training,
+                &data,
                 &config,
                 &folder,
                 folder.journal(&BTreeMap::new())?,
@@ -77,7 +78,7 @@ impl Resume {
         if !changes.is_empty() {
             journal.changed(found.step + 1, &changes)?;
         }
-        run::run(training, &config, &folder, journal, self.quiet)
+        run::run(training, &data, &config, &folder, journal, self.quiet)
     }
 }
 

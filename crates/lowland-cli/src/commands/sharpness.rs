@@ -170,7 +170,7 @@ fn table(found: &Flatness) -> String {
         let error = words::significant(eigenvalue.residual, 2);
         rows.push((
             format!("eigenvalue {}", i + 1),
-            format!("{} ± {error}", number(eigenvalue.value)),
+            format!("{} (residual {error})", number(eigenvalue.value)),
         ));
     }
     if let Some(trace) = found.trace {

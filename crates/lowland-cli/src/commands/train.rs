@@ -42,6 +42,10 @@ pub struct Train {
     /// How many of the latest checkpoints are kept, beside the best one [default: 3]
     #[arg(long, value_name = "N", help_heading = "Checkpoints", allow_negative_numbers = true)]
     keep: Option<i64>,
+    /// Measure the sharpness after every so many steps: the largest eigenvalue of the Hessian, and the largest
+    /// rise of the loss that SAM's step finds, on 500 training images
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    sharpness_every: Option<i64>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -62,13 +66,16 @@ impl Train {
         let training = Training::new(&config, &data, &device)?;
         let folder = RunFolder::create(&self.out, &config)?;
         let journal = folder.journal(&BTreeMap::new())?;
-        run::run(training, &config, &folder, journal, self.quiet)
+        run::run(training, &data, &config, &folder, journal, self.quiet)
     }
 
     fn config(&self) -> Result<TrainConfig> {
         let mut over = Table::new();
         if let Some(seed) = self.seed {
             over.insert("seed".to_owned(), Value::Integer(seed));
+        }
+        if let Some(steps) = self.sharpness_every {
+            over.insert("sharpness_every".to_owned(), Value::Integer(steps));
         }
         for (key, value) in [
             ("every_steps", self.checkpoint_steps.map(Value::Integer)),

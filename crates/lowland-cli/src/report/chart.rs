@@ -137,6 +137,16 @@ impl Chart {
         );
     }
 
+    /// A part of a map in one of its shades, which tells its values when the pointer is on it.
+    pub(super) fn cell(&mut self, area: Area, shade: usize, lines: &[String]) {
+        let Area { x, y, width, height, at } = area;
+        let lines = escaped(&lines.join("\n"));
+        let _ = write!(
+            self.body,
+            r#"<rect class="hit cell q{shade}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" data-at="{at:.1}" data-looks=""><title>{lines}</title></rect>"#
+        );
+    }
+
     /// The pixel of an x.
     pub(super) fn x_at(&self, x: f64) -> f64 {
         self.x.at(x)

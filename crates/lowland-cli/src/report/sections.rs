@@ -1,7 +1,11 @@
 //! The page's prose: the setting, how to read the page, and how to repeat the comparison.
 
+use lowland::sharpness::Normalisation;
+use lowland_tasks::flatness::{Ground, Split};
+
 use super::markup::{escaped, joined, prose};
 use super::numbers::brief;
+use crate::landscapes::Landscapes;
 use crate::summary::{Setting, Summary};
 use crate::words::{count, counted, round_percent};
 
@@ -91,6 +95,29 @@ pub(super) fn repeat(summary: &Summary) -> String {
     section(
         "Repeat it",
         &format!("<pre><code>{command}</code></pre>\n<p>{lead}</p>\n{}", definitions(&items)),
+    )
+}
+
+/// Where landscapes were measured, and how they come again.
+pub(super) fn landscape(landscapes: &Landscapes) -> String {
+    let command = escaped(&landscapes.command);
+    let items = [("Measured on", ground(&landscapes.ground, landscapes.images))];
+    section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
+}
+
+/// Images and BatchNorm, in words.
+pub(super) fn ground(ground: &Ground, images: usize) -> String {
+    let split = match ground.split {
+        Split::Train => "training",
+        Split::Test => "test",
+    };
+    let normalisation = match ground.normalisation {
+        Normalisation::Evaluation => "its running statistics, as the network is used",
+        Normalisation::Batch => "the statistics of each batch, as in training",
+    };
+    format!(
+        "{}, not augmented; BatchNorm with {normalisation}",
+        counted(images, &format!("{split} image"))
     )
 }
 

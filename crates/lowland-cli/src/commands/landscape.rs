@@ -1,0 +1,236 @@
+//! `lowland landscape`: the loss around the ends of runs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use lowland::ParamVec;
+use lowland::sharpness::{
+    EigenvaluesConfig, Landscape as Found, Line, Position, Progress, Span, eigenvalues, evenly,
+    filter_axis, filter_normalised, grid, landscape, nothing,
+};
+use lowland_tasks::flatness::Held;
+
+use crate::commands::sharpness::GroundFlags;
+use crate::comparison::command;
+use crate::failure::{Interrupted, Usage};
+use crate::finished_run::FinishedRun;
+use crate::interrupt::Interrupt;
+use crate::landscapes::{Along, FORMAT, LANDSCAPE, Landscapes, Sample, View};
+use crate::terminal::{Stages, print};
+use crate::{files, report};
+
+/// The name of the page.
+const PAGE: &str = "landscape.html";
+
+/// Show the loss around the ends of runs
+///
+/// A plane around each run along the same two directions, so that runs can be compared, or the straight lines
+/// from the first run to the others. All runs must have the same network and data. Writes landscape.json and
+/// landscape.html.
+#[derive(Debug, Args)]
+pub struct Landscape {
+    /// The folders of the runs
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// The folder that is written to [default: that of the first run]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Along what
+    #[arg(long, value_name = "WHAT", default_value = "random")]
+    along: Along,
+    /// Points along each axis, 2 to 201
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    points: usize,
+    /// How far each axis reaches to both sides of a run: along random directions 1 is the length of the
+    /// weights, along eigenvectors a length in the space of weights, along a line the distance of the runs
+    /// beyond their ends [default: 1, 1 and 0.25]
+    #[arg(long, value_name = "F")]
+    extent: Option<f64>,
+    /// The seed of random directions
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    ground: GroundFlags,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// What is told while it is measured.
+struct Teller {
+    stages: Stages,
+    interrupt: Interrupt,
+}
+
+impl Teller {
+    fn watch(&self, what: &str) -> impl FnMut(Progress) -> std::ops::ControlFlow<()> {
+        move |progress| {
+            self.stages.tell(what, progress.done, progress.total);
+            self.interrupt.flow()
+        }
+    }
+
+    /// Fails where Ctrl-C cut a measurement short.
+    fn check(&self) -> Result<()> {
+        if self.interrupt.flow().is_break() {
+            let told = "; nothing was written".to_owned();
+            bail!(Interrupted { told, code: self.interrupt.code() });
+        }
+        Ok(())
+    }
+}
+
+impl Landscape {
+    /// Measures and writes.
+    ///
+    /// # Errors
+    /// Folders without runs, runs of different networks or data, settings out of range, Ctrl-C.
+    pub fn run(self) -> Result<()> {
+        let extent = self.checked_extent()?;
+        let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
+        files::check_target(&out, &[LANDSCAPE, PAGE])?;
+        let mut runs = Vec::new();
+        for path in &self.runs {
+            runs.push(FinishedRun::open(path)?);
+        }
+        for run in &runs {
+            let alike =
+                run.config.model == runs[0].config.model && run.config.data == runs[0].config.data;
+            if !alike {
+                bail!(Usage(format!(
+                    "{} has another network or other data than {}",
+                    run.path.display(),
+                    runs[0].path.display()
+                )));
+            }
+        }
+        let ground = self.ground.ground();
+        let held = Held::new(&runs[0].data, &ground, &runs[0].device)?;
+        let teller = Teller { stages: Stages::new(self.quiet), interrupt: Interrupt::listen() };
+        let views = match self.along {
+            Along::Line => self.lines(&runs, &held, extent, &teller)?,
+            Along::Random | Along::Eigenvectors => self.planes(&runs, &held, extent, &teller)?,
+        };
+        drop(teller);
+        let found = Landscapes {
+            format: FORMAT,
+            command: command(),
+            images: held.images(),
+            ground,
+            along: self.along,
+            views,
+        };
+        files::make_folder(&out)?;
+        files::write(&out.join(LANDSCAPE), &serde_json::to_vec_pretty(&found)?)?;
+        let page = out.join(PAGE);
+        files::write(&page, report::landscape_page(&found).as_bytes())?;
+        print(&format!("The landscape: {}", page.display()))
+    }
+
+    fn checked_extent(&self) -> Result<f64> {
+        if !(2..=201).contains(&self.points) {
+            bail!(Usage(format!("--points must be between 2 and 201, found {}", self.points)));
+        }
+        if self.along == Along::Line && self.runs.len() < 2 {
+            bail!(Usage("a line needs two runs or more".to_owned()));
+        }
+        let extent = self.extent.unwrap_or(if self.along == Along::Line { 0.25 } else { 1.0 });
+        let least = if self.along == Along::Line { 0.0 } else { f64::MIN_POSITIVE };
+        if !(extent.is_finite() && extent >= least) {
+            bail!(Usage(format!("--extent must be finite and above 0, found {extent}")));
+        }
+        Ok(extent)
+    }
+
+    fn planes(
+        &self,
+        runs: &[FinishedRun],
+        held: &Held,
+        extent: f64,
+        teller: &Teller,
+    ) -> Result<Vec<View>> {
+        let (directions, values) = self.directions(&runs[0], held, teller)?;
+        let along = evenly(-extent, extent, self.points);
+        let points = grid(&along, &along);
+        let mut views = Vec::new();
+        for (i, run) in runs.iter().enumerate() {
+            let label = labels(runs)[i].clone();
+            let section = Span::around(Position::of(&run.model)?, directions.clone())?;
+            let mut surface = held.surface(&run.model)?;
+            let found = landscape(&mut surface, &section, &points, nothing, teller.watch(&label))?;
+            teller.check()?;
+            let eigenvalues = if i == 0 { values.clone() } else { Vec::new() };
+            views.push(View { label, points: samples(found), eigenvalues });
+        }
+        Ok(views)
+    }
+
+    /// The two axes of all planes, and the eigenvalues along them where they are eigenvectors.
+    fn directions(
+        &self,
+        run: &FinishedRun,
+        held: &Held,
+        teller: &Teller,
+    ) -> Result<([ParamVec; 2], Vec<f64>)> {
+        let mut surface = held.surface(&run.model)?;
+        if self.along == Along::Random {
+            let weights = surface.weights().clone();
+            let draw = |seed| filter_normalised(surface.parameters(), &weights, seed, filter_axis);
+            return Ok(([draw(2 * self.seed)?, draw(2 * self.seed + 1)?], Vec::new()));
+        }
+        let config = EigenvaluesConfig { count: 2, steps: 40, ..EigenvaluesConfig::default() };
+        let found = eigenvalues(&mut surface, &config, teller.watch("eigenvectors"))?;
+        teller.check()?;
+        let (vectors, values): (Vec<ParamVec>, Vec<f64>) =
+            found.pairs.into_iter().map(|pair| (pair.vector, pair.value)).unzip();
+        let directions = <[ParamVec; 2]>::try_from(vectors);
+        let directions = directions.ok().context("the network has fewer than two weights")?;
+        Ok((directions, values))
+    }
+
+    fn lines(
+        &self,
+        runs: &[FinishedRun],
+        held: &Held,
+        extent: f64,
+        teller: &Teller,
+    ) -> Result<Vec<View>> {
+        let labels = labels(runs);
+        let along = evenly(-extent, 1.0 + extent, self.points);
+        let points: Vec<[f64; 1]> = along.into_iter().map(|t| [t]).collect();
+        let mut views = Vec::new();
+        for (run, label) in runs.iter().zip(&labels).skip(1) {
+            let line = Line::between(Position::of(&runs[0].model)?, Position::of(&run.model)?)?;
+            let mut surface = held.surface(&runs[0].model)?;
+            let label = format!("{} to {label}", labels[0]);
+            let accuracy = |model: &_| held.accuracy(model).ok();
+            let found = landscape(&mut surface, &line, &points, accuracy, teller.watch(&label))?;
+            teller.check()?;
+            views.push(View { label, points: samples(found), eigenvalues: Vec::new() });
+        }
+        Ok(views)
+    }
+}
+
+/// Names for the runs: their algorithms, and their folders where those do not tell them apart.
+fn labels(runs: &[FinishedRun]) -> Vec<String> {
+    let label = |run: &FinishedRun| {
+        let label = run.config.algorithm_label();
+        let twins = runs.iter().filter(|other| other.config.algorithm_label() == label).count();
+        match run.path.file_name().and_then(|name| name.to_str()) {
+            Some(folder) if twins > 1 => format!("{label} ({folder})"),
+            _ => label.to_owned(),
+        }
+    };
+    runs.iter().map(label).collect()
+}
+
+fn samples<const D: usize>(found: Found<D>) -> Vec<Sample> {
+    let sample = |point: lowland::sharpness::Point<D>| Sample {
+        at: point.at.to_vec(),
+        loss: Some(point.loss).filter(|loss| loss.is_finite()),
+        accuracy: point.other,
+    };
+    found.points.into_iter().map(sample).collect()
+}

@@ -1,0 +1,65 @@
+//! What `lowland landscape` stores: the loss along the same axes around several runs.
+
+use lowland_tasks::flatness::Ground;
+use serde::{Deserialize, Serialize};
+
+/// The name of the file in a folder.
+pub const LANDSCAPE: &str = "landscape.json";
+
+/// The number of the stored form.
+pub const FORMAT: u32 = 1;
+
+/// Landscapes that can be compared: of the same images, along the same axes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Landscapes {
+    /// The stored form, [`FORMAT`] when written by this version.
+    pub format: u32,
+    /// The command that repeats it.
+    pub command: String,
+    /// Where the loss was measured.
+    pub ground: Ground,
+    /// How many images there were.
+    pub images: usize,
+    /// Along what.
+    pub along: Along,
+    /// One for each run, or for each pair of neighbours along a line.
+    pub views: Vec<View>,
+}
+
+/// What the axes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Along {
+    /// Two random directions, each filter as long as the first run's: a plane around each run
+    Random,
+    /// The eigenvectors of the two largest eigenvalues of the first run's Hessian: a plane around each run
+    Eigenvectors,
+    /// The straight line from the first run to each of the others
+    Line,
+}
+
+/// One landscape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// The run, or the two runs that a line joins.
+    pub label: String,
+    /// Its points, row by row.
+    pub points: Vec<Sample>,
+    /// Eigenvalues along the axes, where these are eigenvectors of this very run.
+    #[serde(default)]
+    pub eigenvalues: Vec<f64>,
+}
+
+/// The loss at a point; JSON has no word for what is not a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Its coordinates.
+    pub at: Vec<f64>,
+    /// The mean loss, if it is finite.
+    pub loss: Option<f64>,
+    /// The share of the images classified correctly, 0 to 1, where it was measured.
+    pub accuracy: Option<f64>,
+}
