@@ -5,6 +5,7 @@ pub mod compare;
 pub mod demo;
 pub mod landscape;
 pub mod list;
+pub mod report;
 pub mod resume;
 pub mod sharpness;
 pub mod train;

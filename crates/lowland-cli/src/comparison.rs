@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use lowland::{Algorithm, RadiusConfig};
 use lowland_tasks::config::{OptimizerName, TrainConfig};
 use lowland_tasks::data::DataName;
-use lowland_tasks::record::StepRecord;
+use lowland_tasks::record::{RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 use toml::{Table, Value};
@@ -102,12 +102,17 @@ impl Comparison {
         for finished in &finished {
             runs[finished.index % self.configs.len()].push(run(&all[finished.index], finished));
         }
+        Ok(self.summary(setting, runs))
+    }
+
+    /// What the runs of the algorithms, in their order, come to.
+    pub fn summary(&self, setting: Setting, runs: Vec<Vec<Run>>) -> Summary {
         let heading = Heading {
             title: self.title.clone(),
             question: self.question.clone(),
             command: command(),
             version: format!("lowland {}", env!("CARGO_PKG_VERSION")),
-            hardware: hardware(&first.device, self.jobs),
+            hardware: hardware(&self.configs[0].device, self.jobs),
         };
         let contenders = self.configs.iter().zip(runs).map(|(config, runs)| Contender {
             name: name(config),
@@ -115,7 +120,7 @@ impl Comparison {
             settings: self.settings(config),
             runs,
         });
-        Ok(Summary::new(heading, setting, contenders.collect()))
+        Summary::new(heading, setting, contenders.collect())
     }
 
     /// What is about to happen, in one line.
@@ -135,7 +140,11 @@ impl Comparison {
         )
     }
 
-    fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {
+    /// What the algorithms share.
+    ///
+    /// # Errors
+    /// A model without trainable parameters.
+    pub fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {
         let config = &self.configs[0];
         let noise = config.data.label_noise;
         Ok(Setting {
@@ -248,7 +257,11 @@ fn name(config: &TrainConfig) -> String {
 }
 
 fn run(config: &TrainConfig, finished: &Finished) -> Run {
-    let Finished { record, diverged, .. } = finished;
+    run_of(config, &finished.record, finished.diverged)
+}
+
+/// A run in the summary.
+pub fn run_of(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Run {
     let seconds: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
     let steps = record.steps.max(1) as f64;
     let accuracies = record.epochs.iter().filter_map(|epoch| epoch.test_accuracy);
@@ -258,13 +271,14 @@ fn run(config: &TrainConfig, finished: &Finished) -> Run {
         shares.clone().any(|share| share > 0.0) && shares.clone().any(|share| share < 1.0);
     Run {
         seed: config.seed,
-        final_accuracy: last.filter(|_| !*diverged),
+        final_accuracy: last.filter(|_| !diverged),
         best_accuracy: accuracies.max_by(f64::total_cmp),
         passes_per_step: record.passes / steps,
         seconds_per_step: seconds / steps,
         training_seconds: seconds,
         epochs: record.epochs.clone(),
         sampling: if chooses { record.sampling.clone() } else { Vec::new() },
+        flatness: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod chart;
 mod course;
 mod curves;
 mod figure;
+mod flatness;
 mod key;
 mod landscape;
 mod markup;
@@ -86,9 +87,14 @@ fn figures(summary: &Summary) -> String {
         Some(curves::training_loss(summary)),
         Some(curves::test_loss(summary)),
         sampling::figure(summary),
+        sampling::psf(summary),
+        flatness::eigenvalues(summary),
+        flatness::density(summary),
         Some(points::seeds(summary)),
     ];
-    let figures = joined(figures.iter().flatten().map(Figure::html));
+    let landscapes = summary.landscapes.iter().flat_map(landscape::figures);
+    let figures: Vec<Figure> = figures.into_iter().flatten().chain(landscapes).collect();
+    let figures = joined(figures.iter().map(Figure::html));
     let numbers = [numbers::runs(summary), numbers::epochs(summary)].concat();
     format!(
         "<section aria-label=\"Figures\">\n<h2>In pictures</h2>\n\

@@ -12,6 +12,10 @@ mod compute;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+use lowland_tasks::flatness::Flatness;
+
+use crate::landscapes::Landscapes;
+
 pub use compute::{Contender, Heading};
 pub use lowland_tasks::record::{EpochRecord, SamplingPoint};
 
@@ -37,6 +41,9 @@ pub struct Summary {
     pub setting: Setting,
     /// The algorithms in the order of the report.
     pub algorithms: Vec<AlgorithmSummary>,
+    /// Landscapes around runs of it.
+    #[serde(default)]
+    pub landscapes: Vec<Landscapes>,
 }
 
 /// What the algorithms of a comparison share: data, model and training.
@@ -101,6 +108,12 @@ pub struct AlgorithmSummary {
     pub passes_per_step: Option<Spread>,
     /// Seconds in a step.
     pub seconds_per_step: Option<Spread>,
+    /// The largest eigenvalue of the Hessian, over the runs where it was measured.
+    #[serde(default)]
+    pub largest_eigenvalue: Option<Spread>,
+    /// The largest rise of the loss that was found within a radius, over the runs where it was measured.
+    #[serde(default)]
+    pub largest_rise: Option<Spread>,
     /// Seconds in a step, as a ratio to the baseline's run of the same seed.
     pub time_ratio: Option<Spread>,
     /// Final test accuracy less the baseline's; `None` for the baseline itself, and where no seed
@@ -127,6 +140,9 @@ pub struct Run {
     pub epochs: Vec<EpochRecord>,
     /// How often a second gradient was taken, over time; empty for algorithms that do not choose.
     pub sampling: Vec<SamplingPoint>,
+    /// How flat the place is where it ended, where that was measured.
+    #[serde(default)]
+    pub flatness: Option<Flatness>,
 }
 
 /// The mean of a number over seeds, and how far single seeds lie from it.

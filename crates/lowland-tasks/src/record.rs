@@ -45,6 +45,64 @@ pub struct SamplingPoint {
     pub step: usize,
     /// Share of the stretch's steps that took a second gradient, 0 to 1.
     pub share: f64,
+    /// The mean norm of the PSF over those that did.
+    #[serde(default)]
+    pub psf_norm: Option<f64>,
+}
+
+/// How many points a run's sampling curve has, at most.
+const SAMPLING_POINTS: u64 = 40;
+
+/// The steps since the last point of the sampling curve.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stretch {
+    length: u64,
+    steps: u64,
+    second_gradients: u64,
+    psf_norms: u64,
+    psf_norm: f64,
+}
+
+impl Stretch {
+    /// The first stretch of a run of so many steps.
+    pub(crate) fn of(steps: u64) -> Self {
+        Self { length: steps.div_ceil(SAMPLING_POINTS).max(1), ..Self::default() }
+    }
+
+    /// Counts a step; gives the point where the stretch ends with it.
+    pub(crate) fn count(&mut self, step: &StepRecord) -> Option<SamplingPoint> {
+        self.steps += 1;
+        self.second_gradients += u64::from(step.second_gradient);
+        if let Some(norm) = step.psf_norm.filter(|norm| norm.is_finite()) {
+            self.psf_norms += 1;
+            self.psf_norm += norm;
+        }
+        if self.steps < self.length {
+            return None;
+        }
+        let point = SamplingPoint {
+            step: usize::try_from(step.step).unwrap_or(usize::MAX),
+            share: self.second_gradients as f64 / self.steps as f64,
+            psf_norm: (self.psf_norms > 0).then(|| self.psf_norm / self.psf_norms as f64),
+        };
+        *self = Self { length: self.length, ..Self::default() };
+        Some(point)
+    }
+}
+
+impl RunRecord {
+    /// The record of a run, from what it wrote step by step and epoch by epoch.
+    pub fn of(steps: &[StepRecord], epochs: Vec<EpochRecord>) -> Self {
+        let mut stretch = Stretch::of(steps.len() as u64);
+        Self {
+            sampling: steps.iter().filter_map(|step| stretch.count(step)).collect(),
+            steps: steps.len() as u64,
+            passes: steps.iter().map(|step| step.passes).sum(),
+            skipped_steps: steps.iter().filter(|step| step.skipped).count() as u64,
+            epochs,
+        }
+    }
 }
 
 /// One step of a run.

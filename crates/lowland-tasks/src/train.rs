@@ -20,14 +20,11 @@ use crate::data::{
 };
 use crate::loss::cross_entropies;
 use crate::models::Model;
-use crate::record::{EpochRecord, RunRecord, SamplingPoint, StepRecord};
+use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
 use crate::{Error, Result, rule};
 
 /// Images in a batch when measuring.
 const EVALUATION_BATCH: usize = 500;
-
-/// How many points a run's sampling curve has, at most.
-const SAMPLING_POINTS: usize = 40;
 
 /// The data of a run, made ready: cut to size, labels redrawn.
 #[derive(Debug, Clone)]
@@ -160,15 +157,6 @@ struct State {
     position: Position,
 }
 
-/// The steps since the last point of the sampling curve.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stretch {
-    length: u64,
-    steps: u64,
-    second_gradients: u64,
-}
-
 impl std::fmt::Debug for Training {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Training")
@@ -217,7 +205,6 @@ impl Training {
                     found: config.optimizer.learning_rate.to_string(),
                     allowed: "above 0 and at most 1",
                 })?;
-        let length = steps.div_ceil(SAMPLING_POINTS as u64).max(1);
         Ok(Self {
             config: config.clone(),
             data: data.fingerprint.clone(),
@@ -228,7 +215,7 @@ impl Training {
             optimizer,
             schedule,
             record: RunRecord::default(),
-            stretch: Stretch { length, ..Stretch::default() },
+            stretch: Stretch::of(steps),
             position: Position::default(),
             rest: None,
             schedules_second_gradients,
@@ -461,16 +448,8 @@ impl Training {
         let (model, report) = self.optimizer.step_batch(rate, model, &told, losses)?;
         self.model = Some(model);
 
-        self.stretch.steps += 1;
-        self.stretch.second_gradients += u64::from(report.second_gradient);
-        if self.stretch.steps == self.stretch.length {
-            let share = self.stretch.second_gradients as f64 / self.stretch.steps as f64;
-            let step = usize::try_from(report.step + 1).unwrap_or(usize::MAX);
-            self.record.sampling.push(SamplingPoint { step, share });
-            self.stretch = Stretch { length: self.stretch.length, ..Stretch::default() };
-        }
         let values = report.values()?;
-        Ok(StepRecord {
+        let record = StepRecord {
             step: report.step + 1,
             epoch: epoch + 1,
             loss: values.loss,
@@ -483,7 +462,9 @@ impl Training {
             radius: values.radius,
             psf_norm: values.psf_norm,
             cosine: values.cosine,
-        })
+        };
+        self.record.sampling.extend(self.stretch.count(&record));
+        Ok(record)
     }
 
     /// Loss and accuracy on the test images, at the weights as they are, without smoothing.

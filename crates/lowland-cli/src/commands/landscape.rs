@@ -197,7 +197,11 @@ impl Landscape {
         teller: &Teller,
     ) -> Result<Vec<View>> {
         let labels = labels(runs);
-        let along = evenly(-extent, 1.0 + extent, self.points);
+        let mut along = evenly(-extent, 1.0 + extent, self.points);
+        // The runs themselves are on it.
+        along.extend([0.0, 1.0]);
+        along.sort_by(f64::total_cmp);
+        along.dedup();
         let points: Vec<[f64; 1]> = along.into_iter().map(|t| [t]).collect();
         let mut views = Vec::new();
         for (run, label) in runs.iter().zip(&labels).skip(1) {

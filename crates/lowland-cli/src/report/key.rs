@@ -5,7 +5,7 @@ use super::figure::swatch;
 use super::markup::{escaped, joined, prose};
 use super::numbers::divergence;
 use crate::statistics::median;
-use crate::summary::{AlgorithmSummary, Difference, Summary, Verdict};
+use crate::summary::{AlgorithmSummary, Difference, Spread, Summary, Verdict};
 use crate::words;
 
 /// Width and height of the picture of an interval, in its own units.
@@ -15,25 +15,30 @@ const INTERVAL: (f64, f64) = (150.0, 22.0);
 pub(super) fn table(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
     let reach = reach(summary);
-    let heads = [
+    let mut heads = vec![
         "algorithm".into(),
         "final test accuracy".into(),
         format!("difference to {baseline}, in points"),
         "passes a step".into(),
         format!("time, {baseline} = 1"),
     ];
+    let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
+    if sharpness {
+        heads.push("sharpness: largest eigenvalue, and rise".into());
+    }
     let head = joined(
         heads
             .iter()
             .map(|head| format!(r#"<th scope="col" role="columnheader">{}</th>"#, prose(head))),
     );
     let rows = summary.algorithms.iter().enumerate().map(|(series, algorithm)| {
-        let cells = [
+        let mut cells = vec![
             accuracy_cell(algorithm),
             difference_cell(series, algorithm, reach),
             passes_cell(algorithm),
             time_cell(algorithm),
         ];
+        cells.extend(sharpness.then(|| sharpness_cell(algorithm)));
         let cells = cells.iter().zip(&heads[1..]).map(|(cell, head)| {
             format!(r#"<td role="cell" data-head="{}">{cell}</td>"#, prose(head))
         });
@@ -109,6 +114,20 @@ fn difference_cell(series: usize, algorithm: &AlgorithmSummary, reach: f64) -> S
         difference.verdict.words(),
         interval_picture(series, difference, reach),
         prose(&test)
+    )
+}
+
+fn sharpness_cell(algorithm: &AlgorithmSummary) -> String {
+    let number = |spread: Option<Spread>| {
+        let Some(Spread { mean, deviation, count }) = spread else { return words::MISSING.into() };
+        let mean = words::significant(mean, 3);
+        if count > 1 { format!("{mean} ± {}", words::significant(deviation, 2)) } else { mean }
+    };
+    let rise = format!("rise {}", number(algorithm.largest_rise));
+    format!(
+        "<b>{}</b><small>{}</small>",
+        prose(&number(algorithm.largest_eigenvalue)),
+        prose(&rise)
     )
 }
 

@@ -90,16 +90,14 @@ fn plane(view: &View, along: Along, shades: &Shades) -> Figure {
     };
     Figure {
         caption: format!(
-            "The run is in the middle. The darker, the higher the loss; shades stand for equal factors of it, from {} \
-             to {}, the same in all maps of this page.{eigenvalues}",
+            "The run is in the middle. The loss goes from {} to {} here. The darker, the higher; shades stand for equal \
+             factors, from {} to {}, the same in all maps beside this one.{eigenvalues}",
+            words_of(least),
+            words_of(losses().reduce(f64::max)),
             words::significant(shades.low, 3),
             words::significant(shades.high, 3),
         ),
-        legend: vec![Entry {
-            series: 0,
-            label: "lowest and highest loss".into(),
-            value: format!("{} and {}", words_of(least), words_of(losses().reduce(f64::max))),
-        }],
+        legend: Vec::new(),
         title,
         picture,
     }

@@ -68,6 +68,48 @@ pub(super) fn figure(summary: &Summary) -> Option<Figure> {
     Some(Figure { title, caption: caption.into(), legend, picture })
 }
 
+/// The norm of the PSF over time, of all algorithms that take it at some steps; `None` if none does.
+pub(super) fn psf(summary: &Summary) -> Option<Figure> {
+    let courses: Vec<Course<'_>> = summary
+        .algorithms
+        .iter()
+        .enumerate()
+        .map(|(series, algorithm)| {
+            let points = |run: &Run| {
+                let point = |at: &SamplingPoint| Some((at.step, at.psf_norm?));
+                run.sampling.iter().filter_map(point).collect()
+            };
+            let lines: Vec<_> = algorithm.finished().map(points).collect();
+            Course::of(series, &algorithm.label, &lines)
+        })
+        .filter(|course| !course.moments.is_empty())
+        .collect();
+    if courses.is_empty() {
+        return None;
+    }
+    let edges = courses.iter().flat_map(|course| course.moments.values());
+    let edges: Vec<f64> = edges.flat_map(|moment| [0.0, moment.low, moment.high]).collect();
+    let y = Scale::around(&edges, UPWARD, 5.0);
+    let mut chart = Chart::new(time_scale(&courses, true), y).x_ticks().axis_names("step", "‖PSF‖");
+    for course in &courses {
+        course.draw_band(&mut chart);
+    }
+    for course in courses.iter().rev() {
+        course.draw_line(&mut chart);
+    }
+    let words = |norm| words::significant(norm, 3);
+    readouts(&mut chart, &courses, "up to step", words);
+    let title = "The norm of the PSF";
+    let caption = "The PSF is what SAM's gradient has beyond the plain one; each point is the mean over the steps \
+                   that took it since the point before. Band: from the lowest to the highest seed.";
+    Some(Figure {
+        title: title.into(),
+        caption: caption.into(),
+        legend: courses.iter().map(|course| course.entry(words)).collect(),
+        picture: chart.finish(title, "The norm over training steps."),
+    })
+}
+
 /// The share of all steps of a run that took a second gradient.
 fn average_share(run: &Run) -> Option<f64> {
     let last = run.sampling.last()?.step;
@@ -76,7 +118,7 @@ fn average_share(run: &Run) -> Option<f64> {
         .sampling
         .iter()
         .zip(starts)
-        .map(|(SamplingPoint { step, share }, start)| share * step.saturating_sub(start) as f64)
+        .map(|(SamplingPoint { step, share, .. }, start)| share * step.saturating_sub(start) as f64)
         .sum();
     Some(taken / last as f64).filter(|share| share.is_finite())
 }
@@ -90,8 +132,9 @@ mod tests {
     fn the_average_share_weighs_stretches_by_their_steps() {
         let mut run = fixture::contenders(1, 1).remove(0).runs.remove(0);
         assert_eq!(average_share(&run), None);
-        run.sampling =
-            vec![SamplingPoint { step: 10, share: 1.0 }, SamplingPoint { step: 40, share: 0.2 }];
+        run.sampling = [(10, 1.0), (40, 0.2)]
+            .map(|(step, share)| SamplingPoint { step, share, psf_norm: None })
+            .to_vec();
         assert!((average_share(&run).unwrap() - 0.4).abs() < 1e-12);
     }
 

@@ -41,8 +41,8 @@ fn the_page_names_everything() {
     for heading in ["The setting", "How to read this page", "Repeat it"] {
         assert!(page.contains(&format!("<h2>{heading}</h2>")));
     }
-    assert_eq!(page.matches("<figure>").count(), 6);
-    assert_eq!(page.matches("role=\"img\"").count(), 6);
+    assert_eq!(page.matches("<figure>").count(), 7);
+    assert_eq!(page.matches("role=\"img\"").count(), 7);
     assert!(page.contains("no difference found"));
 }
 
@@ -135,8 +135,11 @@ fn epoch_record() -> impl Strategy<Value = EpochRecord> {
 }
 
 fn run() -> impl Strategy<Value = Run> {
-    let sampling =
-        (0_usize..500, 0.0..=1.0).prop_map(|(step, share)| SamplingPoint { step, share });
+    let sampling = (0_usize..500, 0.0..=1.0).prop_map(|(step, share)| SamplingPoint {
+        step,
+        share,
+        psf_norm: Some(share),
+    });
     let accuracies = (share(), share());
     // Clocks and counters may be zero, and a clock that stands still makes ratios that are not finite.
     let costs = (0.0..4.0, prop_oneof![Just(0.0), 0.0..10.0], 0.0..1e5);
@@ -151,6 +154,7 @@ fn run() -> impl Strategy<Value = Run> {
             training_seconds: costs.2,
             epochs,
             sampling,
+            flatness: None,
         },
     )
 }

@@ -46,7 +46,17 @@ impl Summary {
             .enumerate()
             .map(|(index, contender)| contender.summarised(&baseline, index == 0))
             .collect();
-        Self { format: FORMAT, title, question, command, version, hardware, setting, algorithms }
+        Self {
+            format: FORMAT,
+            title,
+            question,
+            command,
+            version,
+            hardware,
+            setting,
+            algorithms,
+            landscapes: Vec::new(),
+        }
     }
 }
 
@@ -87,12 +97,18 @@ impl Contender {
             .filter(|(run, base)| !run.diverged() && !base.diverged())
             .map(|(run, base)| run.seconds_per_step / base.seconds_per_step)
             .collect();
+        let measured = || runs.iter().filter(|r| !r.diverged()).filter_map(|r| r.flatness.as_ref());
+        let eigenvalues: Vec<f64> =
+            measured().filter_map(|found| Some(found.eigenvalues.first()?.value)).collect();
+        let rises: Vec<f64> = measured().filter_map(|found| found.largest_rise).collect();
         let differences: Vec<f64> = pairs(&runs, baseline)
             .filter_map(|(run, base)| Some(run.final_accuracy? - base.final_accuracy?))
             .collect();
         AlgorithmSummary {
             accuracy: Spread::of(&accuracies),
             passes_per_step: Spread::of(&each(|run| run.passes_per_step)),
+            largest_eigenvalue: Spread::of(&eigenvalues),
+            largest_rise: Spread::of(&rises),
             seconds_per_step: Spread::of(&each(|run| run.seconds_per_step)),
             time_ratio: Spread::of(&ratios),
             difference: if is_baseline { None } else { Difference::of(&differences) },

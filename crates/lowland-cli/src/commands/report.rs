@@ -1,0 +1,183 @@
+//! `lowland report`: one page on several runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::flatness::Flatness;
+use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord};
+use lowland_tasks::train::{Data, Training};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::commands::sharpness::SHARPNESS;
+use crate::comparison::{Comparison, run_of};
+use crate::failure::Usage;
+use crate::finished_run::read_config;
+use crate::journal::METRICS;
+use crate::landscapes::{LANDSCAPE, Landscapes};
+use crate::summary::{Run, Summary};
+use crate::terminal::print;
+use crate::{device, files, report, table};
+
+/// Put several runs side by side in one table and one page
+///
+/// Runs that differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
+/// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too. Writes
+/// report.html and summary.json.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The folders of the runs
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// The folder that is written to [default: that of the first run]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// A run as its folder has it.
+struct Found {
+    config: TrainConfig,
+    run: Run,
+}
+
+/// A line of `metrics.jsonl`, as far as a report needs it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line {
+    Step(StepRecord),
+    Epoch(EpochRecord),
+    #[serde(other)]
+    Other,
+}
+
+impl Report {
+    /// Reads, prints and writes.
+    ///
+    /// # Errors
+    /// Folders without runs, or with runs that are not finished; files that cannot be read or written.
+    pub fn run(self) -> Result<()> {
+        let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
+        files::check_target(&out, &["summary.json", "report.html"])?;
+        let mut found = Vec::new();
+        for path in &self.runs {
+            found.push(read_run(path)?);
+        }
+        let mut summary = summary(&found)?;
+        for path in &self.runs {
+            summary.landscapes.extend(read_json::<Landscapes>(&path.join(LANDSCAPE))?);
+        }
+        files::make_folder(&out)?;
+        let page = out.join("report.html");
+        files::write(&out.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
+        files::write(&page, report::html(&summary).as_bytes())?;
+        print(&table::table(&summary))?;
+        print(&format!("\nThe report with curves: {}", page.display()))
+    }
+}
+
+fn summary(found: &[Found]) -> Result<Summary> {
+    let seedless = |config: &TrainConfig| TrainConfig { seed: 0, ..config.clone() };
+    let mut configs: Vec<TrainConfig> = Vec::new();
+    for Found { config, .. } in found {
+        if !configs.contains(&seedless(config)) {
+            configs.push(seedless(config));
+        }
+    }
+    let mut runs = vec![Vec::new(); configs.len()];
+    for Found { config, run } in found {
+        let place = configs.iter().position(|c| *c == seedless(config));
+        if let Some(runs) = place.and_then(|place| runs.get_mut(place)) {
+            if runs.iter().any(|other: &Run| other.seed == run.seed) {
+                bail!(Usage(format!(
+                    "two runs of {} have the seed {} and the same settings",
+                    config.algorithm_label(),
+                    run.seed
+                )));
+            }
+            runs.push(run.clone());
+        }
+    }
+    let mut seeds: Vec<u64> = found.iter().map(|found| found.run.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+
+    let first = &found[0].config;
+    let data = Data::load(first)?;
+    let training = Training::new(first, &data, &device::open(&first.device)?)?;
+    let mut labels: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
+    labels.dedup();
+    let title = labels.join(", ");
+    let comparison = Comparison {
+        question: format!("How do {title} compare?"),
+        title,
+        note: differences(&configs),
+        configs,
+        seeds,
+        jobs: 1,
+        quiet: true,
+    };
+    let setting = comparison.setting(&data, &training)?;
+    Ok(comparison.summary(setting, runs))
+}
+
+/// In what else than the algorithm the settings differ, in words; empty if in nothing.
+fn differences(configs: &[TrainConfig]) -> String {
+    let apart = ["algorithm", "radius", "budget", "time_budget"];
+    let mut changes: Vec<String> = Vec::new();
+    for config in configs {
+        let settings = configs[0].settings_beside(config);
+        let other = |name: &&String| !apart.iter().any(|apart| name.starts_with(apart));
+        changes.extend(settings.iter().filter(other).cloned());
+    }
+    changes.sort();
+    changes.dedup();
+    if changes.is_empty() {
+        return String::new();
+    }
+    format!(
+        "The runs differ in more than the algorithm: {}. What is said of the setting is that of the first run.",
+        changes.join(", ")
+    )
+}
+
+fn read_run(path: &Path) -> Result<Found> {
+    let config = read_config(path)?;
+    let metrics = path.join(METRICS);
+    let text = std::fs::read_to_string(&metrics)
+        .with_context(|| Usage(format!("cannot read {}", metrics.display())))?;
+    let (mut steps, mut epochs) = (Vec::new(), Vec::new());
+    for (i, line) in text.lines().enumerate() {
+        let line: Line = serde_json::from_str(line)
+            .map_err(|error| Usage(format!("{} line {}: {error}", metrics.display(), i + 1)))?;
+        match line {
+            Line::Step(step) => steps.push(step),
+            Line::Epoch(epoch) => epochs.push(epoch),
+            Line::Other => {}
+        }
+    }
+    if epochs.len() < config.epochs {
+        bail!(Usage(format!(
+            "{} is not finished: {} of {} epochs are done; lowland resume goes on with it",
+            path.display(),
+            epochs.len(),
+            config.epochs
+        )));
+    }
+    let diverged = epochs.last().is_none_or(|epoch| epoch.test_loss.is_none());
+    let mut run = run_of(&config, &RunRecord::of(&steps, epochs), diverged);
+    run.flatness = read_json::<Flatness>(&path.join(SHARPNESS))?;
+    Ok(Found { config, run })
+}
+
+/// What a file holds; `None` where there is none.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes =
+        std::fs::read(path).with_context(|| Usage(format!("cannot read {}", path.display())))?;
+    let found = serde_json::from_slice(&bytes);
+    Ok(Some(found.map_err(|error| Usage(format!("{}: {error}", path.display())))?))
+}
