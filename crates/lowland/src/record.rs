@@ -42,15 +42,23 @@ impl SharpnessAwareRecord {
     /// # Errors
     /// [`Error::Record`] where the bytes are no such record.
     pub fn from_bytes(bytes: Bytes) -> Result<Self> {
+        let mut rest = bytes.len();
         let reader = Reader::from_bytes(bytes).map_err(broken)?;
         let mut own = Fields { scalars: reader.scalars().clone(), ..Fields::default() };
         let mut base = None;
         for tensor in reader.into_tensors().map_err(broken)? {
             let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(broken)?;
+            // Burn checks lengths against shapes and leaves it to the file where tensors lie.
+            rest =
+                rest.checked_sub(bytes.len()).ok_or_else(|| broken("has tensors that overlap"))?;
+            if !bytes.is_empty() && bytes.as_ptr().align_offset(size_of::<f64>()) != 0 {
+                return Err(broken("has a tensor where numbers cannot lie"));
+            }
             if name == BASE {
                 base = Some(OptimizerRecord::from_bytes(bytes).map_err(broken)?);
             } else {
-                own.tensors.insert(name, TensorData::from_bytes(bytes, shape, dtype));
+                let data = TensorData::try_from_bytes(bytes, shape, dtype).map_err(broken)?;
+                own.tensors.insert(name, data);
             }
         }
         let base = base.ok_or_else(|| Error::record(BASE, "is missing"))?;

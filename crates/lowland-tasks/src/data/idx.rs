@@ -14,8 +14,11 @@ use super::files::{self, format_error};
 use super::{ImageSet, ImageShape, Splits};
 use crate::{Error, Result};
 
-/// The most bytes that one byte of gzip can stand for.
-const LARGEST_EXPANSION: u64 = 1032;
+/// How many bytes a byte of gzip may stand for. The format goes to 1032, images and labels hardly beyond 10.
+const LARGEST_EXPANSION: u64 = 64;
+
+/// What a packed file may be unpacked to in any case, since little files of equal bytes pack well.
+const ALWAYS_UNPACKED: u64 = 1 << 20;
 
 /// The values of one IDX file with `D` dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,21 +32,22 @@ pub struct Idx<const D: usize> {
 /// Reads the bytes of one IDX file of unsigned bytes with `D` dimensions, plain or gzip.
 ///
 /// `path` is only what an error calls the file. The header is not trusted: memory is asked for only
-/// as far as `file` can fill it.
+/// as far as `file` can fill it, and a packed file is not unpacked to more than 64 times its length, or
+/// 1 MiB where that is more.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the gzip stream is damaged, the magic number is another one, or the values
-/// are fewer or more than the header promises.
+/// [`Error::Format`] if the gzip stream is damaged or unpacks to too much, the magic number is another
+/// one, or the values are fewer or more than the header promises.
 pub fn parse<const D: usize>(path: &Path, file: &[u8]) -> Result<Idx<D>> {
     if !file.starts_with(&[0x1f, 0x8b]) {
         return parse_stream(path, file, file.len() as u64);
     }
-    let most = (file.len() as u64).saturating_mul(LARGEST_EXPANSION);
+    let most = (file.len() as u64).saturating_mul(LARGEST_EXPANSION).max(ALWAYS_UNPACKED);
     parse_stream(path, MultiGzDecoder::new(file), most)
 }
 
-/// Reads header and values from `stream`, which yields at most `most` bytes.
+/// Reads header and values from `stream`, which may yield at most `most` bytes.
 fn parse_stream<const D: usize>(path: &Path, stream: impl Read, most: u64) -> Result<Idx<D>> {
     let header_length = 4 + 4 * D;
     let mut stream = stream;
@@ -72,9 +76,14 @@ fn parse_stream<const D: usize>(path: &Path, stream: impl Read, most: u64) -> Re
         return Err(format_error(path, expected, format!("{shape} in its header")));
     };
     if promised > most.saturating_sub(header_length as u64) {
-        // A file this short cannot hold them. What it does hold is counted without keeping it.
-        let found = io::copy(&mut stream, &mut io::sink()).map_err(|e| stream_error(path, &e))?;
-        return Err(format_error(path, expected(promised), found.to_string()));
+        // What is there is counted without keeping it.
+        let found = io::copy(&mut stream.take(promised), &mut io::sink());
+        let found = found.map_err(|error| stream_error(path, &error))?;
+        if found < promised {
+            return Err(format_error(path, expected(promised), found.to_string()));
+        }
+        let expected = format!("at most {most} bytes in a packed file of this length");
+        return Err(format_error(path, expected, format!("{promised} values ({shape})")));
     }
     let values = read_up_to(path, &mut stream, promised + 1)?;
     if values.len() as u64 != promised {
@@ -86,9 +95,15 @@ fn parse_stream<const D: usize>(path: &Path, stream: impl Read, most: u64) -> Re
     Ok(Idx { lengths, values })
 }
 
-/// Reads until `limit` bytes are there or the stream ends; memory grows with what arrives.
+/// Reads until `limit` bytes are there or the stream ends.
 fn read_up_to(path: &Path, stream: &mut impl Read, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    // At once, since a vector that grows holds its values up to three times over.
+    let reserved = usize::try_from(limit).is_ok_and(|limit| bytes.try_reserve_exact(limit).is_ok());
+    if !reserved {
+        let expected = "a size that fits in memory".to_owned();
+        return Err(format_error(path, expected, format!("{limit} bytes")));
+    }
     stream.take(limit).read_to_end(&mut bytes).map_err(|error| stream_error(path, &error))?;
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! A radius that changes over training and from parameter to parameter.
 
 use burn::module::ParamGroup;
+use regex::RegexBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::ascend::Ascend;
@@ -20,7 +21,7 @@ pub struct RadiusConfig {
     pub warmup: Warmup,
     /// Which parameters are perturbed at all. Default all.
     pub perturb: Perturb,
-    /// Factors on the radius of parameters by their paths. The last that matches counts.
+    /// Factors on the radius of parameters by their paths, at most 64. The last that matches counts.
     pub groups: Vec<RadiusGroup>,
 }
 
@@ -76,11 +77,18 @@ impl Perturb {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RadiusGroup {
-    /// A regular expression on the path of a parameter, such as `^fc` or `bias$`.
+    /// A regular expression on the path of a parameter, such as `^fc` or `bias$`. It must stay within 256 KiB when
+    /// it is compiled, which only large repetitions do not.
     pub path: String,
     /// The factor on the radius, at least 0; with 0 they are not perturbed.
     pub factor: f64,
 }
+
+/// A few letters of a regular expression can stand for megabytes: its compiled size is bounded, in bytes.
+const MOST_PATTERN: usize = 1 << 18;
+
+/// And so is the number of expressions.
+const MOST_GROUPS: usize = 64;
 
 /// A schedule of the radius and its factors by parameter.
 #[derive(Debug, Clone)]
@@ -95,7 +103,8 @@ impl Radius {
     /// Checks the settings.
     ///
     /// # Errors
-    /// A factor that is negative or not finite, a path that is no regular expression.
+    /// A factor that is negative or not finite, too many groups, a path that is no regular expression or a
+    /// very large one.
     pub fn new(config: &RadiusConfig) -> Result<Self> {
         match config.schedule {
             RadiusSchedule::Constant => {}
@@ -112,10 +121,11 @@ impl Radius {
             perturb: config.perturb,
             groups: Vec::new(),
         };
+        if config.groups.len() > MOST_GROUPS {
+            return Err(Error::config("groups", &config.groups.len(), "at most 64"));
+        }
         for RadiusGroup { path, factor } in &config.groups {
-            let group = ParamGroup::from_regex(path)
-                .map_err(|_| Error::config("path", path, "a regular expression"))?;
-            radius = radius.with_group(group, *factor)?;
+            radius = radius.with_group(group(path)?, *factor)?;
         }
         Ok(radius)
     }
@@ -138,6 +148,20 @@ impl Radius {
             |(group, _): &&(ParamGroup, f64)| group.matches(&parameter.id, Some(&parameter.path));
         self.groups.iter().rev().find(matches).map_or(1.0, |(_, factor)| *factor)
     }
+}
+
+/// The group of a regular expression. Burn compiles it without a bound on its size, so it is compiled with one
+/// before.
+fn group(path: &String) -> Result<ParamGroup> {
+    let refused = |allowed| Error::config("path", path, allowed);
+    match RegexBuilder::new(path).size_limit(MOST_PATTERN).build() {
+        Err(regex::Error::CompiledTooBig(_)) => {
+            return Err(refused("a regular expression of at most 256 KiB when compiled"));
+        }
+        Err(_) => return Err(refused("a regular expression")),
+        Ok(_) => {}
+    }
+    ParamGroup::from_regex(path).map_err(|_| refused("a regular expression"))
 }
 
 /// Another ascent at a radius that is scheduled:

@@ -1,0 +1,374 @@
+//! What reads files of unknown origin, given files that nobody wrote: it gives a value or an error, and asks for
+//! no more memory than the file is worth. `fuzz/` goes on where this ends, from the same seeds.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fmt::{Debug, Write as _};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use lowland_tasks::checkpoint::Manifest;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::data::cifar::{self, Cifar};
+use lowland_tasks::data::idx;
+use lowland_tasks::{Error, rule};
+use peak_alloc::PeakAlloc;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{RngSeed, TestRunner};
+use sha2::{Digest, Sha256};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Memory is counted for the whole process, so tests take turns.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Memory that any file may ask for: 8 MiB.
+const ALLOWANCE: usize = 8 << 20;
+
+/// What a packed file may be unpacked to for each of its bytes, and the labels of it widened.
+const UNPACKED: usize = 3 * 64;
+
+/// What TOML keeps for a value of two bytes, while it is read.
+const TOML: usize = 1000;
+
+/// Runs `read`, which may ask for `factor` bytes for each of `length` beside the allowance.
+fn in_proportion<T>(length: usize, factor: usize, read: impl FnOnce() -> T) -> T {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let read = read();
+    let asked = MEMORY.peak_usage().saturating_sub(before);
+    assert!(asked <= ALLOWANCE + factor * length, "{asked} bytes of memory for {length} of input");
+    read
+}
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads many files, each in proportion to its length.
+fn for_all<T: AsRef<[u8]> + Debug>(
+    files: impl Strategy<Value = T>,
+    factor: usize,
+    read: impl Fn(&T),
+) {
+    let config = ProptestConfig {
+        cases: 1000,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let read = |file: T| {
+        in_proportion(file.as_ref().len(), factor, || read(&file));
+        Ok(())
+    };
+    TestRunner::new(config).run(&files, read).unwrap();
+}
+
+/// The files that fuzzing starts from.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// Something that happens to a file.
+#[derive(Debug, Clone)]
+enum Change {
+    /// A bit is another.
+    Flip(Index, u8),
+    /// The end is missing.
+    Cut(Index),
+    /// Something that was not there.
+    Insert(Index, Vec<u8>),
+    /// A number of four bytes that is as large as it can be, or close to it.
+    Count(Index, u32),
+    /// A stretch comes many times.
+    Repeat(Index, usize, usize),
+}
+
+impl Change {
+    fn any(words: &'static [&'static str]) -> impl Strategy<Value = Self> {
+        let word = prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec());
+        let inserted = prop_oneof![prop::collection::vec(any::<u8>(), 1..8), word];
+        let count = prop_oneof![Just(0), Just(1 << 31), Just(u32::MAX), any::<u32>()];
+        prop_oneof![
+            (any::<Index>(), 0..8_u8).prop_map(|(at, bit)| Self::Flip(at, bit)),
+            any::<Index>().prop_map(Self::Cut),
+            (any::<Index>(), inserted).prop_map(|(at, bytes)| Self::Insert(at, bytes)),
+            (any::<Index>(), count).prop_map(|(at, count)| Self::Count(at, count)),
+            (any::<Index>(), 1..20_usize, 1..100_usize)
+                .prop_map(|(at, length, times)| Self::Repeat(at, length, times)),
+        ]
+    }
+
+    fn apply(&self, file: &mut Vec<u8>) {
+        let (Self::Flip(at, _)
+        | Self::Cut(at)
+        | Self::Insert(at, _)
+        | Self::Count(at, _)
+        | Self::Repeat(at, ..)) = self;
+        if file.is_empty() {
+            return;
+        }
+        let at = at.index(file.len());
+        match self {
+            Self::Flip(_, bit) => file[at] ^= 1 << bit,
+            Self::Cut(_) => file.truncate(at),
+            Self::Insert(_, bytes) => drop(file.splice(at..at, bytes.iter().copied())),
+            Self::Count(_, count) => {
+                let end = file.len().min(at + 4);
+                file.splice(at..end, count.to_be_bytes());
+            }
+            Self::Repeat(_, length, times) => {
+                let stretch = file[at..file.len().min(at + length)].repeat(*times);
+                file.splice(at..at, stretch);
+            }
+        }
+    }
+}
+
+/// One of `files` after a few changes, which also put `words` in.
+fn changed(files: Vec<Vec<u8>>, words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let changes = prop::collection::vec(Change::any(words), 0..6);
+    (prop::sample::select(files), changes).prop_map(|(mut file, changes)| {
+        changes.iter().for_each(|change| change.apply(&mut file));
+        file
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn read_idx(file: &[u8]) {
+    let path = Path::new("x");
+    let refused = |error| assert!(matches!(error, Error::Format { .. }), "{error}");
+    let _ = idx::parse::<1>(path, file).map_err(refused);
+    let _ = idx::parse::<3>(path, file).map_err(refused);
+    if let Some((&at, files)) = file.split_first() {
+        let (images, labels) = files.split_at(files.len().min(at.into()));
+        let set = idx::image_set((path, images), (path, labels), &["a", "b", "c"]);
+        let _ = set.map_err(refused);
+    }
+}
+
+#[test]
+fn idx_files_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let plain = changed(seeds("idx"), &["\x1f", "\x08"]);
+    let files =
+        (plain, any::<bool>()).prop_map(|(file, packed)| if packed { gzip(&file) } else { file });
+    for_all(files, UNPACKED, |file| read_idx(file));
+}
+
+/// An IDX file of zeros, packed piece by piece so that it need not be made first.
+fn packed_zeros(promised: u32, mebibytes: usize) -> Vec<u8> {
+    let header = [&[0, 0, 8, 1], &promised.to_be_bytes()[..]].concat();
+    [gzip(&header), gzip(&vec![0; 1 << 20]).repeat(mebibytes)].concat()
+}
+
+fn refusal(file: &[u8]) -> String {
+    let parse = || idx::parse::<1>(Path::new("x"), file).unwrap_err().to_string();
+    in_proportion(file.len(), 0, parse)
+}
+
+#[test]
+fn a_small_file_that_unpacks_to_gigabytes_is_refused_and_costs_no_memory() {
+    let _alone = alone();
+    let honest = packed_zeros(1 << 30, 1 << 10);
+    let most = honest.len() * 64;
+    assert_eq!(
+        refusal(&honest),
+        format!(
+            "x: expected at most {most} bytes in a packed file of this length, found 1073741824 values (1073741824)"
+        )
+    );
+    // More than is promised is told by the first value too many.
+    assert_eq!(
+        refusal(&packed_zeros(3, 1 << 10)),
+        "x: expected 3 values (3) as its header says, found more"
+    );
+    assert_eq!(
+        refusal(&packed_zeros(u32::MAX, 1)),
+        "x: expected 4294967295 values (4294967295) as its header says, found 1048576"
+    );
+}
+
+#[test]
+fn packed_files_of_equal_bytes_are_read_up_to_a_mebibyte() {
+    let _alone = alone();
+    let file = [&[0, 0, 8, 1, 0, 0x0f, 0xff, 0xf8][..], &vec![0; (1 << 20) - 8]].concat();
+    let packed = gzip(&file);
+    assert!(packed.len() < 1100);
+    let labels = in_proportion(file.len(), 2, || idx::parse::<1>(Path::new("x"), &packed));
+    assert_eq!(labels.unwrap().values, &file[8..]);
+}
+
+#[test]
+fn cifar_files_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let record = |labels: &[u8]| [labels, &[5; 3072]].concat();
+    let ten = [record(&[7]), record(&[9])].concat();
+    let hundred = [record(&[19, 99]), record(&[0, 0])].concat();
+    for_all(changed(vec![ten, hundred], &["\n"]), 8, |file| {
+        for kind in [Cifar::Ten, Cifar::Hundred] {
+            let (mut images, mut labels) = (Vec::new(), Vec::new());
+            let read = cifar::parse(kind, Path::new("x"), file, &mut images, &mut labels);
+            assert_eq!(images.len(), labels.len() * 3072);
+            assert_eq!(read.is_err(), labels.is_empty());
+            let _ = read.map_err(|error| assert!(matches!(error, Error::Format { .. })));
+        }
+    });
+}
+
+/// What may mean something in a file of settings.
+const WORDS: &[&str] = &[
+    "\n",
+    "=",
+    ".",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "'''",
+    "[[a]]\n",
+    "a.b.",
+    "\\U0010ffff",
+    "é",
+    "#",
+    "0",
+    "-1",
+    "1e999",
+    "nan",
+    "-inf",
+    "9223372036854775807",
+    "1979-05-27",
+    "true",
+    "[radius]\n",
+    "[[radius.groups]]\n",
+    "path = '\\pL{100}'\n",
+    "factor = 0.5\n",
+    "warmup = { epochs = 3 }\n",
+    "[algorithm]\n",
+    "name = \"composed\"\n",
+    "name = \"looksam\"\n",
+    "name = \"msam\"\n",
+    "budget = 1.1\n",
+    "time_budget = 1.1\n",
+    "[algorithm.controller]\n",
+    "window = 10000\n",
+    "blocks = 0\n",
+    "select = \"top-loss\"\n",
+    "rho = 1e308\n",
+];
+
+fn read_config(text: &str) -> Result<(), String> {
+    let config = toml::from_str::<TrainConfig>(text).map_err(|error| {
+        // The command counts lines up to here.
+        assert!(error.span().is_none_or(|span| text.is_char_boundary(span.start)), "{text:?}");
+        error.to_string()
+    })?;
+    let (checked, built) = (config.check(), rule::rule(&config).and(rule::base(&config)));
+    assert!(checked.is_err() || built.is_ok(), "what was checked can be built: {config:?}");
+    checked.map_err(|error| {
+        assert!(error.is_input(), "{error:?}");
+        error.to_string()
+    })
+}
+
+#[test]
+fn settings_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let text = |file: Vec<u8>| String::from_utf8_lossy(&file).into_owned();
+    let read = |text: &String| drop(read_config(text));
+    for_all(changed(seeds("config"), WORDS).prop_map(text), TOML, read);
+    for_all(prop::collection::vec(any::<u8>(), 0..300).prop_map(text), TOML, read);
+    let words = prop::collection::vec(prop::sample::select(WORDS), 0..60);
+    for_all(words.prop_map(|words| words.concat()), TOML, read);
+}
+
+#[test]
+fn settings_that_no_run_has_cost_no_more_than_others() {
+    let _alone = alone();
+    let refused = |text: &str| in_proportion(text.len(), TOML, || read_config(text));
+    for (open, close) in [("[", "]"), ("{ a = ", "}"), ("", "")] {
+        let nested = format!("seed = {}{}", open.repeat(100_000), close.repeat(100_000));
+        refused(&nested).unwrap_err();
+    }
+    refused(&format!("{} = 1", "a.".repeat(100_000))).unwrap_err();
+    refused(&format!("{}a = 1", "a.".repeat(100_000))).unwrap_err();
+    refused(&format!("[{}a]", "a.".repeat(100_000))).unwrap_err();
+    refused(&format!("seed = [{}]", "1,".repeat(100_000))).unwrap_err();
+    refused(&format!("device = {}", "\"".repeat(100_000))).unwrap_err();
+    refused(&(0..20_000).fold(String::new(), |mut text, i| {
+        writeln!(text, "k{i} = 1").unwrap();
+        text
+    }))
+    .unwrap_err();
+    refused(&format!("device = '{}'", "x".repeat(100_000))).unwrap();
+}
+
+/// `groups` factors on the radius, for parameters that `pattern` matches.
+fn radius(pattern: &str, groups: usize) -> String {
+    format!("[[radius.groups]]\npath = '{pattern}'\nfactor = 0.5\n").repeat(groups)
+}
+
+#[test]
+fn expressions_on_paths_are_bounded_in_size_and_number() {
+    let _alone = alone();
+    let read = |text: String, most| in_proportion(1, most, || read_config(&text));
+    // Each would keep megabytes.
+    assert_eq!(
+        read(radius(r"\pL{100}", 64), 0).unwrap_err(),
+        r"path must be a regular expression of at most 256 KiB when compiled, found \pL{100}"
+    );
+    assert!(read(radius("(a{1000}){1000}", 1), 0).is_err());
+    assert_eq!(read(radius("^fc", 65), 0).unwrap_err(), "groups must be at most 64, found 65");
+    assert_eq!(read(radius("(", 1), 0).unwrap_err(), "path must be a regular expression, found (");
+    read(radius(r"^layer[0-9]+\.conv(1|2)\.weight$", 64), 0).unwrap();
+    // As large as they may be.
+    read(radius(r"^\w+\.\w+\.(weight|bias)$", 64), 64 << 20).unwrap();
+}
+
+/// A manifest with the checksum that belongs to it.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    [body, format!("# sha256 of the lines above: {digest}\n").as_bytes()].concat()
+}
+
+#[test]
+fn manifests_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let seeds = seeds("manifest");
+    assert!(seeds.iter().any(|seed| Manifest::from_bytes(seed).is_ok()));
+    let bytes = prop::collection::vec(any::<u8>(), 0..300);
+    let words: &[&str] = &[
+        "# sha256 of the lines above: ",
+        "\n",
+        "[[files]]\n",
+        "[about]\n",
+        "format = 2\n",
+        "format = 1\n",
+        "nan",
+        "18446744073709551615",
+        "-1",
+        "\"../../x\"",
+        "é",
+    ];
+    let files = prop_oneof![1 => bytes, 4 => changed(seeds, words)];
+    for_all(
+        (files, any::<bool>()).prop_map(|(file, seal)| if seal { sealed(&file) } else { file }),
+        TOML,
+        |file| drop(Manifest::from_bytes(file)),
+    );
+}
