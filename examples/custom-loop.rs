@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::SgdConfig;
-use burn::optim::lr_scheduler::LrScheduler;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::tensor::{Device, ElementConversion};

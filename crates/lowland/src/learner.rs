@@ -31,7 +31,8 @@ use steps::{Learned, Steps};
 
 /// Trains the model of a Burn `Learner` with a rule, on one device.
 ///
-/// The `Learner`'s own optimizer and learning rate are the base: `w ← base(w, rule(surface))`. Gradients are those
+/// The `Learner`'s own optimizer and learning rate are the base, by way of the model's `TrainStep::optimize`:
+/// `w ← base(w, rule(surface))`. Gradients are those
 /// of the model's [`TrainStep`], taken once for each evaluation on a clone of the batch, at the weights or on a
 /// perturbed copy of the model; metrics see the output of the first one. All rules of a step of
 /// [`SharpnessAware`](crate::SharpnessAware) hold, and the same seed gives the same weights as a loop around
@@ -158,7 +159,10 @@ impl SharpnessAwareStrategy {
 
     /// Saves and loads the state of the optimizer as Burn's `FileCheckpointer::new(directory, "optim")` does and, in the same
     /// directory, for the same epochs, that of the rule. The second of
-    /// `SupervisedTraining::with_custom_checkpointers`.
+    /// `SupervisedTraining::with_custom_checkpointers`; without it, a training with checkpoints is refused.
+    ///
+    /// What `SupervisedTraining::checkpoint` goes on with is then all that the steps depend on but the order of the data: a
+    /// loader of Burn's that shuffles starts its shuffling anew.
     pub fn checkpointer(&self, directory: impl AsRef<Path>) -> RuleCheckpointer {
         RuleCheckpointer::new(directory.as_ref(), Arc::clone(&self.link))
     }
@@ -268,7 +272,7 @@ where
                 break;
             }
             if let Some(checkpointer) = &mut checkpointer {
-                self.link.lock().snapshot = Some((epoch, run.driver.clone()));
+                self.link.keep(epoch, run.driver.clone());
                 checkpointer.checkpoint(&run.learner, epoch, &components.event_store);
             }
             if let Some(early_stopping) = &mut early_stopping

@@ -40,12 +40,8 @@ impl RuleCheckpointer {
 
     /// The state at the end of an epoch.
     fn state(&self, epoch: usize) -> Result<Fields> {
-        // Copied, so that training goes on meanwhile: reading values back may take long.
-        let snapshot = self.link.lock().snapshot.clone();
-        match snapshot {
-            Some((of, driver)) if of == epoch => driver.fields(),
-            _ => Err(Error::record("the rule", format!("was not kept at epoch {epoch}"))),
-        }
+        let missing = || Error::record("the rule", format!("was not kept at epoch {epoch}"));
+        self.link.kept(epoch).ok_or_else(missing)?.fields()
     }
 }
 

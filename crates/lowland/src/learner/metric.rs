@@ -1,5 +1,6 @@
 //! What steps cost and found, as metrics of Burn's dashboard, and how it gets there.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use burn::train::metric::{
 };
 
 use crate::driver::Driver;
-use crate::rule::Spent;
+use crate::rule::{PSF_NORM, Spent};
 use crate::{Error, Result, StepReport};
 
 /// What a strategy shares with its metrics and checkpoints, which Burn runs on threads of their own.
@@ -25,8 +26,8 @@ pub(super) struct Shared {
     pub(super) spent: Spent,
     /// Where the rule's state is saved.
     pub(super) directory: Option<PathBuf>,
-    /// The state at the end of the latest epoch.
-    pub(super) snapshot: Option<(usize, Driver)>,
+    /// The states at the ends of the latest epochs.
+    snapshots: VecDeque<(usize, Driver)>,
     followers: Vec<Sender<Numbers>>,
 }
 
@@ -40,7 +41,22 @@ impl Link {
         let mut shared = self.lock();
         shared.error = None;
         shared.spent = Spent::default();
-        shared.snapshot = None;
+        shared.snapshots.clear();
+    }
+
+    /// Keeps the state at the end of an epoch for as long as Burn may want to save it, which it does in the
+    /// background: the one before may still be under way.
+    pub(super) fn keep(&self, epoch: usize, driver: Driver) {
+        let snapshots = &mut self.lock().snapshots;
+        snapshots.truncate(1);
+        snapshots.push_front((epoch, driver));
+    }
+
+    /// The state at the end of an epoch.
+    pub(super) fn kept(&self, epoch: usize) -> Option<Driver> {
+        let shared = self.lock();
+        let found = shared.snapshots.iter().find(|(of, _)| *of == epoch);
+        found.map(|(_, driver)| driver.clone())
     }
 
     pub(super) fn follow(&self) -> Receiver<Numbers> {
@@ -65,7 +81,10 @@ pub(super) struct Numbers {
 
 impl Numbers {
     pub(super) fn of(report: &StepReport) -> Result<Self> {
-        let psf_norm = report.values()?.psf_norm.filter(|norm| norm.is_finite());
+        // Nothing is read back for it where nothing is to be measured.
+        let noted = report.notes.iter().any(|(name, _)| *name == PSF_NORM);
+        let psf_norm = if noted { report.values()?.psf_norm } else { None };
+        let psf_norm = psf_norm.filter(|norm| norm.is_finite());
         let StepReport { passes, second_gradient, .. } = *report;
         Ok(Self { passes, psf_norm, second_gradient })
     }
