@@ -33,6 +33,7 @@ pub(crate) trait Source<M> {
 }
 
 /// What a [`Source`] gives.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum Evaluated {
     /// The losses of the samples, `[samples]`, or their mean, `[1]`, with their gradient graph.
     Losses(Tensor<1>),

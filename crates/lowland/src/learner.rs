@@ -44,6 +44,8 @@ use steps::{Learned, Steps};
 ///   once for them: both gradients are taken over all of them, each at one point. They are summed, as Burn
 ///   does it, not averaged: the learning rate means what it means to Burn, and a radius that grows with the
 ///   gradient (that of the raw gradient) grows with their number.
+/// - A tensor that stands in several places of the model gets the gradient of the last of them, as in Burn's
+///   own training, not their sum.
 /// - `SupervisedTraining::gradient_checkpointing` does not reach a strategy. Put the model on a device that has
 ///   it (`Device::gradient_checkpointing`), or pass that device to [`with_device`](Self::with_device).
 ///
@@ -266,7 +268,7 @@ where
             run.send(|events| events.process_train(LearnerEvent::EndEpoch(epoch)));
             if checkpointer.is_some() || early_stopping.is_some() {
                 // Both look at metrics.
-                run.send(|events| events.flush());
+                run.send(EventProcessorTraining::flush);
             }
             if run.interrupter.should_stop() {
                 break;

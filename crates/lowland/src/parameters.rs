@@ -2,8 +2,7 @@
 //!
 //! Everything here walks the module with Burn's visitors and mappers; no layer is known by name.
 
-use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -41,8 +40,6 @@ pub struct Parameters {
     list: Vec<Parameter>,
     index: HashMap<ParamId, usize>,
     contexts: HashMap<ParamId, Context>,
-    /// Those that stand in several places of the module.
-    tied: HashSet<ParamId>,
 }
 
 /// What [`Tensor::from_inner`] loses of a tensor's autodiff state.
@@ -88,12 +85,7 @@ impl Parameters {
     pub fn of<M: Module>(module: &M) -> Result<Self> {
         let mut list = ListVisitor {
             path: Vec::new(),
-            found: Self {
-                list: Vec::new(),
-                index: HashMap::new(),
-                contexts: HashMap::new(),
-                tied: HashSet::new(),
-            },
+            found: Self { list: Vec::new(), index: HashMap::new(), contexts: HashMap::new() },
         };
         module.visit(&mut list);
         if list.found.list.is_empty() { Err(Error::NoParameters) } else { Ok(list.found) }
@@ -195,8 +187,7 @@ pub(crate) fn perturbed<M: Module>(
     perturbation: Option<&Perturbation<'_>>,
     active: &Active,
 ) -> M {
-    let leaves = HashMap::new();
-    module.map(&mut PerturbMapper { parameters, perturbation, active, leaves })
+    module.map(&mut PerturbMapper { parameters, perturbation, active })
 }
 
 /// The float values of `module` that are not trained, such as running statistics, in visit order.
@@ -254,9 +245,7 @@ impl ModuleVisitor for ListVisitor {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.base();
         self.found.contexts.insert(param.id, Context::of(&tensor));
-        if self.found.index.contains_key(&param.id) {
-            self.found.tied.insert(param.id);
-        } else if param.is_require_grad() {
+        if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
             self.found.index.insert(param.id, self.found.list.len());
             let (path, shape) = (self.path.join("."), tensor.shape());
             self.found.list.push(Parameter { path, shape, id: param.id });
@@ -304,7 +293,7 @@ impl ModuleVisitor for GradientsVisitor<'_> {
         if let Some(&i) = self.parameters.index.get(&param.id)
             && let Some(gradient) = param.base().grad_remove(&mut self.gradients)
         {
-            // A tensor that stands in several places may be a leaf in each of them.
+            // A tensor that stands in several places of a perturbed copy is a leaf in each of them.
             let gradient = flat(gradient);
             self.parts[i] = Some(match self.parts[i].take() {
                 Some(other) => other + gradient,
@@ -353,17 +342,11 @@ struct PerturbMapper<'a> {
     parameters: &'a Parameters,
     perturbation: Option<&'a Perturbation<'a>>,
     active: &'a Active,
-    /// The tensors that were made for those that stand in several places: one leaf for all of them,
-    /// as in the live module.
-    leaves: HashMap<ParamId, Box<dyn Any>>,
 }
 
 impl ModuleMapper for PerturbMapper<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        if let Some(leaf) = self.leaves.get(&id).and_then(|leaf| leaf.downcast_ref::<Tensor<D>>()) {
-            return Param::from_mapped_value(id, leaf.clone(), mapper);
-        }
         let tensor = match (self.parameters.contexts.get(&id), self.parameters.index.get(&id)) {
             (Some(context), Some(&i)) => {
                 let w = tensor.inner();
@@ -377,11 +360,7 @@ impl ModuleMapper for PerturbMapper<'_> {
                     }
                     None => w,
                 };
-                let leaf = context.restore(id, Tensor::from_inner(moved), self.active.contains(i));
-                if self.parameters.tied.contains(&id) {
-                    self.leaves.insert(id, Box::new(leaf.clone()));
-                }
-                leaf
+                context.restore(id, Tensor::from_inner(moved), self.active.contains(i))
             }
             (Some(context), None) => context.restore(id, tensor, false),
             (None, _) => tensor,

@@ -258,65 +258,6 @@ fn base_alone_is_burns_own_training_accumulation_included() {
     }
 }
 
-/// A tensor in two places of a module gets the sum of both gradients in either pass.
-#[test]
-fn tied_tensors_are_trained_as_by_the_plain_loop() {
-    #[derive(Module, Debug)]
-    struct Twice {
-        a: Linear,
-        b: Linear,
-    }
-
-    impl Twice {
-        fn new() -> Self {
-            device().seed(7);
-            let a = LinearConfig::new(4, 4).with_bias(false).init(&device());
-            drop(Values::of(&a));
-            Self { b: a.clone(), a }
-        }
-
-        fn loss(&self, x: Tensor<2>) -> Tensor<1> {
-            self.b.forward(self.a.forward(x)).square().mean()
-        }
-    }
-
-    impl TrainStep for Twice {
-        type Input = Labelled;
-        type Output = ();
-
-        fn step(&self, samples: Labelled) -> TrainOutput<()> {
-            TrainOutput::new(self, self.loss(samples.x).backward(), ())
-        }
-    }
-
-    impl InferenceStep for Twice {
-        type Input = Labelled;
-        type Output = ();
-
-        fn step(&self, _samples: Labelled) {}
-    }
-
-    let _alone = common::alone();
-    let directory = tempfile::tempdir().unwrap();
-    let strategy = strategy(&Algorithm::Sam(SamConfig { rho: 0.5 }));
-    let result = SupervisedTraining::new(directory.path(), loader(samples()), loader(samples()))
-        .renderer(Box::new(Quiet))
-        .with_application_logger(None)
-        .with_metric_logger(InMemoryMetricLogger::new())
-        .with_training_strategy(strategy.clone().into())
-        .launch(Learner::new(Twice::new(), sgd(0.9, 0.0), LR));
-
-    let rule = SamConfig { rho: 0.5 }.build().unwrap();
-    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(3);
-    let mut model = Twice::new();
-    for batch in loader(samples()).iter() {
-        let x = batch.unwrap().x;
-        model = optimizer.step(LR, model, |model, _| model.loss(x.clone())).unwrap().0;
-    }
-    assert_eq!(strategy.error(), None);
-    assert_eq!(Values::of(&result.model), Values::of(&model.valid()));
-}
-
 #[test]
 fn accumulated_batches_are_one_batch_to_the_rule() {
     let _alone = common::alone();
