@@ -48,6 +48,19 @@ pub enum Error {
          but the loss closure gave one loss; give `[samples]` losses, not their mean"
     )]
     PerSample,
+    /// The rule asks for some samples of a batch or for losses, and there are only gradients of whole
+    /// batches.
+    #[error(
+        "the rule chooses among samples by their losses, and a `Learner` gives the gradients of whole \
+         batches alone; train with `SharpnessAware::step` in a loop of your own"
+    )]
+    WholeBatches,
+    /// Burn's checkpoints are on, and the state of the rule would not be saved with them.
+    #[error(
+        "the checkpoints would lack the state of the rule; make that of the optimizer by \
+         `SharpnessAwareStrategy::checkpointer` (`SupervisedTraining::with_custom_checkpointers`)"
+    )]
+    Checkpoints,
     /// The batch was described in a way that contradicts itself.
     #[error("a batch of {expected} samples was given {found} {what}")]
     Batch {

@@ -3,36 +3,82 @@
 use std::cell::OnceCell;
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::optim::GradientsParams;
 use burn::tensor::{Distribution, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::batch::{Accumulate, Batch};
-use crate::optimizer::{Settings, State};
+use crate::driver::{Base, Settings, State};
 use crate::parameters::{into_gradients, perturbed};
 use crate::report::StepReport;
 use crate::rule::{Active, Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
 use crate::vector::{Scalar, read};
 use crate::{Error, Measure, ParamVec, Parameters, Result};
 
+/// Where a step's losses or gradients come from, a micro-batch at a time.
+pub(crate) trait Source<M> {
+    /// Evaluates samples of a micro-batch at the weights of `module`; `first` in the first evaluation of
+    /// a step.
+    fn evaluate(
+        &mut self,
+        module: &M,
+        micro_batch: usize,
+        samples: &Samples,
+        first: bool,
+    ) -> Result<Evaluated>;
+
+    /// Whether it gives losses, which can be those of some samples.
+    fn gives_losses(&self) -> bool;
+}
+
+/// What a [`Source`] gives.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub(crate) enum Evaluated {
+    /// The losses of the samples, `[samples]`, or their mean, `[1]`, with their gradient graph.
+    Losses(Tensor<1>),
+    /// The gradients of the loss of the whole micro-batch, which are summed over micro-batches. The loss
+    /// itself is not known.
+    #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "Burn's `Learner` gives it"))]
+    Gradients(GradientsParams),
+}
+
+/// The loss closure of [`SharpnessAware::step_batch`](crate::SharpnessAware::step_batch).
+pub(crate) struct Losses<'a, F>(pub(crate) &'a mut F);
+
+impl<M, F> Source<M> for Losses<'_, F>
+where
+    F: FnMut(&M, usize, &Samples) -> Tensor<1>,
+{
+    fn evaluate(
+        &mut self,
+        module: &M,
+        micro_batch: usize,
+        samples: &Samples,
+        _first: bool,
+    ) -> Result<Evaluated> {
+        Ok(Evaluated::Losses((self.0)(module, micro_batch, samples)))
+    }
+
+    fn gives_losses(&self) -> bool {
+        true
+    }
+}
+
 /// What a step's evaluations need of the optimizer.
-#[derive(Clone, Copy)]
-pub(crate) struct Setting<'a> {
+pub(crate) struct Setting<'a, M> {
     pub(crate) parameters: &'a Parameters,
-    pub(crate) base: &'a ModuleOptimizer,
-    pub(crate) lr: &'a ModuleLearningRate,
+    pub(crate) base: &'a dyn Base<M>,
     pub(crate) batch: &'a Batch<'a>,
     pub(crate) settings: &'a Settings,
     pub(crate) state: &'a State,
 }
 
 /// The loss surface of one step, on the module.
-pub(crate) struct Evaluation<'a, M, F> {
-    setting: Setting<'a>,
+pub(crate) struct Evaluation<'a, M> {
+    setting: Setting<'a, M>,
     module: &'a M,
-    losses: &'a mut F,
+    source: &'a mut dyn Source<M>,
     /// The only micro-batch to evaluate, where the rule takes them one by one.
     only: Option<usize>,
     /// Whether the first evaluation is over, which moves running statistics.
@@ -55,28 +101,29 @@ pub(crate) struct Evaluation<'a, M, F> {
     notes: Vec<(&'static str, Note)>,
 }
 
-/// A part of the batch that the loss closure is called for once.
+/// A part of the batch that is evaluated in one piece.
 struct Part {
     micro_batch: usize,
     samples: Samples,
-    /// Its share of the samples asked for.
+    /// Its share of the samples asked for, or 1 where gradients are summed.
     weight: f64,
 }
 
-impl<'a, M, F> Evaluation<'a, M, F>
-where
-    M: Module,
-    F: FnMut(&M, usize, &Samples) -> Tensor<1>,
-{
-    pub(crate) fn new(setting: Setting<'a>, module: &'a M, losses: &'a mut F) -> Self {
+impl<'a, M: Module> Evaluation<'a, M> {
+    pub(crate) fn new(
+        setting: Setting<'a, M>,
+        module: &'a M,
+        source: &'a mut dyn Source<M>,
+    ) -> Self {
         // Seed and step give all that is random in a step: there is no generator state to save.
         let mut generator = ChaCha8Rng::seed_from_u64(setting.settings.seed);
         generator.set_stream(setting.state.step);
         let device_seed = generator.next_u64();
+        let measure = setting.settings.measure;
         Self {
             setting,
             module,
-            losses,
+            source,
             only: None,
             moved: false,
             synced: None,
@@ -87,7 +134,7 @@ where
             loss: None,
             latest: Vec::new(),
             latest_is_mean: false,
-            measure: setting.settings.measure,
+            measure,
             gradient_norm: None,
             perturbed_norm: None,
             second_gradients: 0,
@@ -96,14 +143,18 @@ where
     }
 
     /// The surface of the same batch once the base optimizer has stepped to `module`.
-    pub(crate) fn after(setting: Setting<'a>, module: &'a M, losses: &'a mut F) -> Self {
+    pub(crate) fn after(
+        setting: Setting<'a, M>,
+        module: &'a M,
+        source: &'a mut dyn Source<M>,
+    ) -> Self {
         // What is not finite here would only show in the next step: norms are looked at whatever is
         // measured otherwise.
         let measure = match setting.settings.measure {
             Measure::Nothing => Measure::Nothing,
             Measure::Finite | Measure::All => Measure::All,
         };
-        Self { moved: true, measure, ..Self::new(setting, module, losses) }
+        Self { moved: true, measure, ..Self::new(setting, module, source) }
     }
 
     /// The rule's gradient, or the mean of what it gives for each micro-batch.
@@ -185,7 +236,8 @@ where
             };
             start += size;
             if count > 0 {
-                let weight = count as f64 / asked.max(1) as f64;
+                let share = count as f64 / asked.max(1) as f64;
+                let weight = if self.source.gives_losses() { share } else { 1.0 };
                 parts.push(Part { micro_batch: i, samples, weight });
             }
         }
@@ -201,13 +253,25 @@ where
         }
     }
 
-    /// The losses of one part at the weights of `module`.
-    fn part_losses(&mut self, module: &M, part: &Part) -> Result<Tensor<1>> {
+    /// Evaluates one part at the weights of `module`.
+    fn evaluate(&mut self, module: &M, part: &Part) -> Result<Evaluated> {
+        if !self.source.gives_losses() && part.samples != Samples::All {
+            return Err(Error::WholeBatches);
+        }
         for device in module.devices() {
             device.seed(self.device_seed.wrapping_add(part.micro_batch as u64));
         }
-        let losses = (self.losses)(module, part.micro_batch, &part.samples);
-        let [found] = losses.dims();
+        let evaluated =
+            self.source.evaluate(module, part.micro_batch, &part.samples, !self.moved)?;
+        if let Evaluated::Losses(losses) = &evaluated {
+            let [found] = losses.dims();
+            self.check_losses(found, part)?;
+        }
+        Ok(evaluated)
+    }
+
+    /// Checks that as many losses were given as were asked for, or one for all.
+    fn check_losses(&mut self, found: usize, part: &Part) -> Result<()> {
         let size = self.setting.batch.micro_batches.get(part.micro_batch).copied();
         let size = size.or(self.setting.batch.len());
         let expected = match &part.samples {
@@ -221,32 +285,44 @@ where
         };
         match expected {
             Some(expected) if found != expected => Err(Error::Losses { expected, found }),
-            _ => Ok(losses),
+            _ => Ok(()),
         }
     }
 
-    /// The gradient of the mean loss of a selection at the weights of `module`, where only active
-    /// parameters are leaves.
+    /// The gradient of the loss of one part at the weights of `module`, where only active parameters
+    /// are leaves.
+    fn part_gradient(&mut self, module: &M, part: &Part, active: &Active) -> Result<ParamVec> {
+        let parameters = self.setting.parameters;
+        let losses = match self.evaluate(module, part)? {
+            Evaluated::Gradients(gradients) => {
+                return Ok(parameters.registered(module, gradients, active));
+            }
+            Evaluated::Losses(losses) => losses,
+        };
+        self.latest.push(losses.clone().inner());
+        let tracked = losses.is_tracked();
+        // Of some parameters only, the loss may depend on none.
+        if *active == Active::All && !tracked {
+            return Err(Error::Untracked);
+        }
+        let loss = losses.mean();
+        self.add_loss(&loss, part.weight);
+        Ok(if tracked {
+            parameters.gradients(module, loss.backward())
+        } else {
+            ParamVec::new(vec![None; parameters.len()])
+        })
+    }
+
+    /// The gradient of the loss of a selection at the weights of `module`, where only active parameters
+    /// are leaves.
     fn differentiate(&mut self, module: &M, of: &Selection) -> Result<ParamVec> {
         let parameters = self.setting.parameters;
         self.latest.clear();
         self.latest_is_mean = false;
         let mut gradient: Option<ParamVec> = None;
         for part in self.parts(&of.samples) {
-            let losses = self.part_losses(module, &part)?;
-            self.latest.push(losses.clone().inner());
-            let tracked = losses.is_tracked();
-            // Of some parameters only, the loss may depend on none.
-            if of.parameters == Active::All && !tracked {
-                return Err(Error::Untracked);
-            }
-            let loss = losses.mean();
-            self.add_loss(&loss, part.weight);
-            let part_gradient = if tracked {
-                parameters.gradients(module, loss.backward())
-            } else {
-                ParamVec::new(vec![None; parameters.len()])
-            };
+            let part_gradient = self.part_gradient(module, &part, &of.parameters)?;
             gradient = Some(match gradient {
                 None if part.weight >= 1.0 => part_gradient,
                 None => part_gradient.map(|g| g.mul_scalar(part.weight)),
@@ -264,9 +340,11 @@ where
         self.latest.clear();
         self.latest_is_mean = false;
         for part in self.parts(samples) {
-            let losses = self.part_losses(module, &part)?.inner();
-            self.add_loss(&losses.clone().mean(), part.weight);
-            self.latest.push(losses);
+            if let Evaluated::Losses(losses) = self.evaluate(module, &part)? {
+                let losses = losses.inner();
+                self.add_loss(&losses.clone().mean(), part.weight);
+                self.latest.push(losses);
+            }
         }
         self.moved = true;
         self.passes += self.share() * samples.fraction() / 3.0;
@@ -295,20 +373,35 @@ where
         perturbed(self.setting.parameters, copy, e, active)
     }
 
+    /// The parameters that are leaves of an evaluation with respect to `active`: all where there is none, for
+    /// what gives gradients alone fails without a gradient graph.
+    fn leaves<'b>(&self, active: &'b Active) -> &'b Active {
+        let none = matches!(active, Active::Some(flags) if !flags.contains(&true));
+        if none && !self.source.gives_losses() { &ALL } else { active }
+    }
+
     /// Applies the first evaluation's updates of running statistics and keeps the copy that this
     /// makes. Burn holds such updates back until the next one; a record made meanwhile lacks them.
     fn sync(&mut self) -> &M {
         self.synced.get_or_insert_with(|| self.module.valid())
     }
 
+    /// Fails where the source knows no losses.
+    fn losses_wanted(&self) -> Result<()> {
+        if self.source.gives_losses() { Ok(()) } else { Err(Error::WholeBatches) }
+    }
+
     pub(crate) fn into_report(self, update_norm: Option<Scalar>) -> Result<StepReport> {
+        if !self.moved {
+            return Err(Error::NoEvaluation);
+        }
         Ok(StepReport {
             step: self.setting.state.step,
             passes: self.passes,
             evaluations: self.evaluations,
             second_gradient: self.second_gradients > 0,
             skipped: false,
-            loss: self.loss.ok_or(Error::NoEvaluation)?,
+            loss: self.loss,
             gradient_norm: self.gradient_norm,
             perturbed_norm: self.perturbed_norm,
             update_norm,
@@ -318,21 +411,20 @@ where
     }
 }
 
+/// All parameters.
+static ALL: Active = Active::All;
+
 /// No parameter: an evaluation that keeps no gradient graph.
 const NONE: Active = Active::Some(Vec::new());
 
-impl<M, F> Surface for Evaluation<'_, M, F>
-where
-    M: Module,
-    F: FnMut(&M, usize, &Samples) -> Tensor<1>,
-{
+impl<M: Module> Surface for Evaluation<'_, M> {
     fn gradient(&mut self, of: &Selection) -> Result<ParamVec> {
         let first = !self.moved;
         let g = if first && of.parameters == Active::All {
             let module = self.module;
             self.differentiate(module, of)?
         } else {
-            let copy = self.copy(None, &of.parameters);
+            let copy = self.copy(None, self.leaves(&of.parameters));
             self.differentiate(&copy, of)?
         };
         if first {
@@ -346,7 +438,7 @@ where
 
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec> {
         let first = !self.moved;
-        let copy = self.copy(Some(e), &of.parameters);
+        let copy = self.copy(Some(e), self.leaves(&of.parameters));
         let g_s = self.differentiate(&copy, of)?;
         if first {
             self.sync();
@@ -361,6 +453,7 @@ where
     }
 
     fn losses(&mut self, samples: &Samples) -> Result<Tensor<1>> {
+        self.losses_wanted()?;
         let first = !self.moved;
         let copy = self.copy(None, &NONE);
         let losses = self.forward(&copy, samples)?;
@@ -371,6 +464,7 @@ where
     }
 
     fn losses_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<Tensor<1>> {
+        self.losses_wanted()?;
         let first = !self.moved;
         let copy = self.copy(Some(e), &NONE);
         let losses = self.forward(&copy, samples)?;
@@ -381,6 +475,7 @@ where
     }
 
     fn latest_losses(&self) -> Result<Tensor<1>> {
+        self.losses_wanted()?;
         if self.latest.is_empty() {
             return Err(Error::NoEvaluation);
         }
@@ -391,9 +486,9 @@ where
     }
 
     fn base_step(&self, g: &ParamVec) -> ParamVec {
-        let Setting { parameters, lr, settings, .. } = self.setting;
+        let Setting { parameters, base, settings, .. } = self.setting;
         let gradients = into_gradients(parameters, settings.clipped(g.clone()), self.module);
-        let next = self.setting.base.clone().step(lr.clone(), self.module.clone(), gradients);
+        let next = base.preview(self.module, gradients);
         parameters.weights(&next).minus(&self.weights())
     }
 
@@ -445,7 +540,7 @@ where
     }
 
     fn learning_rate(&self) -> f64 {
-        self.setting.lr.base()
+        self.setting.base.learning_rate()
     }
 
     fn spent(&self) -> Spent {

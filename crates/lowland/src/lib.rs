@@ -11,8 +11,11 @@ mod amsgrad;
 pub mod ascend;
 mod batch;
 pub mod descend;
+mod driver;
 mod error;
 mod evaluation;
+#[cfg(feature = "train")]
+pub mod learner;
 mod optimizer;
 mod parameters;
 mod record;

@@ -1,6 +1,4 @@
-//! The driver: one step. The only place where weights change.
-
-use std::time::Instant;
+//! The optimizer: a rule over a base.
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -8,13 +6,12 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch::Batch;
-use crate::evaluation::{Evaluation, Setting};
-use crate::parameters::{into_gradients, restore_running_state};
+use crate::driver::{Driver, Rated};
+use crate::evaluation::Losses;
 use crate::record::SharpnessAwareRecord;
 use crate::report::StepReport;
 use crate::rule::{Rule, Samples, Spent};
-use crate::state::{Fit, Load, Save, Within};
-use crate::{Error, ParamVec, Parameters, Result};
+use crate::{Error, Parameters, Result};
 
 /// A sharpness-aware optimizer: a rule over any Burn optimizer.
 ///
@@ -50,55 +47,7 @@ use crate::{Error, ParamVec, Parameters, Result};
 #[derive(Clone)]
 pub struct SharpnessAware {
     base: ModuleOptimizer,
-    rule: Box<dyn Rule>,
-    settings: Settings,
-    parameters: Option<Parameters>,
-    state: State,
-    /// A record was loaded and not yet checked against the module.
-    unchecked: bool,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) seed: u64,
-    pub(crate) steps_per_epoch: Option<u64>,
-    pub(crate) total_steps: Option<u64>,
-    pub(crate) clip_norm: Option<f64>,
-    pub(crate) non_finite_limit: u32,
-    pub(crate) measure: Measure,
-}
-
-/// What the optimizer itself carries from step to step.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct State {
-    pub(crate) step: u64,
-    pub(crate) spent: Spent,
-    evaluations: u64,
-    second_gradients: u64,
-    non_finite: u64,
-    non_finite_in_a_row: u64,
-    /// Steps since this optimizer was made or loaded.
-    here: u64,
-}
-
-/// Steps that are not timed at the start: caches and kernels are made in them.
-const UNTIMED: u64 = 3;
-
-impl State {
-    fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
-        state.count("step", &mut self.step)?;
-        state.count("evaluations", &mut self.evaluations)?;
-        state.count("second_gradients", &mut self.second_gradients)?;
-        state.count("non_finite", &mut self.non_finite)?;
-        state.count("non_finite_in_a_row", &mut self.non_finite_in_a_row)?;
-        let Spent { passes, single_steps, single_seconds, double_steps, double_seconds, .. } =
-            &mut self.spent;
-        state.number("passes", passes)?;
-        state.count("single_steps", single_steps)?;
-        state.number("single_seconds", single_seconds)?;
-        state.count("double_steps", double_steps)?;
-        state.number("double_seconds", double_seconds)
-    }
+    driver: Driver,
 }
 
 /// How much a step measures beside what its rule needs.
@@ -117,11 +66,7 @@ pub enum Measure {
 
 impl std::fmt::Debug for SharpnessAware {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SharpnessAware")
-            .field("rule", &self.rule)
-            .field("settings", &self.settings)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        f.debug_struct("SharpnessAware").field("driver", &self.driver).finish_non_exhaustive()
     }
 }
 
@@ -130,43 +75,28 @@ impl SharpnessAware {
     /// set to 0, as every published recipe has it. Seed 0, no clipping, at most 10 non-finite steps in a
     /// row, [`Measure::All`].
     pub fn new(base: impl Into<ModuleOptimizer>, rule: Box<dyn Rule>) -> Self {
-        let settings = Settings {
-            seed: 0,
-            steps_per_epoch: None,
-            total_steps: None,
-            clip_norm: None,
-            non_finite_limit: 10,
-            measure: Measure::All,
-        };
-        Self {
-            base: base.into(),
-            rule,
-            settings,
-            parameters: None,
-            state: State::default(),
-            unchecked: false,
-        }
+        Self { base: base.into(), driver: Driver::new(rule) }
     }
 
     /// Sets the seed of everything random: the rule's draws, and dropout, for which the device is
     /// seeded before each evaluation, the same for all evaluations of a step.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.settings.seed = seed;
+        self.driver.settings.seed = seed;
         self
     }
 
     /// Tells how many steps an epoch has, for rules whose settings are in epochs.
     #[must_use]
     pub fn with_steps_per_epoch(mut self, steps: u64) -> Self {
-        self.settings.steps_per_epoch = Some(steps);
+        self.driver.settings.steps_per_epoch = Some(steps);
         self
     }
 
     /// Tells how many steps the whole training has, for rules that change on the way.
     #[must_use]
     pub fn with_total_steps(mut self, steps: u64) -> Self {
-        self.settings.total_steps = Some(steps);
+        self.driver.settings.total_steps = Some(steps);
         self
     }
 
@@ -175,55 +105,52 @@ impl SharpnessAware {
     /// # Errors
     /// A norm that is not positive and finite.
     pub fn with_clip_norm(mut self, norm: f64) -> Result<Self> {
-        if !(norm.is_finite() && norm > 0.0) {
-            return Err(Error::config("clip_norm", &norm, "finite and above 0"));
-        }
-        self.settings.clip_norm = Some(norm);
+        self.driver.settings.set_clip_norm(norm)?;
         Ok(self)
     }
 
     /// Sets how many non-finite steps in a row are borne; the next one is an error.
     #[must_use]
     pub fn with_non_finite_limit(mut self, steps: u32) -> Self {
-        self.settings.non_finite_limit = steps;
+        self.driver.settings.non_finite_limit = steps;
         self
     }
 
     /// Sets how much a step measures.
     #[must_use]
     pub fn with_measure(mut self, measure: Measure) -> Self {
-        self.settings.measure = measure;
+        self.driver.settings.measure = measure;
         self
     }
 
     /// The number of steps so far, those that were not finite included.
     pub fn steps(&self) -> u64 {
-        self.state.step
+        self.driver.state.step
     }
 
     /// The cost of all evaluations so far, in gradient evaluations of a whole batch.
     pub fn passes(&self) -> f64 {
-        self.state.spent.passes
+        self.driver.state.spent.passes
     }
 
     /// The number of gradients so far, of however many samples each.
     pub fn evaluations(&self) -> u64 {
-        self.state.evaluations
+        self.driver.state.evaluations
     }
 
     /// What the training has cost so far.
     pub fn spent(&self) -> Spent {
-        self.state.spent
+        self.driver.state.spent
     }
 
     /// The number of steps so far that took a second gradient.
     pub fn second_gradients(&self) -> u64 {
-        self.state.second_gradients
+        self.driver.state.second_gradients
     }
 
     /// The number of steps so far that were not finite and changed nothing.
     pub fn non_finite_steps(&self) -> u64 {
-        self.state.non_finite
+        self.driver.state.non_finite
     }
 
     /// One step: gives the module after it, and a report.
@@ -269,78 +196,8 @@ impl SharpnessAware {
         M: Module,
         F: FnMut(&M, usize, &Samples) -> Tensor<1>,
     {
-        let started = Instant::now();
-        let lr = lr.into();
-        batch.check()?;
-        let parameters = match self.parameters.take() {
-            Some(parameters) if parameters.fit(&module) => parameters,
-            _ => Parameters::of(&module)?,
-        };
-        if self.unchecked {
-            self.fit(&parameters)?;
-        }
-        let guarded = self.settings.measure != Measure::Nothing;
-        let before = guarded.then(|| (module.valid(), self.rule.clone()));
-
-        let setting = Setting {
-            parameters: &parameters,
-            base: &self.base,
-            lr: &lr,
-            batch,
-            settings: &self.settings,
-            state: &self.state,
-        };
-        let mut evaluation = Evaluation::new(setting, &module, &mut losses);
-        let gradient = evaluation.run(&mut *self.rule)?;
-        let mut report = evaluation.into_report(guarded.then(|| gradient.norm()))?;
-
-        let module = match before {
-            Some((before, rule)) if !is_finite(&report)? => {
-                report.skipped = true;
-                self.rule = rule;
-                self.count_non_finite(report.step)?;
-                restore_running_state(&parameters, module, &before)
-            }
-            _ => {
-                self.state.non_finite_in_a_row = 0;
-                let gradient = self.settings.clipped(gradient);
-                let gradients = into_gradients(&parameters, gradient, &module);
-                let module = self.base.step(lr.clone(), module, gradients);
-                let setting = Setting {
-                    parameters: &parameters,
-                    base: &self.base,
-                    lr: &lr,
-                    batch,
-                    settings: &self.settings,
-                    state: &self.state,
-                };
-                let evaluation = Evaluation::after(setting, &module, &mut losses);
-                let rule = evaluation.finish(self.rule.clone(), &mut report)?;
-                self.rule = rule;
-                module
-            }
-        };
-        self.parameters = Some(parameters);
-        self.count(&report, started.elapsed().as_secs_f64());
-        Ok((module, report))
-    }
-
-    fn count(&mut self, report: &StepReport, seconds: f64) {
-        self.state.step += 1;
-        self.state.evaluations += u64::from(report.evaluations);
-        self.state.second_gradients += u64::from(report.second_gradient);
-        let spent = &mut self.state.spent;
-        spent.passes += report.passes;
-        let (steps, sum) = if report.second_gradient {
-            (&mut spent.double_steps, &mut spent.double_seconds)
-        } else {
-            (&mut spent.single_steps, &mut spent.single_seconds)
-        };
-        if self.state.here >= UNTIMED {
-            *steps += 1;
-            *sum += seconds;
-        }
-        self.state.here += 1;
+        let mut base = Rated { optimizer: &mut self.base, lr: lr.into() };
+        self.driver.step(&mut base, module, batch, &mut Losses(&mut losses))
     }
 
     /// All that the optimizer, its rule and its base carry from step to step. There is no generator to
@@ -349,10 +206,7 @@ impl SharpnessAware {
     /// # Errors
     /// The device fails.
     pub fn to_record(&self) -> Result<SharpnessAwareRecord> {
-        let mut save = Save::default();
-        let mut copy = self.clone();
-        copy.fields(&mut save)?;
-        Ok(SharpnessAwareRecord { base: self.base.to_record(), own: save.fields })
+        Ok(SharpnessAwareRecord { base: self.base.to_record(), own: self.driver.fields()? })
     }
 
     /// Puts back what [`to_record`](Self::to_record) gave, with vectors on `device`. The optimizer must
@@ -372,11 +226,7 @@ impl SharpnessAware {
             let problem = format!("has {tensors} tensors, of which {loaded} fit the base");
             return Err(Error::record("base", problem));
         }
-        let device = device.clone().inner();
-        let mut load = Load { fields: own, device };
-        self.fields(&mut load)?;
-        load.finish()?;
-        self.unchecked = true;
+        self.driver.load(own, device)?;
         Ok(self)
     }
 
@@ -386,45 +236,6 @@ impl SharpnessAware {
     /// [`Error::Record`] where a record of another module was loaded, [`Error::NoParameters`] for a
     /// module that has none.
     pub fn check<M: Module>(&mut self, module: &M) -> Result<()> {
-        self.fit(&Parameters::of(module)?)
+        self.driver.fit(&Parameters::of(module)?)
     }
-
-    fn fit(&mut self, parameters: &Parameters) -> Result<()> {
-        self.rule.state(&mut Fit(parameters))?;
-        self.unchecked = false;
-        Ok(())
-    }
-
-    fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
-        self.state.fields(&mut Within { part: "optimizer", state })?;
-        self.rule.state(&mut Within { part: "rule", state })
-    }
-
-    fn count_non_finite(&mut self, step: u64) -> Result<()> {
-        self.state.non_finite += 1;
-        self.state.non_finite_in_a_row += 1;
-        let in_a_row = self.state.non_finite_in_a_row;
-        tracing::warn!(
-            step,
-            in_a_row,
-            "the loss or gradient is not finite: the step changes nothing"
-        );
-        if in_a_row > u64::from(self.settings.non_finite_limit) {
-            return Err(Error::NonFinite { step, in_a_row });
-        }
-        Ok(())
-    }
-}
-
-impl Settings {
-    pub(crate) fn clipped(&self, gradient: ParamVec) -> ParamVec {
-        let Some(most) = self.clip_norm else { return gradient };
-        let factor = gradient.inverse_norm().mul_scalar(most).clamp_max(1.0);
-        gradient.times(&factor)
-    }
-}
-
-fn is_finite(report: &StepReport) -> Result<bool> {
-    let values = report.values()?;
-    Ok(values.loss.is_finite() && values.update_norm.is_none_or(f64::is_finite))
 }

@@ -146,6 +146,19 @@ impl Parameters {
         module.visit(&mut visitor);
         ParamVec::new(visitor.parts)
     }
+
+    /// The gradients that were registered for `module`'s active parameters.
+    pub(crate) fn registered<M: Module>(
+        &self,
+        module: &M,
+        gradients: GradientsParams,
+        active: &Active,
+    ) -> ParamVec {
+        let parts = vec![None; self.len()];
+        let mut visitor = RegisteredVisitor { parameters: self, gradients, active, parts };
+        module.visit(&mut visitor);
+        ParamVec::new(visitor.parts)
+    }
 }
 
 /// Hands a vector to Burn as the gradients of `module`.
@@ -286,6 +299,24 @@ impl ModuleVisitor for GradientsVisitor<'_> {
                 Some(other) => other + gradient,
                 None => gradient,
             });
+        }
+    }
+}
+
+struct RegisteredVisitor<'a> {
+    parameters: &'a Parameters,
+    gradients: GradientsParams,
+    active: &'a Active,
+    parts: Vec<Option<Tensor<1>>>,
+}
+
+impl ModuleVisitor for RegisteredVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(&i) = self.parameters.index.get(&param.id)
+            && self.active.contains(i)
+            && let Some(gradient) = self.gradients.remove::<D>(param.id)
+        {
+            self.parts[i] = Some(flat(gradient));
         }
     }
 }

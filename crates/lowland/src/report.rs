@@ -21,7 +21,8 @@ pub struct StepReport {
     pub second_gradient: bool,
     /// Whether the loss or the gradient was not finite, so that nothing was changed.
     pub skipped: bool,
-    pub(crate) loss: Scalar,
+    /// Always there, but in steps of a Burn `Learner`, which does not tell it.
+    pub(crate) loss: Option<Scalar>,
     pub(crate) gradient_norm: Option<Scalar>,
     pub(crate) perturbed_norm: Option<Scalar>,
     pub(crate) update_norm: Option<Scalar>,
@@ -53,8 +54,11 @@ pub struct StepValues {
 
 impl StepReport {
     /// The mean loss of the first evaluation, on the device, of shape `[1]`.
+    ///
+    /// # Panics
+    /// Never: every report that is handed out has a loss.
     pub fn loss(&self) -> &Scalar {
-        &self.loss
+        self.loss.as_ref().expect("a loss closure gave it")
     }
 
     /// Reads all numbers back from the device, in one transfer and once.
@@ -74,14 +78,14 @@ impl StepReport {
             Note::Value(_) => None,
             Note::Device(scalar) => Some((*name, scalar)),
         });
-        let norms = [
+        let numbers = [
+            ("loss", &self.loss),
             ("g", &self.gradient_norm),
             ("g_s", &self.perturbed_norm),
             ("update", &self.update_norm),
         ];
-        let norms = norms.iter().filter_map(|(name, norm)| Some((*name, norm.as_ref()?)));
-        let (names, scalars): (Vec<_>, Vec<_>) =
-            std::iter::once(("loss", &self.loss)).chain(norms).chain(on_device).unzip();
+        let numbers = numbers.iter().filter_map(|(name, number)| Some((*name, number.as_ref()?)));
+        let (names, scalars): (Vec<_>, Vec<_>) = numbers.chain(on_device).unzip();
         let numbers = read(scalars.into_iter().cloned().collect())?;
 
         let mut found: BTreeMap<&'static str, f64> = names.into_iter().zip(numbers).collect();

@@ -54,6 +54,12 @@ pub trait Rule: Debug + DynClone + Send {
     fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
         None
     }
+
+    /// Whether the rule asks for some samples of a batch or for their losses, which not every training
+    /// loop can tell.
+    fn chooses_samples(&self) -> bool {
+        false
+    }
 }
 
 dyn_clone::clone_trait_object!(Rule);

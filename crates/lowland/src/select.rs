@@ -62,6 +62,11 @@ pub trait Select: Debug + DynClone + Send {
     fn leaves_parameters_out(&self) -> bool {
         false
     }
+
+    /// Whether some samples are left out of a gradient.
+    fn chooses_samples(&self) -> bool {
+        false
+    }
 }
 
 dyn_clone::clone_trait_object!(Select);

@@ -110,4 +110,8 @@ impl Rule for Walk {
     fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
         Some(&mut self.schedule)
     }
+
+    fn chooses_samples(&self) -> bool {
+        self.select.chooses_samples()
+    }
 }

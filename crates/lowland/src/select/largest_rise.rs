@@ -72,4 +72,8 @@ impl Select for LargestRise {
         let positions = largest(&rise, share(self.config.gamma, of));
         Ok(Samples::Some { positions, of }.into())
     }
+
+    fn chooses_samples(&self) -> bool {
+        self.config.gamma < 1.0
+    }
 }

@@ -152,6 +152,10 @@ impl Select for PastChange {
         self.seen = flat.chunks_exact(3).map(|c| (c[0] as u64, (c[1], c[2]))).collect();
         Ok(())
     }
+
+    fn chooses_samples(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -50,4 +50,8 @@ impl Select for TopLoss {
         let positions = largest(&losses, share(self.fraction, of));
         Ok(Samples::Some { positions, of }.into())
     }
+
+    fn chooses_samples(&self) -> bool {
+        true
+    }
 }

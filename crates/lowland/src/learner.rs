@@ -1,0 +1,435 @@
+//! Training by Burn's `Learner` (feature `train`): its dashboard, metrics, checkpoints, early stopping and
+//! gradient accumulation, with any full-batch algorithm of the family.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::data::dataloader::Progress;
+use burn::tensor::Device;
+use burn::train::checkpoint::CheckpointerError;
+use burn::train::train::WorkerFailure;
+use burn::train::{
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
+    TrainingComponents, TrainingError, TrainingItem, TrainingStrategy, ValidLoader,
+};
+
+use crate::batch::{Accumulate, Batch};
+use crate::driver::Driver;
+use crate::rule::{Rule, Spent};
+use crate::{Error, Measure, Parameters, Result, StepReport};
+
+mod checkpoint;
+mod metric;
+mod steps;
+
+pub use checkpoint::RuleCheckpointer;
+use checkpoint::read_state;
+use metric::{Link, Numbers};
+pub use metric::{Quantity, StepMetric};
+use steps::{Learned, Steps};
+
+/// Trains the model of a Burn `Learner` with a rule, on one device.
+///
+/// The `Learner`'s own optimizer and learning rate are the base, by way of the model's `TrainStep::optimize`:
+/// `w ← base(w, rule(surface))`. Gradients are those
+/// of the model's [`TrainStep`], taken once for each evaluation on a clone of the batch, at the weights or on a
+/// perturbed copy of the model; metrics see the output of the first one. All rules of a step of
+/// [`SharpnessAware`](crate::SharpnessAware) hold, and the same seed gives the same weights as a loop around
+/// it. What differs:
+///
+/// - A `TrainStep` gives gradients of whole batches and no losses: a rule that chooses samples is refused, and
+///   a step is left out where its *gradient* is not finite.
+/// - With gradient accumulation, the batches that are accumulated are one batch to the rule, which is asked
+///   once for them: both gradients are taken over all of them, each at one point. They are summed, as Burn
+///   does it, not averaged: the learning rate means what it means to Burn, and a radius that grows with the
+///   gradient (that of the raw gradient) grows with their number.
+/// - A tensor that stands in several places of the model gets the gradient of the last of them, as in Burn's
+///   own training, not their sum.
+/// - `SupervisedTraining::gradient_checkpointing` does not reach a strategy. Put the model on a device that has
+///   it (`Device::gradient_checkpointing`), or pass that device to [`with_device`](Self::with_device).
+///
+/// Clones share what a training leaves behind: [`error`](Self::error), [`spent`](Self::spent), metrics and
+/// checkpoints. Each training starts with the rule as it was given.
+///
+/// # Example
+/// ```no_run
+/// use burn::optim::SgdConfig;
+/// use burn::train::checkpoint::FileCheckpointer;
+/// use burn::train::metric::LossMetric;
+/// use burn::train::{Learner, LearnerModel, SupervisedTraining, TrainLoader, TrainStep, ValidLoader};
+/// # use burn::train::metric::{Adaptor, LossInput};
+/// # use burn::train::InferenceStep;
+/// use lowland::learner::{Quantity, SharpnessAwareStrategy};
+/// use lowland::{ArsamConfig, Config};
+///
+/// fn train<M: LearnerModel>(model: M, data: TrainLoader<M>, test: ValidLoader<M>) -> lowland::Result<M>
+/// where
+///     <M as TrainStep>::Input: Clone,
+/// #   <M as TrainStep>::Output: Adaptor<LossInput>,
+/// #   <M as InferenceStep>::Output: Adaptor<LossInput>,
+/// {
+///     let strategy = SharpnessAwareStrategy::new(ArsamConfig::default().build()?)?;
+///     let checkpoints = "run/checkpoint";
+///     let result = SupervisedTraining::new("run", data, test)
+///         .num_epochs(10)
+///         .metrics((LossMetric::new(),))
+///         .metric_train_numeric(strategy.metric(Quantity::Passes))
+///         .with_custom_checkpointers(
+///             FileCheckpointer::new(checkpoints, "model"),
+///             strategy.checkpointer(checkpoints),
+///             FileCheckpointer::new(checkpoints, "scheduler"),
+///         )
+///         .with_training_strategy(strategy.clone().into())
+///         .launch(Learner::new(model, SgdConfig::new().init(), 0.1));
+///     match strategy.error() {
+///         Some(error) => Err(error),
+///         None => Ok(result.model),
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SharpnessAwareStrategy {
+    driver: Driver,
+    device: Option<Device>,
+    link: Arc<Link>,
+}
+
+impl SharpnessAwareStrategy {
+    /// Trains with a rule, on the device of the model. Seed 0, no clipping, at most 10 non-finite steps in a row,
+    /// [`Measure::All`].
+    ///
+    /// # Errors
+    /// [`Error::WholeBatches`] for a rule that chooses samples.
+    pub fn new(rule: Box<dyn Rule>) -> Result<Self> {
+        if rule.chooses_samples() {
+            return Err(Error::WholeBatches);
+        }
+        Ok(Self { driver: Driver::new(rule), device: None, link: Arc::default() })
+    }
+
+    /// Trains on this device.
+    #[must_use]
+    pub fn with_device(mut self, device: Device) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// As [`SharpnessAware::with_seed`](crate::SharpnessAware::with_seed).
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.driver.settings.seed = seed;
+        self
+    }
+
+    /// Tells how many steps of the optimizer an epoch has, for rules whose settings are in epochs or that change on
+    /// the way.
+    #[must_use]
+    pub fn with_steps_per_epoch(mut self, steps: u64) -> Self {
+        self.driver.settings.steps_per_epoch = Some(steps);
+        self
+    }
+
+    /// As [`SharpnessAware::with_clip_norm`](crate::SharpnessAware::with_clip_norm).
+    ///
+    /// # Errors
+    /// A norm that is not positive and finite.
+    pub fn with_clip_norm(mut self, norm: f64) -> Result<Self> {
+        self.driver.settings.set_clip_norm(norm)?;
+        Ok(self)
+    }
+
+    /// As [`SharpnessAware::with_non_finite_limit`](crate::SharpnessAware::with_non_finite_limit).
+    #[must_use]
+    pub fn with_non_finite_limit(mut self, steps: u32) -> Self {
+        self.driver.settings.non_finite_limit = steps;
+        self
+    }
+
+    /// As [`SharpnessAware::with_measure`](crate::SharpnessAware::with_measure). [`Quantity::PsfNorm`] has
+    /// values with [`Measure::All`] alone.
+    #[must_use]
+    pub fn with_measure(mut self, measure: Measure) -> Self {
+        self.driver.settings.measure = measure;
+        self
+    }
+
+    /// A metric of the steps, for `SupervisedTraining::metric_train_numeric`. Each is for one training.
+    pub fn metric(&self, quantity: Quantity) -> StepMetric {
+        StepMetric::new(quantity, self.link.follow())
+    }
+
+    /// Saves and loads the state of the optimizer as Burn's `FileCheckpointer::new(directory, "optim")` does and, in the same
+    /// directory, for the same epochs, that of the rule. The second of
+    /// `SupervisedTraining::with_custom_checkpointers`; without it, a training with checkpoints is refused.
+    ///
+    /// What `SupervisedTraining::checkpoint` goes on with is then all that the steps depend on but the order of the data: a
+    /// loader of Burn's that shuffles starts its shuffling anew.
+    pub fn checkpointer(&self, directory: impl AsRef<Path>) -> RuleCheckpointer {
+        RuleCheckpointer::new(directory.as_ref(), Arc::clone(&self.link))
+    }
+
+    /// What ended the latest training before its time, where it was not Burn. Burn's own result then holds
+    /// the same as text.
+    pub fn error(&self) -> Option<Error> {
+        self.link.lock().error.clone()
+    }
+
+    /// What the latest training has cost so far.
+    pub fn spent(&self) -> Spent {
+        self.link.lock().spent
+    }
+
+    /// The driver of a training that is about to start, with the state that was saved where it goes on.
+    fn start<M: LearnerModel>(
+        &self,
+        components: &TrainingComponents<M>,
+        model: &M,
+        device: &Device,
+    ) -> Result<Driver> {
+        let mut driver = self.driver.clone();
+        let epochs = components.num_epochs as u64;
+        let settings = &mut driver.settings;
+        settings.total_steps = settings.steps_per_epoch.map(|steps| steps.saturating_mul(epochs));
+        let directory = self.link.lock().directory.clone();
+        if components.checkpointer.is_some() && directory.is_none() {
+            return Err(Error::Checkpoints);
+        }
+        let parameters = Parameters::of(model)?;
+        if let Some(epoch) = components.checkpoint {
+            // Burn starts anew where nothing is there to load from.
+            let directory = directory.ok_or(Error::Checkpoints)?;
+            driver.load(read_state(&directory, epoch)?, device)?;
+            driver.fit(&parameters)?;
+        }
+        Ok(driver)
+    }
+}
+
+impl<M> From<SharpnessAwareStrategy> for TrainingStrategy<M>
+where
+    M: LearnerModel,
+    <M as TrainStep>::Input: Clone,
+{
+    #[expect(
+        clippy::arc_with_non_send_sync,
+        reason = "Burn asks for an `Arc` and stays on one thread"
+    )]
+    fn from(strategy: SharpnessAwareStrategy) -> Self {
+        Self::Custom(Arc::new(strategy))
+    }
+}
+
+impl<M> SupervisedLearningStrategy<M> for SharpnessAwareStrategy
+where
+    M: LearnerModel,
+    <M as TrainStep>::Input: Clone,
+{
+    fn fit(
+        &self,
+        components: TrainingComponents<M>,
+        mut learner: Learner<M>,
+        train: TrainLoader<M>,
+        valid: ValidLoader<M>,
+        starting_epoch: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        self.link.reset();
+        let device = self.device.clone().or_else(|| learner.model().devices().into_iter().next());
+        let device = device.unwrap_or_default();
+        let device = if device.is_autodiff() { device } else { device.autodiff() };
+        learner.fork(&device);
+        let driver = match self.start(&components, &learner.model(), &device) {
+            Ok(driver) => driver,
+            Err(error) => {
+                self.fail(error, &components.interrupter);
+                return (learner.model(), components.event_processor);
+            }
+        };
+        let epochs = starting_epoch..=components.num_epochs;
+        let mut run = Run {
+            train: train.to_device(&device),
+            valid: valid.to_device(&device.inner()),
+            accumulation: components.grad_accumulation.unwrap_or(1),
+            interrupter: components.interrupter.clone(),
+            strategy: self,
+            driver,
+            learner,
+            events: components.event_processor,
+        };
+        let mut checkpointer = components.checkpointer;
+        let mut early_stopping = components.early_stopping;
+
+        for epoch in epochs {
+            run.train(epoch);
+            if run.interrupter.should_stop() {
+                break;
+            }
+            run.validate(epoch);
+            run.send(|events| events.process_train(LearnerEvent::EndEpoch(epoch)));
+            if checkpointer.is_some() || early_stopping.is_some() {
+                // Both look at metrics.
+                run.send(EventProcessorTraining::flush);
+            }
+            if run.interrupter.should_stop() {
+                break;
+            }
+            if let Some(checkpointer) = &mut checkpointer {
+                self.link.keep(epoch, run.driver.clone());
+                checkpointer.checkpoint(&run.learner, epoch, &components.event_store);
+            }
+            if let Some(early_stopping) = &mut early_stopping
+                && early_stopping.should_stop(epoch, &components.event_store)
+            {
+                break;
+            }
+        }
+        // Ends once all is written.
+        drop(checkpointer);
+        if let Some(interruption) = run.interrupter.interruption() {
+            tracing::info!(reason = interruption.reason, "training was interrupted");
+        }
+        (run.learner.model(), run.events)
+    }
+}
+
+impl SharpnessAwareStrategy {
+    /// Ends a training. Burn's errors have no place for ours but as text.
+    fn fail(&self, error: Error, interrupter: &Interrupter) {
+        let message = error.to_string();
+        let failure = match &error {
+            Error::Checkpoints | Error::Record { .. } => {
+                TrainingError::Checkpoint(CheckpointerError::Unknown(message))
+            }
+            // Burn's word for a training step that failed.
+            _ => TrainingError::Workers(vec![WorkerFailure { device_id: 0, message }]),
+        };
+        self.link.lock().error = Some(error);
+        interrupter.fail(failure);
+    }
+}
+
+/// A training under way.
+struct Run<'a, M: LearnerModel> {
+    strategy: &'a SharpnessAwareStrategy,
+    driver: Driver,
+    learner: Learner<M>,
+    train: TrainLoader<M>,
+    valid: ValidLoader<M>,
+    /// How many batches a step takes together.
+    accumulation: usize,
+    events: SupervisedTrainingEventProcessor<M>,
+    interrupter: Interrupter,
+}
+
+/// A batch, and where in the epoch it stands.
+struct Place {
+    progress: Progress,
+    iteration: usize,
+}
+
+impl<M> Run<'_, M>
+where
+    M: LearnerModel,
+    <M as TrainStep>::Input: Clone,
+{
+    fn train(&mut self, epoch: usize) {
+        let (epoch_number, total_items) = (epoch, self.train.num_items());
+        self.send(|events| {
+            events.process_train(LearnerEvent::StartSplit { epoch_number, total_items })
+        });
+        self.train_epoch();
+        self.send(|events| events.process_train(LearnerEvent::EndSplit(epoch)));
+    }
+
+    fn train_epoch(&mut self) {
+        let loader = Arc::clone(&self.train);
+        let mut iterator = loader.iter();
+        let (mut inputs, mut places) = (Vec::new(), Vec::new());
+        let mut iteration = 0;
+        while let Some(input) = iterator.next() {
+            match input {
+                Ok(input) => inputs.push(input),
+                Err(error) => return self.interrupter.fail(error),
+            }
+            iteration += 1;
+            let progress = iterator.progress();
+            let due = inputs.len() >= self.accumulation || progress.is_completed();
+            places.push(Place { progress, iteration });
+            if due {
+                self.step(std::mem::take(&mut inputs), std::mem::take(&mut places));
+            }
+            if self.interrupter.should_stop() {
+                return;
+            }
+        }
+        if !inputs.is_empty() {
+            self.step(inputs, places);
+        }
+    }
+
+    /// One step of the optimizer on one batch, or on several that are accumulated.
+    fn step(&mut self, inputs: Vec<<M as TrainStep>::Input>, places: Vec<Place>) {
+        self.learner.lr_step();
+        let mut steps = Steps { inputs, outputs: Vec::new() };
+        let stepped = self.optimize(&mut steps).and_then(|report| Numbers::of(&report));
+        let numbers = match stepped {
+            Ok(numbers) => numbers,
+            Err(error) => return self.strategy.fail(error, &self.interrupter),
+        };
+        self.strategy.link.lock().spent = self.driver.state.spent;
+        for (output, Place { progress, iteration }) in steps.outputs.into_iter().zip(places) {
+            self.strategy.link.tell(numbers);
+            let lr = self.learner.lr_current();
+            let item = TrainingItem::new(output, progress, Some(iteration), Some(lr));
+            self.send(|events| events.process_train(LearnerEvent::ProcessedItem(item)));
+        }
+    }
+
+    fn optimize(&mut self, steps: &mut Steps<M>) -> Result<StepReport> {
+        // Only their number counts.
+        let sizes = vec![1; steps.inputs.len()];
+        let batch = Batch::default().with_micro_batches(&sizes, Accumulate::WholeBatch);
+        let model = self.learner.model();
+        let (_, report) =
+            self.driver.step(&mut Learned(&mut self.learner), model, &batch, steps)?;
+        Ok(report)
+    }
+
+    fn validate(&mut self, epoch: usize) {
+        let (epoch_number, total_items) = (epoch, self.valid.num_items());
+        self.send(|events| {
+            events.process_valid(LearnerEvent::StartSplit { epoch_number, total_items })
+        });
+        self.validate_epoch();
+        self.send(|events| events.process_valid(LearnerEvent::EndSplit(epoch)));
+    }
+
+    fn validate_epoch(&mut self) {
+        let model = self.learner.model().valid();
+        let loader = Arc::clone(&self.valid);
+        let mut iterator = loader.iter();
+        let mut iteration = 0;
+        while let Some(input) = iterator.next() {
+            let input = match input {
+                Ok(input) => input,
+                Err(error) => return self.interrupter.fail(error),
+            };
+            iteration += 1;
+            let progress = iterator.progress();
+            let output = InferenceStep::step(&model, input);
+            let item = TrainingItem::new(output, progress, Some(iteration), None);
+            self.send(|events| events.process_valid(LearnerEvent::ProcessedItem(item)));
+            if self.interrupter.should_stop() {
+                return;
+            }
+        }
+    }
+
+    /// Hands something to Burn's processor of events; training stops where that fails.
+    fn send<E: Into<TrainingError>>(
+        &mut self,
+        what: impl FnOnce(&mut SupervisedTrainingEventProcessor<M>) -> Result<(), E>,
+    ) {
+        self.interrupter.fail_on_error(what(&mut self.events));
+    }
+}
