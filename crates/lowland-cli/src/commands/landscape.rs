@@ -45,7 +45,7 @@ pub struct Landscape {
     /// How far each axis reaches to both sides of a run: along random directions 1 is the length of the
     /// weights, along eigenvectors a length in the space of weights, along a line the distance of the runs
     /// beyond their ends [default: 1, 1 and 0.25]
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     extent: Option<f64>,
     /// The seed of random directions
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -43,10 +43,10 @@ pub struct Sharpness {
     #[arg(long, value_name = "N", default_value_t = 0)]
     density_probes: usize,
     /// The radius of the rise
-    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().rho)]
+    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().rho, allow_negative_numbers = true)]
     rho: f64,
     /// The radius of the rise in shares of each weight, as ASAM's
-    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().adaptive_rho)]
+    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().adaptive_rho, allow_negative_numbers = true)]
     adaptive_rho: f64,
     /// Steps of the ascent to the largest rise; 0 for none
     #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().ascent_steps)]
