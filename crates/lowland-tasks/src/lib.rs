@@ -9,6 +9,7 @@ pub mod config;
 pub mod data;
 mod error;
 pub mod events;
+mod limit;
 pub mod loss;
 pub mod models;
 pub mod record;

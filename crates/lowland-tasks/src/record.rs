@@ -17,7 +17,14 @@ pub struct RunRecord {
     pub skipped_steps: u64,
 }
 
-/// One epoch of a run.
+impl RunRecord {
+    /// Seconds of training steps in all epochs that were measured.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|epoch| epoch.seconds).sum()
+    }
+}
+
+/// One epoch of a run; the last one may have been cut short by a limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// The epoch; the first is 1.
