@@ -14,12 +14,13 @@ use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 use toml::{Table, Value};
 
+use crate::equal::Equal;
 use crate::failure::Usage;
 use crate::interrupt::Interrupt;
 use crate::side_by_side::{self, Finished, Watch};
 use crate::summary::{Contender, Heading, Run, Setting, Summary};
 use crate::terminal::{Progress, print};
-use crate::words::{no_second_gradient, percent};
+use crate::words::{held_equal, limit_left, no_second_gradient, percent};
 use crate::{device, files, report, table};
 
 /// The most seeds that one comparison may have.
@@ -45,6 +46,9 @@ pub struct Comparison {
     pub question: String,
     /// A configuration for each algorithm, alike but for the algorithm; the first is the baseline.
     pub configs: Vec<TrainConfig>,
+    /// What every algorithm gets the same of; anything but epochs has no place beside a limit in the
+    /// configurations.
+    pub equal: Equal,
     /// The seeds.
     pub seeds: Vec<u64>,
     /// What else a reader must know to judge it.
@@ -95,7 +99,7 @@ impl Comparison {
             progress: Progress::new(steps as u64, self.quiet),
         };
         watch.progress.line(&self.announcement(&setting));
-        let finished = side_by_side::train(&all, data, device, self.jobs, &watch)?;
+        let finished = side_by_side::train(&all, data, device, self.equal, self.jobs, &watch)?;
         drop(watch);
 
         let mut runs = vec![Vec::new(); self.configs.len()];
@@ -131,11 +135,13 @@ impl Comparison {
             share => format!(", {} of the labels redrawn", percent(share)),
         };
         format!(
-            "{}: {} training images of {}{noise}, {} epochs, {} seeds",
+            "{}: {} training images of {}{noise}, {}{} epochs{}, {} seeds",
             labels.join(", "),
             setting.training_images,
             setting.data,
+            if setting.limit.is_some() { "at most " } else { "" },
             setting.epochs,
+            held_equal(setting).map(|equal| format!(", {equal}")).unwrap_or_default(),
             setting.seeds.len(),
         )
     }
@@ -147,6 +153,13 @@ impl Comparison {
     pub fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {
         let config = &self.configs[0];
         let noise = config.data.label_noise;
+        let equal = match (config.max_passes, config.max_seconds) {
+            (Some(_), _) => Equal::Passes,
+            (None, Some(_)) => Equal::Time,
+            (None, None) => self.equal,
+        };
+        let measured = (equal == Equal::Time).then(|| measured(self.jobs));
+        let notes = [Some(self.note.as_str()).filter(|note| !note.is_empty()), measured.as_deref()];
         Ok(Setting {
             data: data_in_words(config.data.name),
             training_images: data.train.len(),
@@ -168,8 +181,10 @@ impl Comparison {
             weight_decay: config.optimizer.weight_decay,
             label_smoothing: config.label_smoothing,
             augmentation: augmentation_in_words(config),
+            equal,
+            limit: config.max_passes.or(config.max_seconds),
             seeds: self.seeds.clone(),
-            note: self.note.clone(),
+            note: notes.into_iter().flatten().collect::<Vec<_>>().join(" "),
         })
     }
 
@@ -229,8 +244,12 @@ impl Watch for Watcher<'_> {
     fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<u8> {
         self.progress.step(|| {
             let config = &self.configs[index];
-            let (seed, label, epochs) = (config.seed, self.comparison.label(config), config.epochs);
-            format!("seed {seed}  {label}  epoch {}/{epochs}  loss {:.3}", step.epoch, step.loss)
+            let (seed, label) = (config.seed, self.comparison.label(config));
+            let epochs = match self.comparison.equal {
+                Equal::Epochs if !config.is_limited() => format!("/{}", config.epochs),
+                _ => String::new(),
+            };
+            format!("seed {seed}  {label}  epoch {}{epochs}  loss {:.3}", step.epoch, step.loss)
         });
         self.interrupt.check()
     }
@@ -245,6 +264,10 @@ impl Watch for Watcher<'_> {
         if finished.lacks_second_gradients {
             let label = self.comparison.label(config);
             self.progress.line(&no_second_gradient(&label, finished.record.steps));
+        }
+        if let Some(share) = finished.share_used.filter(|share| *share < 1.0 && !finished.diverged)
+        {
+            self.progress.line(&limit_left(&self.comparison.label(config), share));
         }
     }
 }
@@ -368,6 +391,18 @@ pub fn command() -> String {
         .chain(std::env::args().skip(1).map(quoted))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// How the seconds of training were measured, where they are what is equal.
+fn measured(jobs: usize) -> String {
+    match jobs {
+        0 | 1 => "The seconds of training are those of one run at a time.".to_owned(),
+        jobs => format!(
+            "The seconds of training are those of {jobs} runs at a time, which disturb each other, so that \
+             a second buys fewer steps than to a run alone, and not as many fewer to each run. With \
+             --jobs 1 they would not."
+        ),
+    }
 }
 
 fn hardware(device: &str, jobs: usize) -> String {

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod comparison;
 pub mod device;
+pub mod equal;
 pub mod failure;
 pub mod files;
 pub mod finished_run;

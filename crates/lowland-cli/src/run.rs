@@ -16,7 +16,7 @@ use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::run_folder::RunFolder;
 use crate::terminal::{Progress, print};
-use crate::words::{counted, no_second_gradient, percent};
+use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// Trains to the end, from wherever the training stands, and tells the result.
 ///
@@ -32,8 +32,7 @@ pub fn run(
     quiet: bool,
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
-    let steps = training.steps_per_epoch().saturating_mul(config.epochs);
-    let progress = Progress::new(steps as u64, quiet);
+    let progress = Progress::new(training.expected_steps(), quiet);
     progress.skip(training.steps());
     let mut keeper = Keeper {
         folder,
@@ -46,8 +45,13 @@ pub fn run(
     };
     let trained = go_on(&mut training, config, &mut keeper, &|told| {
         match told {
-            Told::Step(step, accuracy) => progress.step(|| step_line(config, step, accuracy)),
-            Told::Epoch(record, steps) => progress.line(&epoch_line(record, config.epochs, steps)),
+            Told::Step(step, accuracy, expected) => {
+                if config.is_limited() {
+                    progress.expect(expected);
+                }
+                progress.step(|| step_line(config, step, accuracy));
+            }
+            Told::Epoch(record, steps) => progress.line(&epoch_line(record, config, steps)),
         }
         interrupt.check()
     });
@@ -55,6 +59,9 @@ pub fn run(
         // Whatever was measured so far is worth having; the error that ended the run is the one to tell.
         let _ = journal.flush();
         return Err(with_way_on(error, folder));
+    }
+    if let Some(share) = training.share_used().filter(|share| *share < 1.0) {
+        progress.line(&limit_left(config.algorithm_label(), share));
     }
     if training.lacks_second_gradients() {
         progress.line(&no_second_gradient(config.algorithm_label(), training.record().steps));
@@ -78,10 +85,10 @@ pub fn run(
 
 /// What goes on.
 enum Told<'a> {
-    /// A step, and the last test accuracy.
-    Step(&'a StepRecord, Option<f64>),
+    /// A step, the last test accuracy, and how many steps the run will have.
+    Step(&'a StepRecord, Option<f64>, u64),
     /// An epoch, and its steps.
-    Epoch(&'a EpochRecord, usize),
+    Epoch(&'a EpochRecord, u64),
 }
 
 fn go_on(
@@ -97,21 +104,23 @@ fn go_on(
                 keeper.step(step, training)?;
                 // A checkpoint follows at the end of the epoch in any case.
                 let due = keeper.saver.is_due(step.step) && !training.is_at_end_of_epoch();
-                (tell(Told::Step(step, accuracy)), due)
+                (tell(Told::Step(step, accuracy, training.expected_steps())), due)
             }
             Done::Epoch(record) => {
                 keeper.journal.epoch(record, training.steps())?;
                 accuracy = record.test_accuracy;
-                (tell(Told::Epoch(record, training.steps_per_epoch())), true)
+                // All epochs before were whole.
+                let before = (record.epoch - 1) * training.steps_per_epoch();
+                (tell(Told::Epoch(record, training.steps().saturating_sub(before as u64))), true)
             }
         };
         if due || asked.is_break() {
             keeper.save(training)?;
         }
         if let ControlFlow::Break(code) = asked {
-            let (done, epochs) = (training.record().epochs.len(), config.epochs);
+            let (done, epochs) = (training.record().epochs.len(), epochs_of(config));
             let steps = counted(usize::try_from(training.steps()).unwrap_or(usize::MAX), "step");
-            let told = format!(" after {steps}, {done} of {epochs} epochs done");
+            let told = format!(" after {steps}, {done} of {epochs} done");
             bail!(Interrupted { told, code });
         }
     }
@@ -218,14 +227,26 @@ impl Probe {
 fn step_line(config: &TrainConfig, step: &StepRecord, accuracy: Option<f64>) -> String {
     let test = accuracy.map(|a| format!("  test {}", percent(a))).unwrap_or_default();
     let label = config.algorithm_label();
-    format!("{label}  epoch {}/{}  loss {:.3}{test}", step.epoch, config.epochs, step.loss)
+    format!("{label}  epoch {}{}  loss {:.3}{test}", step.epoch, of_epochs(config), step.loss)
 }
 
-fn epoch_line(record: &EpochRecord, epochs: usize, steps: usize) -> String {
+/// What stands behind the number of an epoch: nothing where a limit decides how many there are.
+fn of_epochs(config: &TrainConfig) -> String {
+    if config.is_limited() { String::new() } else { format!("/{}", config.epochs) }
+}
+
+/// How many epochs a run has, "15 epochs", or may have, "at most 15 epochs".
+pub fn epochs_of(config: &TrainConfig) -> String {
+    let at_most = if config.is_limited() { "at most " } else { "" };
+    format!("{at_most}{} epochs", config.epochs)
+}
+
+fn epoch_line(record: &EpochRecord, config: &TrainConfig, steps: u64) -> String {
     let number = |value: Option<f64>| value.map_or("not finite".to_owned(), |v| format!("{v:.3}"));
     format!(
-        "epoch {:>3}/{epochs}  training loss {}  test loss {}  test accuracy {}  {:.2} passes a step  {:.1} s",
+        "epoch {:>3}{}  training loss {}  test loss {}  test accuracy {}  {:.2} passes a step  {:.1} s",
         record.epoch,
+        of_epochs(config),
         number(record.train_loss),
         number(record.test_loss),
         record.test_accuracy.map_or("none".to_owned(), percent),

@@ -41,6 +41,19 @@ pub struct SettingFlags {
     /// How many times training goes through the data [default: 15]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub epochs: Option<usize>,
+    /// End once so many gradients of a whole batch are used up, after at most --epochs; the learning
+    /// rate falls over the share that is used up
+    #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
+    pub max_passes: Option<f64>,
+    /// The same in seconds of training steps; such a run cannot be repeated exactly
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Training",
+        allow_negative_numbers = true,
+        conflicts_with = "max_passes"
+    )]
+    pub max_seconds: Option<f64>,
     /// Images in a step [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
@@ -181,6 +194,8 @@ impl SettingFlags {
         put("model", text(&self.model));
         put("epochs", count("epochs", self.epochs)?);
         put("batch_size", count("batch_size", self.batch_size)?);
+        put("max_passes", self.max_passes.map(Value::Float));
+        put("max_seconds", self.max_seconds.map(Value::Float));
         put("optimizer.name", text(&self.optimizer));
         put("optimizer.learning_rate", self.lr.map(Value::Float));
         put("optimizer.momentum", self.momentum.map(Value::Float));
@@ -249,12 +264,14 @@ fn parse_value(text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// As [`lay_over`], where a budget of either kind takes the place of the other below it.
+/// As [`lay_over`], where a budget or a limit of either kind takes the place of the other below it.
 fn lay_budget_over(lower: &mut Table, upper: Table) {
-    const KINDS: [&str; 2] = ["budget", "time_budget"];
-    if KINDS.iter().any(|kind| upper.contains_key(*kind)) {
-        for kind in KINDS {
-            lower.remove(kind);
+    const KINDS: [[&str; 2]; 2] = [["budget", "time_budget"], ["max_passes", "max_seconds"]];
+    for kinds in KINDS {
+        if kinds.iter().any(|kind| upper.contains_key(*kind)) {
+            for kind in kinds {
+                lower.remove(kind);
+            }
         }
     }
     lay_over(lower, upper);

@@ -1,4 +1,5 @@
-//! Trains the runs of a comparison side by side: an epoch of each in turn, a few at a time.
+//! Trains the runs of a comparison side by side: an epoch of each in turn, a few at a time. Where all
+//! get what the baseline used, it goes first.
 
 use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::record::{RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Training};
 
+use crate::equal::{Equal, Used};
 use crate::failure::Interrupted;
 
 /// A run that came to its end.
@@ -22,6 +24,10 @@ pub struct Finished {
     pub diverged: bool,
     /// Whether it was to take second gradients and took none.
     pub lacks_second_gradients: bool,
+    /// What it used.
+    pub used: Used,
+    /// The share of its limit on passes or seconds that it used up, 0 to 1; `None` where there was none.
+    pub share_used: Option<f64>,
 }
 
 /// Who is told what goes on. Called from several threads at once.
@@ -29,7 +35,7 @@ pub trait Watch: Sync {
     /// A step of the run at `index`; breaks, with an exit code, to end the comparison.
     fn step(&self, index: usize, step: &StepRecord) -> ControlFlow<u8>;
 
-    /// Steps of the run at `index` that will not come, since it diverged.
+    /// Steps of the run at `index` that will not come, since it diverged or used up what it got.
     fn lost(&self, index: usize, steps: u64);
 
     /// A run came to its end.
@@ -41,7 +47,8 @@ pub trait Watch: Sync {
 ///
 /// Runs of the same seed take turns, an epoch each, so that whatever slows the machine down for a
 /// while slows all of them, and their times can be compared. Seeds follow one another: data and
-/// models of a seed are made when its first run starts.
+/// models of a seed are made when its first run starts. Where `equal` asks for the same passes or
+/// time, a seed's first run goes to its end before the others begin, which get what it used.
 ///
 /// # Errors
 /// Data that cannot be read, a run that fails other than by diverging, [`Watch::step`] breaking.
@@ -49,11 +56,13 @@ pub fn train(
     configs: &[TrainConfig],
     data: Data,
     device: &Device,
+    equal: Equal,
     jobs: usize,
     watch: &dyn Watch,
 ) -> Result<Vec<Finished>> {
     let shared = Shared {
         configs,
+        equal,
         device,
         watch,
         state: Mutex::new(State::new(configs, data)),
@@ -73,6 +82,7 @@ pub fn train(
 
 struct Shared<'a> {
     configs: &'a [TrainConfig],
+    equal: Equal,
     device: &'a Device,
     watch: &'a dyn Watch,
     state: Mutex<State>,
@@ -112,11 +122,22 @@ impl State {
 
     /// The run whose turn it is: of the first seed that has a free one, the one that is furthest
     /// behind.
-    fn next(&self, configs: &[TrainConfig]) -> Option<usize> {
-        let seeds = |seed: u64| configs.iter().position(|config| config.seed == seed);
+    fn next(&self, equal: Equal) -> Option<usize> {
+        let first = |seed: u64| self.slots.iter().position(|slot| slot.seed == seed);
+        let waits = |index: usize, slot: &Slot| {
+            let baseline = first(slot.seed).filter(|first| *first != index);
+            equal != Equal::Epochs && baseline.is_some_and(|b| self.slots[b].finished.is_none())
+        };
         let free = self.slots.iter().enumerate().filter(|(_, s)| !s.busy && s.finished.is_none());
-        free.min_by_key(|(index, slot)| (seeds(slot.seed), slot.epochs, *index))
+        free.filter(|(index, slot)| !waits(*index, slot))
+            .min_by_key(|(index, slot)| (first(slot.seed), slot.epochs, *index))
             .map(|(index, _)| index)
+    }
+
+    /// What the first run of a seed used, once it is done.
+    fn baseline(&self, seed: u64) -> Option<Used> {
+        let first = self.slots.iter().find(|slot| slot.seed == seed)?;
+        first.finished.as_ref().map(|finished| finished.used)
     }
 
     fn is_over(&self) -> bool {
@@ -154,7 +175,7 @@ impl Shared<'_> {
                 if state.is_over() {
                     return;
                 }
-                match state.next(self.configs) {
+                match state.next(self.equal) {
                     Some(index) => break index,
                     None => state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 }
@@ -170,12 +191,19 @@ impl Shared<'_> {
         }
     }
 
+    fn begin(&self, config: &TrainConfig, state: &mut State) -> Result<Training> {
+        let beside = |used| self.equal.beside(config, used);
+        // A baseline begins before anything is known of its seed.
+        let config = state.baseline(config.seed).map_or_else(|| config.clone(), beside);
+        Ok(Training::new(&config, state.data(&config)?, self.device)?)
+    }
+
     /// One epoch of the run at `index`.
     fn turn(&self, index: usize, mut state: MutexGuard<'_, State>) -> Result<()> {
         let config = &self.configs[index];
         let mut training = match state.slots[index].training.take() {
             Some(training) => training,
-            None => Box::new(Training::new(config, state.data(config)?, self.device)?),
+            None => Box::new(self.begin(config, &mut state)?),
         };
         state.slots[index].busy = true;
         drop(state);
@@ -203,14 +231,23 @@ impl Shared<'_> {
         slot.busy = false;
         slot.epochs += 1;
         if diverged || training.is_done() {
-            let left = (config.epochs - slot.epochs) * training.steps_per_epoch();
+            let whole = config.epochs.saturating_mul(training.steps_per_epoch()) as u64;
+            let steps = training.steps();
+            let used = Used {
+                steps,
+                whole: if diverged { whole } else { steps },
+                passes: training.passes(),
+                seconds: training.seconds(),
+            };
             let finished = Finished {
                 index,
                 record: training.record().clone(),
                 diverged,
                 lacks_second_gradients: training.lacks_second_gradients() && !diverged,
+                used,
+                share_used: training.share_used(),
             };
-            self.watch.lost(index, left as u64);
+            self.watch.lost(index, whole.saturating_sub(steps));
             self.watch.finished(&finished);
             slot.finished = Some(finished);
         } else {

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::equal::Equal;
+
 mod compute;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -83,6 +85,13 @@ pub struct Setting {
     pub label_smoothing: f64,
     /// How training images are varied, in words; empty if they are not.
     pub augmentation: String,
+    /// What every algorithm got the same of.
+    #[serde(default)]
+    pub equal: Equal,
+    /// How much of it each run got, in passes or seconds; `None` where it is what the baseline's run of
+    /// the same seed used in all its epochs.
+    #[serde(default)]
+    pub limit: Option<f64>,
     /// The seeds; each sets the start, the data order and the redrawn labels of one run of each
     /// algorithm.
     pub seeds: Vec<u64>,
@@ -215,6 +224,11 @@ impl Run {
     /// Whether the run ended in numbers that are not finite.
     pub fn diverged(&self) -> bool {
         self.final_accuracy.is_none()
+    }
+
+    /// Gradient evaluations of a whole batch in all epochs that were measured.
+    pub fn passes(&self) -> f64 {
+        self.epochs.iter().map(|epoch| epoch.passes).sum()
     }
 
     /// The first epoch with a loss or an accuracy that is not finite.

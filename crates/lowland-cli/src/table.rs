@@ -19,7 +19,8 @@ pub fn table(summary: &Summary) -> String {
         Cell::new("test accuracy"),
         Cell::new(format!("difference to {baseline}\nin points (95 %)")),
         Cell::new("passes\na step").set_alignment(CellAlignment::Right),
-        Cell::new(format!("time as a\nratio to {baseline}")).set_alignment(CellAlignment::Right),
+        Cell::new(format!("{} as a\nratio to {baseline}", words::time_of(&summary.setting)))
+            .set_alignment(CellAlignment::Right),
     ]);
     for algorithm in &summary.algorithms {
         table.add_row(row(algorithm));

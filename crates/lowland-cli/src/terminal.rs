@@ -39,6 +39,11 @@ impl Progress {
         }
     }
 
+    /// Says how many steps there will be, where that becomes clear only on the way.
+    pub fn expect(&self, steps: u64) {
+        self.bar.set_length(steps);
+    }
+
     /// Counts steps that will not come.
     pub fn skip(&self, steps: u64) {
         self.bar.inc(steps);

@@ -1,6 +1,7 @@
 //! Numbers and findings in words, the same on the terminal and on the page.
 
-use crate::summary::{AlgorithmSummary, Difference, Spread, Summary, Verdict};
+use crate::equal::Equal;
+use crate::summary::{AlgorithmSummary, Difference, Setting, Spread, Summary, Verdict};
 
 /// What stands where there is no number.
 pub const MISSING: &str = "–";
@@ -139,6 +140,32 @@ pub fn no_second_gradient(label: &str, steps: u64) -> String {
     )
 }
 
+/// The warning at the end of a run that came to its last epoch before its limit was used up.
+pub fn limit_left(label: &str, share: f64) -> String {
+    let used = percent(share);
+    format!("warning: {label} came to the end of its epochs with {used} of its limit used up")
+}
+
+/// What the algorithms got the same of, "equal passes for all"; `None` where it is epochs.
+pub fn held_equal(setting: &Setting) -> Option<String> {
+    let passes = |limit: f64| number(limit, if limit.fract() == 0.0 { 0 } else { 2 });
+    match (setting.equal, setting.limit) {
+        (Equal::Epochs, _) => None,
+        (Equal::Passes, None) => Some("equal passes for all".into()),
+        (Equal::Passes, Some(limit)) => Some(format!("{} passes for each run", passes(limit))),
+        (Equal::Time, None) => Some("equal training time for all".into()),
+        (Equal::Time, Some(limit)) => Some(format!("{} of training for each run", duration(limit))),
+    }
+}
+
+/// "time", or "time of a step" where whole runs take the same time, or about as much, by design.
+pub fn time_of(setting: &Setting) -> &'static str {
+    match setting.equal {
+        Equal::Epochs => "time",
+        Equal::Passes | Equal::Time => "time of a step",
+    }
+}
+
 /// How many runs of an algorithm diverged, "1 of 3 SAM runs diverged"; `None` if none did.
 pub fn diverged(algorithm: &AlgorithmSummary) -> Option<String> {
     let (diverged, all) = (algorithm.diverged(), algorithm.runs.len());
@@ -156,14 +183,18 @@ pub fn answer(summary: &Summary) -> String {
         return "No algorithm was run.".into();
     };
     let mut clauses: Vec<String> =
-        if others.is_empty() { vec![alone(baseline)] } else { clauses(others, baseline) };
+        if others.is_empty() { vec![alone(baseline)] } else { clauses(others, summary) };
     for algorithm in &summary.algorithms {
         if let (Some(diverged), Some(_)) = (diverged(algorithm), algorithm.accuracy) {
             let verb = if algorithm.diverged() == 1 { "is" } else { "are" };
             clauses.push(format!("{diverged} and {verb} left out of these numbers"));
         }
     }
-    capitalised(&format!("{}.", clauses.join("; ")))
+    let sentence = format!("{}.", clauses.join("; "));
+    match held_equal(&summary.setting).filter(|_| !others.is_empty()) {
+        Some(equal) => format!("With {equal}, {sentence}"),
+        None => capitalised(&sentence),
+    }
 }
 
 /// A sentence begins with a capital letter, unless it begins with a name as it is spelled.
@@ -174,7 +205,8 @@ fn capitalised(sentence: &str) -> String {
     }
 }
 
-fn clauses(others: &[AlgorithmSummary], baseline: &AlgorithmSummary) -> Vec<String> {
+fn clauses(others: &[AlgorithmSummary], summary: &Summary) -> Vec<String> {
+    let (baseline, time) = (&summary.algorithms[0], time_of(&summary.setting));
     let is_plain = |algorithm: &&AlgorithmSummary| {
         let difference = algorithm.difference.as_ref();
         difference.is_some_and(|difference| difference.verdict == Verdict::NoDifference)
@@ -185,7 +217,7 @@ fn clauses(others: &[AlgorithmSummary], baseline: &AlgorithmSummary) -> Vec<Stri
         (Vec::new(), others.iter().collect())
     };
     let mut clauses: Vec<String> =
-        telling.iter().map(|algorithm| clause(algorithm, baseline)).collect();
+        telling.iter().map(|algorithm| clause(algorithm, baseline, time)).collect();
     let labels: Vec<&str> = plain.iter().map(|algorithm| algorithm.label.as_str()).collect();
     if let Some((last, front)) = labels.split_last() {
         let front = if front.is_empty() { String::new() } else { front.join(", ") + " and " };
@@ -209,7 +241,7 @@ fn alone(algorithm: &AlgorithmSummary) -> String {
     )
 }
 
-fn clause(algorithm: &AlgorithmSummary, baseline: &AlgorithmSummary) -> String {
+fn clause(algorithm: &AlgorithmSummary, baseline: &AlgorithmSummary, time: &str) -> String {
     let (label, base_label) = (&algorithm.label, &baseline.label);
     let Some(accuracy) = &algorithm.accuracy else {
         return format!("{label} diverged on every seed");
@@ -219,7 +251,7 @@ fn clause(algorithm: &AlgorithmSummary, baseline: &AlgorithmSummary) -> String {
         return format!("{reached}, with no {base_label} run of the same seed to compare it with");
     };
     let base = format!("{base_label}'s {}", percent(base.mean));
-    format!("{reached}{}{}", compared(difference, &base), cost(algorithm, base_label))
+    format!("{reached}{}{}", compared(difference, &base), cost(algorithm, base_label, time))
 }
 
 /// The difference in words; `base` names the baseline and its accuracy.
@@ -244,12 +276,12 @@ fn compared(difference: &Difference, base: &str) -> String {
     format!(", {size} points {side} {base} (95 % interval {interval}, {seeds})")
 }
 
-fn cost(algorithm: &AlgorithmSummary, base_label: &str) -> String {
+fn cost(algorithm: &AlgorithmSummary, base_label: &str, time: &str) -> String {
     let passes =
         algorithm.passes_per_step.map(|passes| format!("{} passes a step", number(passes.mean, 2)));
     let time = algorithm
         .time_ratio
-        .map(|ratio| format!("{} times {base_label}'s time", number(ratio.mean, 2)));
+        .map(|ratio| format!("{} times {base_label}'s {time}", number(ratio.mean, 2)));
     let parts: Vec<String> = passes.into_iter().chain(time).collect();
     if parts.is_empty() { String::new() } else { format!(", at {}", parts.join(" and ")) }
 }
@@ -289,6 +321,18 @@ mod tests {
     #[test]
     fn the_answer_tells_differences_from_none() {
         assert_snapshot!(answer(&fixture::summary(3, 15)), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes a step and 1.57 times SGD's time.");
+    }
+
+    #[test]
+    fn what_was_held_equal_is_told() {
+        let mut summary = fixture::summary(3, 15);
+        summary.setting.equal = Equal::Passes;
+        assert_snapshot!(answer(&summary), @"");
+        summary.setting.limit = Some(120.0);
+        assert_eq!(held_equal(&summary.setting).unwrap(), "120 passes for each run");
+        summary.setting.equal = Equal::Time;
+        assert_eq!(held_equal(&summary.setting).unwrap(), "2 min 0 s of training for each run");
+        assert_eq!(held_equal(&fixture::setting()), None);
     }
 
     #[test]

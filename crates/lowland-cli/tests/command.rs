@@ -100,6 +100,7 @@ fn a_folder_that_cannot_be_written_to_is_wrong_usage() {
 
 /// One line on standard error, exit code 2, no folder made.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of mistakes")]
 fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
@@ -139,6 +140,17 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         ),
         (&["--lr", "5"], "error: learning_rate must be above 0 and at most 1, found 5"),
         (&["--label-noise", "1.5"], "error: label_noise must be between 0 and 1, found 1.5"),
+        (&["--max-passes", "-1"], "error: max_passes must be finite and above 0, found -1"),
+        (&["--max-seconds", "0"], "error: max_seconds must be finite and above 0, found 0"),
+        (
+            &["--max-passes", "5", "--max-seconds", "5"],
+            "error: the argument '--max-passes <PASSES>' cannot be used with '--max-seconds <SECONDS>' (see \
+             lowland --help)",
+        ),
+        (
+            &["--max-passes", "5", "--set", "max_seconds=5.0"],
+            "error: max_seconds must be left out beside max_passes, found 5",
+        ),
         (&["--batch-size", "0"], "error: batch_size must be at least 1, found 0"),
         (&["--set", "nonsense"], "error: --set \"nonsense\" must look like KEY=VALUE"),
         (
@@ -224,6 +236,90 @@ fn a_comparison_writes_a_table_a_summary_and_a_page() {
     let page = std::fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") || page.starts_with("<!doctype html>"));
     assert!(page.contains("ARSAM") && page.contains("lowland compare --algorithms"), "its command");
+}
+
+/// A comparison over four epochs of four steps: its table, its summary and its page.
+fn equal(arguments: &[&str]) -> (String, Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "comparison");
+    let limits = ["--epochs", "4", "--train-limit", "200", "--test-limit", "50", "-q"];
+    let output = run(&[&["compare", "--out", &out], &limits[..], arguments].concat());
+    let read = |name: &str| std::fs::read_to_string(Path::new(&out).join(name)).unwrap();
+    let summary = serde_json::from_str(&read("summary.json")).unwrap();
+    (text(&output.stdout), summary, read("report.html"))
+}
+
+/// The sum over a run's epochs.
+fn total(run: &Value, field: &str) -> f64 {
+    let epochs = run["epochs"].as_array().unwrap();
+    epochs.iter().map(|epoch| epoch[field].as_f64().unwrap()).sum()
+}
+
+#[test]
+fn algorithms_get_the_same_passes() {
+    let algorithms = "sgd,sam,arsam:controller.warmup.steps=3,ausam:rho=0.1";
+    let what = ["--equal", "passes", "--algorithms", algorithms, "--seeds", "2"];
+    let (table, summary, page) = equal(&what);
+    let steps = |run: &Value| total(run, "passes") / run["passes_per_step"].as_f64().unwrap();
+    for algorithm in summary["algorithms"].as_array().unwrap() {
+        for run in algorithm["runs"].as_array().unwrap() {
+            let passes = total(run, "passes");
+            assert!((16.0..18.0).contains(&passes), "{} {passes}", algorithm["label"]);
+            let last = run["epochs"].as_array().unwrap().last().unwrap();
+            assert!(last["learning_rate"].as_f64().unwrap() < 0.005, "{last}");
+            assert_eq!(last["test_accuracy"], run["final_accuracy"]);
+        }
+    }
+    let [sgd, sam] = [0, 1].map(|i| &summary["algorithms"][i]["runs"][1]);
+    assert!((steps(sgd) - 16.0).abs() < 1e-9 && (steps(sam) - 8.0).abs() < 1e-9);
+    assert_eq!(sam["epochs"].as_array().unwrap().len(), 2);
+    assert_eq!(summary["setting"]["equal"], "passes");
+    assert!(table.contains("With equal passes for all, SAM reached"), "{table}");
+    assert!(page.contains("with equal passes for all"));
+
+    // A baseline that costs more than the others: they get more epochs than it.
+    let (_, summary, _) = equal(&["--equal", "passes", "--algorithms", "sam,sgd", "--seeds", "1"]);
+    let sgd = &summary["algorithms"][1]["runs"][0];
+    assert!((steps(sgd) - 32.0).abs() < 1e-9);
+    assert_eq!(sgd["epochs"].as_array().unwrap().len(), 8);
+
+    // One that diverges counts in full.
+    let (_, summary, _) =
+        equal(&["--equal", "passes", "--algorithms", "sam:rho=1e300,sgd", "--seeds", "1"]);
+    assert!((total(&summary["algorithms"][1]["runs"][0], "passes") - 32.0).abs() < 1e-9);
+
+    // A limit for all is the same for all by itself, in epochs that are cut short.
+    let (_, summary, page) = equal(&["--max-passes", "6", "--algorithms", "sgd,sam"]);
+    for (i, steps) in [(0, 6.0), (1, 3.0)] {
+        let run = &summary["algorithms"][i]["runs"][0];
+        assert!((total(run, "passes") - 6.0).abs() < 1e-9);
+        assert!((run["passes_per_step"].as_f64().unwrap() - 6.0 / steps).abs() < 1e-9);
+    }
+    assert!(page.contains("6 passes for each run, in at most 4 epochs"));
+    let output =
+        lowland(&["compare", "--equal", "time", "--max-passes", "6", "--out", "nowhere", "-q"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.starts_with("error: --equal has no place beside a limit"), "{told}");
+    assert_eq!(told.lines().count(), 1);
+}
+
+#[test]
+fn algorithms_get_the_same_time() {
+    let what = ["--equal", "time", "--algorithms", "sgd,sam", "--seeds", "2", "--jobs", "2"];
+    let (table, summary, page) = equal(&what);
+    for (sgd, sam) in (0..2).map(|seed| {
+        let run = |i: usize| &summary["algorithms"][i]["runs"][seed];
+        (run(0), run(1))
+    }) {
+        assert_eq!(sgd["epochs"].as_array().unwrap().len(), 4);
+        // Whatever else goes on, the clock ends the run and no step before that.
+        assert!(total(sam, "seconds") >= total(sgd, "seconds"));
+        assert!(sam["final_accuracy"].is_number());
+    }
+    assert_eq!(summary["setting"]["equal"], "time");
+    assert!(table.contains("With equal training time for all, SAM reached"), "{table}");
+    assert!(page.contains("2 runs at a time, which disturb each other"), "how it was measured");
 }
 
 /// The same start, the same first batch and the same second: the first step's loss is the same for

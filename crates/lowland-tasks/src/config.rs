@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointConfig;
 use crate::data::{AugmentConfig, BatchConfig, DataName};
+use crate::limit::Limit;
 use crate::models::ModelName;
 use crate::{Error, Result, rule};
 
 /// The most epochs that a run may have; more is a slip of the finger.
-const MOST_EPOCHS: usize = 100_000;
+pub const MOST_EPOCHS: usize = 100_000;
 
 /// Everything that decides a training run: the same value on the same machine gives the same
 /// weights, bit for bit. Defaults are the demo's setting.
@@ -26,8 +27,16 @@ pub struct TrainConfig {
     /// The seed of initial weights, data order, augmentation, redrawn labels and the algorithm's
     /// draws. Default 0.
     pub seed: u64,
-    /// How many times training goes through the data, 1 to 100,000. Default 15.
+    /// How many times training goes through the data, 1 to 100,000; at most so many times, where
+    /// there is a limit on passes or seconds. Default 15.
     pub epochs: usize,
+    /// The gradient evaluations of a whole batch that the run may use up, above 0: it ends with the
+    /// step that uses up the last of them, which may be in the middle of an epoch, and the learning
+    /// rate falls over the share that is used up instead of over the steps. Default: no limit.
+    pub max_passes: Option<f64>,
+    /// The same in seconds of training steps, measuring left out. Such a run is not repeatable, since
+    /// it depends on the clock. Not together with `max_passes`. Default: no limit.
+    pub max_seconds: Option<f64>,
     /// Samples in a step, at least 1. Default 64.
     pub batch_size: usize,
     /// Threads that prepare batches ahead; any number gives the same batches. Default 0: none.
@@ -77,6 +86,8 @@ impl Default for TrainConfig {
         Self {
             seed: 0,
             epochs: 15,
+            max_passes: None,
+            max_seconds: None,
             batch_size: 64,
             workers: 0,
             label_smoothing: 0.0,
@@ -135,7 +146,8 @@ pub struct DataConfig {
     pub test_limit: Option<usize>,
 }
 
-/// The base optimizer. Its learning rate falls along a cosine to 0, a step at a time.
+/// The base optimizer. Its learning rate falls along a cosine to 0, a step at a time, or over the share
+/// of a limit that is used up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
@@ -234,6 +246,7 @@ impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         let epochs = self.epochs;
         setting("epochs", (1..=MOST_EPOCHS).contains(&epochs), epochs, "between 1 and 100000")?;
+        Limit::of(self)?;
         setting("batch_size", self.batch_size > 0, self.batch_size, "at least 1")?;
         let smoothing = self.label_smoothing;
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
@@ -259,6 +272,11 @@ impl TrainConfig {
         rule::base(self)?;
         rule::rule(self)?;
         Ok(())
+    }
+
+    /// Whether the run ends where a limit on passes or seconds is used up.
+    pub fn is_limited(&self) -> bool {
+        self.max_passes.or(self.max_seconds).is_some()
     }
 
     /// The name of the algorithm in text: that of the base optimizer where it stands alone.
@@ -341,7 +359,7 @@ fn flatten(path: String, value: serde_json::Value, into: &mut Values) {
     }
 }
 
-fn setting(
+pub(crate) fn setting(
     field: &'static str,
     holds: bool,
     found: impl Display + Copy,

@@ -231,6 +231,29 @@ pub struct Flatness {
     pub seconds: f64,
 }
 
+impl Flatness {
+    /// Nothing but the loss.
+    fn begun(ground: &Ground, images: usize, config: &FlatnessConfig, loss: f64) -> Self {
+        Self {
+            ground: ground.clone(),
+            images,
+            config: config.clone(),
+            loss,
+            eigenvalues: Vec::new(),
+            converged: true,
+            trace: None,
+            layers: Vec::new(),
+            density: Vec::new(),
+            largest_rise: None,
+            average_rise: None,
+            adaptive_largest_rise: None,
+            adaptive_average_rise: None,
+            passes: 0.0,
+            seconds: 0.0,
+        }
+    }
+}
+
 /// An eigenvalue.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -285,23 +308,7 @@ pub fn flatness(
 ) -> Result<Option<Flatness>> {
     let started = Instant::now();
     let mut surface = held.surface(model)?;
-    let mut found = Flatness {
-        ground: ground.clone(),
-        images: held.images(),
-        config: config.clone(),
-        loss: surface.loss()?,
-        eigenvalues: Vec::new(),
-        converged: true,
-        trace: None,
-        layers: Vec::new(),
-        density: Vec::new(),
-        largest_rise: None,
-        average_rise: None,
-        adaptive_largest_rise: None,
-        adaptive_average_rise: None,
-        passes: 0.0,
-        seconds: 0.0,
-    };
+    let mut found = Flatness::begun(ground, held.images(), config, surface.loss()?);
     let mut ended = false;
     let seed = config.seed;
     macro_rules! told {

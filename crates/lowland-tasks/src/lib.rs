@@ -11,6 +11,7 @@ pub mod data;
 mod error;
 pub mod events;
 pub mod flatness;
+mod limit;
 pub mod loss;
 pub mod models;
 pub mod record;

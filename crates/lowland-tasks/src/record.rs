@@ -17,7 +17,14 @@ pub struct RunRecord {
     pub skipped_steps: u64,
 }
 
-/// One epoch of a run.
+impl RunRecord {
+    /// Seconds of training steps in all epochs that were measured.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|epoch| epoch.seconds).sum()
+    }
+}
+
+/// One epoch of a run; the last one may have been cut short by a limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// The epoch; the first is 1.
@@ -53,6 +60,9 @@ pub struct SamplingPoint {
 /// How many points a run's sampling curve has, at most.
 const SAMPLING_POINTS: u64 = 40;
 
+/// How many times as close the points are where a run may end long before its last epoch.
+const CLOSER: u64 = 8;
+
 /// The steps since the last point of the sampling curve.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,9 +75,10 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// The first stretch of a run of so many steps.
-    pub(crate) fn of(steps: u64) -> Self {
-        Self { length: steps.div_ceil(SAMPLING_POINTS).max(1), ..Self::default() }
+    /// The first stretch of a run of so many steps, or of fewer where it `may_end` long before them.
+    pub(crate) fn of(steps: u64, may_end: bool) -> Self {
+        let points = SAMPLING_POINTS * if may_end { CLOSER } else { 1 };
+        Self { length: steps.div_ceil(points).max(1), ..Self::default() }
     }
 
     /// Counts a step; gives the point where the stretch ends with it.
@@ -94,7 +105,7 @@ impl Stretch {
 impl RunRecord {
     /// The record of a run, from what it wrote step by step and epoch by epoch.
     pub fn of(steps: &[StepRecord], epochs: Vec<EpochRecord>) -> Self {
-        let mut stretch = Stretch::of(steps.len() as u64);
+        let mut stretch = Stretch::of(steps.len() as u64, false);
         Self {
             sampling: steps.iter().filter_map(|step| stretch.count(step)).collect(),
             steps: steps.len() as u64,

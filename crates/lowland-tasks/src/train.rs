@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Bytes, Device, Tensor};
 use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord};
@@ -18,6 +18,7 @@ use crate::config::TrainConfig;
 use crate::data::{
     Augment, Batches, ImageBatch, ImageSet, LabelNoise, Loader, Normalisation, redraw_labels,
 };
+use crate::limit::{Limit, cosine};
 use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
@@ -98,6 +99,8 @@ pub struct Training {
     evaluation: Loader,
     model: Option<Model>,
     optimizer: SharpnessAware,
+    /// Where there is none, the learning rate follows the schedule.
+    limit: Option<Limit>,
     schedule: ModuleLrScheduler,
     record: RunRecord,
     stretch: Stretch,
@@ -205,6 +208,7 @@ impl Training {
                     found: config.optimizer.learning_rate.to_string(),
                     allowed: "above 0 and at most 1",
                 })?;
+        let limit = Limit::of(config)?;
         Ok(Self {
             config: config.clone(),
             data: data.fingerprint.clone(),
@@ -213,9 +217,10 @@ impl Training {
             evaluation,
             model: Some(model),
             optimizer,
+            limit,
             schedule,
             record: RunRecord::default(),
-            stretch: Stretch::of(steps),
+            stretch: Stretch::of(steps, limit.is_some()),
             position: Position::default(),
             rest: None,
             schedules_second_gradients,
@@ -267,14 +272,53 @@ impl Training {
         self.optimizer.steps()
     }
 
-    /// Whether all steps of the epoch are taken and its measurement comes next.
-    pub fn is_at_end_of_epoch(&self) -> bool {
-        self.position.steps == self.steps_per_epoch()
+    /// Gradient evaluations of a whole batch so far.
+    pub fn passes(&self) -> f64 {
+        self.optimizer.passes()
     }
 
-    /// Whether all epochs are done.
+    /// Seconds of training steps so far, measuring left out.
+    pub fn seconds(&self) -> f64 {
+        self.record.seconds() + self.position.seconds
+    }
+
+    /// The share of the limit on passes or seconds that is used up, 0 to 1; `None` where there is none.
+    pub fn share_used(&self) -> Option<f64> {
+        self.limit.map(|limit| limit.share(self.passes(), self.seconds()))
+    }
+
+    /// How many steps the run will have, as far as can be said now.
+    pub fn expected_steps(&self) -> u64 {
+        let all = (self.steps_per_epoch() as u64).saturating_mul(self.config.epochs as u64);
+        match self.share_used() {
+            Some(share) if share > 0.0 => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a conversion from floating point saturates"
+                )]
+                let steps = (self.steps() as f64 / share).ceil() as u64;
+                steps.min(all)
+            }
+            _ => all,
+        }
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.share_used().is_some_and(|share| share >= 1.0)
+    }
+
+    /// Whether all steps of the epoch are taken, or all that the limit allows, and its measurement comes
+    /// next.
+    pub fn is_at_end_of_epoch(&self) -> bool {
+        let steps = self.position.steps;
+        steps == self.steps_per_epoch() || (steps > 0 && self.is_used_up())
+    }
+
+    /// Whether all epochs are done, or the limit is used up and what it bought is measured.
     pub fn is_done(&self) -> bool {
         self.record.epochs.len() >= self.config.epochs
+            || (self.position.steps == 0 && self.is_used_up())
     }
 
     /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can stop
@@ -296,7 +340,8 @@ impl Training {
         Ok(None)
     }
 
-    /// Takes the next step or, where all steps of an epoch are taken, measures; `None` where all is done.
+    /// Takes the next step or, where all steps of an epoch are taken or a limit is used up, measures; `None`
+    /// where all is done.
     ///
     /// # Errors
     /// The loss or gradient was not finite for too many steps in a row. The model is gone then.
@@ -306,9 +351,13 @@ impl Training {
         }
         let epoch = self.record.epochs.len();
         let started = Instant::now();
-        let (batches, first) = (&self.batches, self.position.steps);
-        let rest = self.rest.get_or_insert_with(|| batches.epoch_from(epoch as u64, first));
-        if let Some(batch) = rest.next() {
+        let batch = if self.is_used_up() {
+            None
+        } else {
+            let (batches, first) = (&self.batches, self.position.steps);
+            self.rest.get_or_insert_with(|| batches.epoch_from(epoch as u64, first)).next()
+        };
+        if let Some(batch) = batch {
             let batch = batch.to_device(&self.device);
             let step = self.step(epoch, &batch)?;
             self.position.count(&step, batch.indices.len(), started);
@@ -409,8 +458,8 @@ impl Training {
         self.optimizer = self.optimizer.load_record(record, &self.device)?;
         self.optimizer.check(&model)?;
 
+        let steps = self.steps_of(&state)?;
         let State { record, stretch, position, .. } = state;
-        let steps = (record.epochs.len() * self.steps_per_epoch() + position.steps) as u64;
         if steps != self.optimizer.steps() || position.steps > self.steps_per_epoch() {
             let problem =
                 format!("is of step {steps}, the optimizer of {}", self.optimizer.steps());
@@ -424,9 +473,38 @@ impl Training {
         Ok((self, changes))
     }
 
+    /// The steps that a state was reached with, once the optimizer of then is loaded.
+    fn steps_of(&self, state: &State) -> Result<u64> {
+        let State { config, record, position, .. } = state;
+        let per_epoch = self.steps_per_epoch() as u64;
+        let steps = record.epochs.len() as u64 * per_epoch + position.steps as u64;
+        let limit = Limit::of(config)?;
+        let used = limit.map(|limit| limit.share(self.passes(), record.seconds()));
+        if position.steps > 0 || used.is_none_or(|share| share < 1.0) {
+            return Ok(steps);
+        }
+        if self.limit != limit {
+            return Err(Error::snapshot("the state", "is that of a run whose limit was used up"));
+        }
+        // The last epoch was cut short, unless the limit was used up with the last step of it.
+        let is_cut = steps.checked_sub(record.steps).is_some_and(|short| short < per_epoch);
+        Ok(if is_cut { record.steps } else { steps })
+    }
+
+    /// The learning rate of the next step.
+    fn rate(&mut self) -> ModuleLearningRate {
+        let Some(share) = self.share_used() else {
+            return self.schedule.step();
+        };
+        // Rules that change on the way go as the learning rate does.
+        let steps = self.expected_steps();
+        self.optimizer.set_total_steps(steps);
+        cosine(self.config.optimizer.learning_rate, share).into()
+    }
+
     fn step(&mut self, epoch: usize, batch: &ImageBatch) -> Result<StepRecord> {
         let model = self.model.take().ok_or(Error::NoModel)?;
-        let rate = self.schedule.step();
+        let rate = self.rate();
         let learning_rate = rate.base();
         let smoothing = self.config.label_smoothing;
         let sizes = match self.config.micro_batch {

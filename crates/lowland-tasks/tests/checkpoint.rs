@@ -163,6 +163,63 @@ fn every_base_goes_on_bit_for_bit_under_every_setting() {
     }
 }
 
+/// Runs that end where their passes are used up: with the step that uses them up, at a learning rate
+/// near 0, wherever they were stopped before.
+#[test]
+fn a_limit_on_passes_is_kept_and_goes_on_bit_for_bit() {
+    let _alone = alone();
+    let limit = 20.5;
+    for name in ["sgd", "sam", "arsam", "aesam", "ss-sam", "ausam", "fsam"] {
+        let algorithm = Algorithm::named(name).unwrap();
+        let mut config = config(algorithm);
+        (config.epochs, config.max_passes) = (20, Some(limit));
+        let mut whole = start(&config);
+        let steps = go_on(&mut whole, usize::MAX);
+        let last = steps.last().unwrap();
+        let passes: f64 = steps.iter().map(|step| step.passes).sum();
+        assert!(passes >= limit && passes - last.passes < limit, "{name}: {passes}");
+        assert_eq!(steps[0].learning_rate.to_bits(), 0.05_f64.to_bits());
+        assert!(last.learning_rate < 0.002, "{name}: {}", last.learning_rate);
+        assert!(steps.windows(2).all(|two| two[1].learning_rate < two[0].learning_rate));
+        let done = record(&whole);
+        assert_eq!((done.steps, done.passes.to_bits()), (steps.len() as u64, passes.to_bits()));
+        assert_eq!(done.epochs.len(), steps.len().div_ceil(4), "the last one is measured");
+        assert!(name != "sam" || done.epochs[2].second_gradient_share.to_bits() == 1_f64.to_bits());
+
+        // The last stop is after the last step and before the measurement.
+        for stops in [[3, 4, 2], [4, steps.len() - 4, 1]] {
+            let (resumed_steps, resumed) = stopped(&config, stops);
+            assert_eq!(resumed_steps, steps, "{name}");
+            assert_eq!(record(&resumed), done, "{name}");
+            assert!(weights(&resumed) == weights(&whole), "{name}: other weights");
+        }
+        // A run that is over stays so.
+        let snapshot = whole.snapshot().unwrap();
+        let (mut over, _) = start(&config).restore(snapshot.clone(), false).unwrap();
+        assert!(over.is_done() && over.advance().unwrap().is_none());
+        config.max_passes = Some(30.0);
+        let told = start(&config).restore(snapshot, true).unwrap_err().to_string();
+        assert!(told.ends_with("the state is that of a run whose limit was used up"), "{told}");
+    }
+}
+
+#[test]
+fn a_limit_on_seconds_goes_on_from_the_seconds_that_were_used() {
+    let _alone = alone();
+    let mut config = config(Algorithm::named("sam").unwrap());
+    (config.epochs, config.max_seconds) = (100_000, Some(0.4));
+    let mut training = start(&config);
+    go_on(&mut training, 1);
+    let used = training.seconds();
+    assert!(used > 0.0);
+    let (mut training, _) = start(&config).restore(training.snapshot().unwrap(), false).unwrap();
+    assert_eq!(training.seconds().to_bits(), used.to_bits());
+    let steps = go_on(&mut training, usize::MAX);
+    assert!(training.is_done() && training.seconds() >= 0.4);
+    assert!(training.record().seconds() >= 0.4 && training.record().steps < 100_000);
+    assert!(steps.windows(2).all(|two| two[1].learning_rate < two[0].learning_rate));
+}
+
 #[test]
 fn a_snapshot_of_another_run_is_refused_with_the_reason() {
     let _alone = alone();

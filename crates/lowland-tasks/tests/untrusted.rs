@@ -138,7 +138,9 @@ impl Change {
 fn changed(files: Vec<Vec<u8>>, words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec(Change::any(words), 0..6);
     (prop::sample::select(files), changes).prop_map(|(mut file, changes)| {
-        changes.iter().for_each(|change| change.apply(&mut file));
+        for change in &changes {
+            change.apply(&mut file);
+        }
         file
     })
 }
@@ -342,7 +344,7 @@ fn expressions_on_paths_are_bounded_in_size_and_number() {
 
 /// A manifest with the checksum that belongs to it.
 fn sealed(body: &[u8]) -> Vec<u8> {
-    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(Sha256::digest(body));
     [body, format!("# sha256 of the lines above: {digest}\n").as_bytes()].concat()
 }
 

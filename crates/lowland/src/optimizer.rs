@@ -100,6 +100,12 @@ impl SharpnessAware {
         self
     }
 
+    /// As [`with_total_steps`](Self::with_total_steps), for a training whose length becomes clear only as it
+    /// goes on.
+    pub fn set_total_steps(&mut self, steps: u64) {
+        self.driver.settings.total_steps = Some(steps);
+    }
+
     /// Scales the final gradient down to this norm where it is longer, over all parameters.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
 
 use crate::comparison::{Comparison, check_seeds};
+use crate::equal::Equal;
 use crate::failure::Usage;
 use crate::settings::SettingFlags;
 
@@ -25,6 +26,10 @@ pub struct Compare {
     /// radius, as in adasam:lr=0.001,arsam:budget=1.2,sam:radius.perturb=norms
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "sgd,sam,arsam")]
     algorithms: Vec<String>,
+    /// What every algorithm gets the same of; the baseline trains first, for its epochs, where it is not
+    /// epochs. Time is best measured with one job
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    equal: Equal,
     /// How many seeds, counted from --first-seed
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
@@ -68,6 +73,12 @@ impl Compare {
             }
             configs.push(config);
         }
+        if self.equal != Equal::Epochs && configs.iter().any(TrainConfig::is_limited) {
+            bail!(Usage(
+                "--equal has no place beside a limit on passes or seconds, which is the same for all"
+                    .into()
+            ));
+        }
         let budgets = |config: &TrainConfig| config.budget.or(config.time_budget).is_some();
         if self.settings.budget.or(self.settings.time_budget).is_some()
             && !configs.iter().any(budgets)
@@ -82,8 +93,13 @@ impl Compare {
         let title = labels.join(", ");
         let question = match labels.as_slice() {
             [baseline, others @ ..] if (1..=3).contains(&others.len()) => format!(
-                "Is {} more accurate than {baseline} here, and at what cost?",
-                others.join(" or ")
+                "Is {} more accurate than {baseline} here, {}?",
+                others.join(" or "),
+                match self.equal {
+                    Equal::Epochs => "and at what cost",
+                    Equal::Passes => "for the same number of passes",
+                    Equal::Time => "for the same training time",
+                }
             ),
             _ => "How accurate does each get here, and at what cost?".to_owned(),
         };
@@ -91,6 +107,7 @@ impl Compare {
             title,
             question,
             configs,
+            equal: self.equal,
             seeds: (self.first_seed..end).collect(),
             note: String::new(),
             jobs: self.jobs,

@@ -8,6 +8,7 @@ use lowland::{Algorithm, ArsamConfig, BaseConfig, ControllerConfig, SamConfig};
 use lowland_tasks::config::{DataConfig, TrainConfig};
 
 use crate::comparison::{Comparison, check_seeds};
+use crate::equal::Equal;
 
 /// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost
 ///
@@ -42,6 +43,7 @@ impl Demo {
                        classify more test images correctly than SGD, and what do they cost?"
                     .to_owned(),
             configs: algorithms().into_iter().map(config).collect(),
+            equal: Equal::Epochs,
             seeds: (FIRST_SEED..FIRST_SEED.saturating_add(self.seeds)).collect(),
             note: "The radius 0.2 was chosen among 0.05, 0.1 and 0.2 by the accuracy on the same test \
                    images with the seeds 0, 1 and 2, for SAM and ARSAM alike. The seeds from 10 on, \

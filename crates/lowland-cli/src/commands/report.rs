@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::commands::sharpness::SHARPNESS;
 use crate::comparison::{Comparison, run_of};
+use crate::equal::Equal;
 use crate::failure::Usage;
 use crate::finished_run::read_config;
 use crate::journal::METRICS;
@@ -115,6 +116,7 @@ fn summary(found: &[Found]) -> Result<Summary> {
         note: differences(&configs),
         configs,
         seeds,
+        equal: Equal::Epochs,
         jobs: 1,
         quiet: true,
     };

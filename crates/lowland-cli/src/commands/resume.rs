@@ -70,8 +70,10 @@ impl Resume {
         let changes;
         (training, changes) = restored.map_err(|error| in_words(error, &found.path))?;
         let told = format!(
-            "goes on from step {}, {} of {} epochs done",
-            found.step, found.epoch, config.epochs
+            "goes on from step {}, {} of {} done",
+            found.step,
+            found.epoch,
+            run::epochs_of(&config)
         );
         terminal::tell(&told, self.quiet);
         let mut journal = folder.journal(&lengths)?;

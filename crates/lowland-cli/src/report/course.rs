@@ -19,6 +19,10 @@ pub(super) struct Course<'summary> {
     pub(super) label: &'summary str,
     /// Its values at each time.
     pub(super) moments: BTreeMap<usize, Moment>,
+    /// The mean of the runs' last values, which need not be of the same time.
+    last: Option<f64>,
+    /// Whether runs end at different times.
+    pub(super) is_ragged: bool,
 }
 
 /// The runs' values at one time.
@@ -54,7 +58,11 @@ impl<'summary> Course<'summary> {
             .into_iter()
             .filter_map(|(time, values)| Some((time, moment(&values)?)))
             .collect();
-        Self { series, label, moments }
+        let ends = || lines.iter().filter_map(|line| line.last());
+        let lasts: Vec<f64> = ends().map(|end| end.1).filter(|last| last.is_finite()).collect();
+        let last = mean(&lasts).filter(|mean| mean.is_finite());
+        let is_ragged = ends().any(|end| Some(end.0) != ends().next().map(|first| first.0));
+        Self { series, label, moments, last, is_ragged }
     }
 
     /// The first and the last time.
@@ -87,10 +95,9 @@ impl<'summary> Course<'summary> {
         }
     }
 
-    /// The legend's line, with the last mean.
+    /// The legend's line, with the mean of the last values.
     pub(super) fn entry(&self, words: fn(f64) -> String) -> Entry {
-        let last = self.moments.values().next_back();
-        let value = last.map_or_else(|| "diverged".into(), |moment| words(moment.mean));
+        let value = self.last.map_or_else(|| "diverged".into(), words);
         Entry { series: self.series, label: self.label.into(), value }
     }
 }

@@ -97,7 +97,13 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
     } else {
         ""
     };
-    let caption = format!("{}{band}{left_out}", quantity.caption);
+    let ragged = if courses.iter().any(|course| course.is_ragged) {
+        " Where seeds end after different numbers of epochs, the end of a line is the mean of those that \
+         got so far; the number beside the name is the mean of all."
+    } else {
+        ""
+    };
+    let caption = format!("{}{band}{ragged}{left_out}", quantity.caption);
     let picture = chart.finish(quantity.title, "One line for each algorithm.");
     Figure { title: quantity.title.into(), caption, legend, picture }
 }

@@ -20,7 +20,7 @@ pub(super) fn table(summary: &Summary) -> String {
         "final test accuracy".into(),
         format!("difference to {baseline}, in points"),
         "passes a step".into(),
-        format!("time, {baseline} = 1"),
+        format!("{}, {baseline} = 1", words::time_of(&summary.setting)),
     ];
     let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
     if sharpness {
@@ -61,12 +61,14 @@ pub(super) fn table(summary: &Summary) -> String {
     )
 }
 
-fn caption(summary: &Summary) -> &'static str {
-    if summary.algorithms.iter().any(|algorithm| algorithm.runs.len() > 1) {
+fn caption(summary: &Summary) -> String {
+    let caption = if summary.algorithms.iter().any(|algorithm| algorithm.runs.len() > 1) {
         "Mean ± standard deviation over the seeds"
     } else {
         "One run of each algorithm"
-    }
+    };
+    let equal = words::held_equal(&summary.setting);
+    format!("{caption}{}", equal.map(|equal| format!(", with {equal}")).unwrap_or_default())
 }
 
 fn settings(algorithm: &AlgorithmSummary) -> String {

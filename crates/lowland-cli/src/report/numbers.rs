@@ -14,6 +14,7 @@ pub(super) fn runs(summary: &Summary) -> String {
                 run.seed.to_string(),
                 accuracy,
                 run.best_accuracy.map_or_else(|| words::MISSING.into(), words::percent),
+                words::number(run.passes(), 0),
                 words::number(run.passes_per_step, 3),
                 words::duration(run.seconds_per_step),
                 words::duration(run.training_seconds),
@@ -26,6 +27,7 @@ pub(super) fn runs(summary: &Summary) -> String {
         "seed",
         "final accuracy",
         "best accuracy",
+        "passes",
         "passes a step",
         "a step",
         "training",
@@ -36,33 +38,46 @@ pub(super) fn runs(summary: &Summary) -> String {
 /// Every epoch in numbers, as means over the seeds.
 pub(super) fn epochs(summary: &Summary) -> String {
     type Column = (&'static str, fn(&EpochRecord) -> Option<f64>, fn(f64) -> String);
-    let columns: [Column; 3] = [
+    let runs = || summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
+    let last = runs().flat_map(|run| &run.epochs).map(|record| record.epoch).max().unwrap_or(0);
+    let shares_rate = (1..=last).all(|epoch| {
+        let mut rates = runs().filter_map(|run| Some(at(run, epoch)?.learning_rate.to_bits()));
+        rates.next().is_none_or(|first| rates.all(|rate| rate == first))
+    });
+    let columns: [Column; 4] = [
+        ("learning rate", |record| Some(record.learning_rate), brief),
         ("test accuracy", |record| record.test_accuracy, words::percent),
         ("training loss", |record| record.train_loss, |loss| words::number(loss, 3)),
         ("test loss", |record| record.test_loss, |loss| words::number(loss, 3)),
     ];
-    let mut heads = vec!["epoch".to_string(), "learning rate".into()];
-    for (name, ..) in &columns {
+    // Where it is the same for all, it is told once.
+    let (mut heads, columns) = if shares_rate {
+        (vec!["epoch".to_string(), "learning rate".into()], &columns[1..])
+    } else {
+        (vec!["epoch".to_string()], &columns[..])
+    };
+    for (name, ..) in columns {
         let named = |algorithm: &AlgorithmSummary| format!("{name}, {}", algorithm.label);
         heads.extend(summary.algorithms.iter().map(named));
     }
-    let last = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
-    let last = last.flat_map(|run| &run.epochs).map(|record| record.epoch).max().unwrap_or(0);
     let rows = (1..=last).map(|epoch| {
-        let at = |run: &Run| run.epochs.iter().find(|record| record.epoch == epoch).cloned();
-        let rate = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs).find_map(at);
-        let rate = rate.map_or_else(|| words::MISSING.into(), |record| brief(record.learning_rate));
-        let mut cells = vec![rate];
+        let rate = runs().find_map(|run| at(run, epoch)).map(|record| brief(record.learning_rate));
+        let rate = rate.unwrap_or_else(|| words::MISSING.into());
+        let mut cells = if shares_rate { vec![rate] } else { Vec::new() };
         for (_, value, words) in columns {
             cells.extend(summary.algorithms.iter().map(|algorithm| {
                 let values: Vec<f64> =
-                    algorithm.finished().filter_map(|run| value(&at(run)?)).collect();
+                    algorithm.finished().filter_map(|run| value(at(run, epoch)?)).collect();
                 mean(&values).map_or_else(|| words::MISSING.into(), words)
             }));
         }
         row(&epoch.to_string(), &cells)
     });
     details("Every epoch in numbers (means over the seeds)", &heads, &joined(rows))
+}
+
+fn at(run: &Run, epoch: usize) -> Option<&EpochRecord> {
+    run.epochs.iter().find(|record| record.epoch == epoch)
 }
 
 /// A small positive number with three digits that count.

@@ -48,7 +48,8 @@ pub(super) fn cost(summary: &Summary) -> Figure {
     label_places(&mut chart, &places);
     for place in &places {
         let at = (chart.x_at(place.time.mean), chart.y_at(place.percent.mean));
-        chart.readout(Area::around(at.0, at.1), &[place.series], &place.lines(baseline));
+        let lines = place.lines(baseline, words::time_of(&summary.setting));
+        chart.readout(Area::around(at.0, at.1), &[place.series], &lines);
     }
     let title = "Accuracy against time";
     let legend = summary.algorithms.iter().enumerate().map(|(series, algorithm)| {
@@ -113,7 +114,7 @@ fn place((series, algorithm): (usize, &AlgorithmSummary)) -> Option<Place<'_>> {
 }
 
 impl Place<'_> {
-    fn lines(&self, baseline: &str) -> [String; 3] {
+    fn lines(&self, baseline: &str, of: &str) -> [String; 3] {
         let accuracy = self.algorithm.accuracy.as_ref().map(words::percent_spread);
         let accuracy = accuracy.unwrap_or_else(|| words::MISSING.into());
         let passes = self.algorithm.passes_per_step.as_ref().map(words::spread);
@@ -122,7 +123,7 @@ impl Place<'_> {
         [
             format!("{passes} passes a step"),
             format!("{} {accuracy}", self.algorithm.label),
-            format!("{time} times {baseline}'s time"),
+            format!("{time} times {baseline}'s {of}"),
         ]
     }
 }

@@ -5,9 +5,10 @@ use lowland_tasks::flatness::{Ground, Split};
 
 use super::markup::{escaped, joined, prose};
 use super::numbers::brief;
+use crate::equal::Equal;
 use crate::landscapes::Landscapes;
 use crate::summary::{Setting, Summary};
-use crate::words::{count, counted, round_percent};
+use crate::words::{count, counted, held_equal, round_percent};
 
 /// Everything the algorithms share, in plain words.
 pub(super) fn setting(summary: &Summary) -> String {
@@ -17,7 +18,7 @@ pub(super) fn setting(summary: &Summary) -> String {
         ("Label noise", label_noise(setting)),
         ("Augmentation", augmentation(setting)),
         ("Network", format!("{}, {} trained numbers", setting.model, count(setting.parameters))),
-        ("Training", training(setting)),
+        ("Training", training(summary)),
         ("Optimizer", optimizer(setting)),
         ("Label smoothing", label_smoothing(setting)),
         ("Seeds", seeds(setting)),
@@ -90,8 +91,16 @@ pub(super) fn reading(summary: &Summary) -> String {
 pub(super) fn repeat(summary: &Summary) -> String {
     let command = escaped(&summary.command);
     let items = [("Version", summary.version.clone()), ("Hardware", summary.hardware.clone())];
-    let lead = "The same command, version and hardware give the same accuracies; times vary a \
-                little from run to run.";
+    let lead = match summary.setting.equal {
+        Equal::Epochs | Equal::Passes => {
+            "The same command, version and hardware give the same accuracies; times vary a little from \
+             run to run."
+        }
+        Equal::Time => {
+            "The same command, version and hardware give about the same: how many steps a run takes \
+             depends on the clock, and so do accuracies."
+        }
+    };
     section(
         "Repeat it",
         &format!("<pre><code>{command}</code></pre>\n<p>{lead}</p>\n{}", definitions(&items)),
@@ -157,12 +166,33 @@ fn augmentation(setting: &Setting) -> String {
     setting.augmentation.clone()
 }
 
-fn training(setting: &Setting) -> String {
-    format!(
+fn training(summary: &Summary) -> String {
+    let setting = &summary.setting;
+    let epochs = format!(
         "{} of {} with {} each",
         counted(setting.epochs, "epoch"),
         counted(setting.steps_per_epoch, "step"),
         counted(setting.batch_size, "image"),
+    );
+    let Some(equal) = held_equal(setting) else { return epochs };
+    let rate = "the learning rate falls over the share that is used up";
+    if setting.limit.is_some() {
+        return format!("{equal}, in at most {epochs}; {rate}");
+    }
+    let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
+    let diverged = if summary.baseline().is_some_and(|baseline| baseline.diverged() > 0) {
+        ", or would have used had it not diverged"
+    } else {
+        ""
+    };
+    let what = match setting.equal {
+        Equal::Time => "seconds of training steps, measuring left out,",
+        Equal::Epochs | Equal::Passes => "passes (gradients of a whole batch)",
+    };
+    format!(
+        "{equal}. {baseline}: {epochs}. Every other algorithm trains until it has used up the {what} \
+         that {baseline}'s run of the same seed used{diverged}, however many steps and epochs that \
+         buys; {rate}"
     )
 }
 

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::summary::{Contender, EpochRecord, Run, SamplingPoint, fixture};
+use crate::equal::Equal;
+use crate::summary::{Contender, EpochRecord, Run, SamplingPoint, Setting, fixture};
 
 /// What no page may hold, whatever was measured.
 fn check(page: &str) {
@@ -108,6 +109,33 @@ fn diverged_runs_are_told_and_drawn_around() {
         run.final_accuracy = None;
     }
     assert!(page_of(contenders).contains("SGD diverged on every seed"));
+}
+
+/// Runs that got the same passes end after different numbers of epochs, and at other learning rates.
+#[test]
+fn runs_of_different_lengths_have_a_page() {
+    let mut contenders = fixture::contenders(3, 8);
+    let last = contenders[0].runs[0].final_accuracy.unwrap();
+    for (run, epochs) in contenders[1].runs.iter_mut().zip([4, 5, 4]) {
+        run.epochs.truncate(epochs);
+        run.epochs.iter_mut().for_each(|record| record.learning_rate /= 2.0);
+        run.epochs[epochs - 1].test_accuracy = Some(last);
+    }
+    let setting = Setting { equal: Equal::Passes, ..fixture::setting() };
+    let page = html(&Summary::new(fixture::heading(), setting, contenders));
+    check(&page);
+    for text in [
+        "with equal passes for all",
+        "that SGD's run of the same seed used, however many steps",
+        "time of a step, SGD = 1",
+        "Where seeds end after different numbers of epochs",
+        "learning rate, SAM",
+    ] {
+        assert!(page.contains(&prose(text)), "missing: {text}");
+    }
+    // Beside the name stands the mean of all three, and not that of the one that goes on.
+    assert!(page.contains(&prose(&words::percent(last))));
+    assert!(!page_of(fixture::contenders(3, 8)).contains("learning rate, SAM"));
 }
 
 fn share() -> impl Strategy<Value = Option<f64>> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::equal::Equal;
 use crate::summary::{Contender, EpochRecord, Heading, Run, SamplingPoint, Setting, Summary};
 
 /// How one made-up algorithm behaves.
@@ -78,6 +79,8 @@ pub(crate) fn setting() -> Setting {
         weight_decay: 0.0005,
         label_smoothing: 0.0,
         augmentation: String::new(),
+        equal: Equal::Epochs,
+        limit: None,
         seeds: vec![0, 1, 2],
         note: String::new(),
     }
