@@ -81,7 +81,8 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
     for course in &courses {
         course.draw_band(&mut chart);
     }
-    for course in courses.iter().rev() {
+    // Later lines are dashed and lie on top, so that both are seen where two coincide.
+    for course in &courses {
         course.draw_line(&mut chart);
     }
     readouts(&mut chart, &courses, "epoch", quantity.words);

@@ -6,8 +6,8 @@ use super::scale::Scale;
 use crate::summary::{AlgorithmSummary, Run, Spread, Summary};
 use crate::words;
 
-/// About the width and the height of a label's letters, at their largest.
-const LETTER: (f64, f64) = (9.6, 17.0);
+/// About the width and the height of a label's letters: capitals of a wide font, as large as on a phone.
+const LETTER: (f64, f64) = (12.5, 17.0);
 
 /// An algorithm's place between cost and accuracy.
 struct Place<'summary> {

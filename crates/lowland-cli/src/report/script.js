@@ -68,6 +68,7 @@
   document.addEventListener("pointermove", show);
   document.addEventListener("pointerdown", show);
   document.addEventListener("pointercancel", hide);
-  document.addEventListener("pointerleave", hide);
+  // A finger that is lifted leaves too, and what it touched is to be read then.
+  document.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide());
   document.addEventListener("scroll", hide, { passive: true });
 })();
