@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const FACTOR: usize = 2_000;
 
 fuzz_target!(|file: &[u8]| {
-    let digest: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(Sha256::digest(file));
     let seal = format!("# sha256 of the lines above: {digest}\n");
     let sealed = [file, seal.as_bytes()].concat();
     for file in [file, &sealed] {
