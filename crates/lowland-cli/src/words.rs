@@ -327,7 +327,7 @@ mod tests {
     fn what_was_held_equal_is_told() {
         let mut summary = fixture::summary(3, 15);
         summary.setting.equal = Equal::Passes;
-        assert_snapshot!(answer(&summary), @"");
+        assert_snapshot!(answer(&summary), @"With equal passes for all, SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes a step and 2.03 times SGD's time of a step; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes a step and 1.57 times SGD's time of a step.");
         summary.setting.limit = Some(120.0);
         assert_eq!(held_equal(&summary.setting).unwrap(), "120 passes for each run");
         summary.setting.equal = Equal::Time;
