@@ -176,14 +176,25 @@ impl Checkpoints {
         Ok(Snapshot { about: manifest.about, files })
     }
 
+    /// Removes what was never finished: a checkpoint that was being written, or removed, when the program was
+    /// killed.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where one cannot be removed, [`Error::File`] where the folder cannot be read.
+    pub fn clear_unfinished(&self) -> Result<()> {
+        for found in self.list()?.into_iter().filter(|found| !found.is_finished()) {
+            remove(&found.path)?;
+        }
+        Ok(())
+    }
+
     /// Removes what was never finished and all but the latest `keep` and the best. Damaged ones stay: what can
     /// still be saved of them is their owner's to say.
     fn prune(&self, keep: usize) -> Result<()> {
+        self.clear_unfinished()?;
         let mut whole = Vec::new();
         for found in self.list()? {
-            if !found.is_finished() {
-                remove(&found.path)?;
-            } else if let Ok(manifest) = read_manifest(&found.path) {
+            if let Ok(manifest) = read_manifest(&found.path) {
                 whole.push((found, manifest.about.test_accuracy));
             }
         }

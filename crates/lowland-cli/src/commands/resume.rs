@@ -41,6 +41,7 @@ impl Resume {
         let device = device::open(&config.device)?;
         let data = Data::load(&config)?;
         let mut training = Training::new(&config, &data, &device)?;
+        folder.checkpoints().clear_unfinished()?;
         let mut damaged = 0;
         let found = folder.checkpoints().latest(&mut |found, error| {
             damaged += 1;
