@@ -153,12 +153,14 @@ impl Comparison {
     pub fn setting(&self, data: &Data, training: &Training) -> Result<Setting> {
         let config = &self.configs[0];
         let noise = config.data.label_noise;
-        let equal = match (config.max_passes, config.max_seconds) {
-            (Some(_), _) => Equal::Passes,
-            (None, Some(_)) => Equal::Time,
-            (None, None) => self.equal,
+        let limits = (config.max_passes, config.max_seconds);
+        let is_shared = self.configs.iter().all(|c| (c.max_passes, c.max_seconds) == limits);
+        let (equal, limit) = match limits {
+            (Some(passes), _) if is_shared => (Equal::Passes, Some(passes)),
+            (None, Some(seconds)) if is_shared => (Equal::Time, Some(seconds)),
+            _ => (self.equal, None),
         };
-        let measured = (equal == Equal::Time).then(|| measured(self.jobs));
+        let measured = (equal == Equal::Time && self.jobs > 1).then(|| measured(self.jobs));
         let notes = [Some(self.note.as_str()).filter(|note| !note.is_empty()), measured.as_deref()];
         Ok(Setting {
             data: data_in_words(config.data.name),
@@ -182,7 +184,7 @@ impl Comparison {
             label_smoothing: config.label_smoothing,
             augmentation: augmentation_in_words(config),
             equal,
-            limit: config.max_passes.or(config.max_seconds),
+            limit,
             seeds: self.seeds.clone(),
             note: notes.into_iter().flatten().collect::<Vec<_>>().join(" "),
         })
@@ -393,16 +395,12 @@ pub fn command() -> String {
         .join(" ")
 }
 
-/// How the seconds of training were measured, where they are what is equal.
+/// How the seconds of training were measured, where they are what is equal and runs share the machine.
 fn measured(jobs: usize) -> String {
-    match jobs {
-        0 | 1 => "The seconds of training are those of one run at a time.".to_owned(),
-        jobs => format!(
-            "The seconds of training are those of {jobs} runs at a time, which disturb each other, so that \
-             a second buys fewer steps than to a run alone, and not as many fewer to each run. With \
-             --jobs 1 they would not."
-        ),
-    }
+    format!(
+        "The seconds of training are those of {jobs} runs at a time, which disturb each other: a second buys \
+         fewer steps than to a run alone, and not as many fewer to each run. With --jobs 1 they would not."
+    )
 }
 
 fn hardware(device: &str, jobs: usize) -> String {

@@ -322,6 +322,31 @@ fn algorithms_get_the_same_time() {
     assert!(page.contains("2 runs at a time, which disturb each other"), "how it was measured");
 }
 
+/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told of all.
+#[test]
+fn a_report_knows_where_runs_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let [sgd, sam, longer] =
+        [("sgd", "6"), ("sam", "6"), ("sam", "9")].map(|(algorithm, passes)| {
+            let out = path(folder.path(), &format!("{algorithm}-{passes}"));
+            let what = ["--algorithm", algorithm, "--epochs", "5", "--max-passes", passes];
+            run(&short(&out, &what));
+            out
+        });
+    let table = text(&run(&["report", &sgd, &sam]).stdout);
+    assert!(table.contains("With 6 passes for each run, SAM reached"), "{table}");
+    let table = text(&run(&["report", &sgd, &longer]).stdout);
+    assert!(table.contains("SAM reached") && !table.contains("passes for each run"), "{table}");
+
+    let metrics = Path::new(&longer).join("metrics.jsonl");
+    let whole = std::fs::read_to_string(&metrics).unwrap();
+    std::fs::write(&metrics, whole.trim_end().rsplit_once('\n').unwrap().0).unwrap();
+    let output = lowland(&["report", &longer]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("is not finished: 1 of at most 5 epochs are done"), "{told}");
+}
+
 /// The same start, the same first batch and the same second: the first step's loss is the same for
 /// all algorithms, bit for bit, and another seed's is another.
 #[test]

@@ -14,6 +14,7 @@ use crate::checkpoint::CheckpointConfig;
 use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::limit::Limit;
 use crate::models::ModelName;
+use crate::record::EpochRecord;
 use crate::{Error, Result, rule};
 
 /// The most epochs that a run may have; more is a slip of the finger.
@@ -277,6 +278,15 @@ impl TrainConfig {
     /// Whether the run ends where a limit on passes or seconds is used up.
     pub fn is_limited(&self) -> bool {
         self.max_passes.or(self.max_seconds).is_some()
+    }
+
+    /// Whether a run that measured these epochs is over: it has them all, or its limit is used up.
+    pub fn is_over(&self, epochs: &[EpochRecord]) -> bool {
+        let sum = |number: fn(&EpochRecord) -> f64| epochs.iter().map(number).sum();
+        let limit = Limit::of(self).ok().flatten();
+        let share = limit.map(|limit| limit.share(sum(|e| e.passes), sum(|e| e.seconds)));
+        // The run added its steps up in another order.
+        epochs.len() >= self.epochs || share.is_some_and(|share| share >= 1.0 - 1e-9)
     }
 
     /// The name of the algorithm in text: that of the base optimizer where it stands alone.

@@ -18,6 +18,7 @@ use crate::failure::Usage;
 use crate::finished_run::read_config;
 use crate::journal::METRICS;
 use crate::landscapes::{LANDSCAPE, Landscapes};
+use crate::run::epochs_of;
 use crate::summary::{Run, Summary};
 use crate::terminal::print;
 use crate::{device, files, report, table};
@@ -115,8 +116,8 @@ fn summary(found: &[Found]) -> Result<Summary> {
         title,
         note: differences(&configs),
         configs,
-        seeds,
         equal: Equal::Epochs,
+        seeds,
         jobs: 1,
         quiet: true,
     };
@@ -159,12 +160,12 @@ fn read_run(path: &Path) -> Result<Found> {
             Line::Other => {}
         }
     }
-    if epochs.len() < config.epochs {
+    if !config.is_over(&epochs) {
         bail!(Usage(format!(
-            "{} is not finished: {} of {} epochs are done; lowland resume goes on with it",
+            "{} is not finished: {} of {} are done; lowland resume goes on with it",
             path.display(),
             epochs.len(),
-            config.epochs
+            epochs_of(&config)
         )));
     }
     let diverged = epochs.last().is_none_or(|epoch| epoch.test_loss.is_none());
