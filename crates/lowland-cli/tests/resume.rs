@@ -16,7 +16,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use common::{lines, lowland, path, run, short, text};
 use serde_json::Value;
 
-/// A long run that is under way, and what it says.
+/// A long run that is under way and has a checkpoint, and what it says.
 fn long_run(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("lowland"))
         .args(["train", "--epochs", "10000", "--train-limit", "200", "--test-limit", "100"])
@@ -25,7 +25,10 @@ fn long_run(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .spawn()
         .unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(told.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
+    // An epoch is told before it is saved: the second one says that the first is on the disk.
+    for _ in 0..2 {
+        assert!(told.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
+    }
     (child, told)
 }
 
