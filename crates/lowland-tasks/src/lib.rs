@@ -16,6 +16,7 @@ pub mod loss;
 pub mod models;
 pub mod record;
 pub mod rule;
+pub mod task;
 pub mod train;
 
 pub use error::{Error, Result};
