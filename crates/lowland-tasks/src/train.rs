@@ -54,6 +54,7 @@ impl Data {
         let failed = |error: RecordError| Error::snapshot("the model", error);
         let device = device.clone().autodiff();
         let (classes, channels) = (self.train.classes().len(), self.train.shape().channels);
+        config.model.check(self.train.shape())?;
         let model = config.model.init(classes, channels, config.seed, &device)?;
         let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(failed)?;
         model.try_load_record(record).map_err(failed)
@@ -176,6 +177,7 @@ impl Training {
     /// A value out of range, or a model that does not fit the data.
     pub fn new(config: &TrainConfig, data: &Data, device: &Device) -> Result<Self> {
         config.check()?;
+        config.model.check(data.train.shape())?;
         let augment: Augment = config.augment.build(data.normalisation.clone())?;
         let batches =
             Loader::training(Arc::clone(&data.train), augment, config.seed, config.batches())?;
