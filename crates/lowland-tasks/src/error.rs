@@ -109,6 +109,17 @@ pub enum Error {
         allowed: &'static str,
     },
 
+    /// Images of a size that the network has no place for.
+    #[error("{network} takes images with {expected}, found {found}")]
+    Images {
+        /// The network, in text.
+        network: &'static str,
+        /// The size of the images, such as `30x30`.
+        found: String,
+        /// The sizes that it takes, in words.
+        expected: String,
+    },
+
     /// The algorithm's settings, or a step of it.
     #[error(transparent)]
     Algorithm(#[from] lowland::Error),

@@ -89,6 +89,7 @@ impl Task for ImageTask {
     }
 
     fn model(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        config.model.check(self.train.shape())?;
         config.model.init(self.classes(), self.train.shape().channels, config.seed, device)
     }
 }
