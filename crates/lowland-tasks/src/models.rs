@@ -5,10 +5,12 @@
 //! equal seeds would give equal weights only as long as nobody else draws.
 
 mod init;
+mod layers;
 mod registry;
 mod resnet20;
 mod small_cnn;
 
+pub use layers::{Conv2d, Linear};
 pub use registry::{Model, ModelName};
 pub use resnet20::ResNet20;
 pub use small_cnn::{SmallCnn, SmallCnnConfig};

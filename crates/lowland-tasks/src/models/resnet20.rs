@@ -1,13 +1,13 @@
 //! The ResNet-20 that He et al. made for CIFAR.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
+use burn::nn::BatchNorm;
 use burn::tensor::activation::relu;
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 
 use super::init::{LayerMaker, at_least_one};
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
 /// The residual network with 20 weighted layers for images of 32 by 32 (He et al. 2015, arXiv
