@@ -1,16 +1,15 @@
 //! Quantisation with learned step sizes (LSQ): networks whose weights and activations are small
 //! integers times a step, and that are trained as such.
 //!
-//! Esser, McKinstry, Bablani, Appuswamy and Modha 2020, arXiv 1902.08153. Each layer of a network
-//! rounds what comes in and its weights `v` to multiples of a step `s`, one for all weights and one
-//! for all that comes in:
+//! Esser et al. 2020, arXiv 1902.08153. Each layer of a network rounds its weights and what comes in
+//! to multiples of a step `s`, one for all weights of the layer and one for all that comes in:
 //!
 //! ```text
 //! n = round(clip(v/s, −Q_N, Q_P))        an integer of b bits
 //! v̂ = n·s                                what the layer computes with
 //!
 //! ∂v̂/∂v = 1 for −Q_N < v/s < Q_P, else 0
-//! ∂v̂/∂s = g·(n − v/s) for −Q_N < v/s < Q_P, else −g·Q_N or g·Q_P
+//! ∂v̂/∂s = g·(n − v/s) for −Q_N < v/s < Q_P, else −g·Q_N below and g·Q_P above
 //! ```
 //!
 //! Signed values have `Q_N = 2^(b−1)` and `Q_P = 2^(b−1) − 1`, unsigned ones `Q_N = 0` and
@@ -19,11 +18,12 @@
 //! weights, or of values that come in for one image. Steps begin at `2·mean|v|/√Q_P`.
 //!
 //! [`quantised`] makes such a network of a trained one, and any algorithm goes on from there: behind
-//! the integers stay float weights, which the base optimizer moves. Steps are parameters like all
-//! others, `stem.weight.lsq.weight.step` and `stem.weight.lsq.input.step` for the weights
-//! `stem.weight`. So a perturbation moves them too, weight decay shrinks them, and norms run over
-//! them; a [`RadiusGroup`](lowland::RadiusGroup) with the path `step$` and the factor 0 leaves them
-//! where they are. What is perturbed is the float weights: both gradients of a step round anew.
+//! the integers stay float weights, which the base optimizer moves and a perturbation perturbs; they
+//! are rounded anew wherever a gradient is taken. Steps are parameters like all others,
+//! `stem.weight.lsq.weight.step` and `stem.weight.lsq.input.step` for the weights `stem.weight`: they
+//! are perturbed too, weight decay shrinks them, and norms run over them. A
+//! [`RadiusGroup`](lowland::ascend::RadiusGroup) with the path `step$` and the factor 0 leaves them out
+//! of the perturbation.
 //!
 //! [`integer_layers`] gives the integers of a network that is done, [`with_integer_weights`] the
 //! network that computes with them alone.
@@ -55,7 +55,7 @@ pub use quantiser::Grid;
 const OUTER_BITS: u8 = 8;
 
 /// How many bits a network is quantised to. The first and the last layer have 8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantiseConfig {
     /// The bits of weights, 2 to 8. Default 4.

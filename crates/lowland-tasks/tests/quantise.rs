@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::{Linear as BurnLinear, LinearConfig};
-use burn::optim::SgdConfig;
 use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
@@ -351,13 +351,13 @@ fn arsam(rho: f64) -> Box<dyn Rule> {
 #[test]
 fn losses_of_four_bits_fall_under_sam_and_arsam() {
     let before = small(4, 4);
-    for rule in [SamConfig { rho: 0.05, ..SamConfig::default() }.build().unwrap(), arsam(0.05)] {
+    for rule in [SamConfig { rho: 0.05 }.build().unwrap(), arsam(0.05)] {
         let (after, losses) = trained(before.clone(), rule, 40, 0.05);
         let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
         let (first, last) = (mean(&losses[..5]), mean(&losses[35..]));
         assert!(last < 0.6 * first, "{first} to {last}");
         let (before, after) = (Values::of(&before).found, Values::of(&after).found);
-        for (path, step) in before.iter().filter(|(path, _)| path.ends_with(".step")) {
+        for (path, step) in before.iter().filter(|(path, _)| path.ends_with("step")) {
             assert_ne!(&after[path], step, "{path} was not learned");
         }
     }
@@ -367,7 +367,7 @@ fn losses_of_four_bits_fall_under_sam_and_arsam() {
 fn a_radius_of_zero_is_the_base_optimizer_for_quantised_networks_too() {
     let end = |rule| Values::of(&trained(small(4, 4), rule, 8, 0.05).0.valid()).found;
     let base = end(lowland::BaseConfig::default().build().unwrap());
-    let sam = SamConfig { rho: 0.0, ..SamConfig::default() }.build().unwrap();
+    let sam = SamConfig { rho: 0.0 }.build().unwrap();
     assert!(end(sam) == base);
     assert!(end(arsam(0.0)) == base);
     assert!(end(arsam(0.05)) != base);
@@ -377,7 +377,7 @@ fn a_radius_of_zero_is_the_base_optimizer_for_quantised_networks_too() {
 fn steps_are_perturbed_unless_a_group_leaves_them_out() {
     let groups = vec![RadiusGroup { path: "step$".to_owned(), factor: 0.0 }];
     for (groups, moves) in [(Vec::new(), true), (groups, false)] {
-        let mut rule = SamConfig { rho: 0.5, ..SamConfig::default() }.build().unwrap();
+        let mut rule = SamConfig { rho: 0.5 }.build().unwrap();
         let radius = Radius::new(&RadiusConfig { groups, ..RadiusConfig::default() }).unwrap();
         let ascend = rule.ascend().unwrap();
         *ascend = Box::new(ScaledRadius::new(ascend.clone(), radius));
@@ -405,7 +405,7 @@ fn steps_are_perturbed_unless_a_group_leaves_them_out() {
 fn the_gradient_of_a_step_is_the_sum_of_those_of_the_pieces() {
     let gradients = |model: &Tower, x: Tensor<4>| {
         let gradients = model.forward(x).powi_scalar(2).sum().backward();
-        burn::optim::GradientsParams::from_grads(gradients, model)
+        GradientsParams::from_grads(gradients, model)
     };
     let x = waves([4, 1, 6, 6], &device());
     let config = QuantiseConfig::default();
@@ -426,16 +426,13 @@ fn the_gradient_of_a_step_is_the_sum_of_those_of_the_pieces() {
 /// Gradients by the paths of their parameters.
 struct Gradients {
     path: Vec<String>,
-    gradients: burn::optim::GradientsParams,
+    registered: GradientsParams,
     found: BTreeMap<String, Vec<f64>>,
 }
 
 impl Gradients {
-    fn of(
-        module: &impl Module,
-        gradients: burn::optim::GradientsParams,
-    ) -> BTreeMap<String, Vec<f64>> {
-        let mut visitor = Self { path: Vec::new(), gradients, found: BTreeMap::new() };
+    fn of(module: &impl Module, registered: GradientsParams) -> BTreeMap<String, Vec<f64>> {
+        let mut visitor = Self { path: Vec::new(), registered, found: BTreeMap::new() };
         module.visit(&mut visitor);
         visitor.found
     }
@@ -451,7 +448,7 @@ impl ModuleVisitor for Gradients {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self.gradients.get::<D>(param.id).unwrap();
+        let gradient = self.registered.get::<D>(param.id).unwrap();
         self.found.insert(self.path.join("."), gradient.into_data().iter::<f64>().collect());
     }
 }
@@ -496,6 +493,52 @@ fn what_cannot_be_quantised_says_why() {
     let expected = "cannot quantise weight: nothing came into a layer with these weights";
     assert_eq!(refused.to_string(), expected);
     assert!(refused.is_input());
+}
+
+/// Gives all quantisers a range, as a record can.
+struct Ranged([i64; 2]);
+
+impl ModuleMapper for Ranged {
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let range = Tensor::from_data(TensorData::from(self.0), &param.lazy_device());
+        Param::initialized(ParamId::new(), range)
+    }
+}
+
+#[test]
+fn ranges_that_make_no_sense_are_borne() {
+    let images = batches(1, &device()).remove(0).images;
+    for (range, expected) in [
+        ([-200, 100], Err("it has more than 8 bits")),
+        ([i32::MIN.into(), i32::MAX.into()], Err("it has more than 8 bits")),
+        ([0, 0], Ok(())),
+        ([7, -8], Ok(())),
+    ] {
+        let model = small(4, 4).map(&mut Ranged(range));
+        let _ = model.forward(images.clone()).sum().backward();
+        let layers = integer_layers(&model).map_err(|error| error.to_string());
+        match expected {
+            Ok(()) => assert!(layers.is_ok()),
+            Err(problem) => assert!(layers.unwrap_err().ends_with(problem)),
+        }
+    }
+}
+
+#[test]
+fn integers_of_a_network_that_diverged_are_refused() {
+    let (model, _) = trained(small(4, 4), lowland::BaseConfig::default().build().unwrap(), 1, 0.05);
+    let broken = model.map(&mut Broken);
+    let refused = integer_layers(&broken).unwrap_err().to_string();
+    assert!(refused.ends_with("weight: it is not finite"), "{refused}");
+}
+
+/// Makes no number of all weights.
+struct Broken;
+
+impl ModuleMapper for Broken {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D == 4 { param.map(|weights| weights.full_like(f32::NAN)) } else { param }
+    }
 }
 
 #[test]

@@ -113,8 +113,7 @@ impl Layer {
 /// The layers of a network that is not quantised yet, in the order of the module.
 pub(super) fn layers<M: Module>(model: &M, config: &QuantiseConfig) -> Result<Vec<Layer>> {
     config.check()?;
-    let mut visitor =
-        Layers { path: Vec::new(), config: *config, found: Vec::new(), quantised: false };
+    let mut visitor = Layers { path: Vec::new(), config, found: Vec::new(), quantised: false };
     model.visit(&mut visitor);
     if visitor.quantised {
         return Err(Error::quantise("the network", "it is quantised already"));
@@ -129,14 +128,14 @@ pub(super) fn layers<M: Module>(model: &M, config: &QuantiseConfig) -> Result<Ve
     Ok(layers)
 }
 
-struct Layers {
+struct Layers<'a> {
     path: Vec<String>,
-    config: QuantiseConfig,
+    config: &'a QuantiseConfig,
     found: Vec<Layer>,
     quantised: bool,
 }
 
-impl ModuleVisitor for Layers {
+impl ModuleVisitor for Layers<'_> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.quantised |= name == Lsq::NAME;
         self.path.push(name.to_owned());
@@ -149,7 +148,7 @@ impl ModuleVisitor for Layers {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         // Linear layers and convolutions; scales and shifts are of rank 1.
         if [2, 4].contains(&D) && self.path.last().is_some_and(|name| name == "weight") {
-            let QuantiseConfig { weights, activations: inputs } = self.config;
+            let QuantiseConfig { weights, activations: inputs } = *self.config;
             let mean = param.base().without_autodiff().abs().mean();
             self.found.push(Layer { path: self.path.join("."), weights, inputs, mean });
         }

@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::Grid;
 use super::attach::Lsq;
-use super::quantiser::{integers, positive};
+use super::quantiser::{integers, positive, range};
 use crate::{Error, Result};
 
 /// A layer of a quantised network in integers.
@@ -31,8 +31,8 @@ pub struct IntegerLayer {
 /// The layers of a quantised network in integers, in the order of the module.
 ///
 /// # Errors
-/// [`Error::Quantise`] where nothing is quantised, and for weights of more than 8 bits, which only a
-/// record brings.
+/// [`Error::Quantise`] where nothing is quantised, for weights that are not finite, and for those of
+/// more than 8 bits, which only a record brings.
 pub fn integer_layers<M: Module>(model: &M) -> Result<Vec<IntegerLayer>> {
     let mut visitor = Integers::default();
     model.visit(&mut visitor);
@@ -63,7 +63,7 @@ struct Integers {
     path: Vec<String>,
     weights: Option<(String, Vec<usize>, Tensor<1>)>,
     step: Option<Tensor<1>>,
-    integers: Option<(Vec<i8>, Grid)>,
+    rounded: Option<(Vec<f32>, Grid)>,
     found: Vec<Result<IntegerLayer>>,
 }
 
@@ -72,27 +72,35 @@ impl Integers {
         matches!(&self.path[..], [.., lsq, of, _] if lsq == Lsq::NAME && of == part)
     }
 
-    /// The weights in integers, with the step that was visited last.
-    fn layer(&mut self, lowest: i64, highest: i64) -> Option<()> {
+    /// Makes a layer of its parts, once the last of them is visited.
+    fn part(&mut self, range: [i64; 2]) -> Option<()> {
+        let [lowest, highest] = range;
         let step = self.step.take()?;
         let grid = Grid { step: step.clone().into_scalar::<f64>(), lowest, highest };
         if self.quantises("weight") {
             let (_, _, weights) = self.weights.as_ref()?;
-            let weights = integers(weights.clone(), step, [lowest, highest]).into_data();
-            self.integers = Some((weights.iter::<i8>().collect(), grid));
+            let weights = integers(weights.clone(), step, range).into_data();
+            self.rounded = Some((weights.iter::<f32>().collect(), grid));
         } else if self.quantises("input") {
             let ((path, shape, _), (weights, weight_grid)) =
-                (self.weights.take()?, self.integers.take()?);
-            let input_grid = grid;
-            let fits = weight_grid.lowest >= -128 && weight_grid.highest <= 127;
-            self.found.push(if fits {
-                Ok(IntegerLayer { path, shape, weights, weight_grid, input_grid })
-            } else {
-                Err(Error::quantise(path, "its weights have more than 8 bits"))
+                (self.weights.take()?, self.rounded.take()?);
+            let layer = eight_bits(&weights, weight_grid).map(|weights| {
+                let path = path.clone();
+                IntegerLayer { path, shape, weights, weight_grid, input_grid: grid }
             });
+            self.found.push(layer.map_err(|problem| Error::quantise(path, problem)));
         }
         Some(())
     }
+}
+
+fn eight_bits(integers: &[f32], grid: Grid) -> Result<Vec<i8>, &'static str> {
+    if grid.lowest < i64::from(i8::MIN) || grid.highest > i64::from(i8::MAX) {
+        return Err("it has more than 8 bits");
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "within the range of the grid")]
+    let integer = |&n: &f32| if n.is_nan() { Err("it is not finite") } else { Ok(n as i8) };
+    integers.iter().map(integer).collect()
 }
 
 impl ModuleVisitor for Integers {
@@ -116,11 +124,7 @@ impl ModuleVisitor for Integers {
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        let range = param.val().into_data();
-        let mut range = range.iter::<i64>();
-        if let (Some(lowest), Some(highest)) = (range.next(), range.next()) {
-            self.layer(lowest, highest);
-        }
+        self.part(range(param.val()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rounding to multiples of a step that is learned.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -44,9 +44,10 @@ pub(super) struct Quantiser {
     step: Param<Tensor<1>>,
     /// `[lowest, highest]`: a parameter so that records hold it.
     range: Param<Tensor<1, Int>>,
-    /// The range, read back once, and the parameter that it was read from.
+    /// The range once it is read back, which waits for the device, and the parameter that it is of: ranges
+    /// do not change, but a record brings others.
     #[module(skip)]
-    known: OnceLock<(ParamId, [i64; 2])>,
+    known: Arc<Mutex<(ParamId, [i64; 2])>>,
 }
 
 impl Quantiser {
@@ -60,7 +61,7 @@ impl Quantiser {
         let Grid { step, lowest, highest } = *grid;
         let range = Tensor::from_data([lowest, highest], device);
         let range = Param::initialized(ParamId::new(), range);
-        let known = OnceLock::from((range.id, [lowest, highest]));
+        let known = Arc::new(Mutex::new((range.id, [lowest, highest])));
         let step = Param::from_tensor(Tensor::from_data([step], (device, dtype)));
         Self { step, range, known }
     }
@@ -77,19 +78,21 @@ impl Quantiser {
     }
 
     fn range(&self) -> [i64; 2] {
-        match self.known.get() {
-            Some((id, range)) if *id == self.range.id => *range,
-            // A record was loaded. Reading waits for the device, so it is done once.
-            _ => {
-                let values = self.range.val().into_data();
-                let mut values = values.iter::<i64>();
-                let range = [values.next().unwrap_or(0), values.next().unwrap_or(1)];
-                // What was known before a record was loaded stays, for there is nothing to replace it with.
-                let _ = self.known.set((self.range.id, range));
-                range
-            }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != self.range.id {
+            *known = (self.range.id, range(self.range.val()));
         }
+        known.1
     }
+}
+
+/// `[lowest, highest]` from a tensor of them, whatever a record says.
+pub(super) fn range<const D: usize>(range: Tensor<D, Int>) -> [i64; 2] {
+    let data = range.into_data();
+    // Burn's conversion to integers panics where a number is too large; this one saturates.
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    let mut values = data.iter::<f64>().map(|value| value as i64);
+    [values.next().unwrap_or(0), values.next().unwrap_or(0)]
 }
 
 /// The step as it counts: above 0.
