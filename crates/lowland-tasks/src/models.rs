@@ -5,6 +5,7 @@
 //! equal seeds would give equal weights only as long as nobody else draws.
 
 mod cifar_resnet;
+mod features;
 mod init;
 mod layers;
 mod pyramid_net;
@@ -15,6 +16,7 @@ mod vision_transformer;
 mod wide_resnet;
 
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use layers::{Conv2d, Linear};
 pub use pyramid_net::{PyramidNet, PyramidNetConfig};
 pub use registry::{Model, ModelName};
 pub use resnet::{ResNet, ResNetConfig};

@@ -1,13 +1,13 @@
 //! The residual networks that He et al. made for CIFAR: ResNet-20, ResNet-56 and their kin.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
+use burn::nn::BatchNorm;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, s};
 
+use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{spatial_mean, with_zero_channels};
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
 /// How deep a [`CifarResNet`] is.

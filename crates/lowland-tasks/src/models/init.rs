@@ -3,13 +3,11 @@
 use std::f64::consts::TAU;
 
 use burn::module::Param;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{
-    BatchNorm, BatchNormConfig, Initializer, LayerNorm, LayerNormConfig, Linear, PaddingConfig2d,
-};
+use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
+use super::layers::{Conv2d, Linear};
 use crate::data::draw::{Purpose, generator, unit};
 use crate::{Error, Result};
 
@@ -34,17 +32,9 @@ impl<'a> LayerMaker<'a> {
         size: usize,
         stride: usize,
     ) -> Conv2d {
-        let border = size / 2;
-        let config = Conv2dConfig::new([from, to], [size, size])
-            .with_stride([stride, stride])
-            .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
-            .with_bias(false)
-            .with_initializer(Initializer::Zeros);
         let deviation = (2.0 / (from * size * size) as f64).sqrt();
-        Conv2d {
-            weight: self.normal([to, from, size, size], deviation),
-            ..config.init(self.device)
-        }
+        let weight = self.normal([to, from, size, size], deviation);
+        Conv2d { weight, stride: [stride, stride], padding: [size / 2, size / 2] }
     }
 
     /// Batch normalisation with scale 1 and shift 0.

@@ -1,14 +1,14 @@
 //! PyramidNet-110: a residual network that widens with every block.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
+use burn::nn::BatchNorm;
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
-use burn::nn::{BatchNorm, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{spatial_mean, with_zero_channels};
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
 /// How deep and wide a [`PyramidNet`] is.

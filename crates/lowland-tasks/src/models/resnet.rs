@@ -1,13 +1,13 @@
 //! ResNet-18 with the stem for CIFAR.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
+use burn::nn::BatchNorm;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
-use super::layers::spatial_mean;
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
 /// How deep a [`ResNet`] is.

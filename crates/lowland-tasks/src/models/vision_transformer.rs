@@ -91,7 +91,7 @@ impl VisionTransformerConfig {
             return Err(Error::Setting { field: "width", found, allowed: "a multiple of heads" });
         }
         let mut maker = LayerMaker::new(seed, device);
-        let embedding = maker.linear(patch * patch * channels, width);
+        let embedding = maker.linear(patch * patch * channels, width).into();
         let places = maker.normal([grid, grid, width], 0.02);
         let mut encoder = TransformerEncoderConfig::new(width, hidden, heads, layers)
             .with_dropout(0.0)
@@ -102,7 +102,7 @@ impl VisionTransformerConfig {
             draw(layer, &mut maker, width, hidden);
         }
         let norm = maker.layer_norm(width);
-        let head = maker.linear(width, classes);
+        let head = maker.linear(width, classes).into();
         Ok(VisionTransformer { embedding, places, encoder, norm, head, patch })
     }
 
@@ -134,12 +134,12 @@ fn draw(
     width: usize,
     hidden: usize,
 ) {
-    layer.mha.query = maker.linear(width, width);
-    layer.mha.key = maker.linear(width, width);
-    layer.mha.value = maker.linear(width, width);
-    layer.mha.output = maker.linear(width, width);
-    layer.pwff.linear_inner = maker.linear(width, hidden);
-    layer.pwff.linear_outer = maker.linear(hidden, width);
+    layer.mha.query = maker.linear(width, width).into();
+    layer.mha.key = maker.linear(width, width).into();
+    layer.mha.value = maker.linear(width, width).into();
+    layer.mha.output = maker.linear(width, width).into();
+    layer.pwff.linear_inner = maker.linear(width, hidden).into();
+    layer.pwff.linear_outer = maker.linear(hidden, width).into();
     layer.norm_1 = maker.layer_norm(width);
     layer.norm_2 = maker.layer_norm(width);
 }

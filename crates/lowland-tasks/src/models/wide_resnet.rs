@@ -1,13 +1,13 @@
 //! Wide residual networks: WRN-28-10, and the larger one that goes by its name in ARSAM's code.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
+use burn::nn::BatchNorm;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
-use super::layers::spatial_mean;
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
 /// How deep and wide a [`WideResNet`] is.
