@@ -177,7 +177,7 @@ impl Comparison {
             classes: data.task().classes(),
             label_noise: noise,
             labels_changed: data.task().labels_changed(),
-            model: format!("{}: {}", config.model, config.model.description()),
+            model: model_in_words(config),
             parameters: training.parameter_count()?,
             batch_size: config.batch_size,
             epochs: config.epochs,
@@ -374,6 +374,14 @@ fn data_in_words(name: DataName) -> String {
         DataName::Cifar10 => "CIFAR-10".to_owned(),
         DataName::Cifar100 => "CIFAR-100".to_owned(),
     }
+}
+
+fn model_in_words(config: &TrainConfig) -> String {
+    let quantised = config.quantise.as_ref().map(|bits| {
+        format!("; weights in {} bits, activations in {}", bits.weights, bits.activations)
+    });
+    let quantised = quantised.unwrap_or_default();
+    format!("{}: {}{quantised}", config.model, config.model.description())
 }
 
 fn augmentation_in_words(config: &TrainConfig) -> String {

@@ -19,7 +19,7 @@ use crate::{files, settings};
 /// The name of the file with the run's settings.
 pub const CONFIG: &str = "config.toml";
 /// The name of the file with the final weights, in a run's folder and in a checkpoint.
-pub const MODEL: &str = "model.bpk";
+pub const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
 const SAFETENSORS: &str = "model.safetensors";
 /// The name of the folder with the run's checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";

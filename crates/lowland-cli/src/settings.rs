@@ -38,6 +38,15 @@ pub struct SettingFlags {
     /// The network: small-cnn, resnet20 [default: small-cnn]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub model: Option<String>,
+    /// What kind of task it is, for settings that suit it where no flag or file says otherwise
+    #[arg(long, value_name = "TASK", help_heading = "Training")]
+    pub task: Option<TaskKind>,
+    /// Where the weights at the start come from: the folder of a run with the same network, or a file
+    #[arg(long, value_name = "RUN", help_heading = "Training")]
+    pub from: Option<PathBuf>,
+    /// Quantise the network to so many bits, 2 to 8, for weights and what comes into its layers
+    #[arg(long, value_name = "BITS", help_heading = "Training", allow_negative_numbers = true)]
+    pub bits: Option<i64>,
     /// How many times training goes through the data [default: 15]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub epochs: Option<usize>,
@@ -113,6 +122,29 @@ pub enum Augmentation {
     CropFlipCutout,
 }
 
+/// Tasks, each with settings that suit it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TaskKind {
+    /// To tell images apart
+    Classify,
+    /// The same with weights and activations of 4 bits, from the weights of a run that is done (--from)
+    Quantised,
+}
+
+impl TaskKind {
+    /// What lies under file and flags.
+    fn settings(self) -> Table {
+        let text = match self {
+            Self::Classify => "",
+            Self::Quantised => QUANTISED,
+        };
+        toml::from_str(text).unwrap_or_default()
+    }
+}
+
+/// A network that was trained already needs few epochs and a tenth of the learning rate.
+const QUANTISED: &str = "epochs = 5\nquantise = {}\noptimizer.learning_rate = 0.005\n";
+
 impl SettingFlags {
     /// The settings in force, with the algorithm's own flags laid over them.
     ///
@@ -146,10 +178,10 @@ impl SettingFlags {
 
     /// The file, the flags, what goes with the algorithm's name, `--set`, and what lies over all.
     fn merged(&self, own: Table, over: Table) -> Result<Table> {
-        let mut table = match &self.config {
-            Some(path) => read(path)?,
-            None => Table::new(),
-        };
+        let mut table = self.task.map(TaskKind::settings).unwrap_or_default();
+        if let Some(path) = &self.config {
+            lay_budget_over(&mut table, read(path)?);
+        }
         lay_budget_over(&mut table, self.table()?);
         lay_budget_over(&mut table, own);
         for setting in &self.set {
@@ -192,6 +224,11 @@ impl SettingFlags {
         });
         put("augment", augment.map(Value::try_from).transpose()?);
         put("model", text(&self.model));
+        if let Some(path) = &self.from {
+            put("from", Some(Value::String(absolute(path)?)));
+        }
+        put("quantise.weights", self.bits.map(Value::Integer));
+        put("quantise.activations", self.bits.map(Value::Integer));
         put("epochs", count("epochs", self.epochs)?);
         put("batch_size", count("batch_size", self.batch_size)?);
         put("max_passes", self.max_passes.map(Value::Float));
@@ -327,12 +364,15 @@ fn read(path: &Path) -> Result<Table> {
     // Alone, before flags are laid over it, so that a mistake is told with the file's name.
     parse(table.clone()).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
     name_algorithm(&mut table);
+    // As the file means them, wherever the command is typed.
+    let base = path.parent().unwrap_or(Path::new(""));
     if let Some(Value::Table(data)) = table.get_mut("data")
         && let Some(Value::String(folder)) = data.get_mut("dir")
     {
-        // As the file means it, wherever the command is typed.
-        let base = path.parent().unwrap_or(Path::new(""));
         *folder = absolute(&base.join(&*folder))?;
+    }
+    if let Some(Value::String(from)) = table.get_mut("from") {
+        *from = absolute(&base.join(&*from))?;
     }
     Ok(table)
 }

@@ -531,3 +531,43 @@ fn help_and_version_are_there() {
         assert!(text(&run(&[command, "--help"]).stdout).contains("Usage: lowland"), "{command}");
     }
 }
+
+/// Float weights, quantised, trained on, stopped and gone on with, measured.
+#[test]
+fn a_network_is_quantised_from_the_weights_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let float = path(folder.path(), "float");
+    run(&short(&float, &["--algorithm", "sgd"]));
+    let quantised = |name: &str, more: &[&str]| {
+        let out = path(folder.path(), name);
+        let flags = ["--task", "quantised", "--from", &float, "--algorithm", "arsam"];
+        run(&short(&out, &[&flags[..], more].concat()));
+        out
+    };
+    let (whole, half) = (quantised("whole", &[]), quantised("half", &["--epochs", "1"]));
+    let settings = std::fs::read_to_string(Path::new(&whole).join("config.toml")).unwrap();
+    assert!(settings.contains("learning_rate = 0.005"), "the task's own: {settings}");
+    assert!(settings.contains("[quantise]\nweights = 4\nactivations = 4"), "{settings}");
+
+    // The second epoch's cosine is that of two epochs in both.
+    let config = Path::new(&half).join("config.toml");
+    let longer = std::fs::read_to_string(&config).unwrap().replace("epochs = 1", "epochs = 2");
+    std::fs::write(&config, longer).unwrap();
+    run(&["resume", &half, "--accept-changes", "-q"]);
+    assert_eq!(lines(&half).len(), lines(&whole).len() + 1, "and a line that tells the change");
+    let found = run(&["sharpness", &whole, "--images", "50", "--lanczos-steps", "3", "--json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert!(found["eigenvalues"][0]["value"].is_number(), "{found}");
+
+    let out = path(folder.path(), "other");
+    for (flags, told) in [
+        (["--from", &float, "--model", "resnet20"], "does not hold the weights of the network"),
+        (["--from", &out, "--model", "small-cnn"], "cannot read"),
+        (["--from", &float, "--bits", "9"], "quantise.weights must be between 2 and 8, found 9"),
+    ] {
+        let output = lowland(&short(&out, &flags));
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+    }
+}

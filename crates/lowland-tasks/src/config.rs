@@ -14,6 +14,7 @@ use crate::checkpoint::CheckpointConfig;
 use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::limit::Limit;
 use crate::models::ModelName;
+use crate::quantise::QuantiseConfig;
 use crate::record::EpochRecord;
 use crate::{Error, Result, rule};
 
@@ -62,6 +63,11 @@ pub struct TrainConfig {
     pub ascent: Ascent,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
+    /// Where the weights at the start come from: the folder of a run with the same network, or a file such as
+    /// its `model.bpk`. Default: they are drawn.
+    pub from: Option<PathBuf>,
+    /// To how many bits the network is quantised before training begins. Default: not at all.
+    pub quantise: Option<QuantiseConfig>,
     /// The device, by the name that the command knows it by. Default `cpu`.
     pub device: String,
     /// The data.
@@ -98,6 +104,8 @@ impl Default for TrainConfig {
             micro_batch: None,
             ascent: Ascent::default(),
             model: ModelName::default(),
+            from: None,
+            quantise: None,
             device: "cpu".to_owned(),
             data: DataConfig::default(),
             optimizer: OptimizerConfig::default(),
@@ -269,6 +277,9 @@ impl TrainConfig {
         }
         setting("sharpness_every", self.sharpness_every != Some(0), 0, "at least 1")?;
         setting("keep", keep > 0, keep, "at least 1")?;
+        if let Some(quantise) = &self.quantise {
+            quantise.check()?;
+        }
         setting("micro_batch", self.micro_batch != Some(0), 0, "at least 1")?;
         rule::base(self)?;
         rule::rule(self)?;

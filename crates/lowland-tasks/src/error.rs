@@ -71,6 +71,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A file that training was to start from does not hold the weights of the network.
+    #[error("{} does not hold the weights of the network: {problem}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+
     /// A run was to go on with other settings than those that it was saved with.
     #[error("settings are not those of the checkpoint: {}", changes.join("; "))]
     Changed {

@@ -6,13 +6,16 @@ mod images;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::module::Module;
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::{Bytes, Device, Tensor};
 use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
-use crate::data::Source;
+use crate::data::{Source, files};
 use crate::models::Model;
 use crate::{Error, Result};
 
@@ -65,7 +68,13 @@ pub trait Task: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A network that is not for such samples, weights that cannot be read or do not fit it.
-    fn model(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
+    fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
+
+    /// The same network with whatever weights, for a record to be loaded into.
+    ///
+    /// # Errors
+    /// A network that is not for such samples.
+    fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
 
     /// Figures beside loss and accuracy, by their names, from the [`marks`](Outcome::marks) of all samples of a
     /// split. Default: none.
@@ -165,6 +174,29 @@ impl Outcome {
 pub fn load(config: &TrainConfig) -> Result<Box<dyn Task>> {
     Ok(Box::new(ImageTask::load(config)?))
 }
+
+/// A network with the weights of a record, such as the `model.bpk` of a run's folder.
+///
+/// # Errors
+/// A record that is broken or of another network.
+pub(crate) fn loaded(model: Model, record: Vec<u8>) -> Result<Model, RecordError> {
+    model.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(record))?)
+}
+
+/// A network with the weights of a record in a file, or in the folder of a run.
+///
+/// # Errors
+/// [`Error::File`] for a file that cannot be read, [`Error::Weights`] for one that holds no weights or
+/// those of another network.
+pub(crate) fn loaded_from(model: Model, path: &Path) -> Result<Model> {
+    let file = if path.is_dir() { path.join(MODEL_RECORD) } else { path.to_owned() };
+    let failed =
+        |error: RecordError| Error::Weights { path: file.clone(), problem: error.to_string() };
+    loaded(model, files::read(&file)?).map_err(failed)
+}
+
+/// The name of the record of a network in the folder of a run.
+pub const MODEL_RECORD: &str = "model.bpk";
 
 /// A number that was computed on a device.
 pub(crate) fn number(tensor: Tensor<1>) -> Result<f64> {

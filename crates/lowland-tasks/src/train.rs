@@ -8,7 +8,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::store::{ModuleRecord, RecordError};
+use burn::store::RecordError;
 use burn::tensor::{Bytes, Device};
 use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord};
 use serde::{Deserialize, Serialize};
@@ -63,10 +63,8 @@ impl Data {
     /// # Errors
     /// A record that is broken or of another network.
     pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
-        let failed = |error: RecordError| Error::snapshot("the model", error);
-        let model = self.task.model(config, &device.clone().autodiff())?;
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(failed)?;
-        model.try_load_record(record).map_err(failed)
+        task::loaded(self.task.form(config, &device.clone().autodiff())?, record)
+            .map_err(|error| Error::snapshot("the model", error))
     }
 }
 
@@ -163,7 +161,7 @@ impl Training {
             BatchConfig { batch_size: EVALUATION_BATCH, ..config.batches() },
         )?;
         let device = device.clone().autodiff();
-        let model = task.model(config, &device)?;
+        let model = task.start(config, &device)?;
 
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
@@ -429,10 +427,9 @@ impl Training {
             return Err(Error::snapshot("the data", "is not the data of then"));
         }
 
-        let failed = |error: RecordError| Error::snapshot("the model", error);
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(snapshot.take(model)?));
         let fresh = self.model.take().ok_or(Error::NoModel)?;
-        let model = fresh.try_load_record(record.map_err(failed)?).map_err(failed)?;
+        let model = task::loaded(fresh, snapshot.take(model)?)
+            .map_err(|error| Error::snapshot("the model", error))?;
         let optimizer = Bytes::from_bytes_vec(snapshot.take(optimizer)?);
         let record = SharpnessAwareRecord::from_bytes(optimizer)?;
         self.optimizer = self.optimizer.load_record(record, &self.device)?;

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
-use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, number};
+use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, loaded_from, number};
 use crate::Result;
 use crate::config::TrainConfig;
 use crate::data::{
-    HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, redraw_labels,
+    HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, Source, redraw_labels,
 };
 use crate::loss::cross_entropies;
 use crate::models::Model;
+use crate::quantise::quantised;
+
+/// How many training images go through a network that is to be quantised, to see what comes into its layers.
+const CALIBRATION: usize = 128;
 
 /// Labelled images: cut to size, labels redrawn. The loss is the cross entropy.
 #[derive(Debug, Clone)]
@@ -45,6 +49,12 @@ impl ImageTask {
         let normalisation = Normalisation::of(&train);
         let noise = redraw_labels(&mut train, data.label_noise, config.seed)?;
         Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation })
+    }
+
+    fn drawn(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        let shape = self.train.shape();
+        config.model.check(shape)?;
+        config.model.init(self.classes(), shape.channels, config.seed, device)
     }
 
     fn set(&self, split: Split) -> &Arc<ImageSet> {
@@ -88,9 +98,24 @@ impl Task for ImageTask {
         Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
     }
 
-    fn model(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        config.model.check(self.train.shape())?;
-        config.model.init(self.classes(), self.train.shape().channels, config.seed, device)
+    fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        let mut model = self.drawn(config, device)?;
+        if let Some(path) = &config.from {
+            model = loaded_from(model, path)?;
+        }
+        let Some(bits) = &config.quantise else { return Ok(model) };
+        let source = ImageSource::plain(Arc::clone(&self.train), self.normalisation.clone())?;
+        let first: Vec<usize> = (0..self.train.len().min(CALIBRATION)).collect();
+        let batch = source.prepare(0, &first).to_device(&device.clone().without_autodiff());
+        quantised(model, bits, |model: &Model| drop(model.forward(batch.images)))
+    }
+
+    fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        let model = self.drawn(config, device)?;
+        match &config.quantise {
+            Some(bits) => bits.form(model),
+            None => Ok(model),
+        }
     }
 }
 
