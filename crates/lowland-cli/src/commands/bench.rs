@@ -30,7 +30,7 @@ use crate::{device, memory};
 /// steps, and at most during one. It is told on the CPU alone.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// The network: small-cnn, resnet20
+    /// The network, as `lowland list` names it
     #[arg(long, value_name = "NAME", default_value = "small-cnn")]
     model: String,
     /// Images in a step
