@@ -129,6 +129,10 @@ pub enum TaskKind {
     Classify,
     /// The same with weights and activations of 4 bits, from the weights of a run that is done (--from)
     Quantised,
+    /// To find the joints of people: COCO keypoints (--data-dir)
+    Pose,
+    /// To tell texts apart: a task of GLUE (--data-dir) and a pretrained transformer (--from)
+    FineTune,
 }
 
 impl TaskKind {
@@ -137,6 +141,8 @@ impl TaskKind {
         let text = match self {
             Self::Classify => "",
             Self::Quantised => QUANTISED,
+            Self::Pose => POSE,
+            Self::FineTune => FINE_TUNE,
         };
         toml::from_str(text).unwrap_or_default()
     }
@@ -144,6 +150,14 @@ impl TaskKind {
 
 /// A network that was trained already needs few epochs and a tenth of the learning rate.
 const QUANTISED: &str = "epochs = 5\nquantise = {}\noptimizer.learning_rate = 0.005\n";
+
+/// Adam suits heatmaps, whose gradients are small.
+const POSE: &str = "epochs = 20\nbatch_size = 32\nmodel = \"pose-small\"\ndata.name = \"pose\"\n\
+                    optimizer = { name = \"adamw\", learning_rate = 0.001, weight_decay = 0.0001 }\n";
+
+/// A pretrained network needs small steps.
+const FINE_TUNE: &str = "epochs = 3\nbatch_size = 32\nmodel = \"transformer\"\ndata.name = \"sst2\"\n\
+                         optimizer = { name = \"adamw\", learning_rate = 5e-5, weight_decay = 0.01 }\n";
 
 impl SettingFlags {
     /// The settings in force, with the algorithm's own flags laid over them.

@@ -14,8 +14,10 @@ use crate::checkpoint::CheckpointConfig;
 use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::limit::Limit;
 use crate::models::ModelName;
+use crate::pose::{CropConfig, PoseConfig};
 use crate::quantise::QuantiseConfig;
 use crate::record::EpochRecord;
+use crate::text::{FineTuning, Trained};
 use crate::{Error, Result, rule};
 
 /// The most epochs that a run may have; more is a slip of the finger.
@@ -68,6 +70,12 @@ pub struct TrainConfig {
     pub from: Option<PathBuf>,
     /// To how many bits the network is quantised before training begins. Default: not at all.
     pub quantise: Option<QuantiseConfig>,
+    /// How a pretrained transformer is fine-tuned, where there are texts to learn.
+    pub text: TextConfig,
+    /// How people are cut out of their images, where there are joints to find.
+    pub crop: CropConfig,
+    /// How they are turned and what is made of their joints.
+    pub pose: PoseConfig,
     /// The device, by the name that the command knows it by. Default `cpu`.
     pub device: String,
     /// The data.
@@ -106,6 +114,9 @@ impl Default for TrainConfig {
             model: ModelName::default(),
             from: None,
             quantise: None,
+            text: TextConfig::default(),
+            crop: CropConfig::default(),
+            pose: PoseConfig::default(),
             device: "cpu".to_owned(),
             data: DataConfig::default(),
             optimizer: OptimizerConfig::default(),
@@ -136,6 +147,31 @@ impl From<Ascent> for Accumulate {
             Ascent::WholeBatch => Self::WholeBatch,
             Ascent::EachMicroBatch => Self::EachMicroBatch,
         }
+    }
+}
+
+/// How a pretrained transformer is fine-tuned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextConfig {
+    /// The most tokens of a text; what is longer is cut. Default 64.
+    pub max_length: usize,
+    /// Which weights are learned. Default: all.
+    pub trained: Trained,
+    /// The share of numbers that the encoder drops while it learns, from 0 to below 1; see
+    /// [`FineTuning::dropout`]. Default 0.
+    pub dropout: f64,
+}
+
+impl Default for TextConfig {
+    fn default() -> Self {
+        Self { max_length: 64, trained: Trained::default(), dropout: 0.0 }
+    }
+}
+
+impl TextConfig {
+    pub(crate) fn tuning(&self) -> FineTuning {
+        FineTuning { trained: self.trained.clone(), dropout: self.dropout }
     }
 }
 

@@ -2,6 +2,8 @@
 //! measure of what came of it. One kind of task, one file beneath this one, and a line in [`load`].
 
 mod images;
+mod people;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,11 +17,13 @@ use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
-use crate::data::{Source, files};
+use crate::data::{Kind, Source, files};
 use crate::models::Model;
 use crate::{Error, Result};
 
 pub use images::ImageTask;
+pub use people::PeopleTask;
+pub use texts::TextTask;
 
 /// A part of a task's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -81,6 +85,24 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn scores(&self, _marks: &[f64]) -> BTreeMap<String, f64> {
         BTreeMap::new()
     }
+
+    /// What a network made of the first `count` test samples, to look at, from the
+    /// [`marks`](Outcome::marks) of all of them. Default: nothing.
+    ///
+    /// # Errors
+    /// A picture that cannot be drawn.
+    fn pictures(&self, _marks: &[f64], _count: usize) -> Result<Vec<Picture>> {
+        Ok(Vec::new())
+    }
+}
+
+/// A picture of a sample with what a network made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Which sample.
+    pub name: String,
+    /// The picture, as SVG.
+    pub svg: String,
 }
 
 /// Samples of whatever kind.
@@ -172,7 +194,19 @@ impl Outcome {
 /// # Errors
 /// Whatever reading the data gives, and values out of range.
 pub fn load(config: &TrainConfig) -> Result<Box<dyn Task>> {
-    Ok(Box::new(ImageTask::load(config)?))
+    Ok(match config.data.name.kind() {
+        Kind::Images => Box::new(ImageTask::load(config)?),
+        Kind::People => Box::new(PeopleTask::load(config)?),
+        Kind::Texts(task) => Box::new(TextTask::load(task, config)?),
+    })
+}
+
+/// An error unless a setting is what it must be for the task.
+pub(crate) fn only(field: &'static str, holds: bool, allowed: &'static str) -> Result<()> {
+    if holds {
+        return Ok(());
+    }
+    Err(Error::Setting { field, found: "another value".to_owned(), allowed })
 }
 
 /// A network with the weights of a record, such as the `model.bpk` of a run's folder.

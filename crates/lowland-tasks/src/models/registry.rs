@@ -12,6 +12,8 @@ use super::{
     SmallCnnConfig, VisionTransformer, VisionTransformerConfig, WideResNet, WideResNetConfig,
 };
 use crate::data::ImageShape;
+use crate::pose::{PoseNet, PoseNetConfig};
+use crate::text::{TextClassifier, TextInput};
 use crate::{Error, Result};
 
 /// The two enums and what goes with each variant. A variant's name is part of the paths of its
@@ -29,6 +31,10 @@ macro_rules! register {
                 #[doc = concat!("The network named `", $name, "`.")]
                 $variant($network),
             )*
+            /// The network named `pose-small` or `pose-resnet18`.
+            Pose(PoseNet),
+            /// The network named `transformer`.
+            Transformer(TextClassifier),
         }
 
         impl Model {
@@ -37,9 +43,12 @@ macro_rules! register {
             /// # Panics
             ///
             /// If the images have another number of channels than the network was made for, or a size
-            /// that [`ModelName::check`] refuses.
+            /// that [`ModelName::check`] refuses, and if the network is not one that tells images apart.
             pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-                match self { $(Self::$variant(model) => model.forward(images),)* }
+                match self {
+                    $(Self::$variant(model) => model.forward(images),)*
+                    Self::Pose(_) | Self::Transformer(_) => panic!("the network does not tell images apart"),
+                }
             }
         }
 
@@ -52,20 +61,44 @@ macro_rules! register {
                 #[serde(rename = $name)]
                 $variant,
             )*
+            /// [`PoseNetConfig::small`](crate::pose::PoseNetConfig::small), for joints; named `pose-small`.
+            #[serde(rename = "pose-small")]
+            PoseSmall,
+            /// [`PoseNetConfig::resnet18`](crate::pose::PoseNetConfig::resnet18), for joints; named
+            /// `pose-resnet18`.
+            #[serde(rename = "pose-resnet18")]
+            PoseResNet18,
+            /// [`TextClassifier`], for texts; named `transformer`.
+            #[serde(rename = "transformer")]
+            Transformer,
         }
 
         impl ModelName {
+            /// Every model that tells images apart.
+            pub const IMAGES: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
             /// Every model, in the order in which lists show them.
-            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+            pub const ALL: [Self; 3 + [$($name),*].len()] =
+                [$(Self::$variant,)* Self::PoseSmall, Self::PoseResNet18, Self::Transformer];
 
             /// The name in commands and files.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self {
+                    $(Self::$variant => $name,)*
+                    Self::PoseSmall => "pose-small",
+                    Self::PoseResNet18 => "pose-resnet18",
+                    Self::Transformer => "transformer",
+                }
             }
 
             /// What it is, in one line.
             pub fn description(self) -> &'static str {
-                match self { $(Self::$variant => $description,)* }
+                match self {
+                    $(Self::$variant => $description,)*
+                    Self::PoseSmall => "a small residual network with transposed convolutions, for joints on a CPU",
+                    Self::PoseResNet18 => "ResNet-18 with transposed convolutions, for joints, 15.4 million weights",
+                    Self::Transformer => "a pretrained BERT from the folder of --from, for texts",
+                }
             }
 
             /// Makes the model for images of `channels` channels and for `classes` classes.
@@ -75,7 +108,7 @@ macro_rules! register {
             ///
             /// # Errors
             ///
-            /// [`Error::Setting`] if `classes` or `channels` is 0.
+            /// [`Error::Setting`] if `classes` or `channels` is 0, or the model does not tell images apart.
             pub fn init(
                 self,
                 classes: usize,
@@ -87,6 +120,9 @@ macro_rules! register {
                     $(Self::$variant => {
                         Model::$variant($config.init(classes, channels, seed, device)?)
                     })*
+                    Self::PoseSmall | Self::PoseResNet18 | Self::Transformer => {
+                        return Err(self.not("one that tells images apart"));
+                    }
                 })
             }
         }
@@ -114,7 +150,53 @@ register! {
         "a vision transformer for images up to 32x32, patches of 4x4, 2.7 million weights";
 }
 
+impl Model {
+    /// Images `[batch, 3, height, width]` to heatmaps of joints
+    /// `[batch, joints, height / 4, width / 4]`.
+    ///
+    /// # Panics
+    ///
+    /// If the network is not one for joints, as [`ModelName::init_pose`] makes it.
+    pub fn heatmaps(&self, images: Tensor<4>) -> Tensor<4> {
+        let Self::Pose(model) = self else { panic!("the network is not one for joints") };
+        model.forward(images)
+    }
+
+    /// Texts to logits `[batch, classes]`.
+    ///
+    /// # Panics
+    ///
+    /// If the network is no transformer.
+    pub fn read(&self, texts: TextInput) -> Tensor<2> {
+        let Self::Transformer(model) = self else { panic!("the network is no transformer") };
+        model.forward(texts)
+    }
+}
+
 impl ModelName {
+    /// Makes the model for people of `joints` joints, as [`init`](Self::init) does for images.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `joints` is 0, or the model is not one for joints.
+    pub fn init_pose(self, joints: usize, seed: u64, device: &Device) -> Result<Model> {
+        let config = match self {
+            Self::PoseSmall => PoseNetConfig::small(),
+            Self::PoseResNet18 => PoseNetConfig::resnet18(),
+            _ => return Err(self.not("one for joints: pose-small or pose-resnet18")),
+        };
+        Ok(Model::Pose(config.init(joints, seed, device)?))
+    }
+
+    /// An error unless the model is one for texts.
+    pub(crate) fn require_text(self) -> Result<()> {
+        if self == Self::Transformer { Ok(()) } else { Err(self.not("one for texts: transformer")) }
+    }
+
+    fn not(self, allowed: &'static str) -> Error {
+        Error::Setting { field: "model", found: self.name().to_owned(), allowed }
+    }
+
     /// Whether the model takes images of this size.
     ///
     /// # Errors

@@ -1,0 +1,194 @@
+//! To find the joints of people.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use lowland::Samples;
+
+use super::{
+    AnySource, Boxed, OnHost, Outcome, Picture, Split, Task, TaskBatch, loaded_from, number, only,
+};
+use crate::Result;
+use crate::config::TrainConfig;
+use crate::data::Source;
+use crate::models::Model;
+use crate::pose::{
+    FoundJoint, HostPoseBatch, Person, PoseBatch, PosePreparation, PoseSet, PoseSource, PoseSplits,
+    Reference, average_precision, decode, heatmap_losses, joint_sigmas, pck, picture,
+};
+
+/// A joint counts as found within this share of the torso: PCK@0.2.
+const THRESHOLD: f64 = 0.2;
+
+/// People with their joints. The loss is the squared error of the heatmaps; accuracy is PCK@0.2, the share of joints
+/// that are found within a fifth of the torso's length.
+#[derive(Debug, Clone)]
+pub struct PeopleTask {
+    train: Arc<PoseSet>,
+    test: Arc<PoseSet>,
+    preparation: PosePreparation,
+}
+
+impl PeopleTask {
+    /// Loads the people that `config` asks for.
+    ///
+    /// # Errors
+    /// Whatever reading the data gives, values out of range, and settings that are for labelled images.
+    pub fn load(config: &TrainConfig) -> Result<Self> {
+        only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
+        only("quantise", config.quantise.is_none(), "left out where joints are found")?;
+        let folder = config.data.name.folder(config.data.dir.as_deref())?;
+        let splits = PoseSplits::read(&folder, &config.crop)?;
+        let cut = |set: PoseSet, limit: Option<usize>| match limit {
+            Some(limit) if limit < set.len() => set.first(limit),
+            _ => Ok(set),
+        };
+        let train = cut(splits.train, config.data.train_limit)?;
+        let test = cut(splits.test, config.data.test_limit)?;
+        let preparation = config.pose.build(&train)?;
+        Ok(Self { train: Arc::new(train), test: Arc::new(test), preparation })
+    }
+
+    fn set(&self, split: Split) -> &Arc<PoseSet> {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// What is in the marks of people of the test set.
+    fn found(&self, marks: &[f64]) -> Vec<Vec<FoundJoint>> {
+        let joint = |mark: &[f64]| FoundJoint { at: [mark[0], mark[1]], score: mark[2] };
+        let joints = self.classes();
+        marks.chunks_exact(3 * joints).map(|p| p.chunks_exact(3).map(joint).collect()).collect()
+    }
+}
+
+impl Task for PeopleTask {
+    fn noun(&self) -> &'static str {
+        "people"
+    }
+
+    fn classes(&self) -> usize {
+        self.train.skeleton().joints().len()
+    }
+
+    fn count(&self, split: Split) -> usize {
+        self.set(split).len()
+    }
+
+    fn checksum(&self, split: Split) -> String {
+        self.set(split).sha256()
+    }
+
+    fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
+        let (set, preparation) = (Arc::clone(&self.train), self.preparation.clone());
+        Ok(Box::new(Boxed(PoseSource::training(set, preparation, config.seed)?)))
+    }
+
+    fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
+        let set = self.set(split);
+        let set =
+            if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
+    }
+
+    fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        let model = self.form(config, device)?;
+        match &config.from {
+            Some(path) => loaded_from(model, path),
+            None => Ok(model),
+        }
+    }
+
+    fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        config.model.init_pose(self.classes(), config.seed, device)
+    }
+
+    /// The average precision of COCO over the object keypoint similarity.
+    fn scores(&self, marks: &[f64]) -> BTreeMap<String, f64> {
+        let sigmas = joint_sigmas(self.test.skeleton());
+        match average_precision(self.test.people(), &self.found(marks), &sigmas) {
+            Ok(precision) => [("AP", precision.mean), ("AP50", precision.at_50)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            // Nobody's joints are known.
+            Err(_) => BTreeMap::new(),
+        }
+    }
+
+    fn pictures(&self, marks: &[f64], count: usize) -> Result<Vec<Picture>> {
+        let found = self.found(marks);
+        let shown = found.iter().enumerate().take(count);
+        let one = |(index, joints): (usize, &Vec<FoundJoint>)| {
+            let svg = picture(&self.test, index, joints)?;
+            Ok(Picture { name: format!("person {index}"), svg })
+        };
+        shown.map(one).collect()
+    }
+}
+
+impl Source for PoseSource {
+    type Batch = HostPeople;
+
+    fn sample_count(&self) -> usize {
+        self.set().len()
+    }
+
+    fn prepare(&self, epoch: u64, indices: &[usize]) -> HostPeople {
+        HostPeople { set: Arc::clone(self.set()), batch: self.batch(epoch, indices) }
+    }
+}
+
+/// A batch in the memory of the host, and the set that it is of.
+#[derive(Debug)]
+pub struct HostPeople {
+    set: Arc<PoseSet>,
+    batch: HostPoseBatch,
+}
+
+impl OnHost for HostPeople {
+    fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch> {
+        Box::new(People { set: self.set, batch: self.batch.to_device(device) })
+    }
+}
+
+#[derive(Debug)]
+struct People {
+    set: Arc<PoseSet>,
+    batch: PoseBatch,
+}
+
+impl TaskBatch for People {
+    fn indices(&self) -> &[usize] {
+        &self.batch.indices
+    }
+
+    fn piece(&self, range: Range<usize>) -> Box<dyn TaskBatch> {
+        Box::new(Self { set: Arc::clone(&self.set), batch: self.batch.piece(range) })
+    }
+
+    fn losses(&self, model: &Model, samples: &Samples, _smoothing: f64) -> Tensor<1> {
+        let (images, targets, weights) = self.batch.select(samples);
+        heatmap_losses(model.heatmaps(images), targets, weights)
+    }
+
+    fn measure(&self, model: &Model) -> Result<Outcome> {
+        let PoseBatch { images, heatmaps, weights, to_image, indices } = self.batch.clone();
+        let drawn = model.heatmaps(images);
+        let found = decode(drawn.clone(), &to_image)?;
+        let loss = number(heatmap_losses(drawn, heatmaps, weights).sum())?;
+        let people: Vec<Person> =
+            indices.iter().map(|&index| self.set.people()[index].clone()).collect();
+        let known = people.iter().flat_map(|person| &person.joints).flatten().count() as f64;
+        let share = match known {
+            0.0 => 0.0,
+            _ => pck(self.set.skeleton(), &people, &found, Reference::Torso, THRESHOLD)?.mean,
+        };
+        let mark = |joint: &FoundJoint| [joint.at[0], joint.at[1], joint.score];
+        let marks = found.iter().flatten().flat_map(mark).collect();
+        Ok(Outcome { loss, right: (share * known).round(), answers: known, marks })
+    }
+}

@@ -1,0 +1,181 @@
+//! To tell texts apart with a pretrained transformer.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor};
+use lowland::Samples;
+
+use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, number, only};
+use crate::config::TrainConfig;
+use crate::data::Source;
+use crate::loss::cross_entropies;
+use crate::models::Model;
+use crate::text::{
+    GlueTask, HostTextBatch, Metric, TextBatch, TextClassifier, TextSet, TextSplits, TextTokenizer,
+};
+use crate::{Error, Result};
+
+/// Texts of a task of GLUE. The loss is the cross entropy.
+#[derive(Debug, Clone)]
+pub struct TextTask {
+    train: Arc<TextSet>,
+    test: Arc<TextSet>,
+    metric: Metric,
+}
+
+impl TextTask {
+    /// Loads the texts of a task as the tokens of the pretrained network that `config` starts from.
+    ///
+    /// # Errors
+    /// Whatever reading data and tokenizer gives, values out of range, and settings that are for images.
+    pub fn load(task: GlueTask, config: &TrainConfig) -> Result<Self> {
+        only("label_noise", config.data.label_noise == 0.0, "0 for texts")?;
+        only("quantise", config.quantise.is_none(), "left out for texts")?;
+        let folder = config.data.name.folder(config.data.dir.as_deref())?;
+        let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, config.text.max_length)?;
+        let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
+        let cut = |set: TextSet, limit: Option<usize>| match limit {
+            Some(limit) if limit < set.len() => set.first(limit),
+            _ => Ok(set),
+        };
+        Ok(Self {
+            train: Arc::new(cut(train, config.data.train_limit)?),
+            test: Arc::new(cut(test, config.data.test_limit)?),
+            metric: task.metric(),
+        })
+    }
+
+    fn set(&self, split: Split) -> &Arc<TextSet> {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+/// The folder of the pretrained network.
+fn pretrained(config: &TrainConfig) -> Result<PathBuf> {
+    config.from.clone().ok_or_else(|| Error::Setting {
+        field: "from",
+        found: "none".to_owned(),
+        allowed: "the folder of a pretrained transformer: config.json, model.safetensors and tokenizer.json",
+    })
+}
+
+impl Task for TextTask {
+    fn noun(&self) -> &'static str {
+        "texts"
+    }
+
+    fn classes(&self) -> usize {
+        self.train.classes().len()
+    }
+
+    fn count(&self, split: Split) -> usize {
+        self.set(split).len()
+    }
+
+    fn checksum(&self, split: Split) -> String {
+        self.set(split).sha256()
+    }
+
+    fn to_learn(&self, _config: &TrainConfig) -> Result<AnySource> {
+        Ok(Box::new(Boxed(TextSource(Arc::clone(&self.train)))))
+    }
+
+    fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
+        let set = self.set(split);
+        let set =
+            if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        Ok(Box::new(Boxed(TextSource(set))))
+    }
+
+    fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        config.model.require_text()?;
+        let (folder, tuning) = (pretrained(config)?, config.text.tuning());
+        let network =
+            TextClassifier::from_folder(&folder, self.classes(), &tuning, config.seed, device)?;
+        Ok(Model::Transformer(network))
+    }
+
+    fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        self.start(config, device)
+    }
+
+    /// What GLUE measures the task by, where that is not the accuracy.
+    fn scores(&self, marks: &[f64]) -> BTreeMap<String, f64> {
+        if self.metric == Metric::Accuracy {
+            return BTreeMap::new();
+        }
+        let mut confusion = self.test.confusion();
+        for pair in marks.chunks_exact(2) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "classes are small whole numbers"
+            )]
+            let [label, answer] = [pair[0] as u16, pair[1] as u16];
+            confusion.add(label, answer);
+        }
+        [(self.metric.name().to_owned(), self.metric.of(&confusion))].into()
+    }
+}
+
+/// Texts that become batches, each as it is.
+#[derive(Debug)]
+struct TextSource(Arc<TextSet>);
+
+impl Source for TextSource {
+    type Batch = HostTextBatch;
+
+    fn sample_count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn prepare(&self, _epoch: u64, indices: &[usize]) -> HostTextBatch {
+        self.0.batch(indices)
+    }
+}
+
+impl OnHost for HostTextBatch {
+    fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch> {
+        Box::new((*self).to_device(device))
+    }
+}
+
+impl TaskBatch for TextBatch {
+    fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    fn piece(&self, range: Range<usize>) -> Box<dyn TaskBatch> {
+        Box::new(self.piece(range))
+    }
+
+    fn losses(&self, model: &Model, samples: &Samples, smoothing: f64) -> Tensor<1> {
+        let (input, labels) = self.select(samples);
+        cross_entropies(model.read(input), labels, smoothing)
+    }
+
+    fn measure(&self, model: &Model) -> Result<Outcome> {
+        let logits = model.read(self.input.clone()); // [batch, classes]
+        let count = self.indices.len();
+        let answers = logits.clone().argmax(1).reshape([count]);
+        let loss = number(cross_entropies(logits, self.labels.clone(), 0.0).sum())?;
+        let (labels, answers) = (numbers(self.labels.clone())?, numbers(answers)?);
+        let pairs = || labels.iter().zip(&answers);
+        let right = pairs().filter(|(label, answer)| label == answer).count();
+        let marks = pairs().flat_map(|(label, answer)| [*label, *answer]).collect();
+        Ok(Outcome { loss, right: right as f64, answers: count as f64, marks })
+    }
+}
+
+fn numbers(tensor: Tensor<1, Int>) -> Result<Vec<f64>> {
+    let data = tensor
+        .try_into_data()
+        .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))?;
+    Ok(data.iter::<f64>().collect())
+}
