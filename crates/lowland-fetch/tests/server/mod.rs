@@ -1,4 +1,6 @@
-//! A server on loopback that answers as a test wants it to.
+//! A server on loopback that answers as a test wants it to. The tests of the command use it too.
+
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
