@@ -50,6 +50,7 @@ enum Command {
     Landscape(commands::landscape::Landscape),
     Report(commands::report::Report),
     Compare(Box<commands::compare::Compare>),
+    Data(commands::data::Data),
     List(commands::list::List),
     Bench(commands::bench::Bench),
 }
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         Command::Landscape(landscape) => landscape.run(),
         Command::Report(report) => report.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Data(data) => data.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),
     };

@@ -17,12 +17,15 @@ pub struct SettingFlags {
     /// A TOML file with settings, such as the config.toml of another run
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100 [default: embedded]
+    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100, image-folder [default: embedded]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub data: Option<String>,
-    /// The folder that the data set is read from
+    /// The folder that the data set is read from, or the one around it that `lowland data fetch` wrote to
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     pub data_dir: Option<PathBuf>,
+    /// The side in pixels that the images of an image-folder are brought to [default: as they are]
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    pub image_size: Option<usize>,
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
@@ -229,6 +232,7 @@ impl SettingFlags {
         if let Some(folder) = &self.data_dir {
             put("data.dir", Some(Value::String(absolute(folder)?)));
         }
+        put("data.image_size", count("image_size", self.image_size)?);
         put("data.label_noise", self.label_noise.map(Value::Float));
         put("data.train_limit", count("train_limit", self.train_limit)?);
         put("data.test_limit", count("test_limit", self.test_limit)?);

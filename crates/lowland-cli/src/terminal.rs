@@ -112,6 +112,55 @@ impl Drop for Stages {
     }
 }
 
+/// Progress through files of known lengths.
+#[derive(Debug)]
+pub struct Bytes {
+    bar: ProgressBar,
+    quiet: bool,
+}
+
+impl Bytes {
+    /// A bar; lines alone where standard error is no terminal; nothing at all where `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let bar = if quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        } else {
+            ProgressBar::new(1)
+        };
+        let style = ProgressStyle::with_template(
+            "{bar:30} {decimal_bytes} of {decimal_total_bytes}  {msg}  {decimal_bytes_per_sec}, {eta} left",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        Self { bar, quiet }
+    }
+
+    /// Begins with a file of which `done` bytes are there already.
+    pub fn begin(&self, what: &str, done: u64, length: u64) {
+        self.tell(what, done, length);
+        self.bar.reset_eta();
+    }
+
+    /// How many bytes are there.
+    pub fn tell(&self, what: &str, done: u64, length: u64) {
+        self.bar.set_length(length);
+        self.bar.set_position(done);
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// Writes a line that stays.
+    pub fn line(&self, line: &str) {
+        self.bar.suspend(|| tell(line, self.quiet));
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Writes a line to standard error, unless `quiet`.
 pub fn tell(line: &str, quiet: bool) {
     if !quiet {

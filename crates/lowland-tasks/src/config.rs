@@ -183,6 +183,9 @@ pub struct DataConfig {
     pub name: DataName,
     /// The folder that it is read from, where it is not embedded.
     pub dir: Option<PathBuf>,
+    /// The side in pixels that the images of an image folder are brought to, 1 to 4096. Default: they are left as
+    /// they are, and must all have the same size.
+    pub image_size: Option<usize>,
     /// The share of training labels that is redrawn, between 0 and 1. Default 0.
     pub label_noise: f64,
     /// Only this many training images, the first ones. Default: all.
@@ -297,6 +300,7 @@ impl TrainConfig {
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
         let noise = self.data.label_noise;
         setting("label_noise", (0.0..=1.0).contains(&noise), noise, "between 0 and 1")?;
+        self.data.name.check_image_size(self.data.image_size)?;
         for (field, limit) in
             [("train_limit", self.data.train_limit), ("test_limit", self.data.test_limit)]
         {

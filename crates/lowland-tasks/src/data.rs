@@ -11,8 +11,10 @@ pub mod batches;
 pub mod cifar;
 pub mod embedded;
 pub mod idx;
+pub mod image_folder;
 pub mod image_set;
 pub mod label_noise;
+pub mod published;
 pub mod registry;
 
 pub(crate) mod draw;
@@ -25,4 +27,5 @@ pub use batches::{
 };
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, redraw_labels};
+pub use published::Published;
 pub use registry::DataName;

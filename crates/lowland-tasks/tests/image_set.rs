@@ -124,7 +124,8 @@ fn names_lead_to_data_sets_and_back() {
     }
     assert_eq!(
         text("imagenet".parse::<DataName>()),
-        "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100"
+        "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100, \
+         image-folder"
     );
 }
 

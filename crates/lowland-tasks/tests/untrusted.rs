@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use lowland_tasks::checkpoint::Manifest;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::cifar::{self, Cifar};
-use lowland_tasks::data::idx;
+use lowland_tasks::data::{idx, image_folder};
 use lowland_tasks::{Error, rule};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -56,6 +56,16 @@ fn for_all<T: AsRef<[u8]> + Debug>(
     factor: usize,
     read: impl Fn(&T),
 ) {
+    for_all_beside(0, files, factor, read);
+}
+
+/// The same, where any file counts for so many bytes more.
+fn for_all_beside<T: AsRef<[u8]> + Debug>(
+    beside: usize,
+    files: impl Strategy<Value = T>,
+    factor: usize,
+    read: impl Fn(&T),
+) {
     let config = ProptestConfig {
         cases: 1000,
         rng_seed: RngSeed::Fixed(1),
@@ -63,7 +73,7 @@ fn for_all<T: AsRef<[u8]> + Debug>(
         ..ProptestConfig::default()
     };
     let read = |file: T| {
-        in_proportion(file.as_ref().len(), factor, || read(&file));
+        in_proportion(beside + file.as_ref().len(), factor, || read(&file));
         Ok(())
     };
     TestRunner::new(config).run(&files, read).unwrap();
@@ -230,6 +240,66 @@ fn cifar_files_are_read_or_refused_in_proportion() {
             let _ = read.map_err(|error| assert!(matches!(error, Error::Format { .. })));
         }
     });
+}
+
+/// What any image may be unpacked to.
+const IMAGE: usize = 16 << 20;
+
+fn read_image(file: &[u8]) {
+    for size in [None, Some(8)] {
+        let read = image_folder::parse(Path::new("x"), file, size);
+        match read {
+            Ok((shape, pixels)) => assert_eq!(shape.checked_size(), Some(pixels.len())),
+            Err(error) => assert!(matches!(error, Error::Format { .. }), "{error}"),
+        }
+    }
+}
+
+/// The checksums of the chunks of a PNG file made to fit, so that what is in them is looked at.
+fn with_sums(mut file: Vec<u8>) -> Vec<u8> {
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    let mut at = 8;
+    while let Some(&[a, b, c, d]) = file.get(at..at + 4) {
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        let end = at.saturating_add(8).saturating_add(length);
+        let Some(chunk) = file.get(at + 4..end) else { break };
+        let sum = crc.checksum(chunk).to_be_bytes();
+        let Some(place) = file.get_mut(end..end + 4) else { break };
+        place.copy_from_slice(&sum);
+        at = end + 4;
+    }
+    file
+}
+
+#[test]
+fn images_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let seeds = seeds("image");
+    assert_eq!(seeds.len(), 4);
+    for seed in &seeds {
+        image_folder::parse(Path::new("x"), seed, None).unwrap();
+    }
+    let files = changed(seeds, &["IDAT", "PLTE", "tRNS", "\u{1}\0"]);
+    let files = (files, any::<bool>()).prop_map(|(f, sums)| if sums { with_sums(f) } else { f });
+    // The pixels, the decoder's own buffers, and colour in place of grey.
+    for_all_beside(IMAGE, files, 4, |file| read_image(file));
+}
+
+#[test]
+fn images_that_claim_to_be_large_cost_no_memory() {
+    let _alone = alone();
+    let told = |file: &[u8]| {
+        let read = || image_folder::parse(Path::new("x"), file, Some(8)).unwrap_err().to_string();
+        in_proportion(file.len(), 8, read)
+    };
+    let limit = "x: expected at most 16777216 bytes of pixels in a file of this length, found";
+    let mut png = seeds("image").pop().unwrap();
+    png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+    assert_eq!(told(&with_sums(png.clone())), format!("{limit} 65535x65535 pixels"));
+    let mut jpeg = seeds("image").remove(0);
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    jpeg[frame + 5..frame + 9].fill(0xff);
+    assert_eq!(told(&jpeg), format!("{limit} 65535x65535 pixels"));
 }
 
 /// What may mean something in a file of settings.

@@ -1,14 +1,14 @@
 //! The data sets that can be asked for by name.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::cifar::{self, Cifar};
 use super::embedded::{self, FASHION_MNIST_CLASSES};
-use super::{Splits, idx};
+use super::{Splits, idx, image_folder};
 use crate::{Error, Result};
 
 /// The classes of MNIST, in the order of their labels.
@@ -30,12 +30,20 @@ pub enum DataName {
     Cifar10,
     /// CIFAR-100, from a folder; named `cifar100`.
     Cifar100,
+    /// Images of any classes, from a folder; named `image-folder`.
+    ImageFolder,
 }
 
 impl DataName {
     /// Every data set, in the order in which lists show them.
-    pub const ALL: [Self; 5] =
-        [Self::FashionMnistSmall, Self::FashionMnist, Self::Mnist, Self::Cifar10, Self::Cifar100];
+    pub const ALL: [Self; 6] = [
+        Self::FashionMnistSmall,
+        Self::FashionMnist,
+        Self::Mnist,
+        Self::Cifar10,
+        Self::Cifar100,
+        Self::ImageFolder,
+    ];
 
     /// The name in commands and files.
     pub fn name(self) -> &'static str {
@@ -45,6 +53,7 @@ impl DataName {
             Self::Mnist => "mnist",
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
+            Self::ImageFolder => "image-folder",
         }
     }
 
@@ -66,6 +75,9 @@ impl DataName {
             Self::Cifar100 => {
                 "objects and beings, 50,000 and 10,000 images of 32x32, colour, 100 classes; from a folder"
             }
+            Self::ImageFolder => {
+                "JPEG and PNG images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
+            }
         }
     }
 
@@ -76,28 +88,58 @@ impl DataName {
             Self::FashionMnist | Self::Mnist => Some(idx::EXPECTED_FILES),
             Self::Cifar10 => Some(Cifar::Ten.expected_files()),
             Self::Cifar100 => Some(Cifar::Hundred.expected_files()),
+            Self::ImageFolder => Some(image_folder::EXPECTED_FILES),
         }
     }
 
-    /// Reads the data set from `data_dir`; the embedded one needs no folder and looks at none.
+    /// Reads the data set from `data_dir`, or from the folder in it that has the name of the data set, where there is
+    /// one; the embedded one needs no folder and looks at none.
     ///
     /// # Errors
     ///
     /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of
-    /// [`idx::read_folder`] and [`cifar::read_folder`].
+    /// [`idx::read_folder`], [`cifar::read_folder`] and [`image_folder::read_folder`].
     pub fn load(self, data_dir: Option<&Path>) -> Result<Splits> {
-        let folder = || {
-            data_dir.ok_or_else(|| Error::NoFolder {
-                data: self.name(),
-                expected: self.expected_files().unwrap_or_default().to_owned(),
-            })
-        };
+        self.load_sized(data_dir, None)
+    }
+
+    /// The same, with the images brought to `image_size`; only an image folder has a use for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), and [`Error::Setting`] if there is an `image_size` and this is no image folder.
+    pub fn load_sized(self, data_dir: Option<&Path>, image_size: Option<usize>) -> Result<Splits> {
+        self.check_image_size(image_size)?;
+        let folder = || self.folder(data_dir);
         match self {
             Self::FashionMnistSmall => embedded::load(),
-            Self::FashionMnist => idx::read_folder(folder()?, &FASHION_MNIST_CLASSES),
-            Self::Mnist => idx::read_folder(folder()?, &MNIST_CLASSES),
-            Self::Cifar10 => cifar::read_folder(folder()?, Cifar::Ten),
-            Self::Cifar100 => cifar::read_folder(folder()?, Cifar::Hundred),
+            Self::FashionMnist => idx::read_folder(&folder()?, &FASHION_MNIST_CLASSES),
+            Self::Mnist => idx::read_folder(&folder()?, &MNIST_CLASSES),
+            Self::Cifar10 => cifar::read_folder(&folder()?, Cifar::Ten),
+            Self::Cifar100 => cifar::read_folder(&folder()?, Cifar::Hundred),
+            Self::ImageFolder => image_folder::read_folder(&folder()?, image_size),
+        }
+    }
+
+    /// The folder with the files: `data_dir`, or the one in it that has this name, as `lowland data fetch` makes it.
+    fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
+        let Some(folder) = data_dir else {
+            let expected = self.expected_files().unwrap_or_default().to_owned();
+            return Err(Error::NoFolder { data: self.name(), expected });
+        };
+        let own = folder.join(self.name());
+        Ok(if own.is_dir() { own } else { folder.to_owned() })
+    }
+
+    pub(crate) fn check_image_size(self, image_size: Option<usize>) -> Result<()> {
+        match image_size {
+            Some(size) if self == Self::ImageFolder => image_folder::check_size(size),
+            Some(size) => Err(Error::Setting {
+                field: "image_size",
+                found: format!("{size} with {self}"),
+                allowed: "left out unless the data is an image-folder",
+            }),
+            None => Ok(()),
         }
     }
 }

@@ -39,7 +39,7 @@ impl ImageTask {
     /// Whatever reading the data gives, and values out of range.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         let data = &config.data;
-        let splits = data.name.load(data.dir.as_deref())?;
+        let splits = data.name.load_sized(data.dir.as_deref(), data.image_size)?;
         let cut = |set: ImageSet, limit: Option<usize>| match limit {
             Some(limit) if limit < set.len() => set.first(limit),
             _ => Ok(set),

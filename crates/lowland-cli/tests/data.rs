@@ -1,0 +1,243 @@
+//! `lowland data`: downloads from a server on loopback, how they fail and how they go on, and what is told of a set.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
+
+mod common;
+#[path = "../../lowland-fetch/tests/server/mod.rs"]
+mod server;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use common::{lowland, path, run, text};
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use server::{Reply, Server};
+
+/// The length of the first file of MNIST, and of its second.
+const IMAGES: usize = 9_912_422;
+
+fn fetch(folder: &str, mirror: &str) -> Output {
+    lowland(&["data", "fetch", "mnist", "--data-dir", folder, "--mirror", mirror, "-q"])
+}
+
+/// The one line of a command that failed.
+fn error(output: &Output, code: i32) -> String {
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    told.trim_end().to_owned()
+}
+
+fn files(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(Path::new(folder).join("mnist")).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = path(folder.path(), "data");
+    let output = lowland(&["data", "fetch", "imagenet", "--data-dir", &data]);
+    let told = error(&output, 2);
+    assert!(
+        told.contains("'imagenet'")
+            && told.contains("[possible values: cifar10, cifar100, fashion-mnist, mnist]"),
+        "{told}"
+    );
+    assert_eq!(
+        error(&fetch(&data, "example.org/mnist"), 2),
+        "error: \"example.org/mnist\" is no address: expected one that begins with http:// or https://"
+    );
+    assert!(!Path::new(&data).exists());
+    fs::write(&data, "a file").unwrap();
+    let told = error(&fetch(&data, "http://127.0.0.1:9"), 2);
+    assert!(told.ends_with("data is not a folder"), "{told}");
+}
+
+#[test]
+fn a_server_without_the_file_or_with_another_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = path(folder.path(), "data");
+    let server = Server::start(|_| Reply::status("404 Not Found"));
+    let name = format!("{}/train-images-idx3-ubyte.gz", server.address());
+    let told = error(&fetch(&data, &server.address()), 1);
+    assert_eq!(told, format!("error: {name} answered with 404 Not Found"));
+    assert!(files(&data).is_empty());
+
+    let server = Server::start(|_| Reply::whole(&vec![0; IMAGES]));
+    let told = error(&fetch(&data, &server.address()), 1);
+    let sum = "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609";
+    assert!(told.contains(&format!("expected SHA-256 {sum}, found ")), "{told}");
+    assert!(told.ends_with("they were removed"), "{told}");
+    assert!(files(&data).is_empty());
+}
+
+#[test]
+fn a_download_that_is_cut_off_says_how_it_goes_on_and_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = path(folder.path(), "data");
+    let server = Server::start(|request| match request.from {
+        None => Reply::whole(&vec![0; IMAGES]).cut_after(1_000_000),
+        Some(from) => Reply::rest(&vec![0; IMAGES], from).cut_after(0),
+    });
+    let expected = format!(
+        "error: {}/train-images-idx3-ubyte.gz ended the connection after 1000000 of {IMAGES} bytes; 1.00 MB are kept, and the same command goes on",
+        server.address()
+    );
+    for _ in 0..2 {
+        assert_eq!(error(&fetch(&data, &server.address()), 1), expected);
+        assert_eq!(files(&data), ["train-images-idx3-ubyte.gz.part"]);
+    }
+    let asked: Vec<_> = server.requests().iter().map(|request| request.from).collect();
+    assert_eq!(asked, [None, Some(1_000_000), Some(1_000_000)]);
+}
+
+/// Without a terminal it says in lines what it does.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_download_at_once_and_keeps_what_came() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = path(folder.path(), "data");
+        let server =
+            Server::start(|_| Reply::whole(&vec![0; IMAGES]).cut_after(1_000_000).and_hang());
+        let child = Command::new(assert_cmd::cargo::cargo_bin("lowland"))
+            .args(["data", "fetch", "mnist", "--data-dir", &data, "--mirror", &server.address()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let part = Path::new(&data).join("mnist/train-images-idx3-ubyte.gz.part");
+        while part.metadata().map_or(0, |found| found.len()) < 1_000_000 {
+            std::thread::yield_now();
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let address = server.address();
+        assert_eq!(
+            text(&output.stderr),
+            format!(
+                "9.91 MB from {address}/train-images-idx3-ubyte.gz\nerror: interrupted; 1.00 MB are kept, and the same command goes on\n"
+            )
+        );
+        assert_eq!(part.metadata().unwrap().len(), 1_000_000);
+    }
+}
+
+/// A disk of its own that fills up.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_told_and_what_came_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = path(folder.path(), "disk");
+    fs::create_dir(&disk).unwrap();
+    let server = Server::start(|_| Reply::whole(&vec![0; IMAGES]));
+    let program = assert_cmd::cargo::cargo_bin("lowland").display().to_string();
+    let script = format!(
+        "mount -t tmpfs -o size=2m none {disk}
+         exec {program} data fetch mnist -q --data-dir {disk} --mirror {}",
+        server.address()
+    );
+    let room = |script: &str| {
+        Command::new("unshare").args(["--mount", "--map-root-user", "sh", "-euc", script]).output()
+    };
+    if !room("mount -t tmpfs none /mnt").is_ok_and(|output| output.status.success()) {
+        eprintln!("not run: this system gives no private mounts");
+        return;
+    }
+    let told = error(&room(&script).unwrap(), 1);
+    assert!(told.starts_with("error: cannot write ") && told.contains("No space left"), "{told}");
+    assert!(told.ends_with(" MB are kept, and the same command goes on"), "{told}");
+}
+
+#[test]
+fn what_a_set_holds_is_told_as_a_table_and_as_json() {
+    let table = text(&run(&["data", "check", "embedded"]).stdout);
+    for part in ["2,500", "28x28", "Ankle boot", "0.2", "SHA-256 of the test set: "] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    let json = text(&run(&["data", "check", "embedded", "--json"]).stdout);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["train"]["images"], 2500);
+    assert_eq!(json["test"]["classes"][9]["images"], 200);
+    assert!(json["as_published"].is_null(), "a part of a set has no published figures");
+    let channel = &json["train"]["channels"][0];
+    let ratio = channel["mean_of_bytes"].as_f64().unwrap() / channel["mean"].as_f64().unwrap();
+    assert!((ratio - 255.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_set_with_other_figures_than_the_published_ones_fails_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("mnist");
+    fs::create_dir(&place).unwrap();
+    for part in ["train", "t10k"] {
+        let images =
+            [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[0, 255, 0, 255]].concat();
+        fs::write(place.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        let labels = [0, 0, 8, 1, 0, 0, 0, 2, 3, 4];
+        fs::write(place.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+    // The folder around it, as `fetch` writes it, and the folder itself.
+    for data in [folder.path(), &place] {
+        let data = data.display().to_string();
+        let output = lowland(&["data", "check", "mnist", "--data-dir", &data]);
+        assert!(text(&output.stdout).contains("2x1"), "{}", text(&output.stdout));
+        assert_eq!(
+            error(&output, 1),
+            "error: mnist is not as it was published: 2 training images instead of 60000; 2 test images instead of \
+             10000; a mean of 0.5000 in channel 0 instead of 0.1307; a deviation of 0.5000 in channel 0 instead of 0.3081"
+        );
+        let output = lowland(&["data", "check", "mnist", "--data-dir", &data, "--json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &json["as_published"]), (Some(1), &Value::Bool(false)));
+        assert_eq!(json["differences"].as_array().unwrap().len(), 4);
+    }
+    let absent = path(folder.path(), "absent");
+    let told = error(&lowland(&["data", "check", "cifar10", "--data-dir", &absent]), 2);
+    assert!(told.contains("absent: expected a folder with data_batch_1.bin"), "{told}");
+}
+
+#[test]
+fn an_image_folder_is_checked_and_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for (part, count) in [("train", 12_u8), ("val", 4)] {
+        for class in ["dark", "light"] {
+            let place = folder.path().join(part).join(class);
+            fs::create_dir_all(&place).unwrap();
+            for i in 0..count {
+                let grey = if class == "dark" { i } else { 255 - i };
+                let image = RgbImage::from_pixel(20 + u32::from(i), 18, Rgb([grey; 3]));
+                image.save(place.join(format!("{i}.png"))).unwrap();
+            }
+        }
+    }
+    let data = folder.path().display().to_string();
+    let check = ["data", "check", "image-folder", "--data-dir", &data];
+    let told = error(&lowland(&check), 2);
+    assert!(told.contains("train/dark/1.png: expected 20x18 pixels, as the first"), "{told}");
+    let sized = [&check[..], &["--image-size", "16", "--json"]].concat();
+    let json: Value = serde_json::from_slice(&run(&sized).stdout).unwrap();
+    assert_eq!((&json["train"]["images"], &json["train"]["height"]), (&24.into(), &16.into()));
+
+    let out = path(folder.path(), "run");
+    let train = ["train", "--data", "image-folder", "--data-dir", &data, "--image-size", "16"];
+    let rest = ["--epochs", "2", "--batch-size", "8", "--lr", "0.01", "-q", "--out", &out];
+    run(&[&train[..], &rest].concat());
+    let config = fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
+    assert!(config.contains("image_size = 16"), "{config}");
+    let told =
+        error(&lowland(&["train", "--image-size", "16", "--out", &path(folder.path(), "x")]), 2);
+    assert!(
+        told.contains("image_size must be left out unless the data is an image-folder"),
+        "{told}"
+    );
+}

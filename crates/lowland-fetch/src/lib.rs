@@ -1,0 +1,19 @@
+//! Downloads published data sets.
+//!
+//! [`fetch`] takes a [`DataSet`] as its publisher has it, goes on with what an earlier call left, checks length and
+//! SHA-256, unpacks, and gives a file its name only when it is whole. [`published`] is the table of the sets that
+//! are known; any other can be described with the same types.
+
+mod archive;
+mod data_set;
+mod download;
+mod error;
+mod fetch;
+mod inventory;
+mod part;
+pub mod published;
+mod transfer;
+
+pub use data_set::{Contents, DataSet, Member, RemoteFile};
+pub use error::{Error, Problem, Result};
+pub use fetch::{Event, Options, Outcome, Watch, fetch};

@@ -1,0 +1,297 @@
+//! The reader of image folders, with images that the tests write themselves.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use lowland_tasks::config::{DataConfig, TrainConfig};
+use lowland_tasks::data::image_folder::{self, read_folder};
+use lowland_tasks::data::{DataName, ImageShape};
+use tempfile::TempDir;
+
+/// An image of one colour.
+fn plain(width: u32, height: u32, colour: [u8; 3]) -> DynamicImage {
+    RgbImage::from_pixel(width, height, Rgb(colour)).into()
+}
+
+fn png(image: &DynamicImage) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, ImageFormat::Png).unwrap();
+    file.into_inner()
+}
+
+fn jpeg(image: &DynamicImage) -> Vec<u8> {
+    let mut file = Vec::new();
+    JpegEncoder::new_with_quality(&mut file, 95).encode_image(image).unwrap();
+    file
+}
+
+/// A folder that a test fills.
+struct Fixture(TempDir);
+
+impl Fixture {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Two classes of 2x2 images, and one test image.
+    fn small() -> Self {
+        let fixture = Self::new();
+        fixture.put("train/cat/a.png", png(&plain(2, 2, [1, 2, 3])));
+        fixture.put("train/dog/a.png", png(&plain(2, 2, [4, 5, 6])));
+        fixture.put("test/dog/a.png", png(&plain(2, 2, [7, 8, 9])));
+        fixture
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, contents).unwrap();
+    }
+
+    /// The error, with paths as they are beneath the folder.
+    fn error(&self, image_size: Option<usize>) -> String {
+        let error = read_folder(self.0.path(), image_size).unwrap_err().to_string();
+        error.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+#[test]
+fn classes_and_images_come_by_name_and_colour_by_colour() {
+    let fixture = Fixture::new();
+    let two =
+        RgbImage::from_fn(2, 1, |x, _| if x == 0 { Rgb([10, 20, 30]) } else { Rgb([11, 21, 31]) });
+    fixture.put("train/b/2.png", png(&two.into()));
+    fixture.put("train/b/10.PNG", png(&plain(2, 1, [1, 2, 3])));
+    let grey = GrayImage::from_fn(2, 1, |x, _| Luma([if x == 0 { 5 } else { 6 }]));
+    fixture.put("train/a/grey.png", png(&grey.into()));
+    let clear: DynamicImage = RgbaImage::from_pixel(2, 1, Rgba([7, 8, 9, 0])).into();
+    fixture.put("train/c/clear.png", png(&clear));
+    fixture.put("test/c/x.jpeg", jpeg(&plain(2, 1, [128; 3])));
+    // These are no images, or are not to be seen.
+    fixture.put("train/b/notes.txt", "x");
+    fixture.put("train/b/.hidden.png", "x");
+    fixture.put("train/.cache/x.png", "x");
+    fixture.put("train/readme.md", "x");
+    fixture.put("val/z/x.png", "x");
+    let splits = read_folder(fixture.0.path(), None).unwrap();
+    let train = &splits.train;
+    assert_eq!(train.classes(), ["a", "b", "c"]);
+    assert_eq!(train.labels(), [0, 1, 1, 2]);
+    assert_eq!(train.shape(), ImageShape { channels: 3, height: 1, width: 2 });
+    assert_eq!(train.image(0), [5, 6, 5, 6, 5, 6], "grey in all three");
+    assert_eq!(train.image(1), [1, 1, 2, 2, 3, 3], "10 is before 2, as names go");
+    assert_eq!(train.image(2), [10, 11, 20, 21, 30, 31]);
+    assert_eq!(train.image(3), [7, 7, 8, 8, 9, 9], "without its alpha");
+    assert_eq!((splits.test.labels(), splits.test.classes()), (&[2][..], train.classes()));
+    assert_eq!(splits.test.image(0), [128; 6]);
+}
+
+#[test]
+fn a_folder_named_val_is_as_good_as_test() {
+    let fixture = Fixture::small();
+    fs::rename(fixture.path("test"), fixture.path("val")).unwrap();
+    let splits = DataName::ImageFolder.load(Some(fixture.0.path())).unwrap();
+    assert_eq!(splits.test.image(0), [7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9]);
+}
+
+/// Many, so that every thread has some.
+#[test]
+fn images_keep_their_order_over_threads() {
+    let fixture = Fixture::small();
+    for i in 0..150_u8 {
+        fixture.put(&format!("train/cat/i{i:03}.png"), png(&plain(2, 2, [i, 0, 255 - i])));
+    }
+    let train = read_folder(fixture.0.path(), None).unwrap().train;
+    for i in 0..150_u8 {
+        // The first one is a.png.
+        let expected = [[i; 4], [0; 4], [255 - i; 4]].concat();
+        assert_eq!(train.image(1 + usize::from(i)), expected);
+    }
+    assert_eq!(train.image(151), [4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6]);
+}
+
+fn tiny_imagenet() -> Fixture {
+    let fixture = Fixture::new();
+    for (class, colour) in [("n02", [2; 3]), ("n01", [1; 3])] {
+        for number in 0..2 {
+            let name = format!("train/{class}/images/{class}_{number}.JPEG");
+            fixture.put(&name, jpeg(&plain(8, 8, colour)));
+        }
+        fixture.put(&format!("train/{class}/{class}_boxes.txt"), "x");
+    }
+    for (number, colour) in [(0, [100; 3]), (1, [101; 3]), (10, [110; 3])] {
+        fixture.put(&format!("val/images/val_{number}.JPEG"), jpeg(&plain(8, 8, colour)));
+    }
+    let lines = "val_1.JPEG\tn02\t0\t32\t44\t62\nval_10.JPEG\tn01\t52\t55\t57\t59\nval_0.JPEG\tn02\t4\t0\t60\t55\n";
+    fixture.put("val/val_annotations.txt", lines);
+    fixture.put("test/images/test_0.JPEG", "without a label");
+    fixture.put("wnids.txt", "n02\nn01\n");
+    fixture
+}
+
+#[test]
+fn tiny_imagenet_is_read_in_its_own_layout() {
+    let splits = read_folder(tiny_imagenet().0.path(), None).unwrap();
+    assert_eq!(splits.train.classes(), ["n01", "n02"]);
+    assert_eq!(splits.train.labels(), [0, 0, 1, 1]);
+    assert_eq!(splits.train.image(0), [1; 192]);
+    assert_eq!(splits.test.labels(), [1, 1, 0], "by name: val_0, val_1, val_10");
+    assert_eq!(splits.test.image(2), [110; 192]);
+}
+
+#[test]
+fn mistakes_in_annotations_are_told_with_their_line() {
+    let error = |lines: &str| {
+        let fixture = tiny_imagenet();
+        fixture.put("val/val_annotations.txt", lines);
+        fixture.error(None)
+    };
+    let file = "val/val_annotations.txt: expected ";
+    for (lines, expected) in [
+        ("", "at least one line, found none"),
+        ("val_0.JPEG n01\n", "a file name, a tab and a class in line 1, found \"val_0.JPEG n01\""),
+        ("val_0.JPEG\tn01\nval_1.JPEG\tn03\n", "a class that is in train in line 2, found \"n03\""),
+        ("../x.JPEG\tn01\n", "the name of a file in line 1, found \"../x.JPEG\""),
+        (
+            "val_0.JPEG\tn01\n\nval_0.JPEG\tn02\n",
+            "each file once in line 3, found \"val_0.JPEG\" again",
+        ),
+    ] {
+        assert_eq!(error(lines), format!("{file}{expected}"));
+    }
+    assert!(error("val_7.JPEG\tn01\n").starts_with("cannot read val/images/val_7.JPEG"));
+    let fixture = tiny_imagenet();
+    fixture.put("val/val_annotations.txt", [0xff]);
+    assert_eq!(fixture.error(None), format!("{file}text, found other bytes"));
+}
+
+#[test]
+fn images_of_several_sizes_need_an_image_size() {
+    let fixture = Fixture::small();
+    fixture.put("train/dog/b.png", png(&plain(4, 2, [0; 3])));
+    assert_eq!(
+        fixture.error(None),
+        "train/dog/b.png: expected 2x2 pixels, as the first image has, or an image_size for all, found 4x2"
+    );
+    let shape = read_folder(fixture.0.path(), Some(3)).unwrap().train.shape();
+    assert_eq!(shape, ImageShape { channels: 3, height: 3, width: 3 });
+    for size in [0, 4097] {
+        let told = format!("image_size must be 1 to 4096, found {size}");
+        assert_eq!(fixture.error(Some(size)), told);
+    }
+}
+
+/// Channel red of an image that is brought to a size.
+fn red(image: impl Into<DynamicImage>, size: usize) -> Vec<u8> {
+    let (shape, pixels) =
+        image_folder::parse(Path::new("x"), &png(&image.into()), Some(size)).unwrap();
+    assert_eq!((shape.height, shape.width), (size, size));
+    pixels[..size * size].to_vec()
+}
+
+#[test]
+fn the_middle_is_cut_out_and_shrinking_is_smooth() {
+    let columns =
+        |width, height| RgbImage::from_fn(width, height, |x, _| Rgb([u8::try_from(x).unwrap(); 3]));
+    assert_eq!(red(columns(8, 2), 2), [3, 4, 3, 4], "columns 3 and 4 of 0 to 7");
+    let rows = RgbImage::from_fn(2, 9, |_, y| Rgb([u8::try_from(y).unwrap(); 3]));
+    assert_eq!(red(rows, 2), [3, 3, 4, 4]);
+    assert_eq!(red(columns(5, 5), 5), columns(5, 5).pixels().map(|p| p.0[0]).collect::<Vec<_>>());
+
+    // Every second pixel white: picking pixels would give black or white, smoothing gives grey.
+    let board = RgbImage::from_fn(64, 64, |x, y| Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]));
+    let small = red(board, 8);
+    assert!(small.iter().all(|&value| (118..=138).contains(&value)), "{small:?}");
+
+    // Shrinking by two weighs neighbours by a triangle; a ramp stays a ramp away from its ends.
+    let ramp = red(columns(16, 16), 8);
+    let expected: Vec<u8> = (0..8).map(|x| 2 * x).collect();
+    let near = ramp[..8].iter().zip(&expected).all(|(&a, &b)| a >= b && a - b <= 1);
+    assert!(near, "{ramp:?}");
+}
+
+#[test]
+fn what_is_missing_is_told_in_one_line() {
+    let fixture = Fixture::small();
+    fs::remove_dir_all(fixture.path("test")).unwrap();
+    assert_eq!(
+        fixture.error(None),
+        "test: expected a folder with a folder for each class, or the same as val, found no such folder"
+    );
+    fs::create_dir(fixture.path("test")).unwrap();
+    let none = "test: expected at least one .jpg or .png in the folder of a class, found none";
+    assert_eq!(fixture.error(None), none);
+    fixture.put("test/cow/a.png", "x");
+    let cow = "test/cow: expected the name of a class in train, found \"cow\"";
+    assert_eq!(fixture.error(None), cow);
+    fs::create_dir(fixture.path("train/cow")).unwrap();
+    assert_eq!(fixture.error(None), "train/cow: expected at least one .jpg or .png, found none");
+    fs::remove_dir_all(fixture.path("train")).unwrap();
+    assert_eq!(
+        fixture.error(None),
+        "train: expected a folder with a folder for each class, found no such folder"
+    );
+    fs::create_dir(fixture.path("train")).unwrap();
+    assert_eq!(
+        fixture.error(None),
+        "train: expected between 1 and 65536 folders, one for each class, found 0"
+    );
+    let error = DataName::ImageFolder.load(None).unwrap_err().to_string();
+    assert!(error.starts_with("data set image-folder is read from a folder and none was given"));
+}
+
+#[test]
+fn damaged_images_are_named_and_the_first_one_first() {
+    let noise = RgbImage::from_fn(32, 32, |x, y| {
+        Rgb([0_u32, 7, 13].map(|k| u8::try_from((x * 31 + y * 17 + x * y * k) % 256).unwrap()))
+    });
+    let (png, jpeg) = (png(&noise.clone().into()), jpeg(&noise.into()));
+    let mut flipped = png.clone();
+    flipped[png.len() / 2] ^= 4;
+    for (file, told) in [
+        (vec![], "a JPEG or PNG image, found 0 bytes of something else"),
+        (b"GIF89a and more".to_vec(), "a JPEG or PNG image, found 15 bytes of something else"),
+        (png[..png.len() / 2].to_vec(), "a whole image, found a damaged one ("),
+        (flipped, "a whole image, found a damaged one ("),
+        (jpeg[..jpeg.len() / 2].to_vec(), "a whole image, found one that ends early"),
+        (jpeg[..jpeg.len() - 2].to_vec(), "a whole image, found one that ends early"),
+        (jpeg[..30].to_vec(), "a whole image, found a damaged one ("),
+    ] {
+        let fixture = Fixture::small();
+        fixture.put("train/dog/b.jpg", &file);
+        fixture.put("train/dog/c.jpg", "x");
+        let error = fixture.error(Some(8));
+        assert!(error.starts_with(&format!("train/dog/b.jpg: expected {told}")), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+    // What a file is called does not decide what it is.
+    let fixture = Fixture::small();
+    fixture.put("train/dog/b.jpg", &png);
+    fixture.put("train/dog/c.png", &jpeg);
+    read_folder(fixture.0.path(), Some(8)).unwrap();
+}
+
+#[test]
+fn an_image_size_has_no_place_with_other_data() {
+    let error = DataName::Cifar10.load_sized(Some(Path::new("x")), Some(64)).unwrap_err();
+    let told =
+        "image_size must be left out unless the data is an image-folder, found 64 with cifar10";
+    assert_eq!(error.to_string(), told);
+    let config = |name, image_size| {
+        let data = DataConfig { name, image_size, ..DataConfig::default() };
+        TrainConfig { data, ..TrainConfig::default() }.check().map_err(|error| error.to_string())
+    };
+    assert_eq!(config(DataName::Cifar10, Some(64)), Err(told.to_owned()));
+    let range = "image_size must be 1 to 4096, found 5000".to_owned();
+    assert_eq!(config(DataName::ImageFolder, Some(5000)), Err(range));
+    assert_eq!(config(DataName::ImageFolder, Some(64)), Ok(()));
+}

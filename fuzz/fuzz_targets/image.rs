@@ -1,0 +1,22 @@
+//! The reader of JPEG and PNG images, which may unpack any of them to 16 MiB and needs a few times that while it does.
+
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use lowland_fuzz::in_proportion;
+use lowland_tasks::data::image_folder;
+
+/// What any image may be unpacked to.
+const UNPACKED: usize = 16 << 20;
+
+fuzz_target!(|file: &[u8]| {
+    for size in [None, Some(8)] {
+        in_proportion(UNPACKED + file.len(), 4, || {
+            if let Ok((shape, pixels)) = image_folder::parse(Path::new("file"), file, size) {
+                assert_eq!(shape.checked_size(), Some(pixels.len()));
+            }
+        });
+    }
+});
