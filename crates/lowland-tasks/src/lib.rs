@@ -3,7 +3,7 @@
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
 //! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
 //! [`train`] runs it; [`checkpoint`] keeps what it needs to go on,
-//! and [`flatness`] measures what came of it.
+//! and [`flatness`] measures what came of it. [`text`] has sentences and a pretrained transformer to fine-tune.
 
 pub mod checkpoint;
 pub mod config;
@@ -16,6 +16,7 @@ pub mod loss;
 pub mod models;
 pub mod record;
 pub mod rule;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};
