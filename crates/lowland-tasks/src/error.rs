@@ -44,6 +44,19 @@ pub enum Error {
         found: String,
     },
 
+    /// A line of a file is not what its format asks for.
+    #[error("{}:{line}: expected {expected}, found {found}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the format asks for.
+        expected: String,
+        /// What the line holds.
+        found: String,
+    },
+
     /// The operating system refused to write a file or folder.
     #[error("cannot write {}", path.display())]
     Write {

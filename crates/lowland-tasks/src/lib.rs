@@ -3,7 +3,8 @@
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
 //! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
 //! [`train`] runs it; [`quantise`] rounds what a network learned to integers; [`checkpoint`] keeps what it needs to go on,
-//! and [`flatness`] measures what came of it.
+//! and [`flatness`] measures what came of it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and
+//! where their joints are.
 
 pub mod checkpoint;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod quantise;
 pub mod record;
 pub mod rule;
 pub mod task;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@
 
 mod cifar_resnet;
 mod features;
-mod init;
+pub(crate) mod init;
 mod layers;
 mod pyramid_net;
 mod registry;

@@ -1,0 +1,43 @@
+//! Fine-tuning a pretrained transformer on sentences.
+//!
+//! A folder with `config.json`, `model.safetensors` and `tokenizer.json`, as they are published for
+//! BERT and its kin, gives the [`TextTokenizer`] and the [`TextClassifier`]; a folder with the files
+//! of a [`GlueTask`] gives two [`TextSet`]s of tokens, and those the batches.
+//!
+//! ```no_run
+//! # use std::path::Path;
+//! # use burn::tensor::Device;
+//! use lowland_tasks::text::{FineTuning, GlueTask, TextClassifier, TextTokenizer};
+//!
+//! let (model, data) = (Path::new("MiniLM-L6"), Path::new("SST-2"));
+//! let tokenizer = TextTokenizer::from_folder(model, 64)?;
+//! let splits = GlueTask::Sst2.load(data, &tokenizer)?;
+//!
+//! let device = Device::flex().autodiff();
+//! let classes = splits.train.classes().len();
+//! let network = TextClassifier::from_folder(model, classes, &FineTuning::default(), 0, &device)?;
+//! let batch = splits.train.batch(&[0, 1, 2]).to_device(&device);
+//! let logits = network.forward(batch.input); // [3, classes]
+//! # Ok::<(), lowland_tasks::Error>(())
+//! ```
+
+mod batches;
+mod bert;
+mod classifier;
+mod config;
+mod glue;
+mod lora;
+mod metrics;
+mod text_set;
+mod tokenizer;
+mod weights;
+
+pub use batches::{HostTextBatch, TextBatch, TextInput};
+pub use bert::{Bert, BertEmbeddings, BertLayer};
+pub use classifier::{FineTuning, TextClassifier, Trained};
+pub use config::BertConfig;
+pub use glue::GlueTask;
+pub use lora::{LoraConfig, Projection};
+pub use metrics::{Confusion, Metric};
+pub use text_set::{TextSet, TextSplits};
+pub use tokenizer::{Text, TextTokenizer, Tokens};

@@ -1,0 +1,116 @@
+//! A pretrained encoder with a classifier behind it.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::lora::SeededLora;
+use super::{Bert, BertConfig, LoraConfig, TextInput};
+use crate::models::init::{LayerMaker, at_least_one};
+use crate::{Error, Result};
+
+/// Which weights of a [`TextClassifier`] are learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trained {
+    /// All of them.
+    #[default]
+    All,
+    /// The last layer. The encoder's weights have no gradients, and keep what they learned before.
+    Head,
+    /// The last layer, and low-rank adapters inside the encoder.
+    Lora(LoraConfig),
+}
+
+/// How a pretrained network is fine-tuned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FineTuning {
+    /// Which weights are learned. Default: all.
+    pub trained: Trained,
+    /// The share of numbers that the encoder drops while it learns (of the embeddings, of what the
+    /// parts of a layer give, of the attention), from 0 to below 1. Default: 0, which is none.
+    ///
+    /// BERT was trained with 0.1. Here the default is none because the masks come from the generator
+    /// that Burn keeps for a device and all its threads: [`lowland::SharpnessAware`] seeds it before
+    /// each evaluation, so that both gradients of a step are those of one function, and that holds as
+    /// long as no other thread draws meanwhile. Without dropout it holds always.
+    pub dropout: f64,
+}
+
+impl FineTuning {
+    fn check(&self, sizes: &BertConfig) -> Result<()> {
+        if !(0.0..1.0).contains(&self.dropout) {
+            let found = self.dropout.to_string();
+            return Err(Error::Setting { field: "dropout", found, allowed: "from 0 to below 1" });
+        }
+        match &self.trained {
+            Trained::All | Trained::Head => Ok(()),
+            Trained::Lora(lora) => lora.check(sizes),
+        }
+    }
+}
+
+/// A [`Bert`] and a linear layer on the mean of its tokens.
+#[derive(Module, Debug)]
+pub struct TextClassifier {
+    /// The pretrained part.
+    pub encoder: Bert,
+    /// From the mean to one number a class.
+    pub head: Linear,
+}
+
+impl TextClassifier {
+    /// Makes the network of a model folder (`config.json`, `model.safetensors`) for `classes` classes.
+    ///
+    /// Weights that are not in the folder, those of the head and of adapters, are a function of
+    /// `seed` alone. On a device with autodiff the network is ready to be trained.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`BertConfig::from_folder`]; [`Error::File`] or [`Error::Format`] if
+    /// `model.safetensors` cannot be read or lacks a tensor of the right shape, with its name;
+    /// [`Error::Setting`] if `classes` is 0 or a setting is outside its range.
+    pub fn from_folder(
+        folder: &Path,
+        classes: usize,
+        tuning: &FineTuning,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        at_least_one("classes", classes)?;
+        let config = BertConfig::from_folder(folder)?;
+        tuning.check(&config)?;
+        let encoder = Bert::from_folder(folder, &config, tuning.dropout, device)?;
+        let encoder = match &tuning.trained {
+            Trained::All => encoder,
+            Trained::Head => encoder.no_grad(),
+            Trained::Lora(lora) => encoder.apply_reparameterization(SeededLora::new(lora, seed)),
+        };
+        let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes);
+        Ok(Self { encoder, head })
+    }
+
+    /// Texts to logits `[batch, classes]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Bert::forward`].
+    pub fn forward(&self, input: TextInput) -> Tensor<2> {
+        self.head.forward(self.encoder.mean(input))
+    }
+
+    /// The sentence embedding of each text, `[batch, hidden]`: the mean over its tokens, of length 1.
+    ///
+    /// # Panics
+    ///
+    /// As [`Bert::forward`].
+    pub fn embed(&self, input: TextInput) -> Tensor<2> {
+        let mean = self.encoder.mean(input);
+        let length = mean.clone().square().sum_dim(1).sqrt(); // [batch, 1]
+        mean / length.clamp_min(1e-12)
+    }
+}

@@ -1,0 +1,245 @@
+//! Labelled texts as tokens.
+
+use super::tokenizer::{Fault, Text, TextTokenizer, Tokens};
+use super::{Confusion, HostTextBatch};
+use crate::checkpoint::sha256;
+use crate::{Error, Result};
+
+/// Texts with a label each, tokenised once.
+///
+/// The tokens of all texts lie one after the other. A set holds at least one text, and every label
+/// names one of its classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextSet {
+    ids: Vec<u32>,
+    types: Vec<u8>,
+    /// How many tokens each text has, at least one.
+    lengths: Vec<u16>,
+    /// Where each text starts.
+    starts: Vec<usize>,
+    labels: Vec<u16>,
+    classes: Vec<String>,
+    padding: u32,
+    max_length: usize,
+}
+
+/// The two parts of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextSplits {
+    /// What is learned from.
+    pub train: TextSet,
+    /// What is only ever measured on.
+    pub test: TextSet,
+}
+
+impl TextSet {
+    /// Tokenises texts and puts their labels and class names to them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if there is no text, not one label a text, a label that is not below the
+    /// number of classes, or a text that cannot be tokenised.
+    pub fn new(
+        texts: &[Text],
+        labels: Vec<u16>,
+        classes: Vec<String>,
+        tokenizer: &TextTokenizer,
+    ) -> Result<Self> {
+        Self::check(texts, &labels, &classes)?;
+        Ok(Self::of(&tokenizer.encode(texts)?, labels, classes, tokenizer))
+    }
+
+    /// As [`new`](Self::new), for a reader that makes a message of its own from the text at fault.
+    /// There is at least one text, with a label below the number of classes.
+    pub(crate) fn new_or_tell(
+        texts: &[Text],
+        labels: Vec<u16>,
+        classes: Vec<String>,
+        tokenizer: &TextTokenizer,
+    ) -> Result<Self, Fault> {
+        Ok(Self::of(&tokenizer.encode_or_tell(texts)?, labels, classes, tokenizer))
+    }
+
+    fn check(texts: &[Text], labels: &[u16], classes: &[String]) -> Result<()> {
+        let setting = |field, found, allowed| Err(Error::Setting { field, found, allowed });
+        if texts.is_empty() {
+            return setting("texts", "none".to_owned(), "at least one");
+        }
+        if labels.len() != texts.len() {
+            let found = format!("{} for {} texts", labels.len(), texts.len());
+            return setting("labels", found, "one for every text");
+        }
+        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= classes.len()) {
+            let found = format!("{} of {} classes at text {index}", labels[index], classes.len());
+            return setting("labels", found, "below the number of classes");
+        }
+        Ok(())
+    }
+
+    fn of(
+        tokens: &[Tokens],
+        labels: Vec<u16>,
+        classes: Vec<String>,
+        tokenizer: &TextTokenizer,
+    ) -> Self {
+        let length = |tokens: &Tokens| {
+            u16::try_from(tokens.ids.len()).expect("a tokenizer cuts at 65,535 tokens or before")
+        };
+        let lengths: Vec<u16> = tokens.iter().map(length).collect();
+        Self {
+            ids: tokens.iter().flat_map(|tokens| &tokens.ids).copied().collect(),
+            types: tokens.iter().flat_map(|tokens| &tokens.types).copied().collect(),
+            starts: starts(&lengths),
+            lengths,
+            labels,
+            classes,
+            padding: tokenizer.padding(),
+            max_length: tokenizer.max_length(),
+        }
+    }
+
+    /// How many texts there are, at least 1.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Always false: a set holds at least one text.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The names of the classes, in the order of their labels.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The label of every text, in order.
+    pub fn labels(&self) -> &[u16] {
+        &self.labels
+    }
+
+    /// How many tokens every text has, in order.
+    pub fn lengths(&self) -> &[u16] {
+        &self.lengths
+    }
+
+    /// The tokens of one text.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len), as a slice does.
+    pub fn tokens(&self, index: usize) -> (&[u32], &[u8]) {
+        let range = self.starts[index]..self.starts[index] + usize::from(self.lengths[index]);
+        (&self.ids[range.clone()], &self.types[range])
+    }
+
+    /// The SHA-256 of tokens, labels and the number of classes, in hexadecimal: the same for sets that
+    /// give the same batches.
+    pub fn sha256(&self) -> String {
+        let numbers = [self.len(), self.classes.len(), self.max_length]
+            .map(|number| (number as u64).to_le_bytes());
+        let labels: Vec<u8> = self.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        let lengths: Vec<u8> =
+            self.lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
+        let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        let padding = self.padding.to_le_bytes();
+        sha256([numbers.as_flattened(), &padding, &labels, &lengths, &ids, &self.types])
+    }
+
+    /// The first `count` texts, as a set of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `count` is 0 or more than there are.
+    pub fn first(&self, count: usize) -> Result<Self> {
+        if count == 0 || count > self.len() {
+            let found = format!("{count} of {}", self.len());
+            let allowed = "at least 1 and at most the number of texts";
+            return Err(Error::Setting { field: "number of texts", found, allowed });
+        }
+        Ok(self.at(&(0..count).collect::<Vec<_>>()))
+    }
+
+    /// The texts at `indices`, in that order; an index may come more than once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `indices` is empty or holds one that is not below [`len`](Self::len).
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        let setting = |found| Error::Setting {
+            field: "indices",
+            found,
+            allowed: "at least one, each below the number of texts",
+        };
+        if indices.is_empty() {
+            return Err(setting("none".to_owned()));
+        }
+        if let Some(index) = indices.iter().find(|&&index| index >= self.len()) {
+            return Err(setting(format!("{index} in a set of {}", self.len())));
+        }
+        Ok(self.at(indices))
+    }
+
+    fn at(&self, indices: &[usize]) -> Self {
+        let tokens = || indices.iter().map(|&index| self.tokens(index));
+        let lengths: Vec<u16> = indices.iter().map(|&index| self.lengths[index]).collect();
+        Self {
+            ids: tokens().flat_map(|(ids, _)| ids).copied().collect(),
+            types: tokens().flat_map(|(_, types)| types).copied().collect(),
+            starts: starts(&lengths),
+            lengths,
+            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            classes: self.classes.clone(),
+            ..*self
+        }
+    }
+
+    /// How many texts each class has, in the order of [`classes`](Self::classes).
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for &label in &self.labels {
+            counts[usize::from(label)] += 1;
+        }
+        counts
+    }
+
+    /// The texts at `indices` as a batch, each filled up to the longest of them.
+    ///
+    /// # Panics
+    ///
+    /// If an index is not below [`len`](Self::len), as a slice does.
+    pub fn batch(&self, indices: &[usize]) -> HostTextBatch {
+        let width =
+            indices.iter().map(|&index| usize::from(self.lengths[index])).max().unwrap_or(0);
+        let mut batch = HostTextBatch {
+            ids: vec![self.padding; indices.len() * width],
+            types: vec![0; indices.len() * width],
+            lengths: indices.iter().map(|&index| self.lengths[index]).collect(),
+            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            indices: indices.to_vec(),
+            width,
+        };
+        for (row, &index) in indices.iter().enumerate() {
+            let (ids, types) = self.tokens(index);
+            batch.ids[row * width..][..ids.len()].copy_from_slice(ids);
+            batch.types[row * width..][..types.len()].copy_from_slice(types);
+        }
+        batch
+    }
+
+    /// An empty table of what was taken for what.
+    pub fn confusion(&self) -> Confusion {
+        Confusion::new(self.classes.len())
+    }
+}
+
+fn starts(lengths: &[u16]) -> Vec<usize> {
+    lengths
+        .iter()
+        .scan(0, |next, &length| {
+            let start = *next;
+            *next += usize::from(length);
+            Some(start)
+        })
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! From text to tokens.
+
+use std::path::Path;
+
+use tokenizers::{
+    EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams,
+    TruncationStrategy,
+};
+
+use super::BertConfig;
+use crate::data::files::{format_error, read};
+use crate::{Error, Result};
+
+/// The file of a model folder that is read here.
+const FILE: &str = "tokenizer.json";
+
+/// Texts that are tokenised at a time; bounds the memory that it takes, for the tokenizer keeps much
+/// more of each text than is kept here.
+const AT_A_TIME: usize = 1024;
+
+/// Turns texts into tokens of a pretrained network.
+#[derive(Debug)]
+pub struct TextTokenizer {
+    tokenizer: Tokenizer,
+    sizes: BertConfig,
+}
+
+/// What is looked at as one: a text, or two that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The text, or the first of two.
+    pub first: String,
+    /// The second one, where there are two.
+    pub second: Option<String>,
+}
+
+/// A [`Text`] as tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// The numbers of the tokens, at least one.
+    pub ids: Vec<u32>,
+    /// For each token, which text it is of: 0 or 1.
+    pub types: Vec<u8>,
+}
+
+/// A text that could not be tokenised.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// Its place, or that of the first of some of which one is at fault.
+    pub(crate) index: usize,
+    pub(crate) found: String,
+}
+
+impl From<&str> for Text {
+    fn from(first: &str) -> Self {
+        Self { first: first.to_owned(), second: None }
+    }
+}
+
+impl From<(&str, &str)> for Text {
+    fn from((first, second): (&str, &str)) -> Self {
+        Self { first: first.to_owned(), second: Some(second.to_owned()) }
+    }
+}
+
+impl TextTokenizer {
+    /// Reads `tokenizer.json` of a model folder. Texts of more than `max_length` tokens, those that
+    /// the network wants around a text included, are cut; of two texts, the longer one first.
+    ///
+    /// How the file itself would cut and fill up is of no effect.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`BertConfig::from_folder`]; [`Error::File`] or [`Error::Format`] if the file
+    /// cannot be read, or has tokens that the network has no embedding for; [`Error::Setting`]
+    /// if `max_length` leaves no room for a text, or is more than the network knows positions.
+    pub fn from_folder(folder: &Path, max_length: usize) -> Result<Self> {
+        let sizes = BertConfig::from_folder(folder)?;
+        sizes.check_length("max_length", max_length)?;
+        let path = folder.join(FILE);
+        let tokenizer = Tokenizer::from_bytes(read(&path)?).map_err(|error| {
+            format_error(&path, "a tokenizer as JSON".to_owned(), error.to_string())
+        })?;
+        if let Some((token, id)) = largest(&tokenizer)
+            && id as usize >= sizes.vocab_size
+        {
+            let expected = format!("tokens below {}, as in config.json", sizes.vocab_size);
+            return Err(format_error(&path, expected, format!("{token:?} with number {id}")));
+        }
+        Ok(Self { tokenizer: cut(tokenizer, &path, max_length)?, sizes })
+    }
+
+    /// The token that fills up a text.
+    pub fn padding(&self) -> u32 {
+        u32::try_from(self.sizes.pad_token_id).unwrap_or_default() // below 2²⁰, as it was checked
+    }
+
+    /// The most tokens of a text.
+    pub fn max_length(&self) -> usize {
+        self.tokenizer.get_truncation().map_or(0, |truncation| truncation.max_length)
+    }
+
+    /// The tokens of texts: of one each, or of two that belong together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if a text has no token or one that the network does not know.
+    pub fn encode(&self, texts: &[Text]) -> Result<Vec<Tokens>> {
+        self.encode_or_tell(texts).map_err(|fault| Error::Setting {
+            field: "texts",
+            found: format!("{} in text {}", fault.found, fault.index),
+            allowed: "texts of tokens that the network knows",
+        })
+    }
+
+    pub(crate) fn encode_or_tell(&self, texts: &[Text]) -> Result<Vec<Tokens>, Fault> {
+        let mut all = Vec::with_capacity(texts.len());
+        for (part, texts) in texts.chunks(AT_A_TIME).enumerate() {
+            let first = part * AT_A_TIME;
+            let inputs: Vec<EncodeInput<'_>> = texts
+                .iter()
+                .map(|text| match &text.second {
+                    Some(second) => (text.first.as_str(), second.as_str()).into(),
+                    None => text.first.as_str().into(),
+                })
+                .collect();
+            let encoded = self
+                .tokenizer
+                .encode_batch_fast(inputs, true)
+                .map_err(|error| Fault { index: first, found: error.to_string() })?;
+            for (i, encoding) in encoded.iter().enumerate() {
+                let tokens = self.tokens(encoding);
+                all.push(tokens.map_err(|found| Fault { index: first + i, found })?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn tokens(&self, encoding: &Encoding) -> Result<Tokens, String> {
+        let ids = encoding.get_ids().to_vec();
+        if ids.is_empty() {
+            return Err("no token".to_owned());
+        }
+        // Special tokens are numbered by the template that adds them, not by the vocabulary.
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.sizes.vocab_size) {
+            return Err(format!("token {id} of {}", self.sizes.vocab_size));
+        }
+        let types = encoding.get_type_ids().iter().map(|&kind| match u8::try_from(kind) {
+            Ok(small) if usize::from(small) < self.sizes.type_vocab_size => Ok(small),
+            _ => Err(format!("a token of type {kind} of {}", self.sizes.type_vocab_size)),
+        });
+        Ok(Tokens { ids, types: types.collect::<Result<_, _>>()? })
+    }
+}
+
+/// The token with the largest number.
+fn largest(tokenizer: &Tokenizer) -> Option<(String, u32)> {
+    tokenizer.get_vocab(true).into_iter().max_by(|a, b| (a.1, &b.0).cmp(&(b.1, &a.0)))
+}
+
+/// The tokenizer, made to cut at `max_length` and to fill up nothing.
+fn cut(mut tokenizer: Tokenizer, path: &Path, max_length: usize) -> Result<Tokenizer> {
+    let added = [false, true].map(|two| {
+        tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(two))
+    });
+    // The tokenizer subtracts without a look.
+    if max_length < added[0].max(added[1]) + 2 {
+        let found = format!("{max_length}, with {} tokens around texts", added[0].max(added[1]));
+        let allowed = "enough for the tokens around texts and two more";
+        return Err(Error::Setting { field: "max_length", found, allowed });
+    }
+    let truncation = TruncationParams {
+        direction: TruncationDirection::Right,
+        max_length,
+        strategy: TruncationStrategy::LongestFirst,
+        stride: 0,
+    };
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(Some(truncation)).map_err(|error| {
+        format_error(path, "a tokenizer that can cut".to_owned(), error.to_string())
+    })?;
+    Ok(tokenizer)
+}
