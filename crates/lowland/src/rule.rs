@@ -66,6 +66,9 @@ dyn_clone::clone_trait_object!(Rule);
 
 /// The loss on this step's batch, as a function of the weights.
 ///
+/// Where [`Workers`](crate::Workers) train together, the batch is that of all of them: gradients, losses, indices and
+/// positions are over it, and every worker's rule must ask the same in the same order.
+///
 /// Every evaluation is counted, in fractions of a batch: a forward pass is a third of a gradient, the
 /// gradients of the weights another, those of the layers' inputs the last.
 pub trait Surface {
@@ -85,6 +88,32 @@ pub trait Surface {
     /// # Errors
     /// What the loss closure gave is not usable.
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec>;
+
+    /// As [`gradient`](Self::gradient), of the samples of those workers alone that climb together: what the
+    /// perturbation of this worker is made of. The same as that, unless workers climb apart.
+    ///
+    /// # Errors
+    /// What the loss closure gave is not usable.
+    fn gradient_to_climb(&mut self, of: &Selection) -> Result<ParamVec> {
+        self.gradient(of)
+    }
+
+    /// What the latest [`gradient_to_climb`](Self::gradient_to_climb), or a vector made of it, is over the
+    /// samples of all workers; `None` where it is that already.
+    ///
+    /// # Errors
+    /// Another worker is gone.
+    fn mean(&mut self, _own: &ParamVec) -> Result<Option<ParamVec>> {
+        Ok(None)
+    }
+
+    /// One decision for all workers: worker 0's.
+    ///
+    /// # Errors
+    /// Another worker is gone.
+    fn agree(&self, own: bool) -> Result<bool> {
+        Ok(own)
+    }
 
     /// The losses of `samples` at `w`, `[samples]`, by a forward pass alone, which moves running
     /// statistics where it is the first evaluation of the step.
