@@ -137,6 +137,12 @@ impl Driver {
         let guarded = self.settings.measure != Measure::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
         let workers = &self.settings.workers;
+        if workers.half().is_some() && !self.rule.works_in_halves() {
+            return Err(Error::Combination(
+                "workers in two halves take two gradients at once, and those of this rule wait for each \
+                 other; leave the workers whole",
+            ));
+        }
         let wants_indices = self.rule.chooses_samples();
         let roll = roll_call(workers, batch, self.state.step, seconds, wants_indices)?;
         if let Some(roll) = &roll {
@@ -157,6 +163,7 @@ impl Driver {
         };
         let mut evaluation = Evaluation::new(setting, &module, source);
         let gradient = evaluation.run(&mut *self.rule)?;
+        let moving = evaluation.moving_samples();
         let mut report = evaluation.into_report(guarded.then(|| gradient.norm()))?;
 
         let module = match before {
@@ -173,10 +180,10 @@ impl Driver {
                 self.state.non_finite_in_a_row = 0;
                 let gradient = self.settings.clipped(gradient);
                 let gradients = into_gradients(&parameters, gradient, &module);
-                let module = match (&running, batch.len()) {
-                    (Some(running), Some(samples)) if roll.is_some() => {
+                let module = match &running {
+                    Some(running) if roll.is_some() => {
                         let workers = &self.settings.workers;
-                        mean_running_state(workers, &parameters, module, running, samples)?
+                        mean_running_state(workers, &parameters, module, running, moving)?
                     }
                     _ => module,
                 };
@@ -224,7 +231,9 @@ impl Driver {
     /// All that the driver and its rule carry from step to step.
     pub(crate) fn fields(&self) -> Result<Fields> {
         let mut save = Save::default();
-        self.clone().show(&mut save)?;
+        let mut copy = self.clone();
+        copy.rule.settle(&self.settings.workers)?;
+        copy.show(&mut save)?;
         Ok(save.fields)
     }
 

@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::batch::{Accumulate, Batch};
 use crate::driver::{Base, Settings, State};
-use crate::parallel::{Bucket, Climb, Roll, Shard, Workers, gathered};
+use crate::parallel::{Bucket, Climb, Half, Roll, Shard, Share, Workers, gathered};
 use crate::parameters::{into_gradients, perturbed};
 use crate::report::StepReport;
 use crate::rule::{Active, Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
@@ -86,6 +86,8 @@ pub(crate) struct Evaluation<'a, M> {
     only: Option<usize>,
     /// Whether the first evaluation is over, which moves running statistics.
     moved: bool,
+    /// The samples of this worker that it was taken on.
+    moving_samples: usize,
     /// The module after the first evaluation, with running statistics of its own.
     synced: Option<M>,
     generator: ChaCha8Rng,
@@ -157,6 +159,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
             source,
             only: None,
             moved: false,
+            moving_samples: 0,
             synced: None,
             generator,
             device_seed,
@@ -389,10 +392,31 @@ impl<'a, M: Module> Evaluation<'a, M> {
     /// The gradient of the loss of a selection at the weights of `module`, where only active parameters
     /// are leaves.
     fn differentiate(&mut self, module: &M, of: &Selection, whose: Whose) -> Result<ParamVec> {
+        let (own, count) = self.on_own_samples(module, of)?;
+        let own = self.exchange(own, count as f64, of, whose)?;
+        self.add_loss(own.loss);
+        self.count(of);
+        own.gradient.ok_or(Error::NoEvaluation)
+    }
+
+    /// Counts a gradient of a selection.
+    fn count(&mut self, of: &Selection) {
+        self.moved = true;
+        self.evaluations += 1;
+        let cost = self.setting.parameters.cost(&of.parameters);
+        self.passes += self.share() * of.samples.fraction() * cost;
+    }
+
+    /// What this worker finds at the weights of `module` on those of a selection's samples that it has, and
+    /// how many these are.
+    fn on_own_samples(&mut self, module: &M, of: &Selection) -> Result<(Own, usize)> {
         self.latest.clear();
         self.latest_is_mean = false;
         let (samples, count) = self.own(&of.samples);
         let mut own = Own::default();
+        if !self.moved {
+            self.moving_samples += count;
+        }
         if count > 0 {
             for part in self.parts(&samples) {
                 let (gradient, loss) = self.part_gradient(module, &part, &of.parameters)?;
@@ -404,13 +428,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
                 own.loss = sum_of(own.loss, loss, part.weight);
             }
         }
-        let own = self.exchange(own, count as f64, of, whose)?;
-        self.add_loss(own.loss);
-        self.moved = true;
-        self.evaluations += 1;
-        let cost = self.setting.parameters.cost(&of.parameters);
-        self.passes += self.share() * of.samples.fraction() * cost;
-        own.gradient.ok_or(Error::NoEvaluation)
+        Ok((own, count))
     }
 
     /// The mean over workers of what each found on `samples` of its own.
@@ -473,6 +491,9 @@ impl<'a, M: Module> Evaluation<'a, M> {
         self.latest.clear();
         self.latest_is_mean = false;
         let (own, count) = self.own(samples);
+        if !self.moved {
+            self.moving_samples += count;
+        }
         let mut loss = None;
         if count > 0 {
             for part in self.parts(&own) {
@@ -543,6 +564,11 @@ impl<'a, M: Module> Evaluation<'a, M> {
         if self.source.gives_losses() { Ok(()) } else { Err(Error::WholeBatches) }
     }
 
+    /// The samples of this worker that moved running statistics.
+    pub(crate) fn moving_samples(&self) -> usize {
+        self.moving_samples
+    }
+
     pub(crate) fn into_report(self, update_norm: Option<Scalar>) -> Result<StepReport> {
         if !self.moved {
             return Err(Error::NoEvaluation);
@@ -601,6 +627,42 @@ impl<M: Module> Surface for Evaluation<'_, M> {
 
     fn agree(&self, own: bool) -> Result<bool> {
         self.workers().agree(own)
+    }
+
+    fn half(&self) -> Option<Half> {
+        self.workers().half()
+    }
+
+    fn share_at(
+        &mut self,
+        half: Half,
+        e: &Perturbation<'_>,
+        of: &Selection,
+    ) -> Result<Option<Share>> {
+        let first = !self.moved;
+        let mut own = (Own::default(), 0);
+        if self.half().is_none_or(|own| own == half) {
+            let copy = self.copy(Some(e), self.leaves(&of.parameters));
+            own = self.on_own_samples(&copy, of)?;
+        }
+        let (Own { gradient, loss }, samples) = (own.0, own.1 as f64);
+        let loss = self.mean_loss(loss, samples)?;
+        self.add_loss(loss);
+        self.count(of);
+        if first {
+            self.sync();
+        } else {
+            self.second_gradients += 1;
+        }
+        Ok(gradient.map(|gradient| Share { gradient, samples }))
+    }
+
+    fn mean_of(&mut self, share: Option<&Share>) -> Result<Option<ParamVec>> {
+        let mean = self.workers().mean_of(share, &self.weights())?;
+        if let (Some(mean), Measure::All) = (&mean, self.measure) {
+            self.perturbed_norm.get_or_insert_with(|| mean.norm());
+        }
+        Ok(mean)
     }
 
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec> {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use burn::module::Module;
 
 use crate::parameters::{float_bytes, with_float_bytes};
-use crate::{Error, Parameters, Result};
+use crate::rule::Active;
+use crate::{Error, ParamVec, Parameters, Result};
 
 mod bucket;
 mod roll;
@@ -76,6 +77,24 @@ pub enum Climb {
     InGroup(Arc<dyn Collective>),
 }
 
+/// One of two halves of the workers, by the order of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The lower numbers.
+    First,
+    /// The higher numbers.
+    Second,
+}
+
+/// A worker's part of a gradient.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The mean over its own samples.
+    pub gradient: ParamVec,
+    /// How many these are.
+    pub samples: f64,
+}
+
 /// The workers of a training, as one of them sees the others. One alone by default.
 ///
 /// Weights and all that optimizer and rule keep are the same on all workers. For that, all must start with the
@@ -89,6 +108,7 @@ pub struct Workers {
     pub(crate) climb: Climb,
     check_every: Option<NonZeroU64>,
     pub(crate) reduced: bool,
+    in_halves: bool,
 }
 
 impl Default for Workers {
@@ -107,6 +127,7 @@ impl Workers {
             climb: Climb::Together,
             check_every: None,
             reduced: false,
+            in_halves: false,
         }
     }
 
@@ -150,13 +171,47 @@ impl Workers {
         self.check()
     }
 
+    /// Has the two gradients of a step taken by two halves of the workers at once, by a rule whose gradients do not
+    /// depend on each other (SAMPa). Each half then has the whole batch: see [`shard`](Self::shard). Between
+    /// the steps the halves do not wait for each other; [`to_record`](crate::SharpnessAware::to_record) is then
+    /// for all workers to call.
+    ///
+    /// # Errors
+    /// An odd number of workers; [`Error::Combination`] where workers climb apart or gradients come reduced.
+    pub fn with_halves(mut self) -> Result<Self> {
+        if !self.count.is_multiple_of(2) {
+            return Err(Error::config("workers", &self.count, "even, to work in halves"));
+        }
+        self.in_halves = true;
+        self.check()
+    }
+
     fn check(self) -> Result<Self> {
-        if self.reduced && !matches!(self.climb, Climb::Together) {
+        let apart = !matches!(self.climb, Climb::Together);
+        if self.reduced && apart {
             return Err(Error::Combination(
                 "gradients that come reduced leave a worker none of its own to climb; climb together",
             ));
         }
+        if self.in_halves && (apart || self.reduced) {
+            return Err(Error::Combination(
+                "workers in two halves climb together, by gradients that do not come reduced",
+            ));
+        }
         Ok(self)
+    }
+
+    /// The half that this worker is in, where they work in halves.
+    pub fn half(&self) -> Option<Half> {
+        let first = self.rank < self.count / 2;
+        self.in_halves.then_some(if first { Half::First } else { Half::Second })
+    }
+
+    /// Which part of each batch this worker has, counted from 0, and of how many: its number among the workers, or
+    /// among those of its half.
+    pub fn shard(&self) -> (usize, usize) {
+        let count = if self.in_halves { self.count / 2 } else { self.count };
+        (self.rank % count, count)
     }
 
     /// The number of this worker, counted from 0.
@@ -189,8 +244,11 @@ impl Workers {
         self.others().is_some() && !matches!(self.climb, Climb::Together)
     }
 
-    /// The sums of `f64` values over all workers.
-    pub(crate) fn sums(&self, values: Vec<f64>) -> Result<Vec<f64>> {
+    /// The sums of numbers over all workers.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn sums(&self, values: Vec<f64>) -> Result<Vec<f64>> {
         match self.others() {
             None => Ok(values),
             Some(all) => match all.all_reduce_sum(Numbers::F64(values))? {
@@ -258,6 +316,19 @@ impl Workers {
         let bytes = float_bytes(&module.valid())?;
         self.same("the bytes of the module", bytes.len() as f64)?;
         Ok(with_float_bytes(module, &self.say(bytes)?))
+    }
+
+    /// The gradient over all samples, from the shares of those who have one, over the parameters `like`; `None`
+    /// where nobody has.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn mean_of(&self, share: Option<&Share>, like: &ParamVec) -> Result<Option<ParamVec>> {
+        let own = share.map(|share| &share.gradient);
+        let Some(all) = self.others() else { return Ok(own.cloned()) };
+        let samples = share.map_or(0.0, |share| share.samples);
+        let mean = Bucket::new(like, &Active::All)?.mean(&**all, own, None, samples)?;
+        Ok(Some(mean.gradient).filter(|_| mean.samples > 0.0))
     }
 
     /// Checks that a number is the same for all workers.

@@ -10,10 +10,11 @@ mod workers;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
-use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 use common::{Net, Values, cross_entropies, sgd};
 use lowland::ascend::AlongGradient;
 use lowland::descend::SharpGradient;
@@ -542,6 +543,76 @@ fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
             assert!(apart < 1e-9, "{algorithm:?}: {apart:e}");
         }
     }
+}
+
+#[test]
+fn sampa_on_two_halves_takes_the_steps_of_one_worker_and_goes_on_from_its_records() {
+    let algorithm = Algorithm::named("sampa").unwrap();
+    let new = |workers| optimizer(&algorithm, sgd(0.0, 1e-2), workers);
+    let mut alone = new(Workers::alone());
+    let expected = go(&mut alone, net(), 0..STEPS).values();
+    for count in [2, 4] {
+        let found = together(count, count, |workers| {
+            let halves = workers.with_halves().unwrap();
+            let mut optimizer = new(halves.clone());
+            let net = go(&mut optimizer, net(), 0..20);
+            // One half has a gradient that the other lacks: the record has it.
+            let record = optimizer.to_record().unwrap().into_bytes().unwrap();
+            let straight = go(&mut optimizer, net.clone(), 20..STEPS).values();
+            let record = SharpnessAwareRecord::from_bytes(record).unwrap();
+            let mut resumed = new(halves).load_record(record, &device()).unwrap();
+            (straight, go(&mut resumed, net, 20..STEPS).values(), optimizer.passes())
+        });
+        for (straight, resumed, passes) in found {
+            assert!(far(&expected, &straight) < 1e-9 && straight == resumed, "{count}");
+            assert!((passes - alone.passes()).abs() < 1e-9, "{passes}");
+        }
+    }
+}
+
+#[test]
+fn the_two_gradients_of_sampa_are_taken_by_two_halves_at_the_same_time() {
+    // Each evaluation takes this long, whatever the machine has to do beside it.
+    let pause = Duration::from_millis(30);
+    let taken = |count: usize, in_halves: bool| {
+        let found = together(count, count, |workers| {
+            let workers = if in_halves { workers.with_halves().unwrap() } else { workers };
+            let rule = Algorithm::named("sampa").unwrap().build().unwrap();
+            let mut optimizer =
+                SharpnessAware::new(sgd(0.9, 0.0), rule).with_workers(workers.clone());
+            let mut net = net();
+            let started = Instant::now();
+            for step in 0..20 {
+                let data = Data::of(&shard(5 * step, &workers));
+                let told = Batch::default().with_indices(&data.indices);
+                let losses = |net: &Net, _: usize, samples: &Samples| {
+                    std::thread::sleep(pause);
+                    data.losses(net, samples)
+                };
+                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+            }
+            started.elapsed()
+        });
+        found[0].as_secs_f64() / pause.as_secs_f64() / 20.0
+    };
+    let (one_after_the_other, at_once) = (taken(2, false), taken(2, true));
+    assert!(one_after_the_other >= 2.0, "{one_after_the_other}");
+    assert!(at_once < 0.75 * one_after_the_other, "{at_once} of {one_after_the_other}");
+}
+
+#[test]
+fn halves_are_for_rules_and_workers_that_can_work_in_them() {
+    let found = together(2, 2, |workers| {
+        let rule = SamConfig { rho: 0.1 }.build().unwrap();
+        let halves = workers.with_halves().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(halves);
+        one_step(&mut optimizer, 0.1, net(), &[1, 2]).unwrap_err()
+    });
+    assert!(found.iter().all(|error| matches!(error, Error::Combination(_))), "{found:?}");
+    let odd = threads(3, 3).unwrap().remove(0).with_halves();
+    assert!(matches!(odd, Err(Error::Config { field: "workers", .. })));
+    let apart = threads(2, 1).unwrap().remove(0).with_halves();
+    assert!(matches!(apart, Err(Error::Combination(_))));
 }
 
 /// Counts what goes through another way to reach workers.

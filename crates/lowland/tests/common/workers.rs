@@ -91,7 +91,8 @@ pub(crate) fn part(size: usize, rank: usize, count: usize) -> Range<usize> {
 
 pub(crate) fn shard(step: u64, workers: &Workers) -> Vec<usize> {
     let batch = batch_of(step);
-    batch[part(batch.len(), workers.rank(), workers.count())].to_vec()
+    let (rank, count) = workers.shard();
+    batch[part(batch.len(), rank, count)].to_vec()
 }
 
 pub(crate) fn one_step(
