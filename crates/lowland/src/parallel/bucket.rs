@@ -62,20 +62,17 @@ impl Bucket {
         loss: Option<&Scalar>,
         samples: f64,
     ) -> Result<Mean> {
-        match self.dtype {
-            DType::F64 => {
-                let own = self.flat::<f64>(own, loss, samples)?;
-                match through.all_reduce_sum(Numbers::F64(own))? {
-                    Numbers::F64(sums) => self.apart(sums, |sum| sum),
-                    Numbers::F32(_) => Err(other_kind()),
-                }
+        if self.dtype == DType::F64 {
+            let own = self.flat::<f64>(own, loss, samples)?;
+            match through.all_reduce_sum(Numbers::F64(own))? {
+                Numbers::F64(sums) => self.apart(sums, |sum| sum),
+                Numbers::F32(_) => Err(other_kind()),
             }
-            _ => {
-                let own = self.flat::<f32>(own, loss, samples)?;
-                match through.all_reduce_sum(Numbers::F32(own))? {
-                    Numbers::F32(sums) => self.apart(sums, f64::from),
-                    Numbers::F64(_) => Err(other_kind()),
-                }
+        } else {
+            let own = self.flat::<f32>(own, loss, samples)?;
+            match through.all_reduce_sum(Numbers::F32(own))? {
+                Numbers::F32(sums) => self.apart(sums, f64::from),
+                Numbers::F64(_) => Err(other_kind()),
             }
         }
     }
