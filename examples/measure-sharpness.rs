@@ -13,11 +13,11 @@ use lowland::sharpness::{
     Difference, EigenvaluesConfig, LargestRiseConfig, LossSurface, SurfaceConfig, TraceConfig,
     eigenvalues, largest_rise, trace, uninterrupted,
 };
-use lowland::{Algorithm, BaseConfig, SamConfig};
+use lowland::{Algorithm, BaseConfig, SamConfig, Samples};
 use lowland_tasks::config::{DataConfig, TrainConfig};
-use lowland_tasks::data::{BatchConfig, ImageBatch, Loader};
-use lowland_tasks::loss::cross_entropies;
+use lowland_tasks::data::{BatchConfig, Loader};
 use lowland_tasks::models::Model;
+use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Training};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,14 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
         // The loss on the first 500 training images, as a function of the weights.
         let batches = BatchConfig { batch_size: 250, ..BatchConfig::default() };
-        let images = Loader::evaluation(data.train.clone(), data.normalisation().clone(), batches)?;
+        let images = Loader::to_measure(data.task().to_measure(Split::Train, 500)?, batches)?;
         let on_device = device.clone().autodiff();
-        let held: Vec<ImageBatch> =
-            images.epoch(0).take(2).map(|batch| batch.to_device(&on_device)).collect();
-        let losses = |model: &Model, i: usize| {
-            let ImageBatch { images, labels, .. } = held[i].clone();
-            cross_entropies(model.forward(images), labels, 0.0) // [samples]
-        };
+        let held: Vec<_> = images.epoch(0).map(|batch| batch.to_device(&on_device)).collect();
+        let losses = |model: &Model, i: usize| held[i].losses(model, &Samples::All, 0.0); // [samples]
         // The gradient of a network with ReLU jumps: what is a little further apart shows its curvature.
         let settings =
             SurfaceConfig { difference: Difference::Length(0.02), ..SurfaceConfig::default() };

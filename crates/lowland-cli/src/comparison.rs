@@ -10,6 +10,7 @@ use lowland::{Algorithm, RadiusConfig};
 use lowland_tasks::config::{OptimizerName, TrainConfig};
 use lowland_tasks::data::DataName;
 use lowland_tasks::record::{RunRecord, StepRecord};
+use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 use toml::{Table, Value};
@@ -17,9 +18,9 @@ use toml::{Table, Value};
 use crate::equal::Equal;
 use crate::failure::Usage;
 use crate::interrupt::Interrupt;
-use crate::side_by_side::{self, Finished, Watch};
+use crate::side_by_side::{self, Finished, Manner, Watch};
 use crate::summary::{Contender, Heading, Run, Setting, Summary};
-use crate::terminal::{Progress, print};
+use crate::terminal::{Output, Progress, print};
 use crate::words::{held_equal, limit_left, no_second_gradient, percent};
 use crate::{device, files, report, table};
 
@@ -55,8 +56,10 @@ pub struct Comparison {
     pub note: String,
     /// How many runs train at once.
     pub jobs: usize,
-    /// Whether progress is not shown.
-    pub quiet: bool,
+    /// Whether the sharpness is measured where each run ends.
+    pub sharpness: bool,
+    /// What is shown; as JSON it is what `summary.json` holds.
+    pub output: Output,
 }
 
 impl Comparison {
@@ -77,6 +80,9 @@ impl Comparison {
         let page = folder.join("report.html");
         files::write(&folder.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
         files::write(&page, report::html(&summary).as_bytes())?;
+        if self.output.json {
+            return print(&serde_json::to_string_pretty(&summary)?);
+        }
         print(&table::table(&summary))?;
         print(&format!("\nThe report with curves: {}", page.display()))
     }
@@ -96,10 +102,12 @@ impl Comparison {
             comparison: self,
             configs: &all,
             interrupt: Interrupt::listen(),
-            progress: Progress::new(steps as u64, self.quiet),
+            progress: Progress::new(steps as u64, self.output.quiet),
         };
         watch.progress.line(&self.announcement(&setting));
-        let finished = side_by_side::train(&all, data, device, self.equal, self.jobs, &watch)?;
+        let (equal, jobs, sharpness) = (self.equal, self.jobs, self.sharpness);
+        let manner = Manner { equal, jobs, sharpness };
+        let finished = side_by_side::train(&all, data, device, manner, &watch)?;
         drop(watch);
 
         let mut runs = vec![Vec::new(); self.configs.len()];
@@ -164,11 +172,11 @@ impl Comparison {
         let notes = [Some(self.note.as_str()).filter(|note| !note.is_empty()), measured.as_deref()];
         Ok(Setting {
             data: data_in_words(config.data.name),
-            training_images: data.train.len(),
-            test_images: data.test.len(),
-            classes: data.train.classes().len(),
+            training_images: data.task().count(Split::Train),
+            test_images: data.task().count(Split::Test),
+            classes: data.task().classes(),
             label_noise: noise,
-            labels_changed: data.noise.changed,
+            labels_changed: data.task().labels_changed(),
             model: format!("{}: {}", config.model, config.model.description()),
             parameters: training.parameter_count()?,
             batch_size: config.batch_size,
@@ -260,6 +268,10 @@ impl Watch for Watcher<'_> {
         self.progress.skip(steps);
     }
 
+    fn check(&self) -> ControlFlow<u8> {
+        self.interrupt.check()
+    }
+
     fn finished(&self, finished: &Finished) {
         let config = &self.configs[finished.index];
         self.progress.line(&line(config, &run(config, finished)));
@@ -282,7 +294,8 @@ fn name(config: &TrainConfig) -> String {
 }
 
 fn run(config: &TrainConfig, finished: &Finished) -> Run {
-    run_of(config, &finished.record, finished.diverged)
+    let flatness = finished.flatness.clone();
+    Run { flatness, ..run_of(config, &finished.record, finished.diverged) }
 }
 
 /// A run in the summary.

@@ -1,7 +1,8 @@
 //! A run under way: steps, metrics, checkpoints, and how it ends.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -10,12 +11,13 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::record::{EpochRecord, StepRecord};
 use lowland_tasks::train::{Data, Done, Training};
+use serde::Serialize;
 
 use crate::failure::{Ended, Interrupted};
 use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::run_folder::RunFolder;
-use crate::terminal::{Progress, print};
+use crate::terminal::{Output, Progress, print};
 use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// Trains to the end, from wherever the training stands, and tells the result.
@@ -29,10 +31,10 @@ pub fn run(
     config: &TrainConfig,
     folder: &RunFolder,
     mut journal: Journal,
-    quiet: bool,
+    output: Output,
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
-    let progress = Progress::new(training.expected_steps(), quiet);
+    let progress = Progress::new(training.expected_steps(), output.quiet);
     progress.skip(training.steps());
     let mut keeper = Keeper {
         folder,
@@ -45,11 +47,11 @@ pub fn run(
     };
     let trained = go_on(&mut training, config, &mut keeper, &|told| {
         match told {
-            Told::Step(step, accuracy, expected) => {
+            Told::Step(step, At { accuracy, expected, passes }) => {
                 if config.is_limited() {
                     progress.expect(expected);
                 }
-                progress.step(|| step_line(config, step, accuracy));
+                progress.step(|| step_line(config, step, accuracy, passes));
             }
             Told::Epoch(record, steps) => progress.line(&epoch_line(record, config, steps)),
         }
@@ -80,15 +82,26 @@ pub fn run(
         );
     }
     folder.save_model(&training)?;
-    print(&result(&training, config, folder.path()))
+    let result = RunResult::of(&training, config, folder.path());
+    print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
 }
 
 /// What goes on.
 enum Told<'a> {
-    /// A step, the last test accuracy, and how many steps the run will have.
-    Step(&'a StepRecord, Option<f64>, u64),
+    /// A step, and where the run is with it.
+    Step(&'a StepRecord, At),
     /// An epoch, and its steps.
     Epoch(&'a EpochRecord, u64),
+}
+
+/// Where a run is.
+struct At {
+    /// The last test accuracy.
+    accuracy: Option<f64>,
+    /// How many steps the run will have.
+    expected: u64,
+    /// Passes a step so far.
+    passes: f64,
 }
 
 fn go_on(
@@ -104,7 +117,12 @@ fn go_on(
                 keeper.step(step, training)?;
                 // A checkpoint follows at the end of the epoch in any case.
                 let due = keeper.saver.is_due(step.step) && !training.is_at_end_of_epoch();
-                (tell(Told::Step(step, accuracy, training.expected_steps())), due)
+                let at = At {
+                    accuracy,
+                    expected: training.expected_steps(),
+                    passes: training.passes() / training.steps() as f64,
+                };
+                (tell(Told::Step(step, at)), due)
             }
             Done::Epoch(record) => {
                 keeper.journal.epoch(record, training.steps())?;
@@ -208,7 +226,7 @@ struct Probe {
 
 impl Probe {
     fn new(every: u64, data: &Data, training: &Training) -> Result<Self> {
-        let ground = Ground { images: 500, ..Ground::default() };
+        let ground = Ground::quick();
         let held = Held::new(data, &ground, training.device())?;
         Ok(Self { every, ground, held })
     }
@@ -224,10 +242,20 @@ impl Probe {
     }
 }
 
-fn step_line(config: &TrainConfig, step: &StepRecord, accuracy: Option<f64>) -> String {
+fn step_line(
+    config: &TrainConfig,
+    step: &StepRecord,
+    accuracy: Option<f64>,
+    passes: f64,
+) -> String {
     let test = accuracy.map(|a| format!("  test {}", percent(a))).unwrap_or_default();
     let label = config.algorithm_label();
-    format!("{label}  epoch {}{}  loss {:.3}{test}", step.epoch, of_epochs(config), step.loss)
+    format!(
+        "{label}  epoch {}{}  loss {:.3}{test}  {passes:.2} passes a step",
+        step.epoch,
+        of_epochs(config),
+        step.loss
+    )
 }
 
 /// What stands behind the number of an epoch: nothing where a limit decides how many there are.
@@ -255,21 +283,57 @@ fn epoch_line(record: &EpochRecord, config: &TrainConfig, steps: u64) -> String 
     )
 }
 
-fn result(training: &Training, config: &TrainConfig, folder: &Path) -> String {
-    let record = training.record();
-    let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
-    let seconds: f64 = record.epochs.iter().map(|epoch| epoch.seconds).sum();
-    let skipped = match record.skipped_steps {
-        0 => String::new(),
-        steps => format!("; {steps} steps were not finite and changed nothing"),
-    };
-    format!(
-        "{}: test accuracy {} after {}, {:.2} passes a step, {seconds:.1} s of training{skipped}\n\
-         The run: {}",
-        config.algorithm_label(),
-        last.map_or("none".to_owned(), percent),
-        counted(record.epochs.len(), "epoch"),
-        record.passes / record.steps.max(1) as f64,
-        folder.display(),
-    )
+/// What a run came to.
+#[derive(Debug, Serialize)]
+struct RunResult {
+    algorithm: &'static str,
+    test_accuracy: Option<f64>,
+    test_loss: Option<f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    scores: BTreeMap<String, f64>,
+    epochs: usize,
+    steps: u64,
+    skipped_steps: u64,
+    passes_per_step: f64,
+    /// Of training, measuring left out.
+    seconds: f64,
+    run: PathBuf,
+}
+
+impl RunResult {
+    fn of(training: &Training, config: &TrainConfig, folder: &Path) -> Self {
+        let record = training.record();
+        let last = record.epochs.last();
+        Self {
+            algorithm: config.algorithm_label(),
+            test_accuracy: last.and_then(|epoch| epoch.test_accuracy),
+            test_loss: last.and_then(|epoch| epoch.test_loss),
+            scores: last.map(|epoch| epoch.scores.clone()).unwrap_or_default(),
+            epochs: record.epochs.len(),
+            steps: record.steps,
+            skipped_steps: record.skipped_steps,
+            passes_per_step: record.passes / record.steps.max(1) as f64,
+            seconds: record.seconds(),
+            run: folder.to_owned(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let skipped = match self.skipped_steps {
+            0 => String::new(),
+            steps => format!("; {steps} steps were not finite and changed nothing"),
+        };
+        let scores = self.scores.iter().map(|(name, score)| format!(", {name} {score:.3}"));
+        format!(
+            "{}: test accuracy {}{} after {}, {:.2} passes a step, {:.1} s of training{skipped}\n\
+             The run: {}",
+            self.algorithm,
+            self.test_accuracy.map_or("none".to_owned(), percent),
+            scores.collect::<String>(),
+            counted(self.epochs, "epoch"),
+            self.passes_per_step,
+            self.seconds,
+            self.run.display(),
+        )
+    }
 }

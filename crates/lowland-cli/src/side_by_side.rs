@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, anyhow};
 use burn::tensor::Device;
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::record::{RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Training};
 
@@ -28,6 +29,8 @@ pub struct Finished {
     pub used: Used,
     /// The share of its limit on passes or seconds that it used up, 0 to 1; `None` where there was none.
     pub share_used: Option<f64>,
+    /// How flat the place is where it ended, where that was asked for and the loss is finite there.
+    pub flatness: Option<Flatness>,
 }
 
 /// Who is told what goes on. Called from several threads at once.
@@ -38,16 +41,30 @@ pub trait Watch: Sync {
     /// Steps of the run at `index` that will not come, since it diverged or used up what it got.
     fn lost(&self, index: usize, steps: u64);
 
+    /// Breaks, with an exit code, to end the comparison while something is measured.
+    fn check(&self) -> ControlFlow<u8>;
+
     /// A run came to its end.
     fn finished(&self, run: &Finished);
 }
 
-/// Trains all configurations, `jobs` at a time, on `data`, which is the first one's, and gives their runs in the order of the
-/// configurations.
+/// How the runs of a comparison are trained.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// What all get the same of.
+    pub equal: Equal,
+    /// How many train at once.
+    pub jobs: usize,
+    /// Whether the sharpness is measured where each ends, its seconds apart from those of training.
+    pub sharpness: bool,
+}
+
+/// Trains all configurations, a few at a time, on `data`, which is the first one's, and gives their runs in the
+/// order of the configurations.
 ///
 /// Runs of the same seed take turns, an epoch each, so that whatever slows the machine down for a
 /// while slows all of them, and their times can be compared. Seeds follow one another: data and
-/// models of a seed are made when its first run starts. Where `equal` asks for the same passes or
+/// models of a seed are made when its first run starts. Where the manner asks for the same passes or
 /// time, a seed's first run goes to its end before the others begin, which get what it used.
 ///
 /// # Errors
@@ -56,20 +73,19 @@ pub fn train(
     configs: &[TrainConfig],
     data: Data,
     device: &Device,
-    equal: Equal,
-    jobs: usize,
+    manner: Manner,
     watch: &dyn Watch,
 ) -> Result<Vec<Finished>> {
     let shared = Shared {
         configs,
-        equal,
+        manner,
         device,
         watch,
         state: Mutex::new(State::new(configs, data)),
         freed: Condvar::new(),
     };
     std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
+        for _ in 0..manner.jobs.max(1) {
             scope.spawn(|| shared.work());
         }
     });
@@ -82,7 +98,7 @@ pub fn train(
 
 struct Shared<'a> {
     configs: &'a [TrainConfig],
-    equal: Equal,
+    manner: Manner,
     device: &'a Device,
     watch: &'a dyn Watch,
     state: Mutex<State>,
@@ -175,7 +191,7 @@ impl Shared<'_> {
                 if state.is_over() {
                     return;
                 }
-                match state.next(self.equal) {
+                match state.next(self.manner.equal) {
                     Some(index) => break index,
                     None => state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 }
@@ -192,7 +208,7 @@ impl Shared<'_> {
     }
 
     fn begin(&self, config: &TrainConfig, state: &mut State) -> Result<Training> {
-        let beside = |used| self.equal.beside(config, used);
+        let beside = |used| self.manner.equal.beside(config, used);
         // A baseline begins before anything is known of its seed.
         let config = state.baseline(config.seed).map_or_else(|| config.clone(), beside);
         Ok(Training::new(&config, state.data(&config)?, self.device)?)
@@ -226,11 +242,14 @@ impl Shared<'_> {
             Err(error) => return Err(error.into()),
         };
 
+        let over = diverged || training.is_done();
+        let measured = self.manner.sharpness && over && !diverged;
+        let flatness = if measured { self.measure(config.seed, &training)? } else { None };
         let mut state = self.lock();
         let slot = &mut state.slots[index];
         slot.busy = false;
         slot.epochs += 1;
-        if diverged || training.is_done() {
+        if over {
             let whole = config.epochs.saturating_mul(training.steps_per_epoch()) as u64;
             let steps = training.steps();
             let used = Used {
@@ -246,6 +265,7 @@ impl Shared<'_> {
                 lacks_second_gradients: training.lacks_second_gradients() && !diverged,
                 used,
                 share_used: training.share_used(),
+                flatness,
             };
             self.watch.lost(index, whole.saturating_sub(steps));
             self.watch.finished(&finished);
@@ -254,6 +274,32 @@ impl Shared<'_> {
             slot.training = Some(training);
         }
         Ok(())
+    }
+}
+
+impl Shared<'_> {
+    /// The sharpness where a run ended; `None` where the loss is not finite there.
+    fn measure(&self, seed: u64, training: &Training) -> Result<Option<Flatness>> {
+        let data = self.lock().data.iter().find(|(s, _)| *s == seed).map(|(_, data)| data.clone());
+        let data = data.ok_or_else(|| anyhow!("the data of seed {seed} is gone"))?;
+        let ground = Ground::quick();
+        let held = Held::new(&data, &ground, training.device())?;
+        let mut code = None;
+        let go_on = &mut |_: &'static str, _, _| match self.watch.check() {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(asked) => {
+                code = Some(asked);
+                ControlFlow::Break(())
+            }
+        };
+        match flatness(training.model()?, &held, &ground, &FlatnessConfig::quick(), go_on) {
+            Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
+            Ok(None) => {
+                let told = "; nothing was written".to_owned();
+                Err(Interrupted { told, code: code.unwrap_or_default() }.into())
+            }
+            found => Ok(found?),
+        }
     }
 }
 

@@ -8,31 +8,47 @@ use crate::words;
 /// Lines of the answer break at this width, which every terminal has.
 const WIDTH: usize = 80;
 
+/// What the last column shows.
+const SHARPNESS_NOTE: &str =
+    "\nSharpness: the largest eigenvalue of the Hessian, lower is flatter.\n";
+
 /// The comparison as a table, and under it the answer in one sentence.
 pub fn table(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("baseline", |baseline| &baseline.label);
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    let time = words::time_of(&summary.setting);
+    let mut head = vec![
         Cell::new("algorithm"),
-        Cell::new("test accuracy"),
+        Cell::new("test\naccuracy"),
         Cell::new(format!("difference to {baseline}\nin points (95 %)")),
-        Cell::new("passes\na step").set_alignment(CellAlignment::Right),
-        Cell::new(format!("{} as a\nratio to {baseline}", words::time_of(&summary.setting)))
-            .set_alignment(CellAlignment::Right),
-    ]);
+        right("passes\na step".to_owned()),
+        right(format!("{time},\n{baseline} = 1")),
+    ];
+    let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
+    if sharpness {
+        head.push(right("sharp-\nness".to_owned()));
+    }
+    table.set_header(head);
     for algorithm in &summary.algorithms {
-        table.add_row(row(algorithm));
+        let mut cells = row(algorithm);
+        if sharpness {
+            let number = algorithm.largest_eigenvalue.map(|s| words::significant(s.mean, 3));
+            cells.push(right(number.unwrap_or_else(|| words::MISSING.into())));
+        }
+        table.add_row(cells);
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
-    format!("{}\n\n{}\n", lines.join("\n"), wrapped(&words::answer(summary)))
+    let note = if sharpness { SHARPNESS_NOTE } else { "" };
+    format!("{}\n{note}\n{}\n", lines.join("\n"), wrapped(&words::answer(summary)))
 }
 
-fn row(algorithm: &AlgorithmSummary) -> [Cell; 5] {
+fn row(algorithm: &AlgorithmSummary) -> Vec<Cell> {
     let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
     let right = |text| Cell::new(text).set_alignment(CellAlignment::Right);
-    [
+    vec![
         Cell::new(&algorithm.label),
         Cell::new(accuracy(algorithm)),
         Cell::new(difference(algorithm)),
@@ -81,23 +97,29 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::summary::fixture;
+    use crate::summary::{Spread, fixture};
 
     #[test]
     fn three_algorithms_over_three_seeds() {
-        assert_snapshot!(table(&fixture::summary(3, 15)), @r"
-        ─────────────────────────────────────────────────────────────────────────
-         algorithm   test accuracy   difference to SGD     passes      time as a
-                                     in points (95 %)      a step   ratio to SGD
-        ═════════════════════════════════════════════════════════════════════════
-         SGD         79.2 % ± 1.0    –                       1.00           1.00
-        ─────────────────────────────────────────────────────────────────────────
-         SAM         81.4 % ± 0.8    +2.2 (+1.3 to +3.1)     2.00           2.03
-                                     better
-        ─────────────────────────────────────────────────────────────────────────
-         ARSAM       80.6 % ± 1.0    +1.4 (−1.0 to +3.8)     1.52           1.57
-                                     no difference found
-        ─────────────────────────────────────────────────────────────────────────
+        let mut summary = fixture::summary(3, 15);
+        for (algorithm, mean) in summary.algorithms.iter_mut().zip([12.34, 6.0]) {
+            algorithm.largest_eigenvalue = Some(Spread { mean, deviation: 0.5, count: 3 });
+        }
+        assert_snapshot!(table(&summary), @r"
+        ────────────────────────────────────────────────────────────────────────────
+         algorithm   test           difference to SGD     passes     time,   sharp-
+                     accuracy       in points (95 %)      a step   SGD = 1     ness
+        ════════════════════════════════════════════════════════════════════════════
+         SGD         79.2 % ± 1.0   –                       1.00      1.00     12.3
+        ────────────────────────────────────────────────────────────────────────────
+         SAM         81.4 % ± 0.8   +2.2 (+1.3 to +3.1)     2.00      2.03     6.00
+                                    better
+        ────────────────────────────────────────────────────────────────────────────
+         ARSAM       80.6 % ± 1.0   +1.4 (−1.0 to +3.8)     1.52      1.57        –
+                                    no difference found
+        ────────────────────────────────────────────────────────────────────────────
+
+        Sharpness: the largest eigenvalue of the Hessian, lower is flatter.
 
         SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3
         seeds), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 80.6 %
@@ -112,17 +134,17 @@ mod tests {
         contenders[2].runs[0].final_accuracy = None;
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
         assert_snapshot!(table(&summary), @r"
-        ─────────────────────────────────────────────────────────────────────────────────────
-         algorithm   test accuracy     difference to SGD               passes      time as a
-                                       in points (95 %)                a step   ratio to SGD
-        ═════════════════════════════════════════════════════════════════════════════════════
-         SGD         67.5 %            –                                 1.00           1.00
-        ─────────────────────────────────────────────────────────────────────────────────────
-         SAM         69.8 %            +2.2                              2.00           2.03
+        ────────────────────────────────────────────────────────────────────────────────
+         algorithm   test              difference to SGD               passes     time,
+                     accuracy          in points (95 %)                a step   SGD = 1
+        ════════════════════════════════════════════════════════════════════════════════
+         SGD         67.5 %            –                                 1.00      1.00
+        ────────────────────────────────────────────────────────────────────────────────
+         SAM         69.8 %            +2.2                              2.00      2.03
                                        no difference found (no test)
-        ─────────────────────────────────────────────────────────────────────────────────────
-         ARSAM       1 of 1 diverged   –                                    –              –
-        ─────────────────────────────────────────────────────────────────────────────────────
+        ────────────────────────────────────────────────────────────────────────────────
+         ARSAM       1 of 1 diverged   –                                    –         –
+        ────────────────────────────────────────────────────────────────────────────────
 
         SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one
         seed allows no test), at 2.00 passes a step and 2.03 times SGD's time; ARSAM

@@ -3,7 +3,19 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// What of a run is shown.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Output {
+    /// Show no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Progress on standard error.
 #[derive(Debug)]

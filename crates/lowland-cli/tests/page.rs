@@ -1,4 +1,4 @@
-//! The page of a comparison as a reader meets it: in a headless Chromium, wide and narrow, light and dark, under
+//! The pages of comparisons, landscapes and reports as a reader meets them: in a headless Chromium, wide and narrow, light and dark, under
 //! the pointer and printed.
 //!
 //! The browser is `chromium`, `chromium-browser` or `google-chrome` on the path, or what `LOWLAND_CHROMIUM` names.
@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use browser::{Browser, Tab};
-use common::{path, run};
+use common::{path, run, short};
 
 const PROBE: &str = include_str!("page/probe.js");
 /// What forbids a page all requests.
@@ -36,17 +36,53 @@ struct Screen {
     phone: bool,
 }
 
-#[test]
-fn a_comparison_can_be_read_on_every_screen_and_on_paper() {
-    let mut browser = match Browser::start() {
-        Ok(browser) => browser,
+/// A browser; `None`, and a word on it, where there is none.
+fn browser() -> Option<Browser> {
+    match Browser::start() {
+        Ok(browser) => Some(browser),
         Err(why) => {
             // Past the test harness, which keeps what a passing test prints.
             writeln!(std::io::stderr(), "no page was opened, for there is no browser: {why}")
                 .unwrap();
-            return;
+            None
         }
-    };
+    }
+}
+
+/// The pages of runs that are done: landscapes of both kinds, and a report with all that was measured.
+#[test]
+fn landscapes_and_reports_can_be_read_on_every_screen_and_on_paper() {
+    let Some(mut browser) = browser() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (sgd, arsam) = (path(folder.path(), "sgd"), path(folder.path(), "arsam"));
+    let (map, line) = (path(folder.path(), "map"), path(folder.path(), "line"));
+    let out = path(folder.path(), "report");
+    run(&short(&sgd, &["--algorithm", "sgd", "--batch-size", "20"]));
+    let algorithm = "arsam:controller.warmup.steps=5";
+    run(&short(&arsam, &["--algorithm", algorithm, "--batch-size", "20"]));
+    let ground = ["--images", "60", "-q"];
+    for one in [&sgd, &arsam] {
+        let little = ["--lanczos-steps", "6", "--trace-probes", "3", "--density-probes", "1"];
+        run(&[&["sharpness", one][..], &little, &ground].concat());
+    }
+    let two = ["landscape", &sgd, &arsam];
+    run(&[&two[..], &["--points", "5", "--out", &map], &ground].concat());
+    run(&[&two[..], &["--along", "line", "--points", "5", "--out", &line], &ground].concat());
+    let eigen = ["--along", "eigenvectors", "--points", "4"];
+    run(&[&["landscape", &sgd][..], &eigen, &ground].concat());
+    run(&["report", &sgd, &arsam, "--out", &out]);
+    let landscape = "landscape.html";
+    for (folder, name) in
+        [(&map, landscape), (&line, landscape), (&sgd, landscape), (&out, "report.html")]
+    {
+        let found = faults(&mut browser, &Path::new(folder).join(name));
+        assert_eq!(found, Vec::<String>::new(), "{folder}/{name}");
+    }
+}
+
+#[test]
+fn a_comparison_can_be_read_on_every_screen_and_on_paper() {
+    let Some(mut browser) = browser() else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "comparison");
     let sizes =

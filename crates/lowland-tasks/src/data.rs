@@ -20,7 +20,9 @@ mod files;
 mod prefetch;
 
 pub use augment::{Augment, AugmentConfig, Normalisation};
-pub use batches::{BatchConfig, Batches, HostBatch, ImageBatch, Loader, epoch_order};
+pub use batches::{
+    BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Source, epoch_order,
+};
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, redraw_labels};
 pub use registry::DataName;

@@ -109,6 +109,17 @@ pub enum Error {
         allowed: &'static str,
     },
 
+    /// Images of a size that the network has no place for.
+    #[error("{network} takes images with {expected}, found {found}")]
+    Images {
+        /// The network, in text.
+        network: &'static str,
+        /// The size of the images, such as `30x30`.
+        found: String,
+        /// The sizes that it takes, in words.
+        expected: String,
+    },
+
     /// The algorithm's settings, or a step of it.
     #[error(transparent)]
     Algorithm(#[from] lowland::Error),
@@ -124,6 +135,15 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// A network, or a layer of it, cannot be quantised.
+    #[error("cannot quantise {what}: {problem}")]
+    Quantise {
+        /// The network, or the path of the weights of a layer.
+        what: String,
+        /// Why not.
+        problem: String,
+    },
+
     /// The model of a run that ended in an error was asked for.
     #[error("the run ended in an error and has no model")]
     NoModel,
@@ -136,6 +156,10 @@ impl Error {
 
     pub(crate) fn snapshot(what: impl Into<String>, problem: impl Display) -> Self {
         Self::Snapshot { what: what.into(), problem: problem.to_string() }
+    }
+
+    pub(crate) fn quantise(what: impl Into<String>, problem: impl Display) -> Self {
+        Self::Quantise { what: what.into(), problem: problem.to_string() }
     }
 
     /// Whether what was given is at fault, and not the run.

@@ -1,34 +1,23 @@
 //! How flat the loss is where a network ended, in the numbers that are usually asked for.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use lowland::Scaling;
 use lowland::sharpness::{
     AverageRiseConfig, DensityConfig, Difference, EigenvaluesConfig, Estimate, LargestRiseConfig,
     Layer, LossSurface, Normalisation, Scale, SurfaceConfig, TraceConfig, average_rise, density,
     eigenvalues, largest_rise, trace,
 };
+use lowland::{Samples, Scaling};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{BatchConfig, ImageBatch, Loader};
-use crate::loss::cross_entropies;
+use crate::data::{BatchConfig, Loader};
 use crate::models::Model;
+pub use crate::task::Split;
+use crate::task::{Outcome, TaskBatch};
 use crate::train::Data;
 use crate::{Error, Result};
-
-/// The images that something is measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    /// Those that the network learned from, as they are: not augmented, with the labels of the run.
-    #[default]
-    Train,
-    /// Those that it is tested on.
-    Test,
-}
 
 /// Where and with what the loss is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,14 +40,21 @@ impl Default for Ground {
     }
 }
 
+impl Ground {
+    /// Few images, for measurements during training and after each of many runs.
+    pub fn quick() -> Self {
+        Self { images: 500, ..Self::default() }
+    }
+}
+
 /// How far apart the gradients lie that give a product with the Hessian: the networks here have
 /// layers whose gradient jumps.
 const DIFFERENCE: f64 = 0.02;
 
 /// Batches that stay on the device, for measurements that go over them many times.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Held {
-    batches: Vec<ImageBatch>,
+    batches: Vec<Box<dyn TaskBatch>>,
     normalisation: Normalisation,
 }
 
@@ -72,17 +68,9 @@ impl Held {
             let found = "0".to_owned();
             return Err(Error::Setting { field: "images", found, allowed: "at least 1" });
         }
-        let set = match ground.split {
-            Split::Train => &data.train,
-            Split::Test => &data.test,
-        };
-        let set = if ground.images < set.len() {
-            Arc::new(set.first(ground.images)?)
-        } else {
-            Arc::clone(set)
-        };
+        let source = data.task().to_measure(ground.split, ground.images)?;
         let config = BatchConfig { batch_size: ground.batch_size, ..BatchConfig::default() };
-        let loader = Loader::evaluation(set, data.normalisation().clone(), config)?;
+        let loader = Loader::to_measure(source, config)?;
         let device = device.clone().autodiff();
         let batches = loader.epoch(0).map(|batch| batch.to_device(&device)).collect();
         Ok(Self { batches, normalisation: ground.normalisation })
@@ -94,7 +82,7 @@ impl Held {
     }
 
     fn sizes(&self) -> Vec<usize> {
-        self.batches.iter().map(|batch| batch.indices.len()).collect()
+        self.batches.iter().map(|batch| batch.indices().len()).collect()
     }
 
     /// The mean cross entropy over all batches as a function of the weights of `model`, without label
@@ -111,28 +99,20 @@ impl Held {
             difference: Difference::Length(DIFFERENCE),
             seed: 0,
         };
-        let losses = |model: &Model, i: usize| {
-            let ImageBatch { images, labels, .. } = self.batches[i].clone();
-            cross_entropies(model.forward(images), labels, 0.0)
-        };
+        let losses = |model: &Model, i: usize| self.batches[i].losses(model, &Samples::All, 0.0);
         Ok(LossSurface::new(model, &self.sizes(), &config, losses)?)
     }
 
-    /// The share of the images that a model classifies correctly, as the model behaves.
+    /// The share of right answers, as the model behaves.
     ///
     /// # Errors
     /// The device fails.
     pub fn accuracy(&self, model: &Model) -> Result<f64> {
-        let mut correct = 0.0;
+        let mut all = Outcome::default();
         for batch in &self.batches {
-            let images = batch.images.clone();
-            let count = batch.indices.len();
-            let hit = model.forward(images).argmax(1).reshape([count]).equal(batch.labels.clone());
-            let hit = hit.int().sum().float();
-            let hit = hit.try_into_scalar::<f64>();
-            correct += hit.map_err(|e| lowland::Error::ReadBack(e.to_string()))?;
+            all.add(batch.measure(model)?);
         }
-        Ok(correct / self.images() as f64)
+        Ok(all.accuracy())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
 //! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
-//! [`train`] runs it; [`checkpoint`] keeps what it needs to go on,
+//! [`train`] runs it; [`quantise`] rounds what a network learned to integers; [`checkpoint`] keeps what it needs to go on,
 //! and [`flatness`] measures what came of it.
 
 pub mod checkpoint;
@@ -14,8 +14,10 @@ pub mod flatness;
 mod limit;
 pub mod loss;
 pub mod models;
+pub mod quantise;
 pub mod record;
 pub mod rule;
+pub mod task;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -4,11 +4,22 @@
 //! generator that all threads of a device share, and only when a weight is first used, so that
 //! equal seeds would give equal weights only as long as nobody else draws.
 
+mod cifar_resnet;
+mod features;
 mod init;
+mod layers;
+mod pyramid_net;
 mod registry;
-mod resnet20;
+mod resnet;
 mod small_cnn;
+mod vision_transformer;
+mod wide_resnet;
 
+pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use layers::{Conv2d, Linear};
+pub use pyramid_net::{PyramidNet, PyramidNetConfig};
 pub use registry::{Model, ModelName};
-pub use resnet20::ResNet20;
+pub use resnet::{ResNet, ResNetConfig};
 pub use small_cnn::{SmallCnn, SmallCnnConfig};
+pub use vision_transformer::{VisionTransformer, VisionTransformerConfig};
+pub use wide_resnet::{WideResNet, WideResNetConfig};

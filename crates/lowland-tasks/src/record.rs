@@ -1,5 +1,7 @@
 //! What a run leaves behind, in numbers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What a run did.
@@ -35,6 +37,9 @@ pub struct EpochRecord {
     pub test_loss: Option<f64>,
     /// Test accuracy after it, 0 to 1; `None` if the network's outputs were not finite.
     pub test_accuracy: Option<f64>,
+    /// What else the task measures on the test samples, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
     /// The learning rate of its last step.
     pub learning_rate: f64,
     /// Gradient evaluations in it, in batches.

@@ -9,55 +9,27 @@ use burn::module::Module;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::{Bytes, Device, Tensor};
+use burn::tensor::{Bytes, Device};
 use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{About, Snapshot};
 use crate::config::TrainConfig;
-use crate::data::{
-    Augment, Batches, ImageBatch, ImageSet, LabelNoise, Loader, Normalisation, redraw_labels,
-};
+use crate::data::{BatchConfig, Batches, Loader};
 use crate::limit::{Limit, cosine};
-use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
+use crate::task::{self, AnySource, OnHost, Outcome, Split, Task, TaskBatch};
 use crate::{Error, Result, rule};
 
-/// Images in a batch when measuring.
+/// Samples in a batch when measuring.
 const EVALUATION_BATCH: usize = 500;
 
-/// The data of a run, made ready: cut to size, labels redrawn.
+/// The task of a run, made ready.
 #[derive(Debug, Clone)]
 pub struct Data {
-    /// Images to learn from.
-    pub train: Arc<ImageSet>,
-    /// Images to measure on.
-    pub test: Arc<ImageSet>,
-    /// What became of the training labels.
-    pub noise: LabelNoise,
-    normalisation: Normalisation,
+    task: Arc<dyn Task>,
     fingerprint: Fingerprint,
-}
-
-impl Data {
-    /// What is done to every pixel before the network sees it.
-    pub fn normalisation(&self) -> &Normalisation {
-        &self.normalisation
-    }
-
-    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of its folder.
-    ///
-    /// # Errors
-    /// A record that is broken or of another network.
-    pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
-        let failed = |error: RecordError| Error::snapshot("the model", error);
-        let device = device.clone().autodiff();
-        let (classes, channels) = (self.train.classes().len(), self.train.shape().channels);
-        let model = config.model.init(classes, channels, config.seed, &device)?;
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(failed)?;
-        model.try_load_record(record).map_err(failed)
-    }
 }
 
 /// What tells one set of data from another.
@@ -75,28 +47,36 @@ impl Data {
     /// Whatever reading the data gives, and values out of range.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         config.check()?;
-        let data = &config.data;
-        let splits = data.name.load(data.dir.as_deref())?;
-        let cut = |set: ImageSet, limit: Option<usize>| match limit {
-            Some(limit) if limit < set.len() => set.first(limit),
-            _ => Ok(set),
-        };
-        let mut train = cut(splits.train, data.train_limit)?;
-        let test = cut(splits.test, data.test_limit)?;
-        let normalisation = Normalisation::of(&train);
-        let noise = redraw_labels(&mut train, data.label_noise, config.seed)?;
-        let fingerprint = Fingerprint { train: train.sha256(), test: test.sha256() };
-        Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation, fingerprint })
+        let task: Arc<dyn Task> = task::load(config)?.into();
+        let fingerprint =
+            Fingerprint { train: task.checksum(Split::Train), test: task.checksum(Split::Test) };
+        Ok(Self { task, fingerprint })
+    }
+
+    /// What is learned.
+    pub fn task(&self) -> &dyn Task {
+        &*self.task
+    }
+
+    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of its folder.
+    ///
+    /// # Errors
+    /// A record that is broken or of another network.
+    pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
+        let failed = |error: RecordError| Error::snapshot("the model", error);
+        let model = self.task.model(config, &device.clone().autodiff())?;
+        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(failed)?;
+        model.try_load_record(record).map_err(failed)
     }
 }
 
 /// A training run under way.
 pub struct Training {
     config: TrainConfig,
-    data: Fingerprint,
+    data: Data,
     device: Device,
-    batches: Loader,
-    evaluation: Loader,
+    batches: Loader<AnySource>,
+    evaluation: Loader<AnySource>,
     model: Option<Model>,
     optimizer: SharpnessAware,
     /// Where there is none, the learning rate follows the schedule.
@@ -106,7 +86,7 @@ pub struct Training {
     stretch: Stretch,
     position: Position,
     /// The batches of the epoch that are left, once one was asked for.
-    rest: Option<Batches>,
+    rest: Option<Batches<Box<dyn OnHost>>>,
     /// Whether the algorithm chooses steps for second gradients.
     schedules_second_gradients: bool,
 }
@@ -176,17 +156,14 @@ impl Training {
     /// A value out of range, or a model that does not fit the data.
     pub fn new(config: &TrainConfig, data: &Data, device: &Device) -> Result<Self> {
         config.check()?;
-        let augment: Augment = config.augment.build(data.normalisation.clone())?;
-        let batches =
-            Loader::training(Arc::clone(&data.train), augment, config.seed, config.batches())?;
-        let evaluation = Loader::evaluation(
-            Arc::clone(&data.test),
-            data.normalisation.clone(),
-            crate::data::BatchConfig { batch_size: EVALUATION_BATCH, ..config.batches() },
+        let task = data.task();
+        let batches = Loader::to_learn(task.to_learn(config)?, config.seed, config.batches())?;
+        let evaluation = Loader::to_measure(
+            task.to_measure(Split::Test, usize::MAX)?,
+            BatchConfig { batch_size: EVALUATION_BATCH, ..config.batches() },
         )?;
         let device = device.clone().autodiff();
-        let (classes, channels) = (data.train.classes().len(), data.train.shape().channels);
-        let model = config.model.init(classes, channels, config.seed, &device)?;
+        let model = task.model(config, &device)?;
 
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
@@ -211,7 +188,7 @@ impl Training {
         let limit = Limit::of(config)?;
         Ok(Self {
             config: config.clone(),
-            data: data.fingerprint.clone(),
+            data: data.clone(),
             device,
             batches,
             evaluation,
@@ -359,8 +336,8 @@ impl Training {
         };
         if let Some(batch) = batch {
             let batch = batch.to_device(&self.device);
-            let step = self.step(epoch, &batch)?;
-            self.position.count(&step, batch.indices.len(), started);
+            let step = self.step(epoch, &*batch)?;
+            self.position.count(&step, batch.indices().len(), started);
             return Ok(Some(Done::Step(step)));
         }
         self.rest = None;
@@ -372,14 +349,17 @@ impl Training {
 
     /// Measures after an epoch and begins the next one.
     fn measure(&mut self, epoch: usize) -> Result<EpochRecord> {
-        let (test_loss, test_accuracy) = self.evaluate()?;
+        let measured = self.evaluate()?;
+        let test_loss = measured.loss / self.evaluation.sample_count() as f64;
         let finite = |value: f64| value.is_finite().then_some(value);
+        let whole = test_loss.is_finite();
         let position = std::mem::take(&mut self.position);
         let record = EpochRecord {
             epoch: epoch + 1,
             train_loss: finite(position.loss / position.samples as f64),
             test_loss: finite(test_loss),
-            test_accuracy: finite(test_loss).map(|_| test_accuracy),
+            test_accuracy: whole.then(|| measured.accuracy()),
+            scores: if whole { self.data.task.scores(&measured.marks) } else { BTreeMap::new() },
             learning_rate: position.learning_rate,
             passes: position.passes,
             second_gradient_share: position.second_gradients as f64 / position.steps as f64,
@@ -408,7 +388,7 @@ impl Training {
         let optimizer = self.optimizer.to_record()?.into_bytes()?;
         let state = State {
             config: self.config.clone(),
-            data: self.data.clone(),
+            data: self.data.fingerprint.clone(),
             record: self.record.clone(),
             stretch: self.stretch.clone(),
             position: self.position.clone(),
@@ -445,7 +425,7 @@ impl Training {
         if !(changes.is_empty() || accept_changes) {
             return Err(Error::Changed { changes });
         }
-        if state.data != self.data {
+        if state.data != self.data.fingerprint {
             return Err(Error::snapshot("the data", "is not the data of then"));
         }
 
@@ -502,26 +482,25 @@ impl Training {
         cosine(self.config.optimizer.learning_rate, share).into()
     }
 
-    fn step(&mut self, epoch: usize, batch: &ImageBatch) -> Result<StepRecord> {
+    fn step(&mut self, epoch: usize, batch: &dyn TaskBatch) -> Result<StepRecord> {
         let model = self.model.take().ok_or(Error::NoModel)?;
         let rate = self.rate();
         let learning_rate = rate.base();
         let smoothing = self.config.label_smoothing;
         let sizes = match self.config.micro_batch {
-            Some(size) => pieces(batch.indices.len(), size),
+            Some(size) => pieces(batch.indices().len(), size),
             None => Vec::new(),
         };
         let told = Batch::default()
-            .with_indices(&batch.indices)
+            .with_indices(batch.indices())
             .with_micro_batches(&sizes, self.config.ascent.into());
         let losses = |model: &Model, piece: usize, samples: &Samples| {
-            let (images, labels) = if sizes.len() > 1 {
+            if sizes.len() > 1 {
                 let start: usize = sizes[..piece].iter().sum();
-                batch.piece(start..start + sizes[piece]).select(samples)
+                batch.piece(start..start + sizes[piece]).losses(model, samples, smoothing)
             } else {
-                batch.select(samples)
-            };
-            cross_entropies(model.forward(images), labels, smoothing)
+                batch.losses(model, samples, smoothing)
+            }
         };
         let (model, report) = self.optimizer.step_batch(rate, model, &told, losses)?;
         self.model = Some(model);
@@ -545,34 +524,22 @@ impl Training {
         Ok(record)
     }
 
-    /// Loss and accuracy on the test images, at the weights as they are, without smoothing.
+    /// What the network makes of all test samples, at the weights as they are.
     ///
     /// # Errors
     /// The device fails.
-    pub fn evaluate(&self) -> Result<(f64, f64)> {
+    pub fn evaluate(&self) -> Result<Outcome> {
         let model = self.model()?.valid();
         let device = self.device.clone().without_autodiff();
-        let (mut loss, mut correct) = (0.0, 0.0);
+        let mut all = Outcome::default();
         for batch in self.evaluation.epoch(0) {
-            let batch = batch.to_device(&device);
-            let logits = model.forward(batch.images); // [batch, classes]
-            let count = batch.indices.len();
-            let hit = logits.clone().argmax(1).reshape([count]).equal(batch.labels.clone());
-            correct += number(hit.int().sum().float())?;
-            loss += number(cross_entropies(logits, batch.labels, 0.0).sum())?;
+            all.add(batch.to_device(&device).measure(&model)?);
         }
-        let count = self.evaluation.sample_count() as f64;
-        Ok((loss / count, correct / count))
+        Ok(all)
     }
 }
 
 /// The sizes of the pieces that a batch is taken in: all of `size`, but the last.
 fn pieces(count: usize, size: usize) -> Vec<usize> {
     (0..count).step_by(size).map(|start| size.min(count - start)).collect()
-}
-
-fn number(tensor: Tensor<1>) -> Result<f64> {
-    tensor
-        .try_into_scalar::<f64>()
-        .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))
 }

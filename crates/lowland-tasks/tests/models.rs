@@ -4,7 +4,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Tensor};
-use lowland_tasks::models::{Model, ModelName, ResNet20, SmallCnnConfig};
+use lowland_tasks::models::{CifarResNetConfig, Model, ModelName, SmallCnnConfig};
 use serde::Deserialize;
 
 /// Collects the values of all tensors of a module, and how many of them are trained.
@@ -57,7 +57,7 @@ fn logits_have_one_number_a_class() {
 
 #[test]
 fn resnet20_has_269722_trained_numbers() {
-    let model = ResNet20::init(10, 3, 0, &device()).unwrap();
+    let model = CifarResNetConfig::RESNET_20.init(10, 3, 0, &device()).unwrap();
     assert_eq!(values(&model).trained, 269_722);
     // Burn counts running means and variances too, of which there are as many as scales and shifts.
     assert_eq!(model.num_params(), 269_722 + 1_376);
@@ -81,7 +81,7 @@ fn weights_are_a_function_of_the_seed_alone() {
 
 #[test]
 fn convolutions_begin_with_the_variance_of_he() {
-    let model = ResNet20::init(10, 3, 7, &device()).unwrap();
+    let model = CifarResNetConfig::RESNET_20.init(10, 3, 7, &device()).unwrap();
     let values = values(&model);
     // The last convolution has fan-in 9 · 64.
     let weights = values.all.iter().rfind(|weights| weights.len() == 9 * 64 * 64).unwrap();

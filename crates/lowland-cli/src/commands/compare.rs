@@ -11,6 +11,7 @@ use crate::comparison::{Comparison, check_seeds};
 use crate::equal::Equal;
 use crate::failure::Usage;
 use crate::settings::SettingFlags;
+use crate::terminal::Output;
 
 /// The largest first seed: a file holds no larger number, and a thousand more may follow.
 const MOST_SEED: u64 = (1 << 62) - 1;
@@ -42,9 +43,12 @@ pub struct Compare {
     /// The folder for report.html and summary.json
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
+    /// Leave out the sharpness, which is measured where each run ends, on 500 training images: the largest
+    /// eigenvalue of the Hessian, and the largest rise of the loss that SAM's step finds
+    #[arg(long)]
+    no_sharpness: bool,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -111,7 +115,8 @@ impl Compare {
             seeds: (self.first_seed..end).collect(),
             note: String::new(),
             jobs: self.jobs,
-            quiet: self.quiet,
+            sharpness: !self.no_sharpness,
+            output: self.output,
         }
         .run(&self.out)
     }

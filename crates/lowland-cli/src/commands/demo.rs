@@ -9,6 +9,7 @@ use lowland_tasks::config::{DataConfig, TrainConfig};
 
 use crate::comparison::{Comparison, check_seeds};
 use crate::equal::Equal;
+use crate::terminal::Output;
 
 /// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost
 ///
@@ -23,9 +24,8 @@ pub struct Demo {
     /// How many seeds
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Demo {
@@ -54,7 +54,8 @@ impl Demo {
                 .to_owned(),
             // Two small trainings side by side keep two cores busy; one alone does not.
             jobs: 2,
-            quiet: self.quiet,
+            sharpness: true,
+            output: self.output,
         }
         .run(&self.out)
     }

@@ -20,7 +20,7 @@ use crate::journal::METRICS;
 use crate::landscapes::{LANDSCAPE, Landscapes};
 use crate::run::epochs_of;
 use crate::summary::{Run, Summary};
-use crate::terminal::print;
+use crate::terminal::{Output, print};
 use crate::{device, files, report, table};
 
 /// Put several runs side by side in one table and one page
@@ -119,7 +119,8 @@ fn summary(found: &[Found]) -> Result<Summary> {
         equal: Equal::Epochs,
         seeds,
         jobs: 1,
-        quiet: true,
+        sharpness: false,
+        output: Output { quiet: true, json: false },
     };
     let setting = comparison.setting(&data, &training)?;
     Ok(comparison.summary(setting, runs))

@@ -10,6 +10,7 @@ use lowland_tasks::train::{Data, Training};
 
 use crate::failure::Usage;
 use crate::run_folder::RunFolder;
+use crate::terminal::Output;
 use crate::{device, run, terminal};
 
 /// Go on with a run from its last good checkpoint
@@ -25,9 +26,8 @@ pub struct Resume {
     /// Go on although settings in the run's config.toml were changed since the checkpoint
     #[arg(long)]
     accept_changes: bool,
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Resume {
@@ -56,14 +56,14 @@ impl Resume {
                     self.run.join("config.toml").display()
                 )));
             }
-            terminal::tell("there is no checkpoint yet: the run starts again", self.quiet);
+            terminal::tell("there is no checkpoint yet: the run starts again", self.output.quiet);
             return run::run(
                 training,
                 &data,
                 &config,
                 &folder,
                 folder.journal(&BTreeMap::new())?,
-                self.quiet,
+                self.output,
             );
         };
         let lengths = snapshot.about.lengths.clone();
@@ -76,12 +76,12 @@ impl Resume {
             found.epoch,
             run::epochs_of(&config)
         );
-        terminal::tell(&told, self.quiet);
+        terminal::tell(&told, self.output.quiet);
         let mut journal = folder.journal(&lengths)?;
         if !changes.is_empty() {
             journal.changed(found.step + 1, &changes)?;
         }
-        run::run(training, &data, &config, &folder, journal, self.quiet)
+        run::run(training, &data, &config, &folder, journal, self.output)
     }
 }
 

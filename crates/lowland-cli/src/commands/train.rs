@@ -12,6 +12,7 @@ use toml::{Table, Value};
 use crate::failure::Usage;
 use crate::run_folder::RunFolder;
 use crate::settings::{SettingFlags, lay_over, nested};
+use crate::terminal::Output;
 use crate::{device, run};
 
 /// Train one network and keep its weights
@@ -46,9 +47,8 @@ pub struct Train {
     /// rise of the loss that SAM's step finds, on 500 training images
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     sharpness_every: Option<i64>,
-    /// Show no progress
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -66,7 +66,7 @@ impl Train {
         let training = Training::new(&config, &data, &device)?;
         let folder = RunFolder::create(&self.out, &config)?;
         let journal = folder.journal(&BTreeMap::new())?;
-        run::run(training, &data, &config, &folder, journal, self.quiet)
+        run::run(training, &data, &config, &folder, journal, self.output)
     }
 
     fn config(&self) -> Result<TrainConfig> {

@@ -32,9 +32,13 @@ impl Figure {
     pub(super) fn html(&self) -> String {
         let Self { title, caption, legend, picture } = self;
         let (title, caption) = (prose(title), prose(caption));
-        let legend = joined(legend.iter().map(Entry::html));
+        let legend = if legend.is_empty() {
+            String::new()
+        } else {
+            format!("<ul class=\"legend\">{}</ul>", joined(legend.iter().map(Entry::html)))
+        };
         format!(
-            "<figure><h3>{title}</h3><ul class=\"legend\">{legend}</ul>{picture}\
+            "<figure><h3>{title}</h3>{legend}{picture}\
              <figcaption>{caption}</figcaption></figure>\n"
         )
     }

@@ -2,7 +2,7 @@
 
 use lowland_tasks::flatness::{Eigenvalue, Flatness};
 
-use super::chart::{ACROSS, Chart, UPWARD};
+use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
@@ -58,6 +58,9 @@ pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
     })
 }
 
+/// Every which point of a density's curve tells its value.
+const TOLD_EVERY: usize = 10;
+
 /// The density of the Hessian's eigenvalues, one line a run where it was measured.
 pub(super) fn density(summary: &Summary) -> Option<Figure> {
     // Peaks are ten thousand times as high as what lies between them.
@@ -79,6 +82,15 @@ pub(super) fn density(summary: &Summary) -> Option<Figure> {
         .axis_names("eigenvalue", "density, power of ten");
     for (series, line) in &lines {
         chart.line(*series, "line", line);
+    }
+    for (series, line) in &lines {
+        let label = &summary.algorithms[*series].label;
+        for &(value, power) in line.iter().step_by(TOLD_EVERY) {
+            let near = format!("eigenvalues near {}", words::significant(value, 3));
+            let density = words::significant(10_f64.powf(power), 2);
+            let area = Area::around(chart.x_at(value), chart.y_at(power));
+            chart.readout(area, &[*series], &[near, format!("{label} {density}")]);
+        }
     }
     let title = "The spectrum of the Hessian";
     let entry = |(series, algorithm): (usize, &AlgorithmSummary)| {

@@ -154,6 +154,7 @@ fn epoch_record() -> impl Strategy<Value = EpochRecord> {
             train_loss,
             test_loss,
             test_accuracy,
+            scores: BTreeMap::new(),
             learning_rate: numbers.0,
             passes: numbers.1,
             second_gradient_share: numbers.2,

@@ -140,6 +140,7 @@ impl Shape {
             train_loss: Some(2.3 - 0.75 * learned - 0.65 * self.memorises * time / whole),
             test_loss: Some(1.9 - 0.8 * learned + overfit * 6.0 - early),
             test_accuracy: Some(0.1 + (finished - 0.1) * learned.powf(0.35) - overfit + early),
+            scores: BTreeMap::new(),
             learning_rate: 0.025 * (1.0 + (std::f64::consts::PI * time / whole).cos()),
             passes: 39.0 * self.passes,
             second_gradient_share: self.passes - 1.0,

@@ -6,7 +6,7 @@
     const figure = picture.closest("figure");
     const frame = figure ? figure.getBoundingClientRect() : null;
     const outside = (box) => box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom;
-    const shapes = [...picture.querySelectorAll("polyline, polygon, circle, path, image, rect:not(.hit)")];
+    const shapes = [...picture.querySelectorAll("polyline, polygon, circle, path, image, rect:not(.hit), .cell")];
     const visible = shapes.filter((shape) => {
       const box = shape.getBoundingClientRect();
       const look = getComputedStyle(shape);

@@ -1,6 +1,7 @@
 //! Batches in a seeded order, prepared ahead by as many threads as one likes without a change in a
 //! single bit.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,84 +46,153 @@ impl Default for BatchConfig {
     }
 }
 
-/// Goes through an image set, epoch by epoch.
-#[derive(Clone, Debug)]
-pub struct Loader {
-    source: Arc<Source>,
+/// Samples that become batches.
+pub trait Source: fmt::Debug + Send + Sync + 'static {
+    /// A batch in the memory of the host.
+    type Batch: Send + 'static;
+
+    /// How many samples there are, at least 1.
+    fn sample_count(&self) -> usize;
+
+    /// The batch of the samples at `indices`, each below [`sample_count`](Self::sample_count), as
+    /// epoch `epoch` sees them: a function of these two, whichever thread asks.
+    fn prepare(&self, epoch: u64, indices: &[usize]) -> Self::Batch;
+}
+
+/// Goes through samples, epoch by epoch.
+#[derive(Debug)]
+pub struct Loader<S = ImageSource> {
+    source: Arc<S>,
+    order: Order,
     config: BatchConfig,
 }
 
-/// What turns indices into a batch; shared with the workers.
-#[derive(Debug)]
-struct Source {
+impl<S> Clone for Loader<S> {
+    fn clone(&self) -> Self {
+        Self { source: Arc::clone(&self.source), ..*self }
+    }
+}
+
+/// The order in which an epoch goes through the samples.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// Drawn for each epoch.
+    Drawn { seed: u64 },
+    /// That of the set.
+    Given,
+}
+
+/// An image set and what is done to its images.
+#[derive(Clone, Debug)]
+pub struct ImageSource {
     set: Arc<ImageSet>,
     pixels: Pixels,
 }
 
 /// What is done to an image.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pixels {
-    /// Augmented, in an order drawn for each epoch.
-    Training { augment: Augment, seed: u64 },
-    /// Only normalised, in the order of the set.
-    Evaluation(Normalisation),
+    /// Augmented.
+    Varied { augment: Augment, seed: u64 },
+    /// Only normalised.
+    Plain(Normalisation),
 }
 
-impl Loader {
-    /// Batches to learn from: in an order that is drawn for each epoch, augmented.
+impl ImageSource {
+    /// Images that are augmented, each in a way that is drawn for each epoch.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, if `drop_last`
-    /// would leave no batch, or if `augment` was built for images of another size.
+    /// [`Error::Setting`] if `augment` was built for images of another size.
+    pub fn varied(set: Arc<ImageSet>, augment: Augment, seed: u64) -> Result<Self> {
+        check_shape(&set, augment.normalisation())?;
+        Ok(Self { set, pixels: Pixels::Varied { augment, seed } })
+    }
+
+    /// Images that are normalised and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `normalisation` is that of images of another size.
+    pub fn plain(set: Arc<ImageSet>, normalisation: Normalisation) -> Result<Self> {
+        check_shape(&set, &normalisation)?;
+        Ok(Self { set, pixels: Pixels::Plain(normalisation) })
+    }
+}
+
+impl Loader {
+    /// Batches of images to learn from: in an order that is drawn for each epoch, augmented.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageSource::varied`] and [`to_learn`](Self::to_learn).
     pub fn training(
         set: Arc<ImageSet>,
         augment: Augment,
         seed: u64,
         config: BatchConfig,
     ) -> Result<Self> {
-        check_shape(&set, augment.normalisation())?;
-        Self::new(set, Pixels::Training { augment, seed }, config)
+        Self::to_learn(ImageSource::varied(set, augment, seed)?, seed, config)
     }
 
-    /// Batches to measure on: all samples in the order of the set, normalised and nothing else.
-    /// `drop_last` must be false.
+    /// Batches of images to measure on: all of them in the order of the set, normalised and nothing
+    /// else.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] as [`training`](Self::training), or if `drop_last` is set: a measurement
-    /// leaves nothing out.
+    /// As [`ImageSource::plain`] and [`to_measure`](Self::to_measure).
     pub fn evaluation(
         set: Arc<ImageSet>,
         normalisation: Normalisation,
         config: BatchConfig,
     ) -> Result<Self> {
-        check_shape(&set, &normalisation)?;
+        Self::to_measure(ImageSource::plain(set, normalisation)?, config)
+    }
+}
+
+impl<S: Source> Loader<S> {
+    /// Batches to learn from, in an order that `seed` draws for each epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, or if `drop_last`
+    /// would leave no batch.
+    pub fn to_learn(source: S, seed: u64, config: BatchConfig) -> Result<Self> {
+        Self::new(source, Order::Drawn { seed }, config)
+    }
+
+    /// Batches to measure on: all samples in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] as [`to_learn`](Self::to_learn), or if `drop_last` is set: a measurement
+    /// leaves nothing out.
+    pub fn to_measure(source: S, config: BatchConfig) -> Result<Self> {
         if config.drop_last {
             let found = "true".to_owned();
             return Err(Error::Setting { field: "drop_last", found, allowed: "false to measure" });
         }
-        Self::new(set, Pixels::Evaluation(normalisation), config)
+        Self::new(source, Order::Given, config)
     }
 
-    fn new(set: Arc<ImageSet>, pixels: Pixels, config: BatchConfig) -> Result<Self> {
+    fn new(source: S, order: Order, config: BatchConfig) -> Result<Self> {
         let setting = |field, found, allowed| Err(Error::Setting { field, found, allowed });
         if config.batch_size == 0 {
             return setting("batch_size", "0".to_owned(), "at least 1");
         }
-        if config.drop_last && config.batch_size > set.len() {
-            let found = format!("{} for {} samples", config.batch_size, set.len());
+        if config.drop_last && config.batch_size > source.sample_count() {
+            let found = format!("{} for {} samples", config.batch_size, source.sample_count());
             return setting("batch_size", found, "at most the number of samples with drop_last");
         }
         if config.workers > MOST_WORKERS {
             return setting("workers", config.workers.to_string(), "at most 256");
         }
-        Ok(Self { source: Arc::new(Source { set, pixels }), config })
+        Ok(Self { source: Arc::new(source), order, config })
     }
 
     /// How many samples there are.
     pub fn sample_count(&self) -> usize {
-        self.source.set.len()
+        self.source.sample_count()
     }
 
     /// How many batches an epoch has, at least 1.
@@ -135,17 +205,17 @@ impl Loader {
     }
 
     /// All batches of epoch `epoch`, counted from 0.
-    pub fn epoch(&self, epoch: u64) -> Batches {
+    pub fn epoch(&self, epoch: u64) -> Batches<S::Batch> {
         self.epoch_from(epoch, 0)
     }
 
     /// The batches of epoch `epoch` from number `first_batch` on: exactly what
     /// [`epoch`](Self::epoch) gives after that many, at no cost for those before. None are left if
     /// `first_batch` is [`batch_count`](Self::batch_count) or more.
-    pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Batches {
-        let order = match &self.source.pixels {
-            Pixels::Training { seed, .. } => epoch_order(*seed, epoch, self.sample_count()),
-            Pixels::Evaluation(_) => (0..self.sample_count()).collect(),
+    pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Batches<S::Batch> {
+        let order = match self.order {
+            Order::Drawn { seed } => epoch_order(seed, epoch, self.sample_count()),
+            Order::Given => (0..self.sample_count()).collect(),
         };
         let (source, batch_size, count) =
             (Arc::clone(&self.source), self.config.batch_size, self.batch_count());
@@ -167,7 +237,13 @@ fn check_shape(set: &ImageSet, normalisation: &Normalisation) -> Result<()> {
     Err(Error::Setting { field: "normalisation", found, allowed: "of the images' size" })
 }
 
-impl Source {
+impl Source for ImageSource {
+    type Batch = HostBatch;
+
+    fn sample_count(&self) -> usize {
+        self.set.len()
+    }
+
     fn prepare(&self, epoch: u64, indices: &[usize]) -> HostBatch {
         let shape = self.set.shape();
         let size = shape.channels * shape.height * shape.width;
@@ -175,10 +251,10 @@ impl Source {
         for (&index, output) in indices.iter().zip(images.chunks_exact_mut(size)) {
             let pixels = self.set.image(index);
             match &self.pixels {
-                Pixels::Training { augment, seed } => {
+                Pixels::Varied { augment, seed } => {
                     augment.apply(pixels, &augment.choose(*seed, epoch, index), output);
                 }
-                Pixels::Evaluation(normalisation) => normalisation.apply(pixels, output),
+                Pixels::Plain(normalisation) => normalisation.apply(pixels, output),
             }
         }
         let labels = indices.iter().map(|&index| self.set.labels()[index]).collect();
@@ -190,14 +266,14 @@ impl Source {
 ///
 /// Dropping it early stops its workers and waits for them; each has at most one batch under way.
 #[derive(Debug)]
-pub struct Batches {
-    prefetch: Prefetch<HostBatch>,
+pub struct Batches<B = HostBatch> {
+    prefetch: Prefetch<B>,
 }
 
-impl Iterator for Batches {
-    type Item = HostBatch;
+impl<B: Send + 'static> Iterator for Batches<B> {
+    type Item = B;
 
-    fn next(&mut self) -> Option<HostBatch> {
+    fn next(&mut self) -> Option<B> {
         self.prefetch.next()
     }
 
@@ -206,7 +282,7 @@ impl Iterator for Batches {
     }
 }
 
-impl ExactSizeIterator for Batches {}
+impl<B: Send + 'static> ExactSizeIterator for Batches<B> {}
 
 /// A batch in the memory of the host.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,11 @@
 use std::f64::consts::TAU;
 
 use burn::module::Param;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
+use super::layers::{Conv2d, Linear};
 use crate::data::draw::{Purpose, generator, unit};
 use crate::{Error, Result};
 
@@ -32,17 +32,9 @@ impl<'a> LayerMaker<'a> {
         size: usize,
         stride: usize,
     ) -> Conv2d {
-        let border = size / 2;
-        let config = Conv2dConfig::new([from, to], [size, size])
-            .with_stride([stride, stride])
-            .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
-            .with_bias(false)
-            .with_initializer(Initializer::Zeros);
         let deviation = (2.0 / (from * size * size) as f64).sqrt();
-        Conv2d {
-            weight: self.normal([to, from, size, size], deviation),
-            ..config.init(self.device)
-        }
+        let weight = self.normal([to, from, size, size], deviation);
+        Conv2d { weight, stride: [stride, stride], padding: [size / 2, size / 2] }
     }
 
     /// Batch normalisation with scale 1 and shift 0.
@@ -53,14 +45,27 @@ impl<'a> LayerMaker<'a> {
         BatchNorm { gamma: Param::from_tensor(gamma), beta: Param::from_tensor(beta), ..layer }
     }
 
-    /// The last layer: weights `[from, to]` normal with variance `1 / from`, bias 0.
+    /// Layer normalisation with scale 1 and shift 0.
+    pub(crate) fn layer_norm(&self, width: usize) -> LayerNorm {
+        let mut layer = LayerNormConfig::new(width).init(self.device);
+        layer.gamma = Param::from_tensor(layer.gamma.val());
+        layer.beta = layer.beta.map(|beta| Param::from_tensor(beta.val()));
+        layer
+    }
+
+    /// A linear layer: weights `[from, to]` normal with variance `1 / from`, bias 0.
     pub(crate) fn linear(&mut self, from: usize, to: usize) -> Linear {
         let bias = Param::from_tensor(Tensor::zeros([to], self.device));
         let weight = self.normal([from, to], (from as f64).sqrt().recip());
         Linear { weight, bias: Some(bias) }
     }
 
-    fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+    /// Numbers that are normal with mean 0.
+    pub(crate) fn normal<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        deviation: f64,
+    ) -> Param<Tensor<D>> {
         let count = shape.iter().product();
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         let values: Vec<f32> =

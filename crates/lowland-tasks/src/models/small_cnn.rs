@@ -1,14 +1,14 @@
 //! A small convolutional network for small images.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
+use burn::nn::BatchNorm;
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
-use burn::nn::{BatchNorm, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::init::{LayerMaker, at_least_one};
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
 /// Rows and columns of what the last layer sees.

@@ -1,26 +1,41 @@
-//! The ResNet-20 that He et al. made for CIFAR.
+//! The residual networks that He et al. made for CIFAR: ResNet-20, ResNet-56 and their kin.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
+use burn::nn::BatchNorm;
 use burn::tensor::activation::relu;
-use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor, s};
 
+use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
+use super::layers::{Conv2d, Linear};
 use crate::Result;
 
-/// The residual network with 20 weighted layers for images of 32 by 32 (He et al. 2015, arXiv
+/// How deep a [`CifarResNet`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CifarResNetConfig {
+    /// n, the blocks of each of the three stages, at least 1; the network has `6n + 2` layers.
+    pub blocks: usize,
+}
+
+impl CifarResNetConfig {
+    /// `ResNet-20`: 269,722 trainable numbers for three channels and ten classes.
+    pub const RESNET_20: Self = Self { blocks: 3 };
+
+    /// `ResNet-56`: 853,018 trainable numbers for three channels and ten classes.
+    pub const RESNET_56: Self = Self { blocks: 9 };
+}
+
+/// The residual network with `6n + 2` weighted layers for images of 32 by 32 (He et al. 2015, arXiv
 /// 1512.03385, section 4.2).
 ///
-/// A convolution, then three stages of three blocks with 16, 32 and 64 channels, the mean over the
+/// A convolution, then three stages of n blocks with 16, 32 and 64 channels, the mean over the
 /// image and a linear layer. The first block of the second and third stage halves the image. Where
 /// a block changes shape, its shortcut takes every second pixel and adds channels of zeros (option
-/// A), which has no weights: 269,722 trainable numbers for three channels and ten classes.
+/// A), which has no weights.
 ///
 /// Convolutions are 3 by 3 without bias. Their weights are normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]
-pub struct ResNet20 {
+pub struct CifarResNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
     blocks: Vec<Block>,
@@ -36,16 +51,23 @@ struct Block {
     second_norm: BatchNorm,
 }
 
-impl ResNet20 {
+impl CifarResNetConfig {
     /// Makes the network for images of `channels` channels and for `classes` classes. Weights are a
     /// function of `seed` alone.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) if `classes` or `channels` is 0.
-    pub fn init(classes: usize, channels: usize, seed: u64, device: &Device) -> Result<Self> {
+    /// [`Error::Setting`](crate::Error::Setting) if a number is 0.
+    pub fn init(
+        &self,
+        classes: usize,
+        channels: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<CifarResNet> {
         at_least_one("classes", classes)?;
         at_least_one("channels", channels)?;
+        at_least_one("blocks", self.blocks)?;
         let mut layers = LayerMaker::new(seed, device);
         let stem = layers.convolution([channels, 16], 3, 1);
         let stem_norm = layers.batch_norm(16);
@@ -53,12 +75,13 @@ impl ResNet20 {
         for (from, to) in [(16, 16), (16, 32), (32, 64)] {
             let stride = if from == to { 1 } else { 2 };
             blocks.push(Block::new(&mut layers, from, to, stride));
-            blocks.push(Block::new(&mut layers, to, to, 1));
-            blocks.push(Block::new(&mut layers, to, to, 1));
+            blocks.extend((1..self.blocks).map(|_| Block::new(&mut layers, to, to, 1)));
         }
-        Ok(Self { stem, stem_norm, blocks, head: layers.linear(64, classes) })
+        Ok(CifarResNet { stem, stem_norm, blocks, head: layers.linear(64, classes) })
     }
+}
 
+impl CifarResNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let x = relu(self.stem_norm.forward(self.stem.forward(images))); // [batch, 16, height, width]
@@ -95,12 +118,5 @@ fn shortcut(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
     let missing = channels - x.dims()[1];
     let step = isize::try_from(stride).expect("a stride is a small number");
     let thinned = x.slice(s![.., .., 0..;step, 0..;step]);
-    let padding = [(0, 0), (missing / 2, missing - missing / 2), (0, 0), (0, 0)];
-    thinned.pad(padding, PadMode::Constant(0.0))
-}
-
-/// The mean over height and width: `[batch, channels, height, width]` to `[batch, channels]`.
-fn spatial_mean(features: Tensor<4>) -> Tensor<2> {
-    let [batch, channels, height, width] = features.dims();
-    features.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+    with_zero_channels(thinned, missing / 2, missing - missing / 2)
 }

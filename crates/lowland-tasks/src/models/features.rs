@@ -1,0 +1,18 @@
+//! What several networks do with their features and has no weights.
+
+use burn::tensor::Tensor;
+use burn::tensor::ops::PadMode;
+
+/// The mean over height and width: `[batch, channels, height, width]` to `[batch, channels]`.
+pub(crate) fn spatial_mean(features: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = features.dims();
+    features.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+}
+
+/// The features between `before` and `after` channels of zeros.
+pub(crate) fn with_zero_channels(x: Tensor<4>, before: usize, after: usize) -> Tensor<4> {
+    if before + after == 0 {
+        return x;
+    }
+    x.pad([(0, 0), (before, after), (0, 0), (0, 0)], PadMode::Constant(0.0))
+}

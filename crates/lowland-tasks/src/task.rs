@@ -1,0 +1,174 @@
+//! The seam between the training loop and what is learned: a task has samples, a network for them, a loss and a
+//! measure of what came of it. One kind of task, one file beneath this one, and a line in [`load`].
+
+mod images;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor};
+use lowland::Samples;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::data::Source;
+use crate::models::Model;
+use crate::{Error, Result};
+
+pub use images::ImageTask;
+
+/// A part of a task's samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Those that the network learned from, as they are: not augmented, with the labels of the run.
+    #[default]
+    Train,
+    /// Those that it is tested on.
+    Test,
+}
+
+/// Something to learn, with its samples in memory.
+pub trait Task: fmt::Debug + Send + Sync {
+    /// What its samples are called, such as "images".
+    fn noun(&self) -> &'static str;
+
+    /// How many classes there are to tell apart, or parts to find.
+    fn classes(&self) -> usize;
+
+    /// How many samples a split has, at least 1.
+    fn count(&self, split: Split) -> usize;
+
+    /// A checksum of all samples of a split: SHA-256, in hexadecimal.
+    fn checksum(&self, split: Split) -> String;
+
+    /// How many training labels were spoiled on purpose.
+    fn labels_changed(&self) -> usize {
+        0
+    }
+
+    /// The training samples, varied as the settings say.
+    ///
+    /// # Errors
+    /// Settings that do not fit the samples.
+    fn to_learn(&self, config: &TrainConfig) -> Result<AnySource>;
+
+    /// The samples of a split as they are; the first `at_most` of them.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where `at_most` is 0.
+    fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource>;
+
+    /// The network that the settings ask for, with the weights that it starts from. On a device with autodiff it
+    /// is ready to be trained.
+    ///
+    /// # Errors
+    /// A network that is not for such samples, weights that cannot be read or do not fit it.
+    fn model(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
+
+    /// Figures beside loss and accuracy, by their names, from the [`marks`](Outcome::marks) of all samples of a
+    /// split. Default: none.
+    fn scores(&self, _marks: &[f64]) -> BTreeMap<String, f64> {
+        BTreeMap::new()
+    }
+}
+
+/// Samples of whatever kind.
+pub type AnySource = Box<dyn Source<Batch = Box<dyn OnHost>>>;
+
+impl Source for AnySource {
+    type Batch = Box<dyn OnHost>;
+
+    fn sample_count(&self) -> usize {
+        (**self).sample_count()
+    }
+
+    fn prepare(&self, epoch: u64, indices: &[usize]) -> Self::Batch {
+        (**self).prepare(epoch, indices)
+    }
+}
+
+/// A source whose batches are of one kind, as one of whatever kind.
+#[derive(Debug)]
+pub(crate) struct Boxed<S>(pub(crate) S);
+
+impl<S: Source<Batch: OnHost>> Source for Boxed<S> {
+    type Batch = Box<dyn OnHost>;
+
+    fn sample_count(&self) -> usize {
+        self.0.sample_count()
+    }
+
+    fn prepare(&self, epoch: u64, indices: &[usize]) -> Self::Batch {
+        Box::new(self.0.prepare(epoch, indices))
+    }
+}
+
+/// A batch in the memory of the host.
+pub trait OnHost: Send + 'static {
+    /// Moves the batch to `device`.
+    fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch>;
+}
+
+/// A batch on a device.
+pub trait TaskBatch: fmt::Debug {
+    /// The place of each sample in its set.
+    fn indices(&self) -> &[usize];
+
+    /// The samples at the positions `range`, which lie in the batch, as a batch of their own.
+    fn piece(&self, range: Range<usize>) -> Box<dyn TaskBatch>;
+
+    /// The loss of each of the chosen samples, `[samples]`. `smoothing` is the share of a label's weight that is
+    /// spread over all classes, where there are classes.
+    fn losses(&self, model: &Model, samples: &Samples, smoothing: f64) -> Tensor<1>;
+
+    /// What a network makes of the batch, as the network behaves.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn measure(&self, model: &Model) -> Result<Outcome>;
+}
+
+/// What a network makes of some samples.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// The sum of their losses, without smoothing.
+    pub loss: f64,
+    /// How many answers are right.
+    pub right: f64,
+    /// Of how many.
+    pub answers: f64,
+    /// A number for each sample that the task's [`scores`](Task::scores) are made of.
+    pub marks: Vec<f64>,
+}
+
+impl Outcome {
+    /// Adds what was made of other samples.
+    pub fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.right += other.right;
+        self.answers += other.answers;
+        self.marks.extend(other.marks);
+    }
+
+    /// The share of answers that are right.
+    pub fn accuracy(&self) -> f64 {
+        self.right / self.answers
+    }
+}
+
+/// Loads the task that `config` asks for. The seed decides which labels are redrawn.
+///
+/// # Errors
+/// Whatever reading the data gives, and values out of range.
+pub fn load(config: &TrainConfig) -> Result<Box<dyn Task>> {
+    Ok(Box::new(ImageTask::load(config)?))
+}
+
+/// A number that was computed on a device.
+pub(crate) fn number(tensor: Tensor<1>) -> Result<f64> {
+    tensor
+        .try_into_scalar::<f64>()
+        .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))
+}

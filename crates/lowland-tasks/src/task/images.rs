@@ -1,0 +1,125 @@
+//! To tell images apart.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use lowland::Samples;
+
+use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, number};
+use crate::Result;
+use crate::config::TrainConfig;
+use crate::data::{
+    HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, redraw_labels,
+};
+use crate::loss::cross_entropies;
+use crate::models::Model;
+
+/// Labelled images: cut to size, labels redrawn. The loss is the cross entropy.
+#[derive(Debug, Clone)]
+pub struct ImageTask {
+    /// Images to learn from.
+    pub train: Arc<ImageSet>,
+    /// Images to measure on.
+    pub test: Arc<ImageSet>,
+    /// What became of the training labels.
+    pub noise: LabelNoise,
+    /// What is done to every pixel before the network sees it.
+    pub normalisation: Normalisation,
+}
+
+impl ImageTask {
+    /// Loads the images that `config` asks for.
+    ///
+    /// # Errors
+    /// Whatever reading the data gives, and values out of range.
+    pub fn load(config: &TrainConfig) -> Result<Self> {
+        let data = &config.data;
+        let splits = data.name.load(data.dir.as_deref())?;
+        let cut = |set: ImageSet, limit: Option<usize>| match limit {
+            Some(limit) if limit < set.len() => set.first(limit),
+            _ => Ok(set),
+        };
+        let mut train = cut(splits.train, data.train_limit)?;
+        let test = cut(splits.test, data.test_limit)?;
+        let normalisation = Normalisation::of(&train);
+        let noise = redraw_labels(&mut train, data.label_noise, config.seed)?;
+        Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation })
+    }
+
+    fn set(&self, split: Split) -> &Arc<ImageSet> {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+impl Task for ImageTask {
+    fn noun(&self) -> &'static str {
+        "images"
+    }
+
+    fn classes(&self) -> usize {
+        self.train.classes().len()
+    }
+
+    fn count(&self, split: Split) -> usize {
+        self.set(split).len()
+    }
+
+    fn checksum(&self, split: Split) -> String {
+        self.set(split).sha256()
+    }
+
+    fn labels_changed(&self) -> usize {
+        self.noise.changed
+    }
+
+    fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
+        let augment = config.augment.build(self.normalisation.clone())?;
+        let source = ImageSource::varied(Arc::clone(&self.train), augment, config.seed)?;
+        Ok(Box::new(Boxed(source)))
+    }
+
+    fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
+        let set = self.set(split);
+        let set = if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
+    }
+
+    fn model(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        config.model.check(self.train.shape())?;
+        config.model.init(self.classes(), self.train.shape().channels, config.seed, device)
+    }
+}
+
+impl OnHost for HostBatch {
+    fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch> {
+        Box::new((*self).to_device(device))
+    }
+}
+
+impl TaskBatch for ImageBatch {
+    fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    fn piece(&self, range: Range<usize>) -> Box<dyn TaskBatch> {
+        Box::new(self.piece(range))
+    }
+
+    fn losses(&self, model: &Model, samples: &Samples, smoothing: f64) -> Tensor<1> {
+        let (images, labels) = self.select(samples);
+        cross_entropies(model.forward(images), labels, smoothing)
+    }
+
+    fn measure(&self, model: &Model) -> Result<Outcome> {
+        let logits = model.forward(self.images.clone()); // [batch, classes]
+        let count = self.indices.len();
+        let hits = logits.clone().argmax(1).reshape([count]).equal(self.labels.clone());
+        let right = number(hits.int().sum().float())?;
+        let loss = number(cross_entropies(logits, self.labels.clone(), 0.0).sum())?;
+        Ok(Outcome { loss, right, answers: count as f64, marks: Vec::new() })
+    }
+}

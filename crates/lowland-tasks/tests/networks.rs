@@ -1,0 +1,194 @@
+//! Outputs and gradients of the networks against those that PyTorch computes in `f64`.
+//!
+//! `data/networks.py` puts the networks together from their papers and wrote `data/networks.json`.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use lowland_tasks::models::{
+    CifarResNetConfig, PyramidNetConfig, ResNetConfig, VisionTransformerConfig, WideResNetConfig,
+};
+use serde::Deserialize;
+
+/// How far a number of `f32` may be from that of `f64`, as a share of the largest number of its kind.
+const TOLERANCE: f64 = 1e-4;
+
+#[derive(Deserialize)]
+#[serde(tag = "name", content = "sizes", rename_all = "kebab-case")]
+enum Network {
+    CifarResnet([usize; 1]),
+    Resnet([[usize; 4]; 1]),
+    WideResnet([usize; 2]),
+    PyramidNet([usize; 2]),
+    VisionTransformer([usize; 6]),
+}
+
+#[derive(Deserialize)]
+struct Case {
+    #[serde(flatten)]
+    network: Network,
+    images: [usize; 4],
+    classes: usize,
+    evaluated: Vec<f64>,
+    trained: Vec<f64>,
+    /// Of each parameter, the norm of its gradient and three elements: the first, the one after a third
+    /// of them, the last.
+    gradients: BTreeMap<String, [f64; 4]>,
+}
+
+#[test]
+fn outputs_and_gradients_are_those_of_pytorch() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("data/networks.json")).unwrap();
+    assert_eq!(cases.len(), 8);
+    let device = Device::flex().autodiff();
+    for case in cases {
+        let (classes, channels) = (case.classes, case.images[1]);
+        macro_rules! compare {
+            ($config:expr) => {{
+                let network = $config.init(classes, channels, 0, &device).unwrap();
+                compare(&case, network, |network, images| network.forward(images));
+            }};
+        }
+        match case.network {
+            Network::CifarResnet([blocks]) => compare!(CifarResNetConfig { blocks }),
+            Network::Resnet([blocks]) => compare!(ResNetConfig { blocks }),
+            Network::WideResnet([blocks, widening]) => {
+                compare!(WideResNetConfig { blocks, widening });
+            }
+            Network::PyramidNet([blocks, alpha]) => compare!(PyramidNetConfig { blocks, alpha }),
+            Network::VisionTransformer([patch, grid, width, layers, heads, hidden]) => {
+                compare!(VisionTransformerConfig { patch, grid, width, layers, heads, hidden });
+            }
+        }
+    }
+}
+
+fn compare<M: Module>(case: &Case, network: M, forward: impl Fn(&M, Tensor<4>) -> Tensor<2>) {
+    let network = network.map(&mut Fill::default());
+    let device = Device::flex();
+    let images: Tensor<4> = filled("images", case.images, 0.0, 1.5, &device);
+
+    let evaluated = forward(&network.valid(), images.clone());
+    close("evaluated", &numbers(evaluated), &case.evaluated);
+
+    let device = device.autodiff();
+    let trained = forward(&network, Tensor::from_inner(images));
+    let weights = filled("loss", trained.dims(), 0.0, 1.0, &device);
+    let gradients = (trained.clone() * weights).sum().backward();
+    close("trained", &numbers(trained), &case.trained);
+
+    let mut found = Found { path: Vec::new(), gradients: &gradients, found: BTreeMap::new() };
+    network.visit(&mut found);
+    let paths = |map: &BTreeMap<String, [f64; 4]>| map.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(paths(&found.found), paths(&case.gradients));
+    let longest = case.gradients.values().map(|of| of[0]).fold(0.0, f64::max);
+    for (path, expected) in &case.gradients {
+        let found = &found.found[path];
+        let scale = expected[0] + 1e-3 * longest;
+        for (found, expected) in found.iter().zip(expected) {
+            let off = (found - expected).abs() / scale;
+            assert!(off < TOLERANCE, "the gradient of {path}: {found} and {expected}");
+        }
+    }
+}
+
+fn numbers(tensor: Tensor<2>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+fn close(what: &str, found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(0.0, |scale: f64, x| scale.max(x.abs()));
+    for (found, expected) in found.iter().zip(expected) {
+        let off = (found - expected).abs() / scale;
+        assert!(off < TOLERANCE, "{what}: {found} and {expected}");
+    }
+}
+
+/// What [`Case::gradients`] holds, of the network under test.
+struct Found<'a> {
+    path: Vec<String>,
+    gradients: &'a Gradients,
+    found: BTreeMap<String, [f64; 4]>,
+}
+
+impl ModuleVisitor for Found<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let gradient = param.val().grad(self.gradients).unwrap();
+        let values: Vec<f64> = gradient.into_data().iter::<f64>().collect();
+        let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let places = [0, values.len() / 3, values.len() - 1].map(|place| values[place]);
+        self.found.insert(self.path.join("."), [norm, places[0], places[1], places[2]]);
+    }
+}
+
+/// Fills every tensor by the formula of its path.
+#[derive(Default)]
+struct Fill {
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Fill {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.val().dims();
+        let fan_in: usize = if D == 4 { shape[1..].iter().product() } else { shape[0] };
+        let (centre, spread) = match self.path.last().unwrap().as_str() {
+            "gamma" => (1.0, 0.3),
+            "running_var" => (1.0, 0.5),
+            "weight" if D == 4 => (0.0, (6.0 / fan_in as f64).sqrt()),
+            "weight" => (0.0, (3.0 / fan_in as f64).sqrt()),
+            _ => (0.0, 0.2),
+        };
+        let trained = param.is_require_grad();
+        let path = self.path.join(".");
+        let fill = |tensor: Tensor<D>| filled(&path, shape, centre, spread, &tensor.device());
+        param.map(|tensor| fill(tensor).set_require_grad(trained))
+    }
+}
+
+/// `centre + spread · u`, with u in [−1, 1) from splitmix64 of the CRC-32 of the path and the place in
+/// the tensor.
+fn filled<const D: usize>(
+    path: &str,
+    shape: [usize; D],
+    centre: f64,
+    spread: f64,
+    device: &Device,
+) -> Tensor<D> {
+    let seed = u64::from(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(path.as_bytes())) << 32;
+    let count: usize = shape.iter().product();
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    let number = |place: usize| {
+        let mut z = (seed | place as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        let unit = (z >> 11) as f64 / 2f64.powi(53);
+        (centre + spread * (2.0 * unit - 1.0)) as f32
+    };
+    let values: Vec<f32> = (0..count).map(number).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
