@@ -117,6 +117,10 @@ impl Driver {
         Self { rule, settings, parameters: None, state: State::default(), unchecked: false }
     }
 
+    pub(crate) fn works_in_halves(&self) -> bool {
+        self.rule.works_in_halves()
+    }
+
     /// One step on a batch whose gradients `source` takes, with the update of `base`.
     pub(crate) fn step<M: Module>(
         &mut self,

@@ -290,18 +290,20 @@ impl Workers {
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
     pub fn agree(&self, flag: bool) -> Result<bool> {
-        Ok(self.say(vec![u8::from(flag)])?.first().is_some_and(|&byte| byte != 0))
+        let Some(all) = self.others() else { return Ok(flag) };
+        Ok(all.broadcast(vec![u8::from(flag)])?.first().is_some_and(|&byte| byte != 0))
     }
 
-    /// The bytes of worker 0; the others give as many.
+    /// The bytes of worker 0; what the others give, of any length, is lost.
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
-    pub fn say(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self.others() {
-            None => Ok(bytes),
-            Some(all) => all.broadcast(bytes),
-        }
+    pub fn say(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(all) = self.others() else { return Ok(bytes) };
+        let length = all.broadcast((bytes.len() as u64).to_le_bytes().to_vec())?;
+        let length = <[u8; 8]>::try_from(length).unwrap_or_default();
+        bytes.resize(usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX), 0);
+        all.broadcast(bytes)
     }
 
     /// `module` with all float values of worker 0's, those that are not trained included.
