@@ -87,14 +87,14 @@ impl Link {
     /// Asks the thread of MPI for something and waits for its answer.
     pub(crate) fn ask<T>(&self, job: impl FnOnce(SyncSender<T>) -> Job) -> Result<T> {
         let (reply, answer) = sync_channel(1);
-        let gone = |_| Error::Collective("MPI has ended".to_owned());
-        self.jobs.send(job(reply)).map_err(|_| gone(()))?;
+        let gone = || Error::Collective("MPI has ended".to_owned());
+        self.jobs.send(job(reply)).map_err(|_| gone())?;
         let started = Instant::now();
         let mut told = None;
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return Ok(answer),
-                Err(RecvTimeoutError::Disconnected) => return Err(gone(())),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if self.told_to_end.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
@@ -116,7 +116,6 @@ impl Link {
     }
 
     /// Ends all processes of the run, this one included.
-    #[expect(clippy::exit, reason = "MPI ends processes; this is for where it does not")]
     pub(crate) fn abort(&self, code: i32) -> ! {
         // A code of 0 would say that all went well.
         let code = if code == 0 { 1 } else { code };
@@ -266,10 +265,14 @@ impl Server {
         values: &[T],
     ) -> Vec<T> {
         let mut sums = vec![T::default(); values.len()];
-        let sum = SystemOperation::sum();
         for (values, sums) in values.chunks(PIECE).zip(sums.chunks_mut(PIECE)) {
             scope(|scope| {
-                self.wait(way.immediate_all_reduce_into(scope, values, sums, &sum));
+                self.wait(way.immediate_all_reduce_into(
+                    scope,
+                    values,
+                    sums,
+                    SystemOperation::sum(),
+                ));
             });
         }
         sums

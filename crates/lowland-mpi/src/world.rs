@@ -95,7 +95,7 @@ impl World {
         let mut world =
             Self { link: hello.link, rank: hello.rank, count: hello.count, local_rank: 0 };
         end_all_on_panic(&world.link);
-        if let Err(error) = check_size(join.expected, world.count, hello.library) {
+        if let Err(error) = check_size(join.expected, world.count, &hello.library) {
             // All of this world find the same.
             world.finish()?;
             return Err(error);
@@ -185,7 +185,7 @@ fn end_all_on_panic(link: &Arc<Link>) {
 }
 
 /// Checks that there are as many processes as there should be.
-fn check_size(expected: Option<usize>, found: usize, library: String) -> Result<(), Error> {
+fn check_size(expected: Option<usize>, found: usize, library: &str) -> Result<(), Error> {
     let told = |name: &'static str| Some((std::env::var(name).ok()?.parse().ok()?, name));
     let asked = expected.map(|expected| (expected, "the number of workers that was asked for"));
     match asked.or_else(|| SIZES.into_iter().find_map(told)) {

@@ -16,12 +16,18 @@ mod common;
 mod workers;
 
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::optim::AdamWConfig;
-use common::sgd;
+use burn::tensor::{Distribution, Tensor};
+use common::{Net, cross_entropies, sgd};
 use lowland::parallel::Numbers;
-use lowland::{Config, SamConfig, SharpnessAware, Workers};
+use lowland::{
+    Algorithm, Batch, Climb, Collective, Config, Measure, Result, SamConfig, Samples,
+    SharpnessAware, Workers,
+};
 use lowland_mpi::{Join, World};
 use workers::{STEPS, all, by_hand, far, go, net, one_step, optimizer, shard};
 
@@ -29,7 +35,7 @@ use workers::{STEPS, all, by_hand, far, go, net, one_step, optimizer, shard};
 const SCENARIO: &str = "LOWLAND_TEST_SCENARIO";
 
 /// What a rank does; each returns where all is well.
-const SCENARIOS: [(&str, fn()); 9] = [
+const SCENARIOS: [(&str, fn()); 10] = [
     ("equality", equality),
     ("apart", apart),
     ("panics", panics),
@@ -39,6 +45,7 @@ const SCENARIOS: [(&str, fn()); 9] = [
     ("batches", batches),
     ("pieces", pieces),
     ("shares", shares),
+    ("measures", measures),
 ];
 
 /// The entry of a rank; nothing where the tests themselves run.
@@ -300,6 +307,85 @@ fn shares() {
 fn ranks_share_the_weights_of_worker_0() {
     let Some((output, _)) = played(2, "shares", SOON) else { return };
     assert!(output.status.success(), "{}", text(&output));
+}
+
+/// A way to reach the others that is timed.
+#[derive(Debug)]
+struct Timed {
+    way: Arc<dyn Collective>,
+    nanoseconds: AtomicU64,
+}
+
+impl Timed {
+    fn time<T>(&self, exchange: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = exchange();
+        let taken = u64::try_from(started.elapsed().as_nanos()).unwrap();
+        self.nanoseconds.fetch_add(taken, Ordering::Relaxed);
+        result
+    }
+}
+
+impl Collective for Timed {
+    fn all_reduce_sum(&self, values: Numbers) -> Result<Numbers> {
+        self.time(|| self.way.all_reduce_sum(values))
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        self.time(|| self.way.broadcast(bytes))
+    }
+}
+
+/// The share of a step that its exchanges take, the wait for slower workers included: 670,000 weights in `f32`,
+/// 128 samples a worker.
+fn measures() {
+    const PARTS: usize = 128;
+    let world = joined();
+    let way = world.workers(usize::MAX).unwrap().collective().unwrap();
+    let device = burn::tensor::Device::flex().autodiff();
+    for (name, climb) in
+        [("sgd", Climb::Together), ("sam", Climb::Together), ("sam, local", Climb::Alone)]
+    {
+        let timed = Arc::new(Timed { way: Arc::clone(&way), nanoseconds: AtomicU64::new(0) });
+        let reach: Arc<dyn Collective> = Arc::<Timed>::clone(&timed);
+        let workers = Workers::new(world.rank(), world.count(), reach).unwrap();
+        let workers = workers.with_climb(climb).unwrap().with_check_every(None);
+        let algorithm = Algorithm::named(name.split(',').next().unwrap()).unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
+            .with_measure(Measure::Finite)
+            .with_workers(workers.clone());
+        device.seed(3);
+        let mut net = workers.share(Net::mlp(&[784, 512, 512, 10], &device)).unwrap();
+        let x = Tensor::<2>::random([PARTS, 784], Distribution::Default, &device);
+        let y = Tensor::<1>::random([PARTS], Distribution::Uniform(0.0, 10.0), &device).int();
+        let mut started = Instant::now();
+        for step in 0..25 {
+            if step == 5 {
+                started = Instant::now();
+                timed.nanoseconds.store(0, Ordering::Relaxed);
+            }
+            let told = Batch::default().with_size(PARTS);
+            let losses = |net: &Net, _: usize, _: &Samples| {
+                cross_entropies(net.forward(x.clone(), &[]), y.clone())
+            };
+            net = optimizer.step_batch(0.01, net, &told, losses).unwrap().0;
+        }
+        let taken = started.elapsed();
+        let exchanged = Duration::from_nanos(timed.nanoseconds.load(Ordering::Relaxed));
+        assert!(exchanged < taken);
+        if workers.is_first() {
+            let share = 100.0 * exchanged.as_secs_f64() / taken.as_secs_f64();
+            println!("{name}: {:?} a step, exchanges {share:.1} %", taken / 20);
+        }
+    }
+    world.finish().unwrap();
+}
+
+#[test]
+fn the_exchanges_of_a_step_can_be_measured() {
+    let Some((output, _)) = played(2, "measures", LONG) else { return };
+    assert!(output.status.success(), "{}", text(&output));
+    println!("{}", text(&output));
 }
 
 /// As a program does that one MPI launched and another was built with: each process is a world of its own.
