@@ -42,7 +42,7 @@ pub fn tell(error: &anyhow::Error) -> ExitCode {
     let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
     // Nobody is left to tell where standard error is closed.
     let _ = writeln!(std::io::stderr(), "error: {line}");
-    ExitCode::from(code(cause))
+    ExitCode::from(code(error))
 }
 
 /// Prints help and version as they are; of a mistake on the command line, one line, with the tips
@@ -66,7 +66,9 @@ fn cause(error: &anyhow::Error) -> &anyhow::Error {
     error.downcast_ref::<Ended>().map_or(error, |ended| &ended.error)
 }
 
-fn code(error: &anyhow::Error) -> u8 {
+/// The exit code that fits an error.
+pub fn code(error: &anyhow::Error) -> u8 {
+    let error = cause(error);
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         interrupted.code
     } else if error.is::<Usage>()

@@ -20,6 +20,7 @@ pub mod statistics;
 pub mod summary;
 pub mod table;
 pub mod terminal;
+pub mod together;
 pub mod words;
 
 use std::io::IsTerminal;

@@ -18,6 +18,7 @@ use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::run_folder::RunFolder;
 use crate::terminal::{Output, Progress, print};
+use crate::together::{agreed, keep_along};
 use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// Trains to the end, from wherever the training stands, and tells the result.
@@ -86,6 +87,25 @@ pub fn run(
     print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
 }
 
+/// Trains along to the end as one of several workers, which keeps and tells nothing: worker 0 does.
+///
+/// # Errors
+/// A loss that is not finite for too long, Ctrl-C, a worker that is gone.
+pub fn follow(mut training: Training) -> Result<()> {
+    let interrupt = Interrupt::listen();
+    while let Some(done) = training.advance()? {
+        let (asked, due) = agreed(&training, &done, interrupt.check(), false)?;
+        if due {
+            keep_along(&training)?;
+        }
+        if let ControlFlow::Break(code) = asked {
+            bail!(Interrupted { told: String::new(), code });
+        }
+    }
+    // The record of the last weights is worker 0's to make.
+    Ok(())
+}
+
 /// What goes on.
 enum Told<'a> {
     /// A step, and where the run is with it.
@@ -132,7 +152,8 @@ fn go_on(
                 (tell(Told::Epoch(record, training.steps().saturating_sub(before as u64))), true)
             }
         };
-        if due || asked.is_break() {
+        let (asked, due) = agreed(training, &done, asked, due)?;
+        if due {
             keeper.save(training)?;
         }
         if let ControlFlow::Break(code) = asked {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use burn::optim::decay::WeightDecayConfig;
@@ -19,6 +20,36 @@ use crate::quantise::QuantiseConfig;
 use crate::record::EpochRecord;
 use crate::text::{FineTuning, Trained};
 use crate::{Error, Result, rule};
+
+/// Whose gradient the perturbation is taken along where several workers train together, each on its part of
+/// every batch. What goes to the base optimizer is the mean over all in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Perturb {
+    /// That of all workers: the run is that of one worker, whatever their number.
+    #[default]
+    Global,
+    /// A worker's own, as in m-sharpness: the run depends on the number of workers.
+    Local,
+    /// That of groups of so many workers with neighbouring numbers.
+    Group(NonZeroUsize),
+}
+
+impl Perturb {
+    /// How many of `workers` climb together.
+    pub fn group(self, workers: usize) -> usize {
+        match self {
+            Self::Global => workers,
+            Self::Local => 1,
+            Self::Group(size) => size.get(),
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_global(&self) -> bool {
+        *self == Self::Global
+    }
+}
 
 /// The most epochs that a run may have; more is a slip of the finger.
 pub const MOST_EPOCHS: usize = 100_000;
@@ -63,6 +94,10 @@ pub struct TrainConfig {
     /// What the perturbation is taken along where a batch is taken in pieces. Default: the gradient of
     /// the whole batch.
     pub ascent: Ascent,
+    /// Whose gradient the perturbation is taken along where several workers train together. Default: that of
+    /// all.
+    #[serde(skip_serializing_if = "Perturb::is_global")]
+    pub perturb: Perturb,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
     /// Where the weights at the start come from: the folder of a run with the same network, or a file such as
@@ -111,6 +146,7 @@ impl Default for TrainConfig {
             time_budget: None,
             micro_batch: None,
             ascent: Ascent::default(),
+            perturb: Perturb::default(),
             model: ModelName::default(),
             from: None,
             quantise: None,

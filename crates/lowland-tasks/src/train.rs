@@ -10,7 +10,7 @@ use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::store::RecordError;
 use burn::tensor::{Bytes, Device};
-use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord};
+use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord, Workers};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{About, Snapshot};
@@ -202,6 +202,38 @@ impl Training {
         })
     }
 
+    /// Trains together with other workers, who have made the same training: each takes its part of every batch.
+    /// All start with the weights of worker 0.
+    ///
+    /// # Errors
+    /// The model is gone after an error in training; another worker is gone.
+    pub fn with_workers(mut self, workers: Workers) -> Result<Self> {
+        let (part, parts) = workers.shard();
+        self.batches = self.batches.shard(part, parts)?;
+        self.model = Some(workers.share(self.model.take().ok_or(Error::NoModel)?)?);
+        self.optimizer = self.optimizer.with_workers(workers);
+        Ok(self)
+    }
+
+    /// Whether the algorithm can have two halves of the workers take its two gradients at once.
+    pub fn works_in_halves(&self) -> bool {
+        self.optimizer.works_in_halves()
+    }
+
+    /// The workers that train together.
+    pub fn workers(&self) -> &Workers {
+        self.optimizer.workers()
+    }
+
+    /// Where the clock decides when the run ends, it is the same clock for all workers: the mean of theirs.
+    fn agree_on_time(&mut self) -> Result<()> {
+        if self.limit.is_some() {
+            let seconds = self.workers().means(vec![self.position.seconds])?;
+            self.position.seconds = seconds[0];
+        }
+        Ok(())
+    }
+
     /// The steps of an epoch.
     pub fn steps_per_epoch(&self) -> usize {
         self.batches.batch_count()
@@ -335,13 +367,16 @@ impl Training {
         if let Some(batch) = batch {
             let batch = batch.to_device(&self.device);
             let step = self.step(epoch, &*batch)?;
-            self.position.count(&step, batch.indices().len(), started);
+            let samples = self.batches.batch_len(self.position.steps);
+            self.position.count(&step, samples, started);
+            self.agree_on_time()?;
             return Ok(Some(Done::Step(step)));
         }
         self.rest = None;
         // Devices that work behind the program's back have not finished yet.
         drop(self.device.sync());
         self.position.seconds += started.elapsed().as_secs_f64();
+        self.agree_on_time()?;
         Ok(Some(Done::Epoch(self.measure(epoch)?)))
     }
 

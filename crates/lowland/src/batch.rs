@@ -13,6 +13,7 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Batch<'a> {
+    size: Option<usize>,
     pub(crate) indices: Option<&'a [usize]>,
     pub(crate) micro_batches: &'a [usize],
     pub(crate) accumulate: Accumulate,
@@ -41,6 +42,15 @@ impl<'a> Batch<'a> {
         self
     }
 
+    /// Says how many samples there are, where neither indices nor micro-batches tell: what a worker among
+    /// [`Workers`](crate::Workers) must say. A worker that has none for a step says 0, and its loss is not
+    /// asked for.
+    #[must_use]
+    pub fn with_size(mut self, samples: usize) -> Self {
+        self.size = Some(samples);
+        self
+    }
+
     /// Says that the batch comes in micro-batches of these sizes, in samples, and what that means.
     #[must_use]
     pub fn with_micro_batches(mut self, sizes: &'a [usize], accumulate: Accumulate) -> Self {
@@ -54,24 +64,20 @@ impl<'a> Batch<'a> {
             let expected = self.micro_batches.iter().sum();
             return Err(Error::Batch { what: "samples in a micro-batch", expected, found: size });
         }
-        match self.indices {
-            Some(indices) if !self.micro_batches.is_empty() => {
-                let expected = self.micro_batches.iter().sum();
-                let found = indices.len();
-                if found == expected {
-                    Ok(())
-                } else {
-                    Err(Error::Batch { what: "indices", expected, found })
-                }
+        let fits = |what, found: Option<usize>| match (self.len(), found) {
+            (Some(expected), Some(found)) if found != expected => {
+                Err(Error::Batch { what, expected, found })
             }
             _ => Ok(()),
-        }
+        };
+        fits("indices", self.indices.map(<[usize]>::len))?;
+        fits("samples", self.size)
     }
 
     /// The number of samples, where it was said.
     pub(crate) fn len(&self) -> Option<usize> {
         if self.micro_batches.is_empty() {
-            self.indices.map(<[usize]>::len)
+            self.indices.map(<[usize]>::len).or(self.size)
         } else {
             Some(self.micro_batches.iter().sum())
         }

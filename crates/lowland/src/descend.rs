@@ -41,6 +41,12 @@ pub trait Descend: Debug + DynClone + Send {
     fn reuses(&self) -> bool {
         false
     }
+
+    /// Whether it needs to know the first gradient; a first gradient that it need not know is not averaged
+    /// over workers that climb apart. True unless the part says otherwise.
+    fn looks_at_gradient(&self) -> bool {
+        true
+    }
 }
 
 dyn_clone::clone_trait_object!(Descend);

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 
 use crate::batch::Batch;
 use crate::evaluation::{Evaluation, Setting, Source};
+use crate::parallel::{Workers, mean_running_state, roll_call};
 use crate::parameters::{into_gradients, restore_running_state};
 use crate::report::StepReport;
 use crate::rule::{Rule, Spent};
@@ -66,6 +67,7 @@ pub(crate) struct Settings {
     pub(crate) clip_norm: Option<f64>,
     pub(crate) non_finite_limit: u32,
     pub(crate) measure: Measure,
+    pub(crate) workers: Workers,
 }
 
 /// What the optimizer itself carries from step to step.
@@ -110,8 +112,13 @@ impl Driver {
             clip_norm: None,
             non_finite_limit: 10,
             measure: Measure::All,
+            workers: Workers::alone(),
         };
         Self { rule, settings, parameters: None, state: State::default(), unchecked: false }
+    }
+
+    pub(crate) fn works_in_halves(&self) -> bool {
+        self.rule.works_in_halves()
     }
 
     /// One step on a batch whose gradients `source` takes, with the update of `base`.
@@ -132,7 +139,23 @@ impl Driver {
             self.fit(&parameters)?;
         }
         let guarded = self.settings.measure != Measure::Nothing;
-        let before = guarded.then(|| (module.valid(), self.rule.clone()));
+        let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
+        let workers = &self.settings.workers;
+        if workers.half().is_some() && !self.rule.works_in_halves() {
+            return Err(Error::Combination(
+                "workers in two halves take two gradients at once, and those of this rule wait for each \
+                 other; leave the workers whole",
+            ));
+        }
+        let wants_indices = self.rule.chooses_samples();
+        let roll = roll_call(workers, batch, self.state.step, seconds, wants_indices)?;
+        if let Some(roll) = &roll {
+            // Decisions by the clock are the same for all.
+            let spent = &mut self.state.spent;
+            [spent.single_seconds, spent.double_seconds] = roll.seconds;
+        }
+        let running = (guarded || roll.is_some()).then(|| module.valid());
+        let before = guarded.then(|| self.rule.clone());
 
         let setting = Setting {
             parameters: &parameters,
@@ -140,22 +163,34 @@ impl Driver {
             batch,
             settings: &self.settings,
             state: &self.state,
+            roll: roll.as_ref(),
         };
         let mut evaluation = Evaluation::new(setting, &module, source);
         let gradient = evaluation.run(&mut *self.rule)?;
+        let moving = evaluation.moving_samples();
         let mut report = evaluation.into_report(guarded.then(|| gradient.norm()))?;
 
         let module = match before {
-            Some((before, rule)) if !is_finite(&report)? => {
+            Some(rule) if !is_finite(&report)? => {
                 report.skipped = true;
                 self.rule = rule;
                 self.count_non_finite(report.step)?;
-                restore_running_state(&parameters, module, &before)
+                match running {
+                    Some(running) => restore_running_state(&parameters, module, &running),
+                    None => module,
+                }
             }
             _ => {
                 self.state.non_finite_in_a_row = 0;
                 let gradient = self.settings.clipped(gradient);
                 let gradients = into_gradients(&parameters, gradient, &module);
+                let module = match &running {
+                    Some(running) if roll.is_some() => {
+                        let workers = &self.settings.workers;
+                        mean_running_state(workers, &parameters, module, running, moving)?
+                    }
+                    _ => module,
+                };
                 let module = base.step(module, gradients);
                 let setting = Setting {
                     parameters: &parameters,
@@ -163,6 +198,7 @@ impl Driver {
                     batch,
                     settings: &self.settings,
                     state: &self.state,
+                    roll: roll.as_ref(),
                 };
                 let evaluation = Evaluation::after(setting, &module, source);
                 let rule = evaluation.finish(self.rule.clone(), &mut report)?;
@@ -172,6 +208,9 @@ impl Driver {
         };
         self.parameters = Some(parameters);
         self.count(&report, started.elapsed().as_secs_f64());
+        if self.settings.workers.is_check_due(self.state.step) {
+            self.settings.workers.compare(&module, report.step)?;
+        }
         Ok((module, report))
     }
 
@@ -196,7 +235,9 @@ impl Driver {
     /// All that the driver and its rule carry from step to step.
     pub(crate) fn fields(&self) -> Result<Fields> {
         let mut save = Save::default();
-        self.clone().show(&mut save)?;
+        let mut copy = self.clone();
+        copy.rule.settle(&self.settings.workers)?;
+        copy.show(&mut save)?;
         Ok(save.fields)
     }
 

@@ -101,6 +101,40 @@ pub enum Error {
         /// What was given.
         found: String,
     },
+    /// Workers train together, and one does not know how many samples it has.
+    #[error(
+        "workers weigh their gradients by samples: say how many the batch has (`Batch::with_size`, \
+         `with_indices` or `with_micro_batches`; with workers, train by `step_batch`)"
+    )]
+    BatchSize,
+    /// Workers could not reach one another.
+    #[error("the workers lost one another: {0}")]
+    Collective(String),
+    /// Workers that train together are not at the same place.
+    #[error(
+        "the workers are out of step: {what} is {found} for worker {worker} and {expected} for worker 0"
+    )]
+    OutOfStep {
+        /// What differs.
+        what: &'static str,
+        /// The first worker that differs from worker 0.
+        worker: usize,
+        /// The value of worker 0.
+        expected: String,
+        /// Its value.
+        found: String,
+    },
+    /// The weights of workers that train together have come apart.
+    #[error(
+        "the weights of worker {worker} are not those of the others after step {step}; its hardware or \
+         its start differs"
+    )]
+    Diverged {
+        /// The first worker whose weights are not those that most have.
+        worker: usize,
+        /// The step, counted from 0.
+        step: u64,
+    },
     /// A value could not be read back from the device.
     #[error("a value could not be read back from the device: {0}")]
     ReadBack(String),

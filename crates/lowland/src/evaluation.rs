@@ -4,16 +4,17 @@ use std::cell::OnceCell;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::batch::{Accumulate, Batch};
 use crate::driver::{Base, Settings, State};
+use crate::parallel::{Bucket, Climb, Half, Roll, Shard, Share, Workers, gathered};
 use crate::parameters::{into_gradients, perturbed};
 use crate::report::StepReport;
 use crate::rule::{Active, Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
-use crate::vector::{Scalar, read};
+use crate::vector::{Scalar, read, wide};
 use crate::{Error, Measure, ParamVec, Parameters, Result};
 
 /// Where a step's losses or gradients come from, a micro-batch at a time.
@@ -72,6 +73,8 @@ pub(crate) struct Setting<'a, M> {
     pub(crate) batch: &'a Batch<'a>,
     pub(crate) settings: &'a Settings,
     pub(crate) state: &'a State,
+    /// What the workers of this training told one another; `None` for one alone.
+    pub(crate) roll: Option<&'a Roll>,
 }
 
 /// The loss surface of one step, on the module.
@@ -83,6 +86,8 @@ pub(crate) struct Evaluation<'a, M> {
     only: Option<usize>,
     /// Whether the first evaluation is over, which moves running statistics.
     moved: bool,
+    /// The samples of this worker that it was taken on.
+    moving_samples: usize,
     /// The module after the first evaluation, with running statistics of its own.
     synced: Option<M>,
     generator: ChaCha8Rng,
@@ -91,14 +96,42 @@ pub(crate) struct Evaluation<'a, M> {
     evaluations: u32,
     loss: Option<Scalar>,
     latest: Vec<Tensor<1>>,
+    /// Where those stand among the losses of all workers, and how many these are.
+    latest_place: Option<(usize, usize)>,
     /// Whether one of those is the mean of several.
     latest_is_mean: bool,
+    /// What the latest gradient to climb is the mean over, where workers climb apart.
+    climbed: Option<Climbed>,
     measure: Measure,
     gradient_norm: Option<Scalar>,
     perturbed_norm: Option<Scalar>,
     /// Gradients at perturbed weights after the first evaluation.
     second_gradients: u32,
     notes: Vec<(&'static str, Note)>,
+}
+
+/// What a worker's gradient is the mean over.
+#[derive(Debug, Clone)]
+struct Climbed {
+    samples: f64,
+    parameters: Active,
+}
+
+/// Over whose samples a gradient is the mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Those of all workers.
+    All,
+    /// Those of the workers that climb together.
+    Climbers,
+}
+
+/// What a worker found on its own samples.
+#[derive(Debug, Default)]
+struct Own {
+    /// Absent where it has none of the samples.
+    gradient: Option<ParamVec>,
+    loss: Option<Scalar>,
 }
 
 /// A part of the batch that is evaluated in one piece.
@@ -126,6 +159,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
             source,
             only: None,
             moved: false,
+            moving_samples: 0,
             synced: None,
             generator,
             device_seed,
@@ -133,6 +167,8 @@ impl<'a, M: Module> Evaluation<'a, M> {
             evaluations: 0,
             loss: None,
             latest: Vec::new(),
+            latest_place: None,
+            climbed: None,
             latest_is_mean: false,
             measure,
             gradient_norm: None,
@@ -160,17 +196,21 @@ impl<'a, M: Module> Evaluation<'a, M> {
     /// The rule's gradient, or the mean of what it gives for each micro-batch.
     pub(crate) fn run(&mut self, rule: &mut dyn Rule) -> Result<ParamVec> {
         let Batch { micro_batches, accumulate, .. } = *self.setting.batch;
-        if accumulate == Accumulate::WholeBatch || micro_batches.is_empty() {
+        let count = match self.setting.roll {
+            Some(roll) => roll.pieces(),
+            None if accumulate == Accumulate::WholeBatch => 0,
+            None => micro_batches.len(),
+        };
+        if count == 0 {
             return rule.gradient(self);
         }
-        let all = micro_batches.iter().sum::<usize>() as f64;
         let mut mean: Option<ParamVec> = None;
-        for (i, &size) in micro_batches.iter().enumerate() {
+        for i in 0..count {
             self.only = Some(i);
             self.moved = false;
             self.synced = None;
             let gradient = rule.gradient(self)?;
-            let weight = size as f64 / all;
+            let weight = self.share();
             mean = Some(match mean {
                 None => gradient.map(|part| part.mul_scalar(weight)),
                 Some(mean) => mean.plus_scaled(&gradient, weight),
@@ -208,7 +248,34 @@ impl<'a, M: Module> Evaluation<'a, M> {
         Ok(rule)
     }
 
-    /// The parts of the batch that hold `samples`.
+    fn workers(&self) -> &'a Workers {
+        &self.setting.settings.workers
+    }
+
+    /// The part of this worker in the batch that the rule sees; `None` for a worker alone.
+    fn shard(&self) -> Option<Shard> {
+        self.setting.roll.map(|roll| roll.shard(self.only))
+    }
+
+    /// Those of `samples`, which are among those of all workers, that this worker has, and their number; where
+    /// they stand among all is noted.
+    fn own(&mut self, samples: &Samples) -> (Samples, usize) {
+        let Some(shard) = self.shard() else { return (samples.clone(), 1) };
+        match samples {
+            Samples::All => {
+                self.latest_place = Some((shard.before, shard.all));
+                (Samples::All, shard.own)
+            }
+            Samples::Some { positions, .. } => {
+                let (own, before) = shard.part(positions);
+                self.latest_place = Some((before, positions.len()));
+                let count = own.len();
+                (Samples::Some { positions: own, of: shard.own }, count)
+            }
+        }
+    }
+
+    /// The parts of the batch that hold `samples` of this worker's.
     fn parts(&self, samples: &Samples) -> Vec<Part> {
         let sizes = self.setting.batch.micro_batches;
         if sizes.is_empty() {
@@ -247,9 +314,10 @@ impl<'a, M: Module> Evaluation<'a, M> {
     /// The share of the batch that the evaluations run over.
     fn share(&self) -> f64 {
         let sizes = self.setting.batch.micro_batches;
-        match self.only {
-            Some(i) => sizes[i] as f64 / sizes.iter().sum::<usize>() as f64,
-            None => 1.0,
+        match (self.only, self.setting.roll) {
+            (Some(i), Some(roll)) => roll.shard(Some(i)).all as f64 / roll.samples() as f64,
+            (Some(i), None) => sizes[i] as f64 / sizes.iter().sum::<usize>() as f64,
+            (None, _) => 1.0,
         }
     }
 
@@ -258,8 +326,10 @@ impl<'a, M: Module> Evaluation<'a, M> {
         if !self.source.gives_losses() && part.samples != Samples::All {
             return Err(Error::WholeBatches);
         }
+        // Each micro-batch of each worker has its own masks.
+        let place = ((self.workers().rank() as u64) << 32).wrapping_add(part.micro_batch as u64);
         for device in module.devices() {
-            device.seed(self.device_seed.wrapping_add(part.micro_batch as u64));
+            device.seed(self.device_seed.wrapping_add(place));
         }
         let evaluated =
             self.source.evaluate(module, part.micro_batch, &part.samples, !self.moved)?;
@@ -290,12 +360,17 @@ impl<'a, M: Module> Evaluation<'a, M> {
     }
 
     /// The gradient of the loss of one part at the weights of `module`, where only active parameters
-    /// are leaves.
-    fn part_gradient(&mut self, module: &M, part: &Part, active: &Active) -> Result<ParamVec> {
+    /// are leaves, and that loss where it is known.
+    fn part_gradient(
+        &mut self,
+        module: &M,
+        part: &Part,
+        active: &Active,
+    ) -> Result<(ParamVec, Option<Scalar>)> {
         let parameters = self.setting.parameters;
         let losses = match self.evaluate(module, part)? {
             Evaluated::Gradients(gradients) => {
-                return Ok(parameters.registered(module, gradients, active));
+                return Ok((parameters.registered(module, gradients, active), None));
             }
             Evaluated::Losses(losses) => losses,
         };
@@ -306,63 +381,161 @@ impl<'a, M: Module> Evaluation<'a, M> {
             return Err(Error::Untracked);
         }
         let loss = losses.mean();
-        self.add_loss(&loss, part.weight);
-        Ok(if tracked {
+        let gradient = if tracked {
             parameters.gradients(module, loss.backward())
         } else {
             ParamVec::new(vec![None; parameters.len()])
-        })
+        };
+        Ok((gradient, Some(loss.inner())))
     }
 
     /// The gradient of the loss of a selection at the weights of `module`, where only active parameters
     /// are leaves.
-    fn differentiate(&mut self, module: &M, of: &Selection) -> Result<ParamVec> {
-        let parameters = self.setting.parameters;
-        self.latest.clear();
-        self.latest_is_mean = false;
-        let mut gradient: Option<ParamVec> = None;
-        for part in self.parts(&of.samples) {
-            let part_gradient = self.part_gradient(module, &part, &of.parameters)?;
-            gradient = Some(match gradient {
-                None if part.weight >= 1.0 => part_gradient,
-                None => part_gradient.map(|g| g.mul_scalar(part.weight)),
-                Some(sum) => sum.plus_scaled(&part_gradient, part.weight),
-            });
-        }
+    fn differentiate(&mut self, module: &M, of: &Selection, whose: Whose) -> Result<ParamVec> {
+        let (own, count) = self.on_own_samples(module, of)?;
+        let own = self.exchange(own, count as f64, of, whose)?;
+        self.add_loss(own.loss);
+        self.count(of);
+        own.gradient.ok_or(Error::NoEvaluation)
+    }
+
+    /// Counts a gradient of a selection.
+    fn count(&mut self, of: &Selection) {
         self.moved = true;
         self.evaluations += 1;
-        self.passes += self.share() * of.samples.fraction() * parameters.cost(&of.parameters);
-        gradient.ok_or(Error::NoEvaluation)
+        let cost = self.setting.parameters.cost(&of.parameters);
+        self.passes += self.share() * of.samples.fraction() * cost;
+    }
+
+    /// What this worker finds at the weights of `module` on those of a selection's samples that it has, and
+    /// how many these are.
+    fn on_own_samples(&mut self, module: &M, of: &Selection) -> Result<(Own, usize)> {
+        self.latest.clear();
+        self.latest_is_mean = false;
+        let (samples, count) = self.own(&of.samples);
+        let mut own = Own::default();
+        if !self.moved {
+            self.moving_samples += count;
+        }
+        if count > 0 {
+            for part in self.parts(&samples) {
+                let (gradient, loss) = self.part_gradient(module, &part, &of.parameters)?;
+                own.gradient = Some(match own.gradient {
+                    None if part.weight >= 1.0 => gradient,
+                    None => gradient.map(|g| g.mul_scalar(part.weight)),
+                    Some(sum) => sum.plus_scaled(&gradient, part.weight),
+                });
+                own.loss = sum_of(own.loss, loss, part.weight);
+            }
+        }
+        Ok((own, count))
+    }
+
+    /// The mean over workers of what each found on `samples` of its own.
+    fn exchange(&mut self, own: Own, samples: f64, of: &Selection, whose: Whose) -> Result<Own> {
+        let workers = self.workers();
+        let Some(all) = workers.others() else { return Ok(own) };
+        let bucket = Bucket::new(&self.weights(), &of.parameters)?;
+        let climb = match whose {
+            Whose::Climbers if workers.climbs_apart() => &workers.climb,
+            _ => &Climb::Together,
+        };
+        if matches!(climb, Climb::Together) && !workers.reduced {
+            let wanted = own.loss.as_ref().filter(|_| !self.moved);
+            let mean = bucket.mean(&**all, own.gradient.as_ref(), wanted, samples)?;
+            if mean.samples == 0.0 {
+                return Err(Error::NoEvaluation);
+            }
+            return Ok(Own { gradient: Some(mean.gradient), loss: Some(mean.loss) });
+        }
+        let loss = self.mean_loss(own.loss, samples)?;
+        if workers.reduced {
+            return Ok(Own { gradient: own.gradient, loss });
+        }
+        self.climbed = Some(Climbed { samples, parameters: of.parameters.clone() });
+        let gradient = match climb {
+            Climb::InGroup(group) => {
+                let mean = bucket.mean(&**group, own.gradient.as_ref(), None, samples)?;
+                Some(mean.gradient).filter(|_| mean.samples > 0.0)
+            }
+            Climb::Alone | Climb::Together => own.gradient,
+        };
+        // Who has no sample has nothing to climb, and takes part in all that follows.
+        Ok(Own { gradient: Some(gradient.unwrap_or_else(|| bucket.zeros())), loss })
+    }
+
+    /// The mean loss over the samples of all workers, of which each knows that over `samples` of its own,
+    /// in the first evaluation of a step.
+    fn mean_loss(&self, own: Option<Scalar>, samples: f64) -> Result<Option<Scalar>> {
+        if self.moved || self.workers().others().is_none() {
+            return Ok(own);
+        }
+        let own = match own {
+            Some(loss) => read(vec![loss])?[0] * samples,
+            None => 0.0,
+        };
+        let sums = self.workers().sums(vec![own, samples])?;
+        Ok(Some(self.scalars(&[sums[0] / sums[1]])?))
+    }
+
+    /// Numbers on the device of the weights.
+    fn scalars(&self, numbers: &[f64]) -> Result<Tensor<1>> {
+        let weights = self.weights();
+        let first = weights.parts().iter().flatten().next().ok_or(Error::NoParameters)?;
+        let data = TensorData::new(numbers.to_vec(), [numbers.len()]);
+        Ok(Tensor::from_data(data, (&first.device(), wide(first.dtype()))))
     }
 
     /// The losses of samples at the weights of `module`, by a forward pass.
     fn forward(&mut self, module: &M, samples: &Samples) -> Result<Tensor<1>> {
         self.latest.clear();
         self.latest_is_mean = false;
-        for part in self.parts(samples) {
-            if let Evaluated::Losses(losses) = self.evaluate(module, &part)? {
-                let losses = losses.inner();
-                self.add_loss(&losses.clone().mean(), part.weight);
-                self.latest.push(losses);
+        let (own, count) = self.own(samples);
+        if !self.moved {
+            self.moving_samples += count;
+        }
+        let mut loss = None;
+        if count > 0 {
+            for part in self.parts(&own) {
+                if let Evaluated::Losses(losses) = self.evaluate(module, &part)? {
+                    let losses = losses.inner();
+                    loss = sum_of(loss, Some(losses.clone().mean()), part.weight);
+                    self.latest.push(losses);
+                }
             }
         }
+        let loss = self.mean_loss(loss, count as f64)?;
+        self.add_loss(loss);
         self.moved = true;
         self.passes += self.share() * samples.fraction() / 3.0;
         self.latest_losses()
     }
 
     /// Adds to the reported loss, which is that of the first evaluation.
-    fn add_loss(&mut self, loss: &Scalar, weight: f64) {
-        if self.moved {
-            return;
+    fn add_loss(&mut self, loss: Option<Scalar>) {
+        if !self.moved {
+            self.loss = sum_of(self.loss.take(), loss, self.share());
         }
-        let loss = loss.clone().inner();
-        let weight = weight * self.share();
-        let loss = if weight >= 1.0 { loss } else { loss.mul_scalar(weight) };
-        self.loss = Some(match self.loss.take() {
-            Some(sum) => sum + loss,
-            None => loss,
-        });
+    }
+
+    /// The gradient at the weights.
+    fn gradient_of(&mut self, of: &Selection, whose: Whose) -> Result<ParamVec> {
+        let first = !self.moved;
+        let g = if first && of.parameters == Active::All {
+            let module = self.module;
+            self.differentiate(module, of, whose)?
+        } else {
+            let copy = self.copy(None, self.leaves(&of.parameters));
+            self.differentiate(&copy, of, whose)?
+        };
+        if first {
+            self.sync();
+        }
+        let is_mean = whose == Whose::All || !self.workers().climbs_apart();
+        if is_mean && self.measure == Measure::All {
+            self.gradient_norm.get_or_insert_with(|| g.norm());
+        }
+        Ok(g)
     }
 
     /// A copy of the module at `w + e` for the next evaluation. A clone shares its running statistics
@@ -391,6 +564,11 @@ impl<'a, M: Module> Evaluation<'a, M> {
         if self.source.gives_losses() { Ok(()) } else { Err(Error::WholeBatches) }
     }
 
+    /// The samples of this worker that moved running statistics.
+    pub(crate) fn moving_samples(&self) -> usize {
+        self.moving_samples
+    }
+
     pub(crate) fn into_report(self, update_norm: Option<Scalar>) -> Result<StepReport> {
         if !self.moved {
             return Err(Error::NoEvaluation);
@@ -411,6 +589,16 @@ impl<'a, M: Module> Evaluation<'a, M> {
     }
 }
 
+/// `sum + weight * loss`, of what is there of the two.
+fn sum_of(sum: Option<Scalar>, loss: Option<Scalar>, weight: f64) -> Option<Scalar> {
+    let Some(loss) = loss else { return sum };
+    let loss = if weight >= 1.0 { loss } else { loss.mul_scalar(weight) };
+    Some(match sum {
+        Some(sum) => sum + loss,
+        None => loss,
+    })
+}
+
 /// All parameters.
 static ALL: Active = Active::All;
 
@@ -419,27 +607,68 @@ const NONE: Active = Active::Some(Vec::new());
 
 impl<M: Module> Surface for Evaluation<'_, M> {
     fn gradient(&mut self, of: &Selection) -> Result<ParamVec> {
+        self.gradient_of(of, Whose::All)
+    }
+
+    fn gradient_to_climb(&mut self, of: &Selection) -> Result<ParamVec> {
+        self.gradient_of(of, Whose::Climbers)
+    }
+
+    fn mean(&mut self, own: &ParamVec) -> Result<Option<ParamVec>> {
+        let Some(Climbed { samples, parameters }) = &self.climbed else { return Ok(None) };
+        let Some(all) = self.workers().others() else { return Ok(None) };
+        let bucket = Bucket::new(&self.weights(), parameters)?;
+        let mean = bucket.mean(&**all, Some(own), None, *samples)?.gradient;
+        if self.measure == Measure::All {
+            self.gradient_norm.get_or_insert_with(|| mean.norm());
+        }
+        Ok(Some(mean))
+    }
+
+    fn agree(&self, own: bool) -> Result<bool> {
+        self.workers().agree(own)
+    }
+
+    fn half(&self) -> Option<Half> {
+        self.workers().half()
+    }
+
+    fn share_at(
+        &mut self,
+        half: Half,
+        e: &Perturbation<'_>,
+        of: &Selection,
+    ) -> Result<Option<Share>> {
         let first = !self.moved;
-        let g = if first && of.parameters == Active::All {
-            let module = self.module;
-            self.differentiate(module, of)?
-        } else {
-            let copy = self.copy(None, self.leaves(&of.parameters));
-            self.differentiate(&copy, of)?
-        };
+        let mut own = (Own::default(), 0);
+        if self.half().is_none_or(|own| own == half) {
+            let copy = self.copy(Some(e), self.leaves(&of.parameters));
+            own = self.on_own_samples(&copy, of)?;
+        }
+        let (Own { gradient, loss }, samples) = (own.0, own.1 as f64);
+        let loss = self.mean_loss(loss, samples)?;
+        self.add_loss(loss);
+        self.count(of);
         if first {
             self.sync();
+        } else {
+            self.second_gradients += 1;
         }
-        if self.measure == Measure::All {
-            self.gradient_norm.get_or_insert_with(|| g.norm());
+        Ok(gradient.map(|gradient| Share { gradient, samples }))
+    }
+
+    fn mean_of(&mut self, share: Option<&Share>) -> Result<Option<ParamVec>> {
+        let mean = self.workers().mean_of(share, &self.weights())?;
+        if let (Some(mean), Measure::All) = (&mean, self.measure) {
+            self.perturbed_norm.get_or_insert_with(|| mean.norm());
         }
-        Ok(g)
+        Ok(mean)
     }
 
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec> {
         let first = !self.moved;
         let copy = self.copy(Some(e), self.leaves(&of.parameters));
-        let g_s = self.differentiate(&copy, of)?;
+        let g_s = self.differentiate(&copy, of, Whose::All)?;
         if first {
             self.sync();
         } else {
@@ -476,13 +705,17 @@ impl<M: Module> Surface for Evaluation<'_, M> {
 
     fn latest_losses(&self) -> Result<Tensor<1>> {
         self.losses_wanted()?;
-        if self.latest.is_empty() {
+        if self.latest.is_empty() && self.latest_place.is_none() {
             return Err(Error::NoEvaluation);
         }
         if self.latest_is_mean {
             return Err(Error::PerSample);
         }
-        Ok(Tensor::cat(self.latest.clone(), 0))
+        let Some((before, all)) = self.latest_place else {
+            return Ok(Tensor::cat(self.latest.clone(), 0));
+        };
+        let own = read(self.latest.clone())?;
+        self.scalars(&gathered(self.workers(), &own, before, all)?)
     }
 
     fn base_step(&self, g: &ParamVec) -> ParamVec {
@@ -501,6 +734,9 @@ impl<M: Module> Surface for Evaluation<'_, M> {
     }
 
     fn indices(&self) -> Option<&[usize]> {
+        if let Some(roll) = self.setting.roll {
+            return roll.indices(self.only);
+        }
         let indices = self.setting.batch.indices?;
         let sizes = self.setting.batch.micro_batches;
         Some(match self.only {

@@ -17,6 +17,7 @@ mod evaluation;
 #[cfg(feature = "train")]
 pub mod learner;
 mod optimizer;
+pub mod parallel;
 mod parameters;
 mod record;
 mod report;
@@ -37,6 +38,7 @@ pub use ascend::{Radius, RadiusConfig, Scaling};
 pub use batch::{Accumulate, Batch};
 pub use error::{Error, Result};
 pub use optimizer::{Measure, SharpnessAware};
+pub use parallel::{Climb, Collective, Workers};
 pub use parameters::{Parameter, Parameters};
 pub use record::SharpnessAwareRecord;
 pub use report::{StepReport, StepValues};

@@ -11,7 +11,7 @@ use crate::evaluation::Losses;
 use crate::record::SharpnessAwareRecord;
 use crate::report::StepReport;
 use crate::rule::{Rule, Samples, Spent};
-use crate::{Error, Parameters, Result};
+use crate::{Error, Parameters, Result, Workers};
 
 /// A sharpness-aware optimizer: a rule over any Burn optimizer.
 ///
@@ -127,6 +127,25 @@ impl SharpnessAware {
     pub fn with_measure(mut self, measure: Measure) -> Self {
         self.driver.settings.measure = measure;
         self
+    }
+
+    /// Trains together with other workers. Batches must then say how many samples they have, and come to
+    /// [`step_batch`](Self::step_batch).
+    #[must_use]
+    pub fn with_workers(mut self, workers: Workers) -> Self {
+        self.driver.settings.workers = workers;
+        self
+    }
+
+    /// Whether the rule can have two halves of the workers take its two gradients at once
+    /// ([`Workers::with_halves`]).
+    pub fn works_in_halves(&self) -> bool {
+        self.driver.works_in_halves()
+    }
+
+    /// The workers that train together.
+    pub fn workers(&self) -> &Workers {
+        &self.driver.settings.workers
     }
 
     /// The number of steps so far, those that were not finite included.

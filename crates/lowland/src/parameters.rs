@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{GradientCheckpointingStrategy, Gradients, Shape, Tensor};
+use burn::tensor::{GradientCheckpointingStrategy, Gradients, Shape, Tensor, TensorData};
 
 use crate::rule::Active;
 use crate::vector::scaled;
@@ -216,11 +216,41 @@ pub(crate) fn restore_running_state<M: Module>(
     module: M,
     before: &M,
 ) -> M {
+    let saved = untrained_by_id(parameters, before);
+    restored(parameters, module, saved.into_iter().collect())
+}
+
+/// As [`untrained`], with Burn's names.
+pub(crate) fn untrained_by_id<M: Module>(
+    parameters: &Parameters,
+    module: &M,
+) -> Vec<(ParamId, Tensor<1>)> {
+    let mut saved = SaveVisitor { parameters, values: Vec::new() };
+    module.visit(&mut saved);
+    saved.values
+}
+
+/// `module` with other values, given by Burn's names, of what is not trained.
+pub(crate) fn restored<M: Module>(
+    parameters: &Parameters,
+    module: M,
+    values: HashMap<ParamId, Tensor<1>>,
+) -> M {
     // Values still pending in this thread would overwrite what is put back; this applies them.
     drop(module.valid());
-    let mut saved = SaveVisitor { parameters, values: HashMap::new() };
-    before.visit(&mut saved);
-    module.map(&mut RestoreMapper { parameters, values: saved.values })
+    module.map(&mut RestoreMapper { parameters, values })
+}
+
+/// The bytes of all float values of a module, in visit order.
+pub(crate) fn float_bytes<M: Module>(module: &M) -> Result<Vec<u8>> {
+    let mut visitor = BytesVisitor { bytes: Ok(Vec::new()) };
+    module.visit(&mut visitor);
+    visitor.bytes
+}
+
+/// `module` with other float values, whose bytes [`float_bytes`] gave for a module of the same make.
+pub(crate) fn with_float_bytes<M: Module>(module: M, bytes: &[u8]) -> M {
+    module.map(&mut BytesMapper { bytes })
 }
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
@@ -416,14 +446,55 @@ impl ModuleVisitor for UntrainedVisitor<'_> {
 
 struct SaveVisitor<'a> {
     parameters: &'a Parameters,
-    values: HashMap<ParamId, Tensor<1>>,
+    values: Vec<(ParamId, Tensor<1>)>,
 }
 
 impl ModuleVisitor for SaveVisitor<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if !self.parameters.index.contains_key(&param.id) {
-            self.values.insert(param.id, flat(param.base()));
+            self.values.push((param.id, flat(param.base())));
         }
+    }
+}
+
+struct BytesVisitor {
+    bytes: Result<Vec<u8>>,
+}
+
+impl ModuleVisitor for BytesVisitor {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Ok(bytes) = &mut self.bytes else { return };
+        let tensor = param.base();
+        let tensor = if tensor.is_autodiff() { tensor.inner() } else { tensor };
+        match tensor.try_into_data() {
+            Ok(data) => bytes.extend_from_slice(data.as_bytes()),
+            Err(error) => self.bytes = Err(Error::ReadBack(error.to_string())),
+        }
+    }
+}
+
+struct BytesMapper<'a> {
+    bytes: &'a [u8],
+}
+
+impl ModuleMapper for BytesMapper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trainable = param.is_require_grad();
+        let (id, tensor, mapper) = param.consume();
+        let (shape, dtype, device) = (tensor.shape(), tensor.dtype(), tensor.device());
+        let size = shape.num_elements() * dtype.size();
+        let Some((own, rest)) = self.bytes.split_at_checked(size) else {
+            return Param::from_mapped_value(id, tensor, mapper);
+        };
+        self.bytes = rest;
+        let data = TensorData::from_bytes_vec(own.to_vec(), shape, dtype);
+        let tensor = if tensor.is_autodiff() {
+            let value = Tensor::from_data(data, (&device.inner(), dtype));
+            Context::of(&tensor).restore(id, Tensor::from_inner(value), trainable)
+        } else {
+            Tensor::from_data(data, (&device, dtype))
+        };
+        Param::from_mapped_value(id, tensor, mapper)
     }
 }
 

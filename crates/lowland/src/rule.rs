@@ -7,10 +7,11 @@ use burn::tensor::Tensor;
 use dyn_clone::DynClone;
 
 use crate::ascend::Ascend;
+use crate::parallel::{Half, Share};
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::vector::Scalar;
-use crate::{ParamVec, Parameters, Result};
+use crate::{ParamVec, Parameters, Result, Workers};
 
 /// A rule turns what it sees of the loss surface into the gradient that goes to the base
 /// optimizer: `w ← base(w, rule(surface))`.
@@ -55,6 +56,21 @@ pub trait Rule: Debug + DynClone + Send {
         None
     }
 
+    /// Brings together what the halves of the workers found each by itself, before a record is made. Does nothing
+    /// unless the rule [works in halves](Self::works_in_halves).
+    ///
+    /// # Errors
+    /// Another worker is gone.
+    fn settle(&mut self, _workers: &Workers) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the rule takes the two gradients of a step by two halves of the workers at once, where there
+    /// are such.
+    fn works_in_halves(&self) -> bool {
+        false
+    }
+
     /// Whether the rule asks for some samples of a batch or for their losses, which not every training
     /// loop can tell.
     fn chooses_samples(&self) -> bool {
@@ -65,6 +81,9 @@ pub trait Rule: Debug + DynClone + Send {
 dyn_clone::clone_trait_object!(Rule);
 
 /// The loss on this step's batch, as a function of the weights.
+///
+/// Where [`Workers`](crate::Workers) train together, the batch is that of all of them: gradients, losses, indices and
+/// positions are over it, and every worker's rule must ask the same in the same order.
 ///
 /// Every evaluation is counted, in fractions of a batch: a forward pass is a third of a gradient, the
 /// gradients of the weights another, those of the layers' inputs the last.
@@ -85,6 +104,60 @@ pub trait Surface {
     /// # Errors
     /// What the loss closure gave is not usable.
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec>;
+
+    /// As [`gradient`](Self::gradient), of the samples of those workers alone that climb together: what the
+    /// perturbation of this worker is made of. The same as that, unless workers climb apart.
+    ///
+    /// # Errors
+    /// What the loss closure gave is not usable.
+    fn gradient_to_climb(&mut self, of: &Selection) -> Result<ParamVec> {
+        self.gradient(of)
+    }
+
+    /// What the latest [`gradient_to_climb`](Self::gradient_to_climb), or a vector made of it, is over the
+    /// samples of all workers; `None` where it is that already.
+    ///
+    /// # Errors
+    /// Another worker is gone.
+    fn mean(&mut self, _own: &ParamVec) -> Result<Option<ParamVec>> {
+        Ok(None)
+    }
+
+    /// The half of the workers that this one is in, where the two gradients of a step are taken by two halves at
+    /// once.
+    fn half(&self) -> Option<Half> {
+        None
+    }
+
+    /// This worker's share of `∇L(w + e)`, where its half is to take it; counted for all. Without
+    /// waiting for other workers, unless it is the first evaluation of the step.
+    ///
+    /// # Errors
+    /// What the loss closure gave is not usable.
+    fn share_at(
+        &mut self,
+        _half: Half,
+        e: &Perturbation<'_>,
+        of: &Selection,
+    ) -> Result<Option<Share>> {
+        Ok(Some(Share { gradient: self.gradient_at(e, of)?, samples: 1.0 }))
+    }
+
+    /// The gradient that the shares of all workers make; `None` where nobody has one.
+    ///
+    /// # Errors
+    /// Another worker is gone.
+    fn mean_of(&mut self, share: Option<&Share>) -> Result<Option<ParamVec>> {
+        Ok(share.map(|share| share.gradient.clone()))
+    }
+
+    /// One decision for all workers: worker 0's.
+    ///
+    /// # Errors
+    /// Another worker is gone.
+    fn agree(&self, own: bool) -> Result<bool> {
+        Ok(own)
+    }
 
     /// The losses of `samples` at `w`, `[samples]`, by a forward pass alone, which moves running
     /// statistics where it is the first evaluation of the step.

@@ -45,6 +45,12 @@ pub trait Schedule: Debug + DynClone + Send {
     fn frequency(&self) -> Frequency {
         Frequency::Sometimes
     }
+
+    /// Whether it needs to know the first gradient; a first gradient that it need not know is not averaged
+    /// over workers that climb apart. True unless the part says otherwise.
+    fn looks_at_gradient(&self) -> bool {
+        true
+    }
 }
 
 dyn_clone::clone_trait_object!(Schedule);

@@ -197,11 +197,16 @@ pub(crate) fn wide_norm(part: &Tensor<1>) -> Scalar {
 }
 
 /// The type that sums over values of type `dtype` are taken in.
-fn wide(dtype: DType) -> DType {
+pub(crate) fn wide(dtype: DType) -> DType {
     match dtype {
         DType::F64 => DType::F64,
         _ => DType::F32,
     }
+}
+
+/// `tensor` in another type.
+pub(crate) fn cast(tensor: Tensor<1>, dtype: DType) -> Tensor<1> {
+    if tensor.dtype() == dtype { tensor } else { tensor.cast(dtype) }
 }
 
 /// `part * factor` in the type of `part`.

@@ -74,20 +74,46 @@ impl Walk {
     }
 }
 
+impl Walk {
+    /// Whether any part but the ascent needs to know the first gradient.
+    fn looks_at_gradient(&self) -> bool {
+        self.select.looks_at_gradient()
+            || self.schedule.looks_at_gradient()
+            || self.descend.looks_at_gradient()
+    }
+
+    /// One decision for all workers, where it is one.
+    fn agreed(&self, due: bool, surface: &dyn Surface) -> Result<bool> {
+        match self.schedule.frequency() {
+            Frequency::Sometimes => surface.agree(due),
+            Frequency::Always | Frequency::Never => Ok(due),
+        }
+    }
+}
+
 impl Rule for Walk {
     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
         let selection = self.select.first(surface)?;
-        let g = surface.gradient(&selection)?;
-        if !self.schedule.due(&g, surface)? {
-            return Ok(self.descend.single(g));
+        let own = surface.gradient_to_climb(&selection)?;
+        let mut mean = if self.looks_at_gradient() || surface.wants_psf() {
+            surface.mean(&own)?
+        } else {
+            None // One exchange between workers less.
+        };
+        let due = self.schedule.due(mean.as_ref().unwrap_or(&own), surface)?;
+        if !self.agreed(due, surface)? {
+            if mean.is_none() {
+                mean = surface.mean(&own)?;
+            }
+            return Ok(self.descend.single(mean.unwrap_or(own)));
         }
 
-        let e = self.ascend.perturbation(&g, surface)?;
+        let e = self.ascend.perturbation(&own, surface)?;
         let selection = self.select.second(selection, &e, surface)?;
         let g_s = surface.gradient_at(&e, &selection)?;
         drop(e);
 
-        let pair = Pair::new(g, g_s);
+        let pair = Pair::new(mean.unwrap_or(own), g_s);
         self.select.observe(&pair, surface)?;
         self.schedule.observe(&pair);
         if surface.wants_psf() {

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use lowland_tasks::Error;
+use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::{Data, Training};
 
 use crate::failure::Usage;
 use crate::run_folder::RunFolder;
 use crate::terminal::Output;
+use crate::together::{Company, Together};
 use crate::{device, run, terminal};
 
 /// Go on with a run from its last good checkpoint
@@ -27,6 +29,8 @@ pub struct Resume {
     #[arg(long)]
     accept_changes: bool,
     #[command(flatten)]
+    together: Together,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -37,16 +41,37 @@ impl Resume {
     /// A folder without a run or in use, settings or data that are not those of the run, checkpoints
     /// that are all damaged, and all that can end a run.
     pub fn run(self) -> Result<()> {
+        let company = self.together.join()?;
+        let result = if company.is_first() { self.lead(&company) } else { self.follow(&company) };
+        company.part(result)
+    }
+
+    /// Goes on as a worker that keeps nothing, from what worker 0 reads.
+    fn follow(&self, company: &Company) -> Result<()> {
+        let told = |error| Usage(format!("what worker 0 tells cannot be read: {error}"));
+        let workers = company.all()?;
+        let config = String::from_utf8(workers.say(Vec::new())?).unwrap_or_default();
+        let config: TrainConfig =
+            toml::from_str(&config).map_err(|error| told(error.to_string()))?;
+        let training = ready(company, &config)?.0;
+        let Some(snapshot) = company.tell_snapshot(None)? else { return run::follow(training) };
+        let (training, _) = training.restore(snapshot, self.accept_changes)?;
+        run::follow(training)
+    }
+
+    fn lead(&self, company: &Company) -> Result<()> {
         let (folder, config) = RunFolder::open(&self.run)?;
-        let device = device::open(&config.device)?;
-        let data = Data::load(&config)?;
-        let mut training = Training::new(&config, &data, &device)?;
+        company.all()?.say(toml::to_string(&config)?.into_bytes())?;
+        let (mut training, data) = ready(company, &config)?;
         folder.checkpoints().clear_unfinished()?;
         let mut damaged = 0;
         let found = folder.checkpoints().latest(&mut |found, error| {
             damaged += 1;
             tracing::warn!("the checkpoint of step {} is not used: {error}", found.step);
         })?;
+        if found.is_some() || damaged == 0 {
+            company.tell_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
+        }
         let Some((found, snapshot)) = found else {
             if damaged > 0 {
                 bail!(Usage(format!(
@@ -83,6 +108,12 @@ impl Resume {
         }
         run::run(training, &data, &config, &folder, journal, self.output)
     }
+}
+
+fn ready(company: &Company, config: &TrainConfig) -> Result<(Training, Data)> {
+    let device = device::open(&company.device(&config.device))?;
+    let data = Data::load(config)?;
+    Ok((company.take_in(Training::new(config, &data, &device)?, config)?, data))
 }
 
 fn in_words(error: Error, path: &std::path::Path) -> anyhow::Error {

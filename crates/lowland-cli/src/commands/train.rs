@@ -13,6 +13,7 @@ use crate::failure::Usage;
 use crate::run_folder::RunFolder;
 use crate::settings::{SettingFlags, lay_over, nested};
 use crate::terminal::Output;
+use crate::together::{Company, Together, perturb};
 use crate::{device, run};
 
 /// Train one network and keep its weights
@@ -47,6 +48,12 @@ pub struct Train {
     /// rise of the loss that SAM's step finds, on 500 training images
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     sharpness_every: Option<i64>,
+    /// Whose gradient the perturbation is taken along, where several workers train: global (that of all), local
+    /// (each its own) or a number (groups of so many) [default: global]
+    #[arg(long, value_name = "WHOSE", help_heading = "Many machines")]
+    perturb: Option<String>,
+    #[command(flatten)]
+    together: Together,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -60,10 +67,19 @@ impl Train {
     /// Settings or data that make no sense, a folder that holds a run or cannot be written to, a
     /// loss that is not finite for too long, Ctrl-C.
     pub fn run(self) -> Result<()> {
+        let company = self.together.join()?;
+        let result = self.train(&company);
+        company.part(result)
+    }
+
+    fn train(&self, company: &Company) -> Result<()> {
         let config = self.config()?;
-        let device = device::open(&config.device)?;
+        let device = device::open(&company.device(&config.device))?;
         let data = Data::load(&config)?;
-        let training = Training::new(&config, &data, &device)?;
+        let training = company.take_in(Training::new(&config, &data, &device)?, &config)?;
+        if !company.is_first() {
+            return run::follow(training);
+        }
         let folder = RunFolder::create(&self.out, &config)?;
         let journal = folder.journal(&BTreeMap::new())?;
         run::run(training, &data, &config, &folder, journal, self.output)
@@ -73,6 +89,9 @@ impl Train {
         let mut over = Table::new();
         if let Some(seed) = self.seed {
             over.insert("seed".to_owned(), Value::Integer(seed));
+        }
+        if let Some(whose) = &self.perturb {
+            over.insert("perturb".to_owned(), Value::try_from(perturb(whose)?)?);
         }
         if let Some(steps) = self.sharpness_every {
             over.insert("sharpness_every".to_owned(), Value::Integer(steps));

@@ -65,6 +65,8 @@ pub struct Loader<S = ImageSource> {
     source: Arc<S>,
     order: Order,
     config: BatchConfig,
+    /// The part of each batch that is prepared, and of how many.
+    shard: (usize, usize),
 }
 
 impl<S> Clone for Loader<S> {
@@ -187,7 +189,28 @@ impl<S: Source> Loader<S> {
         if config.workers > MOST_WORKERS {
             return setting("workers", config.workers.to_string(), "at most 256");
         }
-        Ok(Self { source: Arc::new(source), order, config })
+        Ok(Self { source: Arc::new(source), order, config, shard: (0, 1) })
+    }
+
+    /// Part `part` of `parts` of each batch alone, counted from 0: the samples in their order, the first parts
+    /// with one more where it does not go up. A part of a small batch can have none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `part` is not below `parts`.
+    pub fn shard(mut self, part: usize, parts: usize) -> Result<Self> {
+        if part >= parts {
+            let found = part.to_string();
+            return Err(Error::Setting { field: "part", found, allowed: "below their number" });
+        }
+        self.shard = (part, parts);
+        Ok(self)
+    }
+
+    /// How many samples batch `batch` of an epoch has, all parts together.
+    pub fn batch_len(&self, batch: usize) -> usize {
+        let start = batch.saturating_mul(self.config.batch_size).min(self.sample_count());
+        self.config.batch_size.min(self.sample_count() - start)
     }
 
     /// How many samples there are.
@@ -219,13 +242,20 @@ impl<S: Source> Loader<S> {
         };
         let (source, batch_size, count) =
             (Arc::clone(&self.source), self.config.batch_size, self.batch_count());
+        let shard = self.shard;
         let prepare = move |batch: usize| {
             let start = batch * batch_size;
             let end = (start + batch_size).min(order.len());
-            source.prepare(epoch, &order[start..end])
+            source.prepare(epoch, &order[start..end][part(end - start, shard)])
         };
         Batches { prefetch: Prefetch::new(prepare, first_batch..count, self.config.workers) }
     }
+}
+
+/// The positions of a part of a batch.
+fn part(size: usize, (part, parts): (usize, usize)) -> Range<usize> {
+    let start = |part: usize| part * (size / parts) + part.min(size % parts);
+    start(part)..start(part + 1)
 }
 
 fn check_shape(set: &ImageSet, normalisation: &Normalisation) -> Result<()> {

@@ -38,15 +38,18 @@ impl Ascend for LessAverage {
     fn perturbation<'a>(
         &mut self,
         g: &'a ParamVec,
-        _surface: &mut dyn Surface,
+        surface: &mut dyn Surface,
     ) -> Result<Perturbation<'a>> {
+        // The average is over the gradients of all workers, whatever each of them climbs.
+        let mean = surface.mean(g)?;
+        let mean = mean.as_ref().unwrap_or(g);
         let Some(m) = self.average.take() else {
-            self.average = Some(g.clone());
+            self.average = Some(mean.clone());
             return Ok(Perturbation::along(g, self.rho));
         };
         // By its difference to g, so that a gradient that does not change leaves m exactly as it is:
         // a residue of rounding would be stretched to the whole radius.
-        let difference = g.clone().minus(&m);
+        let difference = mean.clone().minus(&m);
         let d = g.clone().plus_scaled(&m, -self.sigma);
         self.average = Some(m.plus_scaled(&difference, 1.0 - self.lambda));
         Ok(Perturbation::along(d, self.rho))

@@ -16,4 +16,8 @@ impl Descend for SharpGradient {
     fn single(&mut self, g: ParamVec) -> ParamVec {
         g
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }

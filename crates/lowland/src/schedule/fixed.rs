@@ -16,6 +16,10 @@ impl Schedule for EveryStep {
     fn frequency(&self) -> Frequency {
         Frequency::Always
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }
 
 /// No second gradient at any step: the base optimizer alone.
@@ -29,5 +33,9 @@ impl Schedule for Never {
 
     fn frequency(&self) -> Frequency {
         Frequency::Never
+    }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
     }
 }

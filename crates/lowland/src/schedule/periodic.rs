@@ -56,4 +56,8 @@ impl Schedule for Periodic {
     fn state(&mut self, state: &mut dyn State) -> Result<()> {
         state.count("step", &mut self.step)
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }

@@ -85,4 +85,8 @@ impl Schedule for AtRandom {
         };
         Ok(surface.uniform() < probability)
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }

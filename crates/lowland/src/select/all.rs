@@ -12,4 +12,8 @@ impl Select for AllSamples {
     fn first(&mut self, _surface: &mut dyn Surface) -> Result<Selection> {
         Ok(Selection::ALL)
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }

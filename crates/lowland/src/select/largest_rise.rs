@@ -76,4 +76,8 @@ impl Select for LargestRise {
     fn chooses_samples(&self) -> bool {
         self.config.gamma < 1.0
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }

@@ -156,6 +156,10 @@ impl Select for PastChange {
     fn chooses_samples(&self) -> bool {
         true
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -54,4 +54,8 @@ impl Select for TopLoss {
     fn chooses_samples(&self) -> bool {
         true
     }
+
+    fn looks_at_gradient(&self) -> bool {
+        false
+    }
 }

@@ -1,0 +1,285 @@
+//! Several processes that train one network together, by MPI.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use lowland::Workers;
+use lowland_tasks::checkpoint::{About, Snapshot};
+use lowland_tasks::config::{Perturb, TrainConfig};
+use lowland_tasks::train::{Done, Training};
+
+use crate::failure::Usage;
+
+/// Who else trains.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Together {
+    /// Train together with the other processes that mpirun or srun has started; batches are shared among them
+    #[arg(long, help_heading = "Many machines")]
+    mpi: bool,
+    /// How many processes there must be [default: what mpirun or srun says]
+    #[arg(long, value_name = "N", requires = "mpi", help_heading = "Many machines")]
+    workers_expected: Option<usize>,
+    /// Have SAMPa's two gradients of a step taken by two halves of the processes at once
+    #[arg(long, requires = "mpi", help_heading = "Many machines")]
+    halves: bool,
+    /// After how many steps the weights of all are compared; 0 for never [default: 100]
+    #[arg(long, value_name = "N", requires = "mpi", help_heading = "Many machines")]
+    compare_every: Option<u64>,
+}
+
+/// What launchers tell the processes that they start of their number.
+const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
+
+impl Together {
+    /// Joins the others, where there are to be some.
+    ///
+    /// # Errors
+    /// MPI is not built in or cannot be started; there are not as many processes as there should be.
+    pub fn join(self) -> Result<Company> {
+        if self.mpi {
+            return Company::join(self);
+        }
+        let started = SIZES.into_iter().find_map(|name| {
+            let count: usize = std::env::var(name).ok()?.parse().ok()?;
+            (count > 1).then_some(count)
+        });
+        match started {
+            Some(count) => bail!(Usage(format!(
+                "{count} processes were started to do the same run: train one together with --mpi"
+            ))),
+            None => Ok(Company::alone(self)),
+        }
+    }
+}
+
+/// Whose gradient is climbed: `global`, `local` or a number.
+///
+/// # Errors
+/// Anything else.
+pub fn perturb(whose: &str) -> Result<Perturb> {
+    match (whose, whose.parse()) {
+        ("global", _) => Ok(Perturb::Global),
+        ("local", _) => Ok(Perturb::Local),
+        (_, Ok(group)) => Ok(Perturb::Group(group)),
+        _ => bail!(Usage(format!("--perturb {whose} must be global, local or a number above 0"))),
+    }
+}
+
+/// The processes that train together, this one included.
+#[derive(Debug)]
+pub struct Company {
+    together: Together,
+    #[cfg(feature = "mpi")]
+    world: Option<lowland_mpi::World>,
+}
+
+impl Company {
+    #[cfg(not(feature = "mpi"))]
+    fn alone(together: Together) -> Self {
+        Self { together }
+    }
+
+    #[cfg(not(feature = "mpi"))]
+    fn join(_together: Together) -> Result<Self> {
+        bail!(Usage("--mpi is not built in: build with --features mpi".to_owned()))
+    }
+
+    #[cfg(feature = "mpi")]
+    fn alone(together: Together) -> Self {
+        Self { together, world: None }
+    }
+
+    #[cfg(feature = "mpi")]
+    fn join(together: Together) -> Result<Self> {
+        let told = std::sync::Arc::default();
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            // Without it, the launcher's own way to end processes is left.
+            let _ = signal_hook::flag::register(signal, std::sync::Arc::clone(&told));
+        }
+        let join = lowland_mpi::Join {
+            expected: together.workers_expected,
+            told_to_end: Some(told),
+            ..lowland_mpi::Join::default()
+        };
+        match lowland_mpi::World::join(&join) {
+            Ok(world) => Ok(Self { together, world: Some(world) }),
+            Err(error @ lowland_mpi::Error::Size { .. }) => bail!(Usage(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(feature = "mpi")]
+    fn place(&self) -> (usize, usize, usize) {
+        let of = |world: &lowland_mpi::World| (world.rank(), world.count(), world.local_rank());
+        self.world.as_ref().map_or((0, 1, 0), of)
+    }
+
+    #[cfg(not(feature = "mpi"))]
+    #[expect(clippy::unused_self, reason = "there is one process")]
+    fn place(&self) -> (usize, usize, usize) {
+        (0, 1, 0)
+    }
+
+    #[cfg(feature = "mpi")]
+    fn workers(&self, group: usize) -> Result<Workers> {
+        Ok(match &self.world {
+            Some(world) => world.workers(group)?,
+            None => Workers::alone(),
+        })
+    }
+
+    #[cfg(not(feature = "mpi"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "there is one process")]
+    fn workers(&self, _group: usize) -> Result<Workers> {
+        Ok(Workers::alone())
+    }
+
+    /// Whether this is the process that writes and tells.
+    pub fn is_first(&self) -> bool {
+        self.place().0 == 0
+    }
+
+    /// All processes, as workers that climb together.
+    ///
+    /// # Errors
+    /// A process that is gone.
+    pub fn all(&self) -> Result<Workers> {
+        self.workers(usize::MAX)
+    }
+
+    /// The name of this process's device: `LOCAL_RANK` in it stands for its number on its machine.
+    pub fn device(&self, name: &str) -> String {
+        name.replace("LOCAL_RANK", &self.place().2.to_string())
+    }
+
+    /// A training that takes part with this process.
+    ///
+    /// # Errors
+    /// Settings that the workers or the algorithm have no place for; a process that is gone.
+    pub fn take_in(&self, training: Training, config: &TrainConfig) -> Result<Training> {
+        let (_, count, _) = self.place();
+        if self.together.halves && !training.works_in_halves() {
+            let algorithm = config.algorithm_label();
+            bail!(Usage(format!(
+                "--halves is for SAMPa, whose two gradients do not wait for each other, not for {algorithm}"
+            )));
+        }
+        let mut workers = self.workers(config.perturb.group(count))?;
+        if let Some(steps) = self.together.compare_every {
+            workers = workers.with_check_every(Some(steps));
+        }
+        if self.together.halves {
+            workers = workers.with_halves().map_err(|error| Usage(error.to_string()))?;
+        }
+        Ok(training.with_workers(workers)?)
+    }
+
+    /// The snapshot that worker 0 has, for all; the others give none.
+    ///
+    /// # Errors
+    /// A process that is gone.
+    pub fn tell_snapshot(&self, snapshot: Option<&Snapshot>) -> Result<Option<Snapshot>> {
+        let workers = self.all()?;
+        if !workers.agree(snapshot.is_some())? {
+            return Ok(None);
+        }
+        let step = workers.sums(vec![snapshot.map_or(0.0, |s| s.about.step as f64)])?[0];
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let step = step as u64;
+        let about = About { step, epoch: 0, test_accuracy: None, lengths: Default::default() };
+        let mut told = Snapshot { about, files: Vec::new() };
+        for (i, name) in Snapshot::FILES.into_iter().enumerate() {
+            let own = snapshot.and_then(|snapshot| snapshot.files.get(i));
+            let bytes = own.map(|(_, bytes)| bytes.clone()).unwrap_or_default();
+            told.files.push((name.to_owned(), workers.say(bytes)?));
+        }
+        Ok(Some(told))
+    }
+
+    /// Leaves the others: in good order where the run ended so, or else with an end to all of them.
+    ///
+    /// # Errors
+    /// What the run ended with.
+    #[cfg(not(feature = "mpi"))]
+    #[expect(clippy::unused_self, reason = "there is nobody to leave")]
+    pub fn part(self, result: Result<()>) -> Result<()> {
+        result
+    }
+
+    /// Leaves the others: in good order where the run ended so, or else with an end to all of them.
+    ///
+    /// # Errors
+    /// What the run ended with, where all ended with it.
+    #[cfg(feature = "mpi")]
+    pub fn part(self, result: Result<()>) -> Result<()> {
+        use crate::failure::{self, Ended, Interrupted};
+
+        let first = self.is_first();
+        let Some(world) = self.world else { return result };
+        let Err(error) = result else { return Ok(world.finish()?) };
+        let cause = error.downcast_ref::<Ended>().map_or(&error, |ended| &ended.error);
+        if cause.is::<Interrupted>() {
+            world.finish()?;
+            if first {
+                return Err(error);
+            }
+            #[expect(clippy::exit, reason = "worker 0 has told it")]
+            std::process::exit(i32::from(failure::code(&error)));
+        }
+        let code = i32::from(failure::code(&error));
+        let error = if first {
+            error
+        } else {
+            // Where all fail alike, worker 0 tells it, and that ends this one.
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            anyhow::anyhow!("worker {}: {error:#}", world.rank())
+        };
+        failure::tell(&error);
+        world.abort(code)
+    }
+}
+
+/// What all workers do after a step or epoch: whether they were asked to end, any of them, and whether worker 0 is
+/// to save. Halves that go on by themselves come together for it every ten steps.
+///
+/// # Errors
+/// A worker that is gone.
+pub fn agreed(
+    training: &Training,
+    done: &Done,
+    asked: ControlFlow<u8>,
+    due: bool,
+) -> Result<(ControlFlow<u8>, bool)> {
+    const STRETCH: u64 = 10;
+    let workers = training.workers();
+    if workers.count() == 1 {
+        return Ok((asked, due || asked.is_break()));
+    }
+    let in_step = workers.half().is_none() || training.steps().is_multiple_of(STRETCH);
+    if !in_step && matches!(done, Done::Step(_)) {
+        return Ok((ControlFlow::Continue(()), false));
+    }
+    let own = match asked {
+        ControlFlow::Break(code) => [f64::from(code), 1.0],
+        ControlFlow::Continue(()) => [0.0, 0.0],
+    };
+    let due = f64::from(u8::from(due));
+    let sums = workers.sums(vec![own[0], own[1], due])?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of codes")]
+    let code = (sums[0] / sums[1].max(1.0)) as u8;
+    let asked = if sums[1] > 0.0 { ControlFlow::Break(code) } else { ControlFlow::Continue(()) };
+    Ok((asked, sums[2] > 0.0 || asked.is_break()))
+}
+
+/// Does a worker's part where worker 0 saves.
+///
+/// # Errors
+/// A worker that is gone.
+pub fn keep_along(training: &Training) -> Result<()> {
+    if training.workers().half().is_some() {
+        // What the halves found by themselves comes together in the record.
+        training.snapshot()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,410 @@
+//! Workers that train one network together, each on its own part of every batch.
+//!
+//! The rest of the library knows of them by [`Workers`] alone, and rules by what
+//! [`Surface`](crate::Surface) tells: to a rule, the parts of all workers are one batch.
+
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use burn::module::Module;
+
+use crate::parameters::{float_bytes, with_float_bytes};
+use crate::rule::Active;
+use crate::{Error, ParamVec, Parameters, Result};
+
+mod bucket;
+mod roll;
+mod threads;
+
+pub(crate) use bucket::{Bucket, mean_running_state};
+pub(crate) use roll::{Roll, Shard, gathered, roll_call};
+pub use threads::threads;
+
+/// How workers reach one another. Every worker calls the same methods in the same order; each call returns
+/// once all have made it.
+///
+/// What comes back must be the same to the bit for all workers.
+pub trait Collective: Debug + Send + Sync {
+    /// The sum of each value over all workers, which give equally many.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone or does something else.
+    fn all_reduce_sum(&self, values: Numbers) -> Result<Numbers>;
+
+    /// The bytes of worker 0. The others give as many, which are lost.
+    ///
+    /// # Errors
+    /// As [`all_reduce_sum`](Self::all_reduce_sum).
+    fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
+}
+
+/// Numbers that are summed over workers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    /// In single precision, as gradients mostly are.
+    F32(Vec<f32>),
+    /// In double precision.
+    F64(Vec<f64>),
+}
+
+impl Numbers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Which samples the first gradient of a step, the one that is climbed, is the mean over. The gradient that
+/// goes to the base optimizer is the mean over the samples of all workers in any case.
+#[derive(Debug, Clone, Default)]
+pub enum Climb {
+    /// Those of all workers: the step is that of one worker with the whole batch.
+    #[default]
+    Together,
+    /// A worker's own: each climbs the gradient of its own part, as in m-sharpness.
+    Alone,
+    /// Those of a group of workers, which these reach.
+    InGroup(Arc<dyn Collective>),
+}
+
+/// One of two halves of the workers, by the order of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The lower numbers.
+    First,
+    /// The higher numbers.
+    Second,
+}
+
+/// A worker's part of a gradient.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The mean over its own samples.
+    pub gradient: ParamVec,
+    /// How many these are.
+    pub samples: f64,
+}
+
+/// The workers of a training, as one of them sees the others. One alone by default.
+///
+/// Weights and all that optimizer and rule keep are the same on all workers. For that, all must start with the
+/// same weights ([`share`](Self::share)) and the same settings, and take the same steps: a worker without
+/// samples for a step takes it with an empty batch.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    rank: usize,
+    count: usize,
+    all: Option<Arc<dyn Collective>>,
+    pub(crate) climb: Climb,
+    check_every: Option<NonZeroU64>,
+    pub(crate) reduced: bool,
+    in_halves: bool,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self::alone()
+    }
+}
+
+impl Workers {
+    /// One worker.
+    pub fn alone() -> Self {
+        Self {
+            rank: 0,
+            count: 1,
+            all: None,
+            climb: Climb::Together,
+            check_every: None,
+            reduced: false,
+            in_halves: false,
+        }
+    }
+
+    /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They climb together, and compare their
+    /// weights after every 100 steps.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a rank that is not below the count.
+    pub fn new(rank: usize, count: usize, all: Arc<dyn Collective>) -> Result<Self> {
+        if rank >= count {
+            return Err(Error::config("rank", &rank, "below the number of workers"));
+        }
+        let check_every = NonZeroU64::new(100);
+        Ok(Self { rank, count, all: Some(all), check_every, ..Self::alone() })
+    }
+
+    /// Sets which samples the gradient that is climbed is the mean over.
+    ///
+    /// # Errors
+    /// [`Error::Combination`] where gradients come reduced, so that no worker has one of its own.
+    pub fn with_climb(mut self, climb: Climb) -> Result<Self> {
+        self.climb = climb;
+        self.check()
+    }
+
+    /// Sets after how many steps the weights of all workers are compared; `None` or 0 for never.
+    #[must_use]
+    pub fn with_check_every(mut self, steps: Option<u64>) -> Self {
+        self.check_every = steps.and_then(NonZeroU64::new);
+        self
+    }
+
+    /// Says that gradients come as the mean over the samples of all workers already, such as from Burn's
+    /// distributed devices: they are taken as they are. Losses are averaged and decisions agreed on all the
+    /// same.
+    ///
+    /// # Errors
+    /// [`Error::Combination`] where workers do not climb together.
+    pub fn with_reduced_gradients(mut self) -> Result<Self> {
+        self.reduced = true;
+        self.check()
+    }
+
+    /// Has the two gradients of a step taken by two halves of the workers at once, by a rule whose gradients do not
+    /// depend on each other (SAMPa). Each half then has the whole batch: see [`shard`](Self::shard). Between
+    /// the steps the halves do not wait for each other; [`to_record`](crate::SharpnessAware::to_record) is then
+    /// for all workers to call.
+    ///
+    /// # Errors
+    /// An odd number of workers; [`Error::Combination`] where workers climb apart or gradients come reduced.
+    pub fn with_halves(mut self) -> Result<Self> {
+        if !self.count.is_multiple_of(2) {
+            return Err(Error::config("workers", &self.count, "even, to work in halves"));
+        }
+        self.in_halves = true;
+        self.check()
+    }
+
+    fn check(self) -> Result<Self> {
+        let apart = !matches!(self.climb, Climb::Together);
+        if self.reduced && apart {
+            return Err(Error::Combination(
+                "gradients that come reduced leave a worker none of its own to climb; climb together",
+            ));
+        }
+        if self.in_halves && (apart || self.reduced) {
+            return Err(Error::Combination(
+                "workers in two halves climb together, by gradients that do not come reduced",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// The half that this worker is in, where they work in halves.
+    pub fn half(&self) -> Option<Half> {
+        let first = self.rank < self.count / 2;
+        self.in_halves.then_some(if first { Half::First } else { Half::Second })
+    }
+
+    /// Which part of each batch this worker has, counted from 0, and of how many: its number among the workers, or
+    /// among those of its half.
+    pub fn shard(&self) -> (usize, usize) {
+        let count = if self.in_halves { self.count / 2 } else { self.count };
+        (self.rank % count, count)
+    }
+
+    /// The number of this worker, counted from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The number of workers.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether this is worker 0, the one that writes and tells.
+    pub fn is_first(&self) -> bool {
+        self.rank == 0
+    }
+
+    /// How the workers reach one another; `None` for one alone.
+    pub fn collective(&self) -> Option<Arc<dyn Collective>> {
+        self.others().cloned()
+    }
+
+    /// What reaches all workers; `None` where there is one.
+    pub(crate) fn others(&self) -> Option<&Arc<dyn Collective>> {
+        self.all.as_ref().filter(|_| self.count > 1)
+    }
+
+    /// Whether the gradient that a worker climbs is not that of all.
+    pub(crate) fn climbs_apart(&self) -> bool {
+        self.others().is_some() && !matches!(self.climb, Climb::Together)
+    }
+
+    /// The sums of numbers over all workers.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn sums(&self, values: Vec<f64>) -> Result<Vec<f64>> {
+        match self.others() {
+            None => Ok(values),
+            Some(all) => match all.all_reduce_sum(Numbers::F64(values))? {
+                Numbers::F64(sums) => Ok(sums),
+                Numbers::F32(_) => Err(Error::Collective("numbers of another kind".to_owned())),
+            },
+        }
+    }
+
+    /// The means of numbers over all workers.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn means(&self, values: Vec<f64>) -> Result<Vec<f64>> {
+        let count = self.count as f64;
+        Ok(self.sums(values)?.into_iter().map(|sum| sum / count).collect())
+    }
+
+    /// Whether this is so for any worker: with "is there another batch?", all go on until the last has
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn any(&self, flag: bool) -> Result<bool> {
+        Ok(self.sums(vec![f64::from(u8::from(flag))])?[0] > 0.0)
+    }
+
+    /// Whether this is so for all workers: with "is there another batch?", all stop with the first that has
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn all(&self, flag: bool) -> Result<bool> {
+        Ok(!self.any(!flag)?)
+    }
+
+    /// What worker 0 says.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn agree(&self, flag: bool) -> Result<bool> {
+        let Some(all) = self.others() else { return Ok(flag) };
+        Ok(all.broadcast(vec![u8::from(flag)])?.first().is_some_and(|&byte| byte != 0))
+    }
+
+    /// The bytes of worker 0; what the others give, of any length, is lost.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn say(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(all) = self.others() else { return Ok(bytes) };
+        let length = all.broadcast((bytes.len() as u64).to_le_bytes().to_vec())?;
+        let length = <[u8; 8]>::try_from(length).unwrap_or_default();
+        bytes.resize(usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX), 0);
+        all.broadcast(bytes)
+    }
+
+    /// `module` with all float values of worker 0's, those that are not trained included.
+    ///
+    /// # Errors
+    /// A device that fails, another worker that is gone, modules of different sizes.
+    pub fn share<M: Module>(&self, module: M) -> Result<M> {
+        if self.others().is_none() {
+            return Ok(module);
+        }
+        // A copy in which no running statistic is out of date.
+        let bytes = float_bytes(&module.valid())?;
+        self.same("the bytes of the module", bytes.len() as f64)?;
+        Ok(with_float_bytes(module, &self.say(bytes)?))
+    }
+
+    /// The gradient over all samples, from the shares of those who have one, over the parameters `like`; `None`
+    /// where nobody has.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] where another worker is gone.
+    pub fn mean_of(&self, share: Option<&Share>, like: &ParamVec) -> Result<Option<ParamVec>> {
+        let own = share.map(|share| &share.gradient);
+        let Some(all) = self.others() else { return Ok(own.cloned()) };
+        let samples = share.map_or(0.0, |share| share.samples);
+        let mean = Bucket::new(like, &Active::All)?.mean(&**all, own, None, samples)?;
+        Ok(Some(mean.gradient).filter(|_| mean.samples > 0.0))
+    }
+
+    /// Checks that a number is the same for all workers.
+    pub(crate) fn same(&self, what: &'static str, value: f64) -> Result<()> {
+        let values = self.gather(&[value])?;
+        match values.iter().position(|other| other.to_bits() != values[0].to_bits()) {
+            None => Ok(()),
+            Some(worker) => Err(Error::OutOfStep {
+                what,
+                worker,
+                expected: values[0].to_string(),
+                found: values[worker].to_string(),
+            }),
+        }
+    }
+
+    /// The values of all workers, one worker after the other; all give equally many.
+    fn gather(&self, values: &[f64]) -> Result<Vec<f64>> {
+        let mut all = vec![0.0; values.len() * self.count];
+        all[self.rank * values.len()..][..values.len()].copy_from_slice(values);
+        self.sums(all)
+    }
+
+    /// Whether weights are to be compared once `steps` steps are over.
+    pub(crate) fn is_check_due(&self, steps: u64) -> bool {
+        self.others().is_some()
+            && self.check_every.is_some_and(|every| steps.is_multiple_of(every.get()))
+    }
+
+    /// Compares the trainable weights of all workers, to the bit.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the first worker whose weights are not those that most have, the same on
+    /// all workers; a device that fails; another worker that is gone.
+    pub fn compare<M: Module>(&self, module: &M, step: u64) -> Result<()> {
+        if self.others().is_none() {
+            return Ok(());
+        }
+        let mut hasher = DefaultHasher::new();
+        for part in Parameters::of(module)?.weights(module).into_parts().into_iter().flatten() {
+            let data = part.try_into_data().map_err(|error| Error::ReadBack(error.to_string()))?;
+            data.as_bytes().hash(&mut hasher);
+        }
+        let sum = hasher.finish();
+        // In halves, which are numbers that a sum with zeros leaves as they are.
+        let halves = [(sum >> 32) as f64, (sum & u64::from(u32::MAX)) as f64];
+        let sums = self.gather(&halves)?;
+        let sums: Vec<[u64; 2]> =
+            sums.chunks_exact(2).map(|half| [half[0].to_bits(), half[1].to_bits()]).collect();
+        match odd_one(&sums) {
+            None => Ok(()),
+            Some(worker) => Err(Error::Diverged { worker, step }),
+        }
+    }
+}
+
+/// The first whose sum is not the most frequent one; of equally frequent ones, the first counts.
+fn odd_one(sums: &[[u64; 2]]) -> Option<usize> {
+    let votes = |sum: &[u64; 2]| sums.iter().filter(|other| *other == sum).count();
+    let usual = sums.iter().rev().max_by_key(|sum| votes(sum))?;
+    sums.iter().position(|sum| sum != usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_odd_one_is_the_one_that_differs_from_most() {
+        let [a, b] = [[1, 2], [1, 3]];
+        assert_eq!(odd_one(&[a, a, a]), None);
+        assert_eq!(odd_one(&[a, b]), Some(1));
+        assert_eq!(odd_one(&[b, a, a]), Some(0));
+        assert_eq!(odd_one(&[a, a, b, a]), Some(2));
+        assert_eq!(odd_one(&[]), None);
+    }
+}

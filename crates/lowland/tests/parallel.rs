@@ -1,0 +1,684 @@
+//! Laws of training with several workers, which are threads here.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
+
+mod common;
+#[path = "common/workers.rs"]
+mod workers;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+use common::{Net, Values, cross_entropies, sgd};
+use lowland::ascend::AlongGradient;
+use lowland::descend::SharpGradient;
+use lowland::parallel::{Numbers, threads};
+use lowland::schedule::{BudgetConfig, Schedule, ScheduleConfig, Unit};
+use lowland::select::AllSamples;
+use lowland::state::State;
+use lowland::{
+    Accumulate, Algorithm, Batch, Climb, Collective, ComposedConfig, Config, Error, Measure,
+    ParamVec, Result, Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, Surface,
+    Walk, Workers,
+};
+use workers::{
+    Data, STEPS, all, batch_of, by_hand, device, far, go, net, noise, one_step, optimizer, shard,
+};
+
+/// Runs a function on every worker, each in a thread, and gives what they give.
+fn together<T: Send>(count: usize, group: usize, run: impl Fn(Workers) -> T + Sync) -> Vec<T> {
+    let workers = threads(count, group).unwrap();
+    std::thread::scope(|scope| {
+        let running: Vec<_> =
+            workers.into_iter().map(|worker| scope.spawn(|| run(worker))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn several_workers_that_climb_together_take_the_steps_of_one_with_the_whole_batch() {
+    let bases: [(&str, fn() -> ModuleOptimizer); 2] =
+        [("sgd", || sgd(0.9, 1e-2)), ("adamw", || AdamWConfig::new().init())];
+    for algorithm in all() {
+        for (name, base) in bases {
+            let run = |count| {
+                together(count, count, |workers| {
+                    let mut optimizer = optimizer(&algorithm, base(), workers);
+                    let net = go(&mut optimizer, net(), 0..STEPS);
+                    (net.values(), optimizer.passes(), optimizer.second_gradients())
+                })
+            };
+            let (alone, passes, second) = run(1).remove(0);
+            for count in [2, 4] {
+                for (values, its_passes, its_second) in run(count) {
+                    let apart = far(&alone, &values);
+                    assert!(apart < 1e-6, "{algorithm:?} over {name}, {count}: {apart:e}");
+                    assert!((passes - its_passes).abs() < 1e-9, "{algorithm:?}");
+                    assert_eq!(second, its_second, "{algorithm:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn workers_that_climb_apart_step_along_the_mean_of_their_own_sam_gradients() {
+    for (count, group) in [(2, 1), (4, 1), (4, 2), (4, 4)] {
+        let expected = by_hand(count, group, 20);
+        let found = together(count, group, |workers| {
+            let rule = SamConfig { rho: 0.1 }.build().unwrap();
+            let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule)
+                .with_workers(workers.with_check_every(Some(1)));
+            go(&mut optimizer, net(), 0..20).values()
+        });
+        for values in found {
+            let apart = far(&expected, &values);
+            assert!(apart < 1e-9, "{count} in groups of {group}: {apart:e}");
+        }
+    }
+    // Not the same thing.
+    assert!(far(&by_hand(2, 1, 20), &by_hand(2, 2, 20)) > 1e-4);
+}
+
+/// A rule that shows what it remembers, before every step.
+#[derive(Debug, Clone)]
+struct Shown {
+    rule: Box<dyn Rule>,
+    log: Arc<Mutex<Vec<Fields>>>,
+}
+
+/// What a rule remembers, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Fields(BTreeMap<String, Vec<f64>>);
+
+impl State for Fields {
+    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
+        self.0.insert(name.to_owned(), vec![*value]);
+        Ok(())
+    }
+
+    fn count(&mut self, name: &str, value: &mut u64) -> Result<()> {
+        self.number(name, &mut (*value as f64))
+    }
+
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.0.insert(name.to_owned(), value.clone());
+        Ok(())
+    }
+
+    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
+        let parts = value.as_ref().map(ParamVec::parts).unwrap_or_default();
+        let numbers = parts.iter().flatten().flat_map(|part| common::numbers(part.clone()));
+        self.0.insert(name.to_owned(), numbers.collect());
+        Ok(())
+    }
+}
+
+impl Rule for Shown {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+        let mut fields = Fields::default();
+        self.rule.clone().state(&mut fields)?;
+        self.log.lock().unwrap().push(fields);
+        self.rule.gradient(surface)
+    }
+
+    fn after(&mut self, surface: &mut dyn Surface) -> Result<()> {
+        self.rule.after(surface)
+    }
+
+    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+        self.rule.state(state)
+    }
+
+    fn chooses_samples(&self) -> bool {
+        self.rule.chooses_samples()
+    }
+}
+
+#[test]
+fn all_that_rules_remember_and_decide_is_the_same_for_all_workers_however_they_climb() {
+    for algorithm in all() {
+        for group in [1, 2] {
+            let found = together(4, group, |workers| {
+                let log = Arc::default();
+                let rule = Shown { rule: algorithm.build().unwrap(), log: Arc::clone(&log) };
+                let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), Box::new(rule))
+                    .with_steps_per_epoch(6)
+                    .with_total_steps(STEPS)
+                    .with_workers(workers.clone().with_check_every(Some(1)));
+                let mut net = net();
+                let mut second = Vec::new();
+                for step in 0..STEPS {
+                    let (next, report) =
+                        one_step(&mut optimizer, 0.05, net, &shard(step, &workers)).unwrap();
+                    net = next;
+                    let loss = report.values().unwrap().loss;
+                    second.push((report.second_gradient, loss.to_bits(), report.passes.to_bits()));
+                }
+                let log = log.lock().unwrap().clone();
+                (net.values(), second, log)
+            });
+            for (rank, other) in found.iter().enumerate() {
+                assert_eq!(other.0, found[0].0, "weights, {algorithm:?}, {group}, {rank}");
+                assert_eq!(other.1, found[0].1, "reports, {algorithm:?}, {group}, {rank}");
+                assert!(other.2 == found[0].2, "state, {algorithm:?}, {group}, {rank}");
+            }
+        }
+    }
+}
+
+/// A schedule of which worker `of` wants a second gradient, and no other.
+#[derive(Debug, Clone)]
+struct Wanted(bool);
+
+impl Schedule for Wanted {
+    fn due(&mut self, _g: &ParamVec, _surface: &mut dyn Surface) -> Result<bool> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn the_decision_for_a_second_gradient_is_worker_0s_also_where_others_would_not_take_it() {
+    for wanted in [0, 1] {
+        let found = together(2, 1, |workers| {
+            let schedule = Wanted(workers.rank() == wanted);
+            let ascend = AlongGradient::new(0.1).unwrap();
+            let rule = Walk::new(AllSamples, schedule, ascend, SharpGradient).unwrap();
+            let mut optimizer =
+                SharpnessAware::new(sgd(0.0, 0.0), Box::new(rule)).with_workers(workers);
+            go(&mut optimizer, net(), 0..5);
+            optimizer.second_gradients()
+        });
+        assert_eq!(found, if wanted == 0 { [5, 5] } else { [0, 0] });
+    }
+}
+
+#[test]
+fn decisions_by_the_clock_are_the_same_for_all_workers() {
+    let found = together(2, 2, |workers| {
+        let config = BudgetConfig { limit: 1.4, unit: Unit::Time, ..BudgetConfig::default() };
+        let schedule = ScheduleConfig::Budget(config);
+        let rule = ComposedConfig { schedule, ..ComposedConfig::default() }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.clone());
+        let mut net = net();
+        let mut second = Vec::new();
+        for step in 0..STEPS {
+            let (next, report) =
+                one_step(&mut optimizer, 0.01, net, &shard(step, &workers)).unwrap();
+            net = next;
+            second.push(report.second_gradient);
+        }
+        (second, net.values())
+    });
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn a_step_that_is_not_finite_for_one_worker_changes_nothing_for_any() {
+    for group in [1, 2] {
+        for algorithm in all() {
+            let found = together(2, group, |workers| {
+                let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), workers.clone());
+                let before = go(&mut optimizer, net(), 0..8);
+                let data = Data::of(&shard(8, &workers));
+                let told = Batch::default().with_indices(&data.indices);
+                let broken = workers.rank() == 1;
+                let losses = |net: &Net, _: usize, samples: &Samples| {
+                    let losses = data.losses(net, samples);
+                    if broken { losses.mul_scalar(f64::NAN) } else { losses }
+                };
+                let (after, report) =
+                    optimizer.step_batch(0.05, before.clone(), &told, losses).unwrap();
+                (report.skipped, before.values() == after.values(), optimizer.non_finite_steps())
+            });
+            assert_eq!(found, [(true, true, 1), (true, true, 1)], "{algorithm:?}, {group}");
+        }
+    }
+}
+
+/// A network with BatchNorm, the same for all.
+fn conv() -> Net {
+    let shapes = [18, 2, 2, 54, 3, 3, 9, 3];
+    let values: Vec<Vec<f64>> =
+        shapes.iter().map(|&n| (0..n).map(|i| noise(31 * n + i)).collect()).collect();
+    Net::conv_bn(1, [2, 3], 3, &device()).with_values(&values, FloatDType::F64)
+}
+
+fn conv_losses(net: &Net, indices: &[usize]) -> Tensor<1> {
+    let n = indices.len();
+    let x: Vec<f64> =
+        indices.iter().flat_map(|i| (0..16).map(move |j| noise(i * 16 + j))).collect();
+    let x = Tensor::<2>::from_data(TensorData::new(x, [n, 16]), (&device(), DType::F64));
+    let y: Vec<i32> = indices.iter().map(|i| i32::try_from(i % 3).unwrap()).collect();
+    let y = Tensor::from_data(TensorData::new(y, [n]), &device());
+    cross_entropies(net.forward(x, &[n, 1, 4, 4]), y)
+}
+
+fn conv_run(workers: Workers, shards: &[Vec<usize>]) -> Net {
+    let rule = SamConfig { rho: 0.05 }.build().unwrap();
+    let own = shards[workers.rank()].clone();
+    let told = Batch::default().with_size(own.len());
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_workers(workers);
+    let mut net = conv();
+    for _ in 0..3 {
+        let losses = |net: &Net, _: usize, _: &Samples| conv_losses(net, &own);
+        net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+    }
+    net
+}
+
+#[test]
+fn running_statistics_are_the_mean_over_workers_by_their_samples_after_every_step() {
+    let shards = [(0..6).collect::<Vec<usize>>(), (6..10).collect(), Vec::new()];
+    let found = together(3, 3, |workers| conv_run(workers, &shards).running());
+    assert_eq!(found[0], found[1]);
+    assert_eq!(found[0], found[2]);
+
+    // The first step, by hand: what each shard alone would have made of them.
+    let first = together(3, 3, |workers| {
+        let own = shards[workers.rank()].clone();
+        let told = Batch::default().with_size(own.len());
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers);
+        let losses = |net: &Net, _: usize, _: &Samples| conv_losses(net, &own);
+        optimizer.step_batch(0.05, conv(), &told, losses).unwrap().0.running()
+    });
+    let alone = |own: &Vec<usize>| {
+        let net = conv();
+        drop(conv_losses(&net, own));
+        net.running()
+    };
+    let (a, b) = (alone(&shards[0]), alone(&shards[1]));
+    for (name, values) in &first[0] {
+        for (i, found) in values.iter().enumerate() {
+            let expected = 0.6 * a[name][i] + 0.4 * b[name][i];
+            assert!((found - expected).abs() < 1e-12, "{name}: {found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_trained_and_does_not_move_is_left_as_it_is() {
+    let found = together(3, 3, |workers| {
+        let net = conv().freeze();
+        let frozen = Values::of(&net);
+        let mixed = (net, self::net());
+        let own = shard(0, &workers);
+        let told = Batch::default().with_indices(&own);
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers);
+        let data = Data::of(&own);
+        let losses = |(_, net): &(Net, Net), _: usize, s: &Samples| data.losses(net, s);
+        let mixed = optimizer.step_batch(0.05, mixed, &told, losses).unwrap().0;
+        (frozen, Values::of(&mixed.0))
+    });
+    for (before, after) in found {
+        assert_eq!(before, after);
+    }
+}
+
+#[test]
+fn sharing_gives_all_workers_the_values_of_worker_0_running_statistics_included() {
+    let found = together(3, 3, |workers| {
+        let net = conv();
+        // Each moves its running statistics and its weights in its own way.
+        drop(conv_losses(&net, &[workers.rank(), 9]));
+        let values: Vec<Vec<f64>> = net
+            .values()
+            .into_iter()
+            .map(|values| values.iter().map(|v| v + workers.rank() as f64).collect())
+            .collect();
+        let net = net.with_values(&values, FloatDType::F64);
+        let own = (net.values(), net.running());
+        let net = workers.share(net).unwrap();
+        // It still trains.
+        let gradients = conv_losses(&net, &[1, 2]).mean().backward();
+        assert!(!burn::optim::GradientsParams::from_grads(gradients, &net).is_empty());
+        (own, (net.values(), net.running()))
+    });
+    let first = found[0].0.clone();
+    for (own, shared) in &found {
+        assert!(first.0 == shared.0 && first.1.len() == shared.1.len());
+        assert!(*own == first || *own != *shared);
+    }
+    let first_shared = &found[0].1;
+    assert!(found.iter().all(|(_, shared)| shared.0 == first_shared.0));
+}
+
+#[test]
+fn weights_that_come_apart_are_an_error_that_names_the_worker() {
+    let found = together(3, 3, |workers| {
+        let mut net = net();
+        if workers.rank() == 2 {
+            let mut values = net.values();
+            values[1][0] = f64::from_bits(values[1][0].to_bits() ^ 1);
+            net = net.with_values(&values, FloatDType::F64);
+        }
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule)
+            .with_workers(workers.clone().with_check_every(Some(2)));
+        net = one_step(&mut optimizer, 0.05, net, &shard(0, &workers)).unwrap().0;
+        one_step(&mut optimizer, 0.05, net, &shard(1, &workers)).unwrap_err()
+    });
+    assert_eq!(found, vec![Error::Diverged { worker: 2, step: 1 }; 3]);
+}
+
+#[test]
+fn workers_with_different_numbers_of_batches_agree_on_whether_there_is_another() {
+    let found = together(3, 3, |workers| {
+        let batches = 2 + workers.rank();
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.clone());
+        let run = |others: &dyn Fn(bool) -> bool| {
+            let (mut optimizer, mut net) = (optimizer.clone(), net());
+            let mut step = 0;
+            while others(step < batches) {
+                let own = if step < batches { vec![workers.rank(), 7 + step] } else { Vec::new() };
+                net = one_step(&mut optimizer, 0.05, net, &own).unwrap().0;
+                step += 1;
+            }
+            (step, net.values())
+        };
+        (run(&|more| workers.any(more).unwrap()), run(&|more| workers.all(more).unwrap()))
+    });
+    for (any, all) in &found {
+        assert_eq!((any.0, all.0), (4, 2));
+        assert_eq!((&any.1, &all.1), (&found[0].0.1, &found[0].1.1));
+    }
+}
+
+#[test]
+fn a_worker_that_ends_is_an_error_for_the_others_and_they_do_not_wait() {
+    let found = together(3, 3, |workers| {
+        let rank = workers.rank();
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.clone());
+        let mut net = net();
+        for step in 0..10 {
+            if rank == 1 && step == 4 {
+                return None;
+            }
+            match one_step(&mut optimizer, 0.05, net, &shard(step, &workers)) {
+                Ok((next, _)) => net = next,
+                Err(error) => return Some((step, error)),
+            }
+        }
+        None
+    });
+    let left = Some((4, Error::Collective("another worker has left".to_owned())));
+    assert_eq!(found, [left.clone(), None, left]);
+}
+
+#[test]
+fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_told() {
+    let found = together(2, 2, |workers| {
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        if workers.rank() == 1 {
+            one_step(&mut optimizer, 0.05, net(), &[1]).unwrap();
+        }
+        let mut optimizer = optimizer.with_workers(workers.clone());
+        one_step(&mut optimizer, 0.05, net(), &shard(0, &workers)).unwrap_err().to_string()
+    });
+    let expected = "the workers are out of step: the step is 1 for worker 1 and 0 for worker 0";
+    assert_eq!(found, [expected, expected]);
+
+    let found = together(2, 2, |workers| {
+        let rule = SamConfig { rho: 0.05 }.build().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers);
+        let data = Data::of(&[1, 2]);
+        let losses = |net: &Net, samples: &Samples| data.losses(net, samples).mean();
+        optimizer.step(0.1, net(), losses).unwrap_err()
+    });
+    assert_eq!(found, [Error::BatchSize, Error::BatchSize]);
+}
+
+#[test]
+fn gradients_that_come_reduced_are_taken_as_they_are() {
+    for algorithm in all() {
+        let rule = algorithm.build().unwrap();
+        if rule.chooses_samples() {
+            continue; // What it chooses, the one who reduces does not know.
+        }
+        let mut alone = optimizer(&algorithm, sgd(0.9, 0.0), Workers::alone());
+        let expected = go(&mut alone, net(), 0..12).values();
+        let found = together(2, 2, |workers| {
+            let reduced = workers.clone().with_reduced_gradients().unwrap();
+            let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), reduced);
+            let mut net = net();
+            for step in 0..12 {
+                // Each worker's loss has the gradient of the whole batch already.
+                let whole = Data::of(&batch_of(step));
+                let told = Batch::default().with_size(1 + workers.rank());
+                let losses =
+                    |net: &Net, _: usize, samples: &Samples| whole.losses(net, samples).mean();
+                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+            }
+            net.values()
+        });
+        for values in found {
+            assert!(far(&expected, &values) < 1e-9, "{algorithm:?}");
+        }
+    }
+    let apart = threads(2, 1).unwrap().remove(0).with_reduced_gradients();
+    assert!(matches!(apart, Err(Error::Combination(_))));
+}
+
+#[test]
+fn a_run_goes_on_with_another_number_of_workers_as_if_it_had_not_been_stopped() {
+    for algorithm in all() {
+        // Burn loads the momentum of `f64` weights in `f32`: none here, nor a base that has some.
+        if matches!(algorithm, Algorithm::AdaSam(_)) {
+            continue;
+        }
+        let new = |workers| optimizer(&algorithm, sgd(0.0, 1e-2), workers);
+        let straight = go(&mut new(Workers::alone()), net(), 0..30).values();
+        let (values, record) = together(2, 2, |workers| {
+            let mut optimizer = new(workers);
+            let net = go(&mut optimizer, net(), 0..15);
+            let record = optimizer.to_record().unwrap().into_bytes().unwrap();
+            (net, record.to_vec())
+        })
+        .remove(0);
+        for count in [1, 4] {
+            let found = together(count, count, |workers| {
+                let bytes = burn::tensor::Bytes::from_bytes_vec(record.clone());
+                let record = SharpnessAwareRecord::from_bytes(bytes).unwrap();
+                let mut optimizer = new(workers).load_record(record, &device()).unwrap();
+                // Weights alone go over; the names of tensors are new in each process.
+                go(&mut optimizer, values.clone(), 15..30).values()
+            });
+            for values in found {
+                let apart = far(&straight, &values);
+                assert!(apart < 1e-6, "{algorithm:?} with {count}: {apart:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
+    let order = [0, 1, 2, 10, 11, 3, 4, 12, 13, 14];
+    for algorithm in all() {
+        let mut alone = optimizer(&algorithm, sgd(0.9, 0.0), Workers::alone());
+        let expected = {
+            let whole = Data::of(&order);
+            let sizes = [5, 5];
+            let told = Batch::default()
+                .with_indices(&whole.indices)
+                .with_micro_batches(&sizes, Accumulate::EachMicroBatch);
+            let pieces = [Data::of(&order[..5]), Data::of(&order[5..])];
+            let mut net = net();
+            for _ in 0..8 {
+                let losses = |net: &Net, i: usize, s: &Samples| pieces[i].losses(net, s);
+                net = alone.step_batch(0.05, net, &told, losses).unwrap().0;
+            }
+            net.values()
+        };
+        let found = together(2, 2, |workers| {
+            let (own, sizes): (Vec<usize>, Vec<usize>) = match workers.rank() {
+                0 => ((0..5).collect(), vec![3, 2]),
+                _ => ((10..15).collect(), vec![2, 3]),
+            };
+            let pieces = [Data::of(&own[..sizes[0]]), Data::of(&own[sizes[0]..])];
+            let told = Batch::default()
+                .with_indices(&own)
+                .with_micro_batches(&sizes, Accumulate::EachMicroBatch);
+            let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), workers);
+            let mut net = net();
+            for _ in 0..8 {
+                let losses = |net: &Net, i: usize, s: &Samples| pieces[i].losses(net, s);
+                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+            }
+            net.values()
+        });
+        for values in found {
+            let apart = far(&expected, &values);
+            assert!(apart < 1e-9, "{algorithm:?}: {apart:e}");
+        }
+    }
+}
+
+#[test]
+fn sampa_on_two_halves_takes_the_steps_of_one_worker_and_goes_on_from_its_records() {
+    let algorithm = Algorithm::named("sampa").unwrap();
+    let new = |workers| optimizer(&algorithm, sgd(0.0, 1e-2), workers);
+    let mut alone = new(Workers::alone());
+    let expected = go(&mut alone, net(), 0..STEPS).values();
+    for count in [2, 4] {
+        let found = together(count, count, |workers| {
+            let halves = workers.with_halves().unwrap();
+            let mut optimizer = new(halves.clone());
+            let net = go(&mut optimizer, net(), 0..20);
+            // One half has a gradient that the other lacks: the record has it.
+            let record = optimizer.to_record().unwrap().into_bytes().unwrap();
+            let straight = go(&mut optimizer, net.clone(), 20..STEPS).values();
+            let record = SharpnessAwareRecord::from_bytes(record).unwrap();
+            let mut resumed = new(halves).load_record(record, &device()).unwrap();
+            (straight, go(&mut resumed, net, 20..STEPS).values(), optimizer.passes())
+        });
+        for (straight, resumed, passes) in found {
+            assert!(far(&expected, &straight) < 1e-9 && straight == resumed, "{count}");
+            assert!((passes - alone.passes()).abs() < 1e-9, "{passes}");
+        }
+    }
+}
+
+#[test]
+fn the_two_gradients_of_sampa_are_taken_by_two_halves_at_the_same_time() {
+    // Each evaluation takes this long, whatever the machine has to do beside it.
+    let pause = Duration::from_millis(30);
+    let taken = |count: usize, in_halves: bool| {
+        let found = together(count, count, |workers| {
+            let workers = if in_halves { workers.with_halves().unwrap() } else { workers };
+            let rule = Algorithm::named("sampa").unwrap().build().unwrap();
+            let mut optimizer =
+                SharpnessAware::new(sgd(0.9, 0.0), rule).with_workers(workers.clone());
+            let mut net = net();
+            let started = Instant::now();
+            for step in 0..20 {
+                let data = Data::of(&shard(5 * step, &workers));
+                let told = Batch::default().with_indices(&data.indices);
+                let losses = |net: &Net, _: usize, samples: &Samples| {
+                    std::thread::sleep(pause);
+                    data.losses(net, samples)
+                };
+                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+            }
+            started.elapsed()
+        });
+        found[0].as_secs_f64() / pause.as_secs_f64() / 20.0
+    };
+    let (one_after_the_other, at_once) = (taken(2, false), taken(2, true));
+    assert!(one_after_the_other >= 2.0, "{one_after_the_other}");
+    assert!(at_once < 0.75 * one_after_the_other, "{at_once} of {one_after_the_other}");
+}
+
+#[test]
+fn halves_are_for_rules_and_workers_that_can_work_in_them() {
+    let found = together(2, 2, |workers| {
+        let rule = SamConfig { rho: 0.1 }.build().unwrap();
+        let halves = workers.with_halves().unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(halves);
+        one_step(&mut optimizer, 0.1, net(), &[1, 2]).unwrap_err()
+    });
+    assert!(found.iter().all(|error| matches!(error, Error::Combination(_))), "{found:?}");
+    let odd = threads(3, 3).unwrap().remove(0).with_halves();
+    assert!(matches!(odd, Err(Error::Config { field: "workers", .. })));
+    let apart = threads(2, 1).unwrap().remove(0).with_halves();
+    assert!(matches!(apart, Err(Error::Combination(_))));
+}
+
+/// Counts what goes through another way to reach workers.
+#[derive(Debug)]
+struct Counted {
+    way: Arc<dyn Collective>,
+    calls: AtomicUsize,
+    numbers: AtomicUsize,
+}
+
+impl Counted {
+    fn new(way: Arc<dyn Collective>) -> Arc<Self> {
+        Arc::new(Self { way, calls: AtomicUsize::new(0), numbers: AtomicUsize::new(0) })
+    }
+}
+
+impl Collective for Counted {
+    fn all_reduce_sum(&self, values: Numbers) -> Result<Numbers> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.numbers.fetch_add(values.len(), Ordering::Relaxed);
+        self.way.all_reduce_sum(values)
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.way.broadcast(bytes)
+    }
+}
+
+/// Copies of the parameters that worker 0 sends in a step, on average, rounded.
+fn copies_sent(algorithm: &Algorithm, group: usize, measure: Measure) -> f64 {
+    let parameters = net().num_params() as f64;
+    let sent = together(2, group, |workers| {
+        let counted = Counted::new(workers.collective().unwrap());
+        let rank = workers.rank();
+        let climb = if group == 1 { Climb::Alone } else { Climb::Together };
+        let way = Arc::clone(&counted);
+        let workers = Workers::new(rank, 2, way).unwrap().with_climb(climb).unwrap();
+        let mut optimizer = optimizer(algorithm, sgd(0.0, 0.0), workers).with_measure(measure);
+        let workers = optimizer.workers().clone().with_check_every(None);
+        optimizer = optimizer.with_workers(workers);
+        go(&mut optimizer, net(), 0..20);
+        counted.numbers.load(Ordering::Relaxed) as f64
+    });
+    sent[0] / 20.0 / parameters
+}
+
+/// The exchange of a step is the gradients, and little beside: per algorithm, how many copies of the parameters.
+#[test]
+fn a_gradient_is_exchanged_once_and_not_where_nothing_looks_at_it() {
+    let named = |name| Algorithm::named(name).unwrap();
+    // What stands beside a gradient in so small a network: flags, counts and losses.
+    let close = |found: f64, expected: f64| (expected..expected + 0.7).contains(&found);
+    for (name, group, measure, expected) in [
+        ("base", 2, Measure::Finite, 1.0),
+        ("base", 1, Measure::Finite, 1.0),
+        ("sam", 2, Measure::Finite, 2.0),
+        ("sam", 1, Measure::Finite, 1.0),
+        ("sam", 1, Measure::All, 2.0),
+        ("asam", 1, Measure::Finite, 1.0),
+        ("gsam", 1, Measure::Finite, 2.0),
+        ("fsam", 1, Measure::Finite, 2.0),
+        ("msam", 2, Measure::Finite, 1.0),
+        ("sampa", 2, Measure::Finite, 2.0),
+    ] {
+        let found = copies_sent(&named(name), group, measure);
+        assert!(close(found, expected), "{name} in groups of {group}, {measure:?}: {found}");
+    }
+}
