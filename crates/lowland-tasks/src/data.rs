@@ -16,7 +16,7 @@ pub mod label_noise;
 pub mod registry;
 
 pub(crate) mod draw;
-mod files;
+pub(crate) mod files;
 mod prefetch;
 
 pub use augment::{Augment, AugmentConfig, Normalisation};
