@@ -373,6 +373,10 @@ fn data_in_words(name: DataName) -> String {
         DataName::Mnist => "MNIST".to_owned(),
         DataName::Cifar10 => "CIFAR-10".to_owned(),
         DataName::Cifar100 => "CIFAR-100".to_owned(),
+        DataName::Sst2 => "SST-2".to_owned(),
+        DataName::Mrpc => "MRPC".to_owned(),
+        DataName::Cola => "CoLA".to_owned(),
+        DataName::ImageFolder | DataName::Pose => name.description().to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 use crate::failure::Usage;
@@ -63,4 +64,18 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
         Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What a file of JSON holds; `None` where there is none.
+///
+/// # Errors
+/// A file that cannot be read or holds something else.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes =
+        std::fs::read(path).with_context(|| Usage(format!("cannot read {}", path.display())))?;
+    let found = serde_json::from_slice(&bytes);
+    Ok(Some(found.map_err(|error| Usage(format!("{}: {error}", path.display())))?))
 }

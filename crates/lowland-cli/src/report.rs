@@ -13,6 +13,7 @@ mod course;
 mod curves;
 mod figure;
 mod flatness;
+mod gallery;
 mod key;
 mod landscape;
 mod markup;
@@ -29,7 +30,8 @@ const STYLE: &str = include_str!("report/style.css");
 const SCRIPT: &str = include_str!("report/script.js");
 
 /// Forbids the page every request, so that "needs nothing else" is a promise that browsers keep.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+const POLICY: &str =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// The page of a comparison.
 pub fn html(summary: &Summary) -> String {
@@ -37,6 +39,7 @@ pub fn html(summary: &Summary) -> String {
         opening(summary),
         format!("<section class=\"found\">\n{}</section>\n", key::table(summary)),
         figures(summary),
+        gallery::section(&summary.galleries),
         sections::setting(summary),
         sections::reading(summary),
         sections::repeat(summary),

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use burn::module::Module;
 use lowland_tasks::checkpoint::{CheckpointConfig, Found};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
+use lowland_tasks::quantise::with_integer_weights;
 use lowland_tasks::record::{EpochRecord, StepRecord};
 use lowland_tasks::train::{Data, Done, Training};
 use serde::Serialize;
@@ -20,6 +22,9 @@ use crate::run_folder::RunFolder;
 use crate::terminal::{Output, Progress, print};
 use crate::together::{agreed, keep_along};
 use crate::words::{counted, limit_left, no_second_gradient, percent};
+
+/// How many pictures of test samples a run leaves behind, where its task has some.
+const PICTURES: usize = 12;
 
 /// Trains to the end, from wherever the training stands, and tells the result.
 ///
@@ -82,8 +87,23 @@ pub fn run(
             folder.path().display()
         );
     }
-    folder.save_model(&training)?;
-    let result = RunResult::of(&training, config, folder.path());
+    finish(&training, config, folder, output)
+}
+
+/// Keeps what a run came to, and tells it.
+fn finish(
+    training: &Training,
+    config: &TrainConfig,
+    folder: &RunFolder,
+    output: Output,
+) -> Result<()> {
+    folder.save_model(training)?;
+    folder.save_pictures(&training.pictures(PICTURES)?)?;
+    let mut result = RunResult::of(training, config, folder.path());
+    if config.quantise.is_some() {
+        let model = with_integer_weights(training.model()?.valid())?;
+        result.integer_accuracy = Some(training.evaluate_model(&model)?.accuracy());
+    }
     print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
 }
 
@@ -310,6 +330,9 @@ struct RunResult {
     algorithm: &'static str,
     test_accuracy: Option<f64>,
     test_loss: Option<f64>,
+    /// Of the network whose weights are integers times a step, where it is quantised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    integer_accuracy: Option<f64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     scores: BTreeMap<String, f64>,
     epochs: usize,
@@ -329,6 +352,7 @@ impl RunResult {
             algorithm: config.algorithm_label(),
             test_accuracy: last.and_then(|epoch| epoch.test_accuracy),
             test_loss: last.and_then(|epoch| epoch.test_loss),
+            integer_accuracy: None,
             scores: last.map(|epoch| epoch.scores.clone()).unwrap_or_default(),
             epochs: record.epochs.len(),
             steps: record.steps,
@@ -344,12 +368,16 @@ impl RunResult {
             0 => String::new(),
             steps => format!("; {steps} steps were not finite and changed nothing"),
         };
+        let integers = self.integer_accuracy.map(|accuracy| {
+            format!(" ({} with the integers of its weights alone)", percent(accuracy))
+        });
         let scores = self.scores.iter().map(|(name, score)| format!(", {name} {score:.3}"));
         format!(
-            "{}: test accuracy {}{} after {}, {:.2} passes a step, {:.1} s of training{skipped}\n\
+            "{}: test accuracy {}{}{} after {}, {:.2} passes a step, {:.1} s of training{skipped}\n\
              The run: {}",
             self.algorithm,
             self.test_accuracy.map_or("none".to_owned(), percent),
+            integers.unwrap_or_default(),
             scores.collect::<String>(),
             counted(self.epochs, "epoch"),
             self.passes_per_step,

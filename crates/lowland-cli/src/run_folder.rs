@@ -10,6 +10,7 @@ use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use lowland_tasks::checkpoint::Checkpoints;
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
 
 use crate::failure::Usage;
@@ -20,6 +21,8 @@ use crate::{files, settings};
 pub const CONFIG: &str = "config.toml";
 /// The name of the file with the final weights, in a run's folder and in a checkpoint.
 pub const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
+/// The name of the file with pictures of test samples.
+const PICTURES: &str = "pictures.json";
 const SAFETENSORS: &str = "model.safetensors";
 /// The name of the folder with the run's checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
@@ -92,6 +95,17 @@ impl RunFolder {
         Journal::open(&self.path, lengths)
     }
 
+    /// Writes pictures of test samples, where there are any.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save_pictures(&self, pictures: &[Picture]) -> Result<()> {
+        if pictures.is_empty() {
+            return Ok(());
+        }
+        files::write(&self.path.join(PICTURES), &serde_json::to_vec(pictures)?)
+    }
+
     /// Writes the weights, running statistics up to date.
     ///
     /// # Errors
@@ -109,6 +123,14 @@ impl RunFolder {
         let record = model.into_record().into_bytes().context("cannot put the weights together")?;
         files::write(&self.path.join(MODEL), &record)
     }
+}
+
+/// The pictures that a run left behind; none where there are none.
+///
+/// # Errors
+/// A file that cannot be read or is none of pictures.
+pub fn pictures(folder: &Path) -> Result<Vec<Picture>> {
+    Ok(files::read_json(&folder.join(PICTURES))?.unwrap_or_default())
 }
 
 /// Takes the lock of a folder, or says who has it.

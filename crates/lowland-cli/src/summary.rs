@@ -15,6 +15,7 @@ mod compute;
 pub(crate) mod fixture;
 
 use lowland_tasks::flatness::Flatness;
+use lowland_tasks::task::Picture;
 
 use crate::landscapes::Landscapes;
 
@@ -46,6 +47,18 @@ pub struct Summary {
     /// Landscapes around runs of it.
     #[serde(default)]
     pub landscapes: Vec<Landscapes>,
+    /// Pictures of test samples that its runs left behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub galleries: Vec<Gallery>,
+}
+
+/// Pictures of test samples with what a run made of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gallery {
+    /// The run, in text.
+    pub label: String,
+    /// The pictures.
+    pub pictures: Vec<Picture>,
 }
 
 /// What the algorithms of a comparison share: data, model and training.

@@ -21,8 +21,7 @@ use common::{path, run, short};
 
 const PROBE: &str = include_str!("page/probe.js");
 /// What forbids a page all requests.
-const POLICY: &str =
-    "content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\"";
+const POLICY: &str = "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\"";
 
 const DESKTOP: Screen = Screen { name: "desktop", width: 1280, height: 900, phone: false };
 const PHONE: Screen = Screen { name: "phone", width: 390, height: 844, phone: true };

@@ -28,4 +28,4 @@ pub use batches::{
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, redraw_labels};
 pub use published::Published;
-pub use registry::DataName;
+pub use registry::{DataName, Kind};

@@ -15,6 +15,7 @@ pub mod flatness;
 mod limit;
 pub mod loss;
 pub mod models;
+pub mod pose;
 pub mod quantise;
 pub mod record;
 pub mod rule;

@@ -97,7 +97,7 @@ pub trait Task: fmt::Debug + Send + Sync {
 }
 
 /// A picture of a sample with what a network made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picture {
     /// Which sample.
     pub name: String,

@@ -19,7 +19,7 @@ use crate::data::{BatchConfig, Batches, Loader};
 use crate::limit::{Limit, cosine};
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
-use crate::task::{self, AnySource, OnHost, Outcome, Split, Task, TaskBatch};
+use crate::task::{self, AnySource, OnHost, Outcome, Picture, Split, Task, TaskBatch};
 use crate::{Error, Result, rule};
 
 /// Samples in a batch when measuring.
@@ -85,6 +85,8 @@ pub struct Training {
     position: Position,
     /// The batches of the epoch that are left, once one was asked for.
     rest: Option<Batches<Box<dyn OnHost>>>,
+    /// Of the last measurement.
+    marks: Vec<f64>,
     /// Whether the algorithm chooses steps for second gradients.
     schedules_second_gradients: bool,
 }
@@ -198,6 +200,7 @@ impl Training {
             stretch: Stretch::of(steps, limit.is_some()),
             position: Position::default(),
             rest: None,
+            marks: Vec::new(),
             schedules_second_gradients,
         })
     }
@@ -267,6 +270,15 @@ impl Training {
         self.schedules_second_gradients
             && self.optimizer.steps() > 0
             && self.optimizer.second_gradients() == 0
+    }
+
+    /// Pictures of the first `count` test samples with what the network made of them at the last measurement;
+    /// none where the task has none, and where nothing was measured yet.
+    ///
+    /// # Errors
+    /// A picture that cannot be drawn.
+    pub fn pictures(&self, count: usize) -> Result<Vec<Picture>> {
+        self.data.task.pictures(&self.marks, count)
     }
 
     /// Where it trains.
@@ -398,6 +410,7 @@ impl Training {
             second_gradient_share: position.second_gradients as f64 / position.steps as f64,
             seconds: position.seconds,
         };
+        self.marks = measured.marks;
         self.record.epochs.push(record.clone());
         self.record.steps = self.optimizer.steps();
         self.record.passes = self.optimizer.passes();
@@ -561,11 +574,18 @@ impl Training {
     /// # Errors
     /// The device fails.
     pub fn evaluate(&self) -> Result<Outcome> {
-        let model = self.model()?.valid();
+        self.evaluate_model(&self.model()?.valid())
+    }
+
+    /// What a network in evaluation makes of all test samples.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn evaluate_model(&self, model: &Model) -> Result<Outcome> {
         let device = self.device.clone().without_autodiff();
         let mut all = Outcome::default();
         for batch in self.evaluation.epoch(0) {
-            all.add(batch.to_device(&device).measure(&model)?);
+            all.add(batch.to_device(&device).measure(model)?);
         }
         Ok(all)
     }

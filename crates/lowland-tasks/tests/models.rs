@@ -100,7 +100,7 @@ fn resnet34_is_resnet18_with_more_blocks() {
 #[test]
 fn weights_are_a_function_of_the_seed_alone() {
     let large = [ModelName::Wrn28x10, ModelName::Wrn34x10, ModelName::PyramidNet110];
-    for name in ModelName::ALL.into_iter().filter(|name| !large.contains(name)) {
+    for name in ModelName::IMAGES.into_iter().filter(|name| !large.contains(name)) {
         follows_from_the_seed(&|seed, device| name.init(10, 1, seed, device).unwrap());
     }
     let wide = WideResNetConfig { blocks: 2, widening: 2 };
@@ -162,7 +162,7 @@ fn convolutions_begin_with_the_variance_of_he() {
 fn models_normalise_with_batch_statistics_in_training() {
     // The vision transformer has none, and the two wide ones are of one kind.
     let left_out = [ModelName::Vit, ModelName::Wrn34x10];
-    for name in ModelName::ALL.into_iter().filter(|name| !left_out.contains(name)) {
+    for name in ModelName::IMAGES.into_iter().filter(|name| !left_out.contains(name)) {
         let model = name.init(10, 1, 0, &device()).unwrap();
         // Running statistics begin at mean 0 and move away from it in a pass that trains.
         let moved = |model: &Model| {
@@ -180,7 +180,7 @@ fn models_normalise_with_batch_statistics_in_training() {
 
 #[test]
 fn every_weight_of_a_model_gets_a_gradient() {
-    for name in ModelName::ALL {
+    for name in ModelName::IMAGES {
         let model = name.init(10, 1, 0, &device()).unwrap();
         let logits = model.forward(images([2, 1, 8, 8]));
         let gradients = logits.powi_scalar(2).mean().backward();
@@ -257,6 +257,6 @@ fn names_lead_to_models_and_back() {
     assert_eq!(
         "vgg".parse::<ModelName>().unwrap_err().to_string(),
         "unknown model \"vgg\", expected one of: small-cnn, resnet20, resnet56, resnet18, wrn-28-10, \
-         wrn-34-10, pyramidnet110, vit"
+         wrn-34-10, pyramidnet110, vit, pose-small, pose-resnet18, transformer"
     );
 }

@@ -9,7 +9,6 @@ use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Training};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::commands::sharpness::SHARPNESS;
 use crate::comparison::{Comparison, run_of};
@@ -19,9 +18,9 @@ use crate::finished_run::read_config;
 use crate::journal::METRICS;
 use crate::landscapes::{LANDSCAPE, Landscapes};
 use crate::run::epochs_of;
-use crate::summary::{Run, Summary};
+use crate::summary::{Gallery, Run, Summary};
 use crate::terminal::{Output, print};
-use crate::{device, files, report, table};
+use crate::{device, files, report, run_folder, table};
 
 /// Put several runs side by side in one table and one page
 ///
@@ -68,7 +67,12 @@ impl Report {
         }
         let mut summary = summary(&found)?;
         for path in &self.runs {
-            summary.landscapes.extend(read_json::<Landscapes>(&path.join(LANDSCAPE))?);
+            summary.landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
+        }
+        for (path, found) in self.runs.iter().zip(&found) {
+            let pictures = run_folder::pictures(path)?;
+            let label = format!("{}, seed {}", found.config.algorithm_label(), found.run.seed);
+            summary.galleries.extend((!pictures.is_empty()).then_some(Gallery { label, pictures }));
         }
         files::make_folder(&out)?;
         let page = out.join("report.html");
@@ -171,17 +175,6 @@ fn read_run(path: &Path) -> Result<Found> {
     }
     let diverged = epochs.last().is_none_or(|epoch| epoch.test_loss.is_none());
     let mut run = run_of(&config, &RunRecord::of(&steps, epochs), diverged);
-    run.flatness = read_json::<Flatness>(&path.join(SHARPNESS))?;
+    run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
     Ok(Found { config, run })
-}
-
-/// What a file holds; `None` where there is none.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes =
-        std::fs::read(path).with_context(|| Usage(format!("cannot read {}", path.display())))?;
-    let found = serde_json::from_slice(&bytes);
-    Ok(Some(found.map_err(|error| Usage(format!("{}: {error}", path.display())))?))
 }

@@ -56,6 +56,7 @@ impl Summary {
             setting,
             algorithms,
             landscapes: Vec::new(),
+            galleries: Vec::new(),
         }
     }
 }

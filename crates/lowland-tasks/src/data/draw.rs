@@ -17,6 +17,8 @@ pub(crate) enum Purpose {
     LabelNoise = 3,
     /// Initial weights.
     Weights = 4,
+    /// How a person is turned, scaled and mirrored.
+    Pose = 5,
 }
 
 /// The generator for one purpose and one key: all 32 bytes of its seed are the key, so that two

@@ -55,11 +55,11 @@ impl DataName {
     /// The published figures, where there are any.
     pub fn published(self) -> Option<Published> {
         match self {
-            Self::FashionMnistSmall | Self::ImageFolder => None,
             Self::FashionMnist => Some(FASHION_MNIST),
             Self::Mnist => Some(MNIST),
             Self::Cifar10 => Some(CIFAR10),
             Self::Cifar100 => Some(CIFAR100),
+            _ => None,
         }
     }
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::cifar::{self, Cifar};
 use super::embedded::{self, FASHION_MNIST_CLASSES};
 use super::{Splits, idx, image_folder};
+use crate::pose;
+use crate::text::GlueTask;
 use crate::{Error, Result};
 
 /// The classes of MNIST, in the order of their labels.
@@ -32,18 +34,52 @@ pub enum DataName {
     Cifar100,
     /// Images of any classes, from a folder; named `image-folder`.
     ImageFolder,
+    /// People with their joints, from a folder; named `pose`.
+    Pose,
+    /// Film reviews, from a folder; named `sst2`.
+    Sst2,
+    /// Pairs of sentences, from a folder; named `mrpc`.
+    Mrpc,
+    /// Sentences of linguists, from a folder; named `cola`.
+    Cola,
+}
+
+/// What a data set has samples of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Labelled images.
+    Images,
+    /// People with their joints.
+    People,
+    /// Texts with labels.
+    Texts(GlueTask),
 }
 
 impl DataName {
     /// Every data set, in the order in which lists show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::FashionMnistSmall,
         Self::FashionMnist,
         Self::Mnist,
         Self::Cifar10,
         Self::Cifar100,
         Self::ImageFolder,
+        Self::Pose,
+        Self::Sst2,
+        Self::Mrpc,
+        Self::Cola,
     ];
+
+    /// What it has samples of.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Pose => Kind::People,
+            Self::Sst2 => Kind::Texts(GlueTask::Sst2),
+            Self::Mrpc => Kind::Texts(GlueTask::Mrpc),
+            Self::Cola => Kind::Texts(GlueTask::Cola),
+            _ => Kind::Images,
+        }
+    }
 
     /// The name in commands and files.
     pub fn name(self) -> &'static str {
@@ -54,6 +90,10 @@ impl DataName {
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
             Self::ImageFolder => "image-folder",
+            Self::Pose => "pose",
+            Self::Sst2 => GlueTask::Sst2.name(),
+            Self::Mrpc => GlueTask::Mrpc.name(),
+            Self::Cola => GlueTask::Cola.name(),
         }
     }
 
@@ -78,6 +118,10 @@ impl DataName {
             Self::ImageFolder => {
                 "JPEG and PNG images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
             }
+            Self::Pose => "people with their joints, as COCO keypoints; from a folder",
+            Self::Sst2 => GlueTask::Sst2.description(),
+            Self::Mrpc => GlueTask::Mrpc.description(),
+            Self::Cola => GlueTask::Cola.description(),
         }
     }
 
@@ -89,6 +133,10 @@ impl DataName {
             Self::Cifar10 => Some(Cifar::Ten.expected_files()),
             Self::Cifar100 => Some(Cifar::Hundred.expected_files()),
             Self::ImageFolder => Some(image_folder::EXPECTED_FILES),
+            Self::Pose => Some(pose::EXPECTED_FILES),
+            Self::Sst2 => Some(GlueTask::Sst2.expected_files()),
+            Self::Mrpc => Some(GlueTask::Mrpc.expected_files()),
+            Self::Cola => Some(GlueTask::Cola.expected_files()),
         }
     }
 
@@ -118,11 +166,16 @@ impl DataName {
             Self::Cifar10 => cifar::read_folder(&folder()?, Cifar::Ten),
             Self::Cifar100 => cifar::read_folder(&folder()?, Cifar::Hundred),
             Self::ImageFolder => image_folder::read_folder(&folder()?, image_size),
+            Self::Pose | Self::Sst2 | Self::Mrpc | Self::Cola => Err(Error::Setting {
+                field: "data",
+                found: self.name().to_owned(),
+                allowed: "labelled images",
+            }),
         }
     }
 
     /// The folder with the files: `data_dir`, or the one in it that has this name, as `lowland data fetch` makes it.
-    fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
+    pub(crate) fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
         let Some(folder) = data_dir else {
             let expected = self.expected_files().unwrap_or_default().to_owned();
             return Err(Error::NoFolder { data: self.name(), expected });

@@ -90,8 +90,7 @@ impl Task for PeopleTask {
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
         let set = self.set(split);
-        let set =
-            if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        let set = if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
         Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
     }
 
@@ -138,7 +137,7 @@ impl Source for PoseSource {
     }
 
     fn prepare(&self, epoch: u64, indices: &[usize]) -> HostPeople {
-        HostPeople { set: Arc::clone(self.set()), batch: self.batch(epoch, indices) }
+        HostPeople { set: Arc::clone(self.set()), batch: Self::prepare(self, epoch, indices) }
     }
 }
 

@@ -88,8 +88,7 @@ impl Task for TextTask {
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
         let set = self.set(split);
-        let set =
-            if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        let set = if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
         Ok(Box::new(Boxed(TextSource(set))))
     }
 

@@ -90,7 +90,7 @@ impl TextClassifier {
             Trained::Head => encoder.no_grad(),
             Trained::Lora(lora) => encoder.apply_reparameterization(SeededLora::new(lora, seed)),
         };
-        let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes);
+        let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes).into();
         Ok(Self { encoder, head })
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{CellAlignment, Table};
-use lowland_tasks::data::{DataName, ImageSet, ImageShape, Splits};
+use lowland_tasks::data::{DataName, ImageSet, ImageShape, Kind, Splits};
 use serde::Serialize;
 
 use crate::terminal::print;
@@ -36,8 +36,8 @@ pub struct Check {
 }
 
 fn known() -> impl TypedValueParser<Value = DataName> {
-    PossibleValuesParser::new(DataName::ALL.map(DataName::name))
-        .try_map(|name| name.parse::<DataName>())
+    let images = DataName::ALL.into_iter().filter(|data| data.kind() == Kind::Images);
+    PossibleValuesParser::new(images.map(DataName::name)).try_map(|name| name.parse::<DataName>())
 }
 
 /// One of the figures of a channel.
