@@ -20,7 +20,7 @@ const MOST_CLASSES: usize = 20;
 /// Counts, classes, mean and standard deviation of each channel, and a checksum; of the known data sets also
 /// whether these are the published figures. Where they are not, the exit code is 1.
 #[derive(Debug, Args)]
-pub struct Check {
+pub(super) struct Check {
     /// The data set
     #[arg(value_name = "NAME", value_parser = known())]
     name: DataName,
@@ -87,7 +87,7 @@ impl Check {
     ///
     /// # Errors
     /// Files that are not there or damaged, figures that are not the published ones.
-    pub fn run(self) -> Result<()> {
+    pub(super) fn run(self) -> Result<()> {
         let splits = self.name.load_sized(Some(&self.data_dir), self.image_size)?;
         let held = Held::of(self.name, &splits);
         if self.json {

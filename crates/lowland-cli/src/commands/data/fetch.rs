@@ -19,7 +19,7 @@ use crate::terminal::{Bytes, print};
 /// against the published ones before a file gets its name; archives are unpacked and removed. What was cut off or
 /// interrupted goes on where it ended, and what is there and good is left alone.
 #[derive(Debug, Args)]
-pub struct Fetch {
+pub(super) struct Fetch {
     /// The data set
     #[arg(value_name = "NAME", value_parser = known())]
     set: DataSet<'static>,
@@ -44,7 +44,7 @@ impl Fetch {
     ///
     /// # Errors
     /// A folder that cannot be written to, no network, a server without the file, wrong bytes, Ctrl-C.
-    pub fn run(self) -> Result<()> {
+    pub(super) fn run(self) -> Result<()> {
         let Self { set, data_dir, mirror, quiet } = self;
         let folder = data_dir.join(set.name);
         if !folder.is_dir() {
