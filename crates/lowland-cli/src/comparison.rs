@@ -360,6 +360,7 @@ fn data_in_words(name: DataName) -> String {
         DataName::Mnist => "MNIST".to_owned(),
         DataName::Cifar10 => "CIFAR-10".to_owned(),
         DataName::Cifar100 => "CIFAR-100".to_owned(),
+        DataName::ImageFolder => "images from a folder".to_owned(),
     }
 }
 
