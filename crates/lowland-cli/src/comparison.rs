@@ -376,7 +376,8 @@ fn data_in_words(name: DataName) -> String {
         DataName::Sst2 => "SST-2".to_owned(),
         DataName::Mrpc => "MRPC".to_owned(),
         DataName::Cola => "CoLA".to_owned(),
-        DataName::ImageFolder | DataName::Pose => name.description().to_owned(),
+        DataName::Pose => "people with their joints from a folder".to_owned(),
+        DataName::ImageFolder => "images from a folder".to_owned(),
     }
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn download(
     }
     let mut errors = Vec::new();
     let mut received = 0;
-    for folder in options.addresses(set)? {
+    let folders = options.addresses(set)?;
+    for (folder, more) in folders.iter().zip((0..folders.len()).rev()) {
         let address = format!("{folder}/{}", file.name);
         match from_address(&address, file, &mut part, options, &mut received, watch) {
             Ok(()) => return Ok((part, received)),
@@ -31,7 +32,9 @@ pub(crate) fn download(
                 if part.length() == file.length {
                     part.clear()?;
                 }
-                watch_failure(file, &error, watch)?;
+                if more > 0 {
+                    watch_failure(file, &error, watch)?;
+                }
                 errors.push(error);
             }
             Err(error) => return Err(error),

@@ -61,7 +61,7 @@ pub enum Event<'a> {
         /// What there will be.
         length: u64,
     },
-    /// An address failed; it is asked once more, or the next one is, or that was the last.
+    /// An address failed, and it is asked once more or the next one is.
     Failed {
         /// The name of the file on the net.
         file: &'a str,

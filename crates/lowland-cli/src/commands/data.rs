@@ -1,7 +1,7 @@
 //! `lowland data`: data sets from the net to the disk, and a look at them.
 
-mod check;
-mod fetch;
+pub mod check;
+pub mod fetch;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

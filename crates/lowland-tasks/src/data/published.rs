@@ -4,9 +4,8 @@ use super::{DataName, ImageSet, Splits};
 
 /// Counts and training statistics as they are published.
 ///
-/// Those of CIFAR-10 and CIFAR-100 are of bytes, 0 to 255, and are used in this form (rounded to one decimal) by the
-/// authors of Wide ResNets and `DenseNets`; those of MNIST and Fashion-MNIST count from 0 to 1, as `PyTorch`'s examples
-/// have them.
+/// Of CIFAR-10 and CIFAR-100 they are figures of bytes, 0 to 255, which code that trains on them has in use, often
+/// rounded to one decimal; of MNIST and Fashion-MNIST they count from 0 to 1, as `PyTorch`'s example of MNIST does.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     train: usize,
