@@ -309,6 +309,32 @@ fn ranks_share_the_weights_of_worker_0() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
+/// Each in a network namespace of its own, as on two machines.
+#[test]
+fn two_ranks_reach_each_other_by_a_network_alone() {
+    if launched(2, "apart").is_none() {
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/namespaces.sh");
+    let output = Command::new(script)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "rank", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, "apart")
+        .env("RAYON_NUM_THREADS", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    if text(&output).contains("SKIPPED") {
+        eprintln!("{}", text(&output));
+        return;
+    }
+    let told = text(&output);
+    let sent = told.lines().find_map(|line| line.split_once("bytes from one to the other: "));
+    let sent = sent.and_then(|(_, sent)| sent.parse::<u64>().ok());
+    // Twice 20 steps, 51 weights of 8 bytes at least once in each.
+    assert!(sent.is_some_and(|sent| sent > 40 * 51 * 8), "{told}");
+}
+
 /// A way to reach the others that is timed.
 #[derive(Debug)]
 struct Timed {
