@@ -96,7 +96,7 @@ fn whose_gradient_is_climbed_is_part_of_the_run() {
     assert!(!config("global").contains("perturb = \"global\""));
     assert!(config("local").contains("perturb = \"local\""), "{}", config("local"));
     assert!(config("2").contains("group = 2"), "{}", config("2"));
-    let last = |name: &str| losses(&at(name)).last().unwrap().1;
+    let last = |name: &str| losses(&at(name)).last().unwrap().1.to_bits();
     assert!(last("global") != last("local") && last("local") != last("2"));
 }
 
