@@ -1,5 +1,6 @@
 //! Several processes that train one network together, by MPI.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
@@ -187,7 +188,7 @@ impl Company {
         let step = workers.sums(vec![snapshot.map_or(0.0, |s| s.about.step as f64)])?[0];
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let step = step as u64;
-        let about = About { step, epoch: 0, test_accuracy: None, lengths: Default::default() };
+        let about = About { step, epoch: 0, test_accuracy: None, lengths: BTreeMap::new() };
         let mut told = Snapshot { about, files: Vec::new() };
         for (i, name) in Snapshot::FILES.into_iter().enumerate() {
             let own = snapshot.and_then(|snapshot| snapshot.files.get(i));
@@ -224,7 +225,7 @@ impl Company {
             if first {
                 return Err(error);
             }
-            #[expect(clippy::exit, reason = "worker 0 has told it")]
+            // Worker 0 has told it.
             std::process::exit(i32::from(failure::code(&error)));
         }
         let code = i32::from(failure::code(&error));

@@ -3,6 +3,7 @@
 
 #![cfg(feature = "mpi")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -309,6 +310,32 @@ fn ranks_share_the_weights_of_worker_0() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
+/// Each in a network namespace of its own, as on two machines.
+#[test]
+fn two_ranks_reach_each_other_by_a_network_alone() {
+    if launched(2, "apart").is_none() {
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/namespaces.sh");
+    let output = Command::new(script)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "rank", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, "apart")
+        .env("RAYON_NUM_THREADS", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    if text(&output).contains("SKIPPED") {
+        eprintln!("{}", text(&output));
+        return;
+    }
+    let told = text(&output);
+    let sent = told.lines().find_map(|line| line.split_once("bytes from one to the other: "));
+    let sent = sent.and_then(|(_, sent)| sent.parse::<u64>().ok());
+    // Twice 20 steps, 51 weights of 8 bytes at least once in each.
+    assert!(sent.is_some_and(|sent| sent > 40 * 51 * 8), "{told}");
+}
+
 /// A way to reach the others that is timed.
 #[derive(Debug)]
 struct Timed {
@@ -388,7 +415,27 @@ fn the_exchanges_of_a_step_can_be_measured() {
     println!("{}", text(&output));
 }
 
-/// As a program does that one MPI launched and another was built with: each process is a world of its own.
+/// Each process of a program that one MPI launched and another was built with is a world of its own.
+#[test]
+fn a_program_that_another_mpi_launches_is_told_so() {
+    let other = std::env::var("LOWLAND_OTHER_MPIRUN").unwrap_or_else(|_| "mpirun.mpich".to_owned());
+    let output = Command::new(&other)
+        .args(["-n", "2"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "rank", "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, "shares")
+        .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+        .output();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: there is no {other} here, the launcher of another MPI");
+        return;
+    };
+    assert!(!output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("Size { found: 1, expected: 2"), "{}", text(&output));
+}
+
+/// As there, whatever MPIs this machine has.
 #[test]
 fn worlds_of_the_wrong_size_are_an_error() {
     let run = |name: &str| {

@@ -45,7 +45,6 @@ impl Perturb {
         }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
     fn is_global(&self) -> bool {
         *self == Self::Global
     }
