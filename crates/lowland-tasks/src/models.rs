@@ -4,7 +4,7 @@
 //! generator that all threads of a device share, and only when a weight is first used, so that
 //! equal seeds would give equal weights only as long as nobody else draws.
 
-mod init;
+pub(crate) mod init;
 mod registry;
 mod resnet20;
 mod small_cnn;

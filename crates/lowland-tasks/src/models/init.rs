@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use burn::module::Param;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -58,6 +58,31 @@ impl<'a> LayerMaker<'a> {
         let bias = Param::from_tensor(Tensor::zeros([to], self.device));
         let weight = self.normal([from, to], (from as f64).sqrt().recip());
         Linear { weight, bias: Some(bias) }
+    }
+
+    /// A transposed convolution `[from, to]` of 4 by 4 that doubles height and width, without bias.
+    /// Weights `[from, to, 4, 4]` are normal with variance `2 / fan-in`, where each number that comes
+    /// out sees `4 · from` of those that go in.
+    pub(crate) fn doubling(&mut self, [from, to]: [usize; 2]) -> ConvTranspose2d {
+        let config = ConvTranspose2dConfig::new([from, to], [4, 4])
+            .with_stride([2, 2])
+            .with_padding([1, 1])
+            .with_bias(false)
+            .with_initializer(Initializer::Zeros);
+        let deviation = (2.0 / (4 * from) as f64).sqrt();
+        ConvTranspose2d {
+            weight: self.normal([from, to, 4, 4], deviation),
+            ..config.init(self.device)
+        }
+    }
+
+    /// A convolution `[from, to]` of one pixel with bias 0. Weights `[to, from, 1, 1]` are normal with
+    /// the standard deviation `deviation`.
+    pub(crate) fn pointwise(&mut self, [from, to]: [usize; 2], deviation: f64) -> Conv2d {
+        let bias = Param::from_tensor(Tensor::zeros([to], self.device));
+        let config = Conv2dConfig::new([from, to], [1, 1]).with_initializer(Initializer::Zeros);
+        let weight = self.normal([to, from, 1, 1], deviation);
+        Conv2d { weight, bias: Some(bias), ..config.init(self.device) }
     }
 
     fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {

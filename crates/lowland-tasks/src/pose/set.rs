@@ -1,7 +1,7 @@
 //! People cut out of their images.
 
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -118,9 +118,8 @@ impl PoseSplits {
         config.check()?;
         files::require_folder(folder, FILES)?;
         // Both texts are looked at before the first image is, so that a mistake is told at once.
-        let [train, test] =
-            ["train.json", "val.json"].map(|name| Ok((folder.join(name), read(folder, name)?)));
-        let ((train_path, train), (test_path, test)) = (train?, test?);
+        let [train_path, test_path] = ["train.json", "val.json"].map(|name| folder.join(name));
+        let (train, test) = (read(&train_path)?, read(&test_path)?);
         if train.skeleton != test.skeleton {
             let expected = format!("the joints and limbs of {}", train_path.display());
             return Err(format_error(&test_path, expected, "others".to_owned()));
@@ -257,12 +256,12 @@ impl PoseSet {
     }
 }
 
-fn read(folder: &Path, name: &str) -> Result<Keypoints> {
-    let path = folder.join(name);
+fn read(path: &Path) -> Result<Keypoints> {
     if !path.is_file() {
-        return Err(Error::Missing { path, kind: "file", expected: format!("one of {FILES}") });
+        let (path, expected) = (path.to_owned(), format!("one of {FILES}"));
+        return Err(Error::Missing { path, kind: "file", expected });
     }
-    coco::parse(&path, &files::read(&path)?)
+    coco::parse(path, &files::read(path)?)
 }
 
 /// Reads an image of the folder.
@@ -277,7 +276,7 @@ fn open(folder: &Path, image: &Image) -> Result<RgbImage> {
 }
 
 /// The pixels of a JPEG or PNG file that should be `width` by `height`.
-fn decode(path: &PathBuf, file: &[u8], [width, height]: [u32; 2]) -> Result<RgbImage> {
+fn decode(path: &Path, file: &[u8], [width, height]: [u32; 2]) -> Result<RgbImage> {
     let damaged = |found: String| format_error(path, "a whole JPEG or PNG".to_owned(), found);
     let format = image::guess_format(file).map_err(|error| damaged(error.to_string()))?;
     if ![ImageFormat::Jpeg, ImageFormat::Png].contains(&format) {

@@ -1,0 +1,265 @@
+//! A residual network that is made smaller and larger again: one heatmap a joint.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, ConvTranspose2d};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::models::init::{LayerMaker, at_least_one};
+use crate::{Error, Result};
+
+/// The standard deviation of the last layer's weights at the start.
+const LAST_DEVIATION: f64 = 0.001;
+
+/// How the network begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stem {
+    /// A convolution of 7 by 7 and the highest of 3 by 3 pixels, both with stride 2, as He et al. have
+    /// it for large images. The first stage keeps the size.
+    Large,
+    /// A convolution of 3 by 3 with stride 2. The first stage halves the size too.
+    Small,
+}
+
+/// The size of a [`PoseNet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoseNetConfig {
+    /// How it begins.
+    pub stem: Stem,
+    /// Channels of the first stage, at least 1. Each further stage has twice as many.
+    pub width: usize,
+    /// Blocks of each stage, at least 1; there are 1 to 4 stages.
+    pub blocks: Vec<usize>,
+    /// Channels of the transposed convolutions, at least 1.
+    pub head: usize,
+}
+
+impl PoseNetConfig {
+    /// For small images on a CPU: a small stem, WIDTH channels and BLOCKS.
+    pub fn small() -> Self {
+        Self { stem: Stem::Small, width: 16, blocks: vec![1, 1, 1, 1], head: 32 }
+    }
+
+    /// The ResNet-18 of He et al. (arXiv 1512.03385) with the head of Xiao et al. (arXiv 1804.06208).
+    pub fn resnet18() -> Self {
+        Self { stem: Stem::Large, width: 64, blocks: vec![2, 2, 2, 2], head: 256 }
+    }
+
+    /// How many pixels of the image a side of a pixel is at the narrowest place: height and width of
+    /// images must be multiples of it.
+    pub fn stride(&self) -> usize {
+        2 << self.blocks.len()
+    }
+
+    /// Makes the network for `joints` joints. Weights are a function of `seed` alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if there are not 1 to 4 stages, or another number is 0.
+    pub fn init(&self, joints: usize, seed: u64, device: &Device) -> Result<PoseNet> {
+        let numbers = [("joints", joints), ("width", self.width), ("head", self.head)];
+        for (field, value) in numbers {
+            at_least_one(field, value)?;
+        }
+        self.blocks.iter().try_for_each(|&blocks| at_least_one("blocks", blocks))?;
+        let stages = self.blocks.len();
+        if !(1..=4).contains(&stages) {
+            let found = stages.to_string();
+            return Err(Error::Setting { field: "stages", found, allowed: "between 1 and 4" });
+        }
+
+        let mut layers = LayerMaker::new(seed, device);
+        let (kernel, first_stride) = match self.stem {
+            Stem::Large => (7, 1),
+            Stem::Small => (3, 2),
+        };
+        let stem = layers.convolution([3, self.width], kernel, 2);
+        let stem_norm = layers.batch_norm(self.width);
+        let (mut blocks, mut from) = (Vec::new(), self.width);
+        for (stage, &count) in self.blocks.iter().enumerate() {
+            let (to, stride) = (self.width << stage, if stage == 0 { first_stride } else { 2 });
+            for block in 0..count {
+                let stride = if block == 0 { stride } else { 1 };
+                blocks.push(Block::new(&mut layers, [from, to], stride));
+                from = to;
+            }
+        }
+        let mut doublings = Vec::new();
+        for _ in 1..stages {
+            doublings.push(Doubling::new(&mut layers, [from, self.head]));
+            from = self.head;
+        }
+        let last = layers.pointwise([from, joints], LAST_DEVIATION);
+        let pool = MaxPool2dConfig::new([3, 3])
+            .with_strides([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+        let pool = (self.stem == Stem::Large).then(|| pool.init());
+        Ok(PoseNet { stem, stem_norm, pool, blocks, doublings, last })
+    }
+}
+
+/// A residual network with transposed convolutions on top, which gives a heatmap for each joint: the
+/// "simple baseline" of Xiao et al. (2018, arXiv 1804.06208).
+///
+/// Blocks are two convolutions of 3 by 3; where one changes shape, its shortcut is a convolution of
+/// 1 by 1 (option B of arXiv 1512.03385). Stages end at `1 / stride` of the image, see
+/// [`PoseNetConfig::stride`]; transposed convolutions of 4 by 4, each with BatchNorm and ReLU, double it
+/// until it is a quarter, and a convolution of 1 by 1 makes heatmaps of it.
+///
+/// Convolutions have no bias but the last. Their weights are normal with variance `2 / fan-in`, those
+/// of the last layer with the standard deviation 0.001, as the authors have it. They begin transposed
+/// convolutions with 0.001 too, which behind BatchNorm gives the same heatmaps; a sharpness-aware step
+/// of a given length would then move hardly anything but these small weights. Nor is the backbone
+/// pretrained here.
+#[derive(Module, Debug)]
+pub struct PoseNet {
+    stem: Conv2d,
+    stem_norm: BatchNorm,
+    pool: Option<MaxPool2d>,
+    blocks: Vec<Block>,
+    doublings: Vec<Doubling>,
+    last: Conv2d,
+}
+
+impl PoseNet {
+    /// Images `[batch, 3, height, width]` to heatmaps `[batch, joints, height / 4, width / 4]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let x = relu(self.stem_norm.forward(self.stem.forward(images))); // [batch, width, height / 2, width / 2]
+        let x = match &self.pool {
+            Some(pool) => pool.forward(x),
+            None => x,
+        };
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, …, height / stride, width / stride]
+        let x = self.doublings.iter().fold(x, |x, doubling| doubling.forward(x)); // [batch, head, height / 4, width / 4]
+        self.last.forward(x)
+    }
+}
+
+/// Two convolutions, and the way around them.
+#[derive(Module, Debug)]
+struct Block {
+    first: Conv2d,
+    first_norm: BatchNorm,
+    second: Conv2d,
+    second_norm: BatchNorm,
+    shortcut: Option<Shortcut>,
+}
+
+/// The way around a block that changes shape.
+#[derive(Module, Debug)]
+struct Shortcut {
+    convolution: Conv2d,
+    norm: BatchNorm,
+}
+
+impl Block {
+    fn new(layers: &mut LayerMaker<'_>, [from, to]: [usize; 2], stride: usize) -> Self {
+        let first = layers.convolution([from, to], 3, stride);
+        let second = layers.convolution([to, to], 3, 1);
+        let changes = from != to || stride != 1;
+        let shortcut = changes.then(|| Shortcut {
+            convolution: layers.convolution([from, to], 1, stride),
+            norm: layers.batch_norm(to),
+        });
+        let (first_norm, second_norm) = (layers.batch_norm(to), layers.batch_norm(to));
+        Self { first, first_norm, second, second_norm, shortcut }
+    }
+
+    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let y = relu(self.first_norm.forward(self.first.forward(x.clone())));
+        let y = self.second_norm.forward(self.second.forward(y));
+        let around = match &self.shortcut {
+            Some(Shortcut { convolution, norm }) => norm.forward(convolution.forward(x)),
+            None => x,
+        };
+        relu(y + around)
+    }
+}
+
+/// A transposed convolution with what follows it.
+#[derive(Module, Debug)]
+struct Doubling {
+    convolution: ConvTranspose2d,
+    norm: BatchNorm,
+}
+
+impl Doubling {
+    fn new(layers: &mut LayerMaker<'_>, channels: [usize; 2]) -> Self {
+        Self { convolution: layers.doubling(channels), norm: layers.batch_norm(channels[1]) }
+    }
+
+    /// `[batch, from, height, width]` to `[batch, to, 2 · height, 2 · width]`.
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        relu(self.norm.forward(self.convolution.forward(x)))
+    }
+}
+
+/// A network for pose that this crate can make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PoseModelName {
+    /// [`PoseNetConfig::small`]; named `pose-small`.
+    #[default]
+    #[serde(rename = "pose-small")]
+    Small,
+    /// [`PoseNetConfig::resnet18`]; named `pose-resnet18`.
+    #[serde(rename = "pose-resnet18")]
+    ResNet18,
+}
+
+impl PoseModelName {
+    /// Every network, in the order in which lists show them.
+    pub const ALL: [Self; 2] = [Self::Small, Self::ResNet18];
+
+    /// The name in commands and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "pose-small",
+            Self::ResNet18 => "pose-resnet18",
+        }
+    }
+
+    /// What it is, in one line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Small => "a residual network with a heatmap a joint, COUNT weights, for a CPU",
+            Self::ResNet18 => {
+                "ResNet-18 with transposed convolutions and a heatmap a joint, 15.4 million weights"
+            }
+        }
+    }
+
+    /// Its size.
+    pub fn config(self) -> PoseNetConfig {
+        match self {
+            Self::Small => PoseNetConfig::small(),
+            Self::ResNet18 => PoseNetConfig::resnet18(),
+        }
+    }
+}
+
+impl fmt::Display for PoseModelName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for PoseModelName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|model| model.name() == name).ok_or_else(|| Error::Unknown {
+            what: "pose model",
+            name: name.to_owned(),
+            known: Self::ALL.map(Self::name).join(", "),
+        })
+    }
+}
