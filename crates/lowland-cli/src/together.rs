@@ -203,7 +203,6 @@ impl Company {
     /// # Errors
     /// What the run ended with.
     #[cfg(not(feature = "mpi"))]
-    #[expect(clippy::unused_self, reason = "there is nobody to leave")]
     pub fn part(self, result: Result<()>) -> Result<()> {
         result
     }

@@ -43,7 +43,8 @@ fn together<T: Send>(count: usize, group: usize, run: impl Fn(Workers) -> T + Sy
 
 #[test]
 fn several_workers_that_climb_together_take_the_steps_of_one_with_the_whole_batch() {
-    let bases: [(&str, fn() -> ModuleOptimizer); 2] =
+    type Base = fn() -> ModuleOptimizer;
+    let bases: [(&str, Base); 2] =
         [("sgd", || sgd(0.9, 1e-2)), ("adamw", || AdamWConfig::new().init())];
     for algorithm in all() {
         for (name, base) in bases {
