@@ -1,0 +1,214 @@
+//! Tasks other than plain classification in the training loop: they learn, stop and go on bit for bit, and tell their
+//! own figures.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use image::{Rgb, RgbImage};
+use lowland::{Algorithm, SamConfig};
+use lowland_tasks::Error;
+use lowland_tasks::config::{DataConfig, OptimizerConfig, OptimizerName, TextConfig, TrainConfig};
+use lowland_tasks::data::DataName;
+use lowland_tasks::flatness::{FlatnessConfig, Ground, Held, flatness};
+use lowland_tasks::models::ModelName;
+use lowland_tasks::pose::{CropConfig, PoseConfig};
+use lowland_tasks::text::{LoraConfig, Trained};
+use lowland_tasks::train::{Data, Done, Training};
+use serde_json::json;
+
+fn adamw(learning_rate: f64) -> OptimizerConfig {
+    OptimizerConfig {
+        name: OptimizerName::AdamW,
+        learning_rate,
+        weight_decay: 0.0,
+        ..OptimizerConfig::default()
+    }
+}
+
+/// Trains to the end, once straight on and once by way of a snapshot in the middle of an epoch; gives the run.
+fn trained(config: &TrainConfig) -> Training {
+    let data = Data::load(config).unwrap();
+    let start = || Training::new(config, &data, &Device::flex()).unwrap();
+    let mut whole = start();
+    while whole.advance().unwrap().is_some() {}
+
+    let mut half = start();
+    for _ in 0..3 {
+        assert!(matches!(half.advance().unwrap(), Some(Done::Step(_))));
+    }
+    let snapshot = half.snapshot().unwrap();
+    let (mut half, changes) = start().restore(snapshot, false).unwrap();
+    assert!(changes.is_empty());
+    while half.advance().unwrap().is_some() {}
+    let without_seconds = |training: &Training| {
+        let mut record = training.record().clone();
+        record.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+        record
+    };
+    assert_eq!(without_seconds(&half), without_seconds(&whole));
+    // Weights, without the parameters' ids.
+    let weights = |training: &Training| training.evaluate().unwrap();
+    assert_eq!(weights(&half), weights(&whole));
+    whole
+}
+
+/// Images of 32 by 32 with a red and a blue square, which are the two joints of a person.
+fn people(folder: &Path, name: &str, count: u32) {
+    fs::create_dir_all(folder.join("images")).unwrap();
+    let (mut images, mut annotations) = (Vec::new(), Vec::new());
+    for i in 0..count {
+        let file = format!("{name}-{i}.png");
+        let red = [6 + (i * 7) % 20, 6 + (i * 5) % 20];
+        let blue = [6 + (i * 11 + 9) % 20, 6 + (i * 3 + 13) % 20];
+        let near = |[x, y]: [u32; 2], [u, v]: [u32; 2]| x.abs_diff(u) < 3 && y.abs_diff(v) < 3;
+        let picture = RgbImage::from_fn(32, 32, |x, y| {
+            if near([x, y], red) {
+                Rgb([250, 20, 20])
+            } else if near([x, y], blue) {
+                Rgb([20, 20, 250])
+            } else {
+                Rgb([90, 90, 90])
+            }
+        });
+        picture.save(folder.join("images").join(&file)).unwrap();
+        images.push(json!({"id": i, "file_name": file, "width": 32, "height": 32}));
+        annotations.push(json!({
+            "id": i, "image_id": i, "category_id": 1, "bbox": [0, 0, 32, 32], "num_keypoints": 2,
+            "keypoints": [red[0], red[1], 2, blue[0], blue[1], 2],
+        }));
+    }
+    let category = json!({"id": 1, "keypoints": ["red", "blue"], "skeleton": [[1, 2]]});
+    let file = json!({"images": images, "annotations": annotations, "categories": [category]});
+    fs::write(folder.join(format!("{name}.json")), file.to_string()).unwrap();
+}
+
+#[test]
+fn joints_are_learned_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    people(folder.path(), "train", 24);
+    people(folder.path(), "val", 6);
+    let config = TrainConfig {
+        epochs: 12,
+        batch_size: 4,
+        model: ModelName::PoseSmall,
+        optimizer: adamw(0.004),
+        algorithm: Algorithm::Sam(SamConfig { rho: 0.02 }),
+        data: DataConfig {
+            name: DataName::Pose,
+            dir: Some(folder.path().to_owned()),
+            ..DataConfig::default()
+        },
+        crop: CropConfig { height: 32, width: 32, enlarge: 1.0 },
+        pose: PoseConfig {
+            height: 32,
+            width: 32,
+            flip: false,
+            rotation: 10.0,
+            ..PoseConfig::default()
+        },
+        ..TrainConfig::default()
+    };
+    let training = trained(&config);
+    let epochs = &training.record().epochs;
+    let (first, last) = (&epochs[0], epochs.last().unwrap());
+    assert!(last.train_loss < first.train_loss, "{first:?} {last:?}");
+    assert!(last.scores.contains_key("AP") && last.scores.contains_key("AP50"), "{last:?}");
+    let outcome = training.evaluate().unwrap();
+    assert_eq!((outcome.answers, outcome.marks.len()), (12.0, 6 * 2 * 3));
+    let pictures = training.pictures(4).unwrap();
+    assert_eq!(pictures.len(), 4);
+    assert!(pictures.iter().all(|picture| picture.svg.starts_with("<svg")));
+
+    let of = |change: &dyn Fn(&mut TrainConfig)| {
+        let mut config = config.clone();
+        change(&mut config);
+        Data::load(&config)
+            .and_then(|data| Training::new(&config, &data, &Device::flex()).map(drop))
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        of(&|config| config.model = ModelName::ResNet20),
+        "model must be one for joints: pose-small or pose-resnet18, found resnet20"
+    );
+    assert!(of(&|config| config.data.label_noise = 0.5).starts_with("label_noise must be 0"));
+}
+
+/// The sentences of a task that is easily learned, and the folder of a tiny transformer.
+fn texts(folder: &Path) -> PathBuf {
+    let row = |i: usize| if i.is_multiple_of(2) { "a good film\t1\n" } else { "a bad film\t0\n" };
+    for (name, count) in [("train.tsv", 20), ("dev.tsv", 4), ("test.tsv", 8)] {
+        let rows: String = (0..count).map(row).collect();
+        fs::write(folder.join(name), format!("sentence\tlabel\n{rows}")).unwrap();
+    }
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny-bert")
+}
+
+fn fine_tuning(folder: &Path) -> TrainConfig {
+    TrainConfig {
+        epochs: 4,
+        batch_size: 6,
+        model: ModelName::Transformer,
+        from: Some(texts(folder)),
+        optimizer: adamw(0.01),
+        algorithm: Algorithm::Sam(SamConfig { rho: 0.01 }),
+        data: DataConfig {
+            name: DataName::Sst2,
+            dir: Some(folder.to_owned()),
+            ..DataConfig::default()
+        },
+        text: TextConfig { max_length: 12, ..TextConfig::default() },
+        ..TrainConfig::default()
+    }
+}
+
+#[test]
+fn texts_are_learned_whole_by_the_head_or_by_adapters() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = fine_tuning(folder.path());
+    let mut counts = Vec::new();
+    for kind in [
+        Trained::All,
+        Trained::Lora(LoraConfig { rank: 2, ..LoraConfig::default() }),
+        Trained::Head,
+    ] {
+        let text = TextConfig { trained: kind.clone(), ..config.text.clone() };
+        let training = trained(&TrainConfig { text, ..config.clone() });
+        let epochs = &training.record().epochs;
+        assert!(epochs.last().unwrap().train_loss < epochs[0].train_loss, "{kind:?}: {epochs:?}");
+        assert_eq!(training.evaluate().unwrap().answers.to_bits(), 8.0_f64.to_bits());
+        counts.push(training.parameter_count().unwrap());
+    }
+    assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
+}
+
+#[test]
+fn the_sharpness_of_a_transformer_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = fine_tuning(folder.path());
+    let data = Data::load(&config).unwrap();
+    let training = Training::new(&config, &data, &Device::flex()).unwrap();
+    let ground = Ground { images: 8, ..Ground::default() };
+    let held = Held::new(&data, &ground, training.device()).unwrap();
+    let go_on = &mut |_: &'static str, _, _| std::ops::ControlFlow::Continue(());
+    let found =
+        flatness(training.model().unwrap(), &held, &ground, &FlatnessConfig::quick(), go_on);
+    let found = found.unwrap().unwrap();
+    assert!(found.loss > 0.0 && found.eigenvalues[0].value.is_finite());
+}
+
+#[test]
+fn texts_need_a_pretrained_transformer() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = fine_tuning(folder.path());
+    let without = TrainConfig { from: None, ..config.clone() };
+    let error = Data::load(&without).unwrap_err().to_string();
+    assert!(error.starts_with("from must be the folder of a pretrained transformer"), "{error}");
+    let data = Data::load(&config).unwrap();
+    let other = TrainConfig { model: ModelName::SmallCnn, ..config };
+    let error = Training::new(&other, &data, &Device::flex()).unwrap_err();
+    assert!(matches!(error, Error::Setting { field: "model", .. }), "{error}");
+}
