@@ -109,7 +109,8 @@ fn check(people: &[Person], found: &[Vec<FoundJoint>]) -> Result<()> {
 /// numbers for the joints that it knows by name, whichever side, and 0.079 for all others, which is
 /// its number for shoulders.
 pub fn joint_sigmas(skeleton: &Skeleton) -> Vec<f64> {
-    let sigma = |name: &String| match name.trim_start_matches("left_").trim_start_matches("right_") {
+    let sigma = |name: &String| match name.trim_start_matches("left_").trim_start_matches("right_")
+    {
         "nose" => 0.026,
         "eye" => 0.025,
         "ear" => 0.035,
@@ -187,10 +188,8 @@ pub fn average_precision(
         let (found, allowed) = ("none".to_owned(), "with at least one joint that is known");
         return Err(Error::Setting { field: "people", found, allowed });
     }
-    let images: Vec<Pairs> = images
-        .values()
-        .map(|indices| Pairs::new(people, found, sigmas, indices))
-        .collect();
+    let images: Vec<Pairs> =
+        images.values().map(|indices| Pairs::new(people, found, sigmas, indices)).collect();
     let at = |percent: u32| precision_at(&images, f64::from(percent) / 100.0);
     let values: Vec<f64> = (50..=95).step_by(5).map(at).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -236,7 +235,10 @@ impl Pairs {
         let mut taken = vec![false; self.scores.len()];
         let mut matched = Vec::with_capacity(self.scores.len());
         for (score, similar) in self.scores.iter().zip(&self.similar) {
-            let left = similar.iter().enumerate().filter(|&(person, &oks)| !taken[person] && oks >= threshold);
+            let left = similar
+                .iter()
+                .enumerate()
+                .filter(|&(person, &oks)| !taken[person] && oks >= threshold);
             let best = left.max_by(|a, b| a.1.total_cmp(b.1)).map(|(person, _)| person);
             if let Some(person) = best {
                 taken[person] = true;

@@ -156,9 +156,8 @@ impl PosePreparation {
     ) -> Vec<Option<[f64; 2]>> {
         let map = person.crop.then(&self.map(choice));
         let PoseConfig { height, width, .. } = self.config;
-        let inside = |[x, y]: &[f64; 2]| {
-            (0.0..width as f64).contains(x) && (0.0..height as f64).contains(y)
-        };
+        let inside =
+            |[x, y]: &[f64; 2]| (0.0..width as f64).contains(x) && (0.0..height as f64).contains(y);
         let place = |(joint, &other): (usize, &usize)| {
             let joint = if choice.flipped { other } else { joint };
             person.joints[joint].map(|point| map.apply(point)).filter(inside)
@@ -280,9 +279,8 @@ impl PoseSource {
             indices: indices.to_vec(),
         };
         for (place, &index) in indices.iter().enumerate() {
-            let choice = self
-                .seed
-                .map_or(PoseMove::NONE, |seed| preparation.choose(seed, epoch, index));
+            let choice =
+                self.seed.map_or(PoseMove::NONE, |seed| preparation.choose(seed, epoch, index));
             let (picture, person) = (self.set.pictures().image(index), &self.set.people()[index]);
             preparation.image(picture, &choice, &mut batch.images[place * input..][..input]);
             let found = preparation.joints(person, skeleton.mirrored(), &choice);

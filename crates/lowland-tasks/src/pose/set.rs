@@ -142,8 +142,7 @@ impl PoseSet {
         let setting = |field, found, allowed| Err(Error::Setting { field, found, allowed });
         if pictures.len() != people.len() || pictures.shape().channels != 3 {
             let channels = pictures.shape().channels;
-            let found =
-                format!("{} of {channels} colours for {}", pictures.len(), people.len());
+            let found = format!("{} of {channels} colours for {}", pictures.len(), people.len());
             return setting("pictures", found, "one of three colours for each person");
         }
         let count = skeleton.joints().len();

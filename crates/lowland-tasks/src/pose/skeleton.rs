@@ -38,7 +38,11 @@ impl Skeleton {
         let mut places = HashMap::new();
         for (place, key) in keys.iter().enumerate() {
             if places.insert(key.clone(), place).is_some() {
-                return setting("joints", format!("{:?} twice", joints[place]), "of different names");
+                return setting(
+                    "joints",
+                    format!("{:?} twice", joints[place]),
+                    "of different names",
+                );
             }
         }
         let mut mirrored = Vec::with_capacity(count);
