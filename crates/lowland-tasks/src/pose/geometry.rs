@@ -79,27 +79,36 @@ impl<'a> Raster<'a> {
     }
 
     /// The colours at a point: those of the four pixels around it, each by how close its centre is.
-    /// Black lies around the picture.
-    fn at(&self, point: [f64; 2]) -> [f32; 3] {
-        let corner = point.map(|coordinate| (coordinate - 0.5).floor());
+    /// Black lies around the picture, and where the point is no number.
+    fn at(&self, [x, y]: [f64; 2]) -> [f32; 3] {
+        let [width, height] = self.size;
+        // From the middle of a pixel one to the left and one up that is not there.
+        let (x, y) = (x + 0.5, y + 0.5);
+        let inside = x > 0.0 && y > 0.0 && x < width as f64 + 1.0 && y < height as f64 + 1.0;
+        if !inside {
+            return [0.0; 3];
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the whole part of what lies in the picture; a share is f32"
+        )]
+        let whole =
+            |position: f64| (position as usize, (position - position as usize as f64) as f32);
+        let ((right, right_share), (below, lower_share)) = (whole(x), whole(y));
         let mut colours = [0.0; 3];
-        for offset in [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]] {
-            let pixel = [corner[0] + offset[0], corner[1] + offset[1]];
-            let inside = |axis: usize| pixel[axis] >= 0.0 && pixel[axis] < self.size[axis] as f64;
-            if !(inside(0) && inside(1)) {
-                continue;
-            }
-            let near = |axis: usize| 1.0 - (point[axis] - 0.5 - pixel[axis]).abs();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole numbers inside the picture; colours are f32"
-            )]
-            let (column, row, weight) =
-                (pixel[0] as usize, pixel[1] as usize, (near(0) * near(1)) as f32);
-            let start = (row * self.size[0] + column) * self.steps[0];
-            for (channel, colour) in colours.iter_mut().enumerate() {
-                *colour += weight * f32::from(self.bytes[start + channel * self.steps[1]]);
+        for (row, down) in [(below.wrapping_sub(1), 1.0 - lower_share), (below, lower_share)] {
+            for (column, across) in
+                [(right.wrapping_sub(1), 1.0 - right_share), (right, right_share)]
+            {
+                if row >= height || column >= width {
+                    continue;
+                }
+                let start = (row * width + column) * self.steps[0];
+                for (channel, colour) in colours.iter_mut().enumerate() {
+                    let byte = self.bytes[start + channel * self.steps[1]];
+                    *colour += down * across * f32::from(byte);
+                }
             }
         }
         colours

@@ -1,0 +1,393 @@
+//! Keypoint files and their images: what is read, and what is refused.
+
+use std::path::Path;
+
+use image::ImageFormat;
+use lowland_tasks::data::{ImageSet, ImageShape};
+use lowland_tasks::pose::{Affine, CropConfig, PoseSet, PoseSplits, coco};
+use serde_json::{Value, json};
+
+use crate::folder::{JOINTS, encoded, folder, folder_of, image, keypoints, write};
+
+fn read(folder: &Path) -> Result<PoseSplits, String> {
+    PoseSplits::read(folder, &CropConfig::default()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn people_are_read_with_their_joints() {
+    let folder = folder();
+    let PoseSplits { train, test } = read(folder.path()).unwrap();
+    assert_eq!(train, test);
+    assert_eq!((train.len(), train.is_empty()), (3, false));
+    assert_eq!(train.skeleton().joints(), JOINTS);
+    assert_eq!(train.skeleton().limbs(), [[0, 3], [3, 4], [1, 2]]);
+    assert_eq!(train.skeleton().mirrored(), [0, 2, 1, 3, 4]);
+    let people = train.people();
+    assert_eq!(people.iter().map(|person| person.image).collect::<Vec<_>>(), [7, 70, 7]);
+    let joints =
+        [Some([30.0, 22.0]), Some([40.0, 50.5]), Some([20.0, 50.0]), None, Some([40., 30.])];
+    assert_eq!(people[0].joints, joints);
+    assert_eq!((people[0].bounds, people[0].area), ([10.0, 20.0, 40.0, 40.0], 800.0));
+    // Without an area, it is that of the box.
+    assert_eq!(people[1].area, 2400.0);
+}
+
+#[test]
+fn pictures_show_the_box_and_a_quarter_more() {
+    let folder = folder();
+    let set = read(folder.path()).unwrap().train;
+    let shape = ImageShape { channels: 3, height: 128, width: 128 };
+    assert_eq!(set.pictures().shape(), shape);
+    let crop = |index: usize, point| set.people()[index].crop.apply(point);
+    let near = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]) < 1e-9;
+    // The box of 40 by 40 around (30, 40) becomes one of 50 by 50.
+    assert!(near(crop(0, [5.0, 15.0]), [0.0, 0.0]) && near(crop(0, [55.0, 65.0]), [128.0, 128.0]));
+    // One of 60 by 40 becomes 75 by 75, and reaches out of the image.
+    assert!(
+        near(crop(1, [-7.5, -17.5]), [0.0, 0.0]) && near(crop(1, [67.5, 57.5]), [128.0, 128.0])
+    );
+    let pixel = |index: usize, [x, y]: [f64; 2]| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "inside")]
+        let place = y as usize * 128 + x as usize;
+        let picture = set.pictures().image(index);
+        [0, 1, 2].map(|channel| i32::from(picture[channel * 128 * 128 + place]))
+    };
+    let like = |found: [i32; 3], expected: [i32; 3]| {
+        let near = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 40);
+        assert!(near, "{found:?} for {expected:?}");
+    };
+    // The colours of the image at the joints: a JPEG is not exact.
+    like(pixel(0, crop(0, [30.5, 22.5])), [255, 0, 0]);
+    like(pixel(0, crop(0, [40.5, 50.5])), [0, 255, 0]);
+    like(pixel(0, crop(0, [30.5, 40.5])), [20, 40, 60]);
+    assert_eq!(pixel(1, crop(1, [30.0, 20.0])), [20, 40, 60]);
+    assert_eq!(pixel(1, crop(1, [30.0, -5.0])), [0, 0, 0]);
+}
+
+#[test]
+fn settings_of_pictures_are_kept_and_checked() {
+    let folder = folder();
+    let config = CropConfig { height: 20, width: 10, enlarge: 1.0 };
+    let set = PoseSplits::read(folder.path(), &config).unwrap().train;
+    assert_eq!(set.pictures().shape(), ImageShape { channels: 3, height: 20, width: 10 });
+    // 40 by 40 becomes 40 by 80.
+    assert_eq!(set.people()[0].crop.apply([10.0, 0.0]), [0.0, 0.0]);
+    assert_eq!(set.people()[0].crop.apply([50.0, 80.0]), [10.0, 20.0]);
+
+    let error = |config| PoseSplits::read(folder.path(), &config).unwrap_err().to_string();
+    let default = CropConfig::default();
+    assert_eq!(
+        error(CropConfig { height: 0, ..default }),
+        "height must be between 1 and 1024, found 0"
+    );
+    assert_eq!(
+        error(CropConfig { width: 1025, ..default }),
+        "width must be between 1 and 1024, found 1025"
+    );
+    for enlarge in [0.9, 4.1, f64::NAN] {
+        let expected = format!("enlarge must be between 1 and 4, found {enlarge}");
+        assert_eq!(error(CropConfig { enlarge, ..default }), expected);
+    }
+}
+
+#[test]
+fn the_first_people_are_a_set_and_checksums_tell_sets_apart() {
+    let folder = folder();
+    let set = read(folder.path()).unwrap().train;
+    let first = set.first(2).unwrap();
+    assert_eq!((first.len(), first.people()), (2, &set.people()[..2]));
+    assert_eq!(first.pictures().image(1), set.pictures().image(1));
+    assert_eq!(
+        set.first(4).unwrap_err().to_string(),
+        "number of people must be at least 1 and at most the number of people, found 4 of 3"
+    );
+    assert!(set.first(0).is_err());
+
+    let mut sums = vec![set.sha256(), first.sha256()];
+    assert_eq!(read(folder.path()).unwrap().test.sha256(), sums[0]);
+    for (place, value) in [
+        ("/annotations/0/keypoints/1", json!(23)),
+        ("/annotations/0/keypoints/2", json!(0)),
+        ("/annotations/0/area", json!(801)),
+        ("/annotations/2/bbox/0", json!(1)),
+        ("/categories/1/keypoints/3", json!("throat")),
+        ("/categories/1/skeleton/0/1", json!(5)),
+    ] {
+        let mut changed = keypoints();
+        *changed.pointer_mut(place).unwrap() = value;
+        if place.contains("bbox") {
+            changed["annotations"][2]["bbox"][2] = json!(59);
+        }
+        sums.push(read(folder_of(&changed, &changed).path()).unwrap().train.sha256());
+    }
+    let other = folder_of(&keypoints(), &keypoints());
+    let pixels = encoded(&image(60, 40, &[([9, 9], [1, 2, 3])]), ImageFormat::Png);
+    write(other.path(), "b.png", &pixels);
+    sums.push(read(other.path()).unwrap().train.sha256());
+    let distinct: std::collections::BTreeSet<_> = sums.iter().collect();
+    assert_eq!(distinct.len(), sums.len());
+}
+
+/// What is said of a keypoint file in which the value at `place` is another.
+fn refusal(place: &str, value: Value) -> String {
+    let mut file = keypoints();
+    *file.pointer_mut(place).unwrap() = value;
+    coco::parse(Path::new("x"), file.to_string().as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn mistakes_of_annotations_are_told_by_their_number() {
+    let cases = [
+        (
+            "/annotations/0/image_id",
+            json!(9),
+            "annotations of the file's images, found image 9 in annotation 1",
+        ),
+        (
+            "/annotations/4/category_id",
+            json!(9),
+            "annotations of the file's categories, found category 9 in annotation 5",
+        ),
+        (
+            "/annotations/0/keypoints",
+            json!([1, 2, 2]),
+            "3 numbers for each of 5 joints, found 3 numbers in annotation 1",
+        ),
+        (
+            "/annotations/0/keypoints/2",
+            json!(3),
+            "a visibility of 0, 1 or 2, found 3 for \"head_top\" in annotation 1",
+        ),
+        (
+            "/annotations/0/keypoints/0",
+            json!(80.5),
+            "joints inside the image of 80x80, found \"head_top\" at 80.5, 22 in annotation 1",
+        ),
+        (
+            "/annotations/0/keypoints/4",
+            json!(-1),
+            "joints inside the image of 80x80, found \"left_hip\" at 40, -1 in annotation 1",
+        ),
+        ("/annotations/0/bbox", json!(null), "a bbox, found none in annotation 1"),
+        (
+            "/annotations/0/bbox/2",
+            json!(0),
+            "a bbox with an area inside the image of 80x80, found [10.0, 20.0, 0.0, 40.0] in annotation 1",
+        ),
+        (
+            "/annotations/0/bbox/3",
+            json!(62),
+            "a bbox with an area inside the image of 80x80, found [10.0, 20.0, 40.0, 62.0] in annotation 1",
+        ),
+        (
+            "/annotations/0/bbox/0",
+            json!(1e300),
+            "a bbox with an area inside the image of 80x80, found [1e300, 20.0, 40.0, 40.0] in annotation 1",
+        ),
+        ("/annotations/0/area", json!(0), "an area above 0, found 0 in annotation 1"),
+        ("/annotations", json!([]), "at least one person with a joint, found none"),
+    ];
+    for (place, value, expected) in cases {
+        assert_eq!(refusal(place, value), format!("x: expected {expected}"), "{place}");
+    }
+}
+
+#[test]
+fn mistakes_of_images_and_categories_are_told() {
+    let cases = [
+        ("/images/1/id", json!(70), "images of different ids, found 70 twice"),
+        (
+            "/images/1/file_name",
+            json!("b.png"),
+            "images of different file names, found \"b.png\" twice",
+        ),
+        (
+            "/images/0/file_name",
+            json!("../b.png"),
+            "file names inside the folder, found \"../b.png\" for image 70",
+        ),
+        (
+            "/images/0/file_name",
+            json!("/b.png"),
+            "file names inside the folder, found \"/b.png\" for image 70",
+        ),
+        ("/images/0/file_name", json!(""), "file names inside the folder, found \"\" for image 70"),
+        (
+            "/images/0/width",
+            json!(0),
+            "images with sides of 1 to 32768 pixels, found 0x40 for image 70",
+        ),
+        (
+            "/images/0/height",
+            json!(40_000),
+            "images with sides of 1 to 32768 pixels, found 60x40000 for image 70",
+        ),
+        ("/categories", json!([]), "one category with keypoints, found 0 of 0"),
+        (
+            "/categories/0",
+            json!({"id": 3, "keypoints": ["a"]}),
+            "one category with keypoints, found 2 of 2",
+        ),
+        ("/categories/0/id", json!(1), "categories of different ids, found 1 twice"),
+        (
+            "/categories/1/keypoints/0",
+            json!("neck"),
+            "joints of different names, found \"neck\" twice",
+        ),
+        (
+            "/categories/1/keypoints/1",
+            json!("hip"),
+            "joints on both sides or on none, found \"right_hip\" alone",
+        ),
+        (
+            "/categories/1/skeleton/0/0",
+            json!(0),
+            "limbs between two of the joints, found 18446744073709551615 to 3 of 5",
+        ),
+        (
+            "/categories/1/skeleton/0/0",
+            json!(6),
+            "limbs between two of the joints, found 5 to 3 of 5",
+        ),
+    ];
+    for (place, value, expected) in cases {
+        assert_eq!(refusal(place, value), format!("x: expected {expected}"), "{place}");
+    }
+    let text = |file: &str| coco::parse(Path::new("x"), file.as_bytes()).unwrap_err().to_string();
+    assert!(text("[1]").starts_with("x: expected COCO keypoints, found invalid type"));
+    assert!(text("{\"images\": []}").contains("missing field `annotations`"));
+    assert!(text("{\"images\": [{\"id\": -1}]}").contains("invalid value"));
+}
+
+#[test]
+fn one_image_has_at_most_256_people() {
+    let mut file = keypoints();
+    let person = file["annotations"][0].clone();
+    let mut people = vec![person.clone(); 256];
+    file["annotations"] = json!(people);
+    let parse = |file: &Value| coco::parse(Path::new("x"), file.to_string().as_bytes());
+    assert_eq!(parse(&file).unwrap().people.len(), 256);
+    people.push(person);
+    file["annotations"] = json!(people);
+    assert_eq!(
+        parse(&file).unwrap_err().to_string(),
+        "x: expected at most 256 people in an image, found more of them in image 7"
+    );
+}
+
+#[test]
+fn what_is_missing_in_a_folder_is_told() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let remove = |name: &str| std::fs::remove_file(folder.path().join(name)).unwrap();
+    remove("b.png");
+    assert_eq!(
+        read(folder.path()).unwrap_err(),
+        format!("{}: expected image 70 of a keypoint file, found no such file", path("b.png"))
+    );
+    remove("val.json");
+    let files = "train.json, val.json and the images that they name";
+    assert_eq!(
+        read(folder.path()).unwrap_err(),
+        format!("{}: expected one of {files}, found no such file", path("val.json"))
+    );
+    assert_eq!(
+        read(&folder.path().join("x")).unwrap_err(),
+        format!("{}: expected a folder with {files}, found no such folder", path("x"))
+    );
+}
+
+#[test]
+fn both_files_have_the_same_joints_and_limbs() {
+    let mut other = keypoints();
+    other["categories"][1]["skeleton"] = json!([[1, 4]]);
+    let folder = folder_of(&keypoints(), &other);
+    let (train, val) = (folder.path().join("train.json"), folder.path().join("val.json"));
+    let (train, val) = (train.display(), val.display());
+    assert_eq!(
+        read(folder.path()).unwrap_err(),
+        format!("{val}: expected the joints and limbs of {train}, found others")
+    );
+}
+
+#[test]
+fn images_that_are_damaged_are_named() {
+    let folder = folder();
+    let name = "images/deep/a.jpg";
+    let path = folder.path().join(name);
+    let whole = std::fs::read(&path).unwrap();
+    let with = |bytes: &[u8]| {
+        write(folder.path(), name, bytes);
+        let error = read(folder.path()).unwrap_err();
+        error.strip_prefix(&format!("{}: expected ", path.display())).unwrap().to_owned()
+    };
+    for length in [whole.len() - 2, whole.len() * 2 / 3] {
+        let expected = "a whole JPEG or PNG, found a JPEG without its end";
+        assert_eq!(with(&whole[..length]), expected);
+    }
+    for bytes in [&[][..], b"GIF89a\x01\x00\x01\x00", &whole[..40], b"hello"] {
+        let error = with(bytes);
+        assert!(error.starts_with("a whole JPEG or PNG, found "), "{error}");
+    }
+    let other = encoded(&image(81, 80, &[]), ImageFormat::Jpeg);
+    assert_eq!(with(&other), "an image of 80x80, found 81x80");
+    let png = encoded(&image(80, 80, &[]), ImageFormat::Png);
+    assert!(with(&png[..png.len() / 2]).starts_with("a whole JPEG or PNG, found "));
+    // What a file is called does not matter.
+    write(folder.path(), name, &png);
+    read(folder.path()).unwrap();
+}
+
+#[test]
+fn a_small_file_cannot_ask_for_a_large_image() {
+    let mut file = keypoints();
+    for side in ["width", "height"] {
+        file["images"][0][side] = json!(20_000);
+    }
+    let folder = folder_of(&file, &file);
+    // A PNG whose header promises 20,000 by 20,000 pixels.
+    let mut png = encoded(&image(60, 40, &[]), ImageFormat::Png);
+    png[16..24].copy_from_slice(&[0, 0, 0x4e, 0x20, 0, 0, 0x4e, 0x20]);
+    let mut crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).digest();
+    crc.update(&png[12..29]);
+    png[29..33].copy_from_slice(&crc.finalize().to_be_bytes());
+    write(folder.path(), "b.png", &png);
+    let error = read(folder.path()).unwrap_err();
+    let expected = format!(
+        "{}: expected an image in proportion to its file, found 20000x20000 in {} bytes",
+        folder.path().join("b.png").display(),
+        png.len()
+    );
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_set_is_checked_when_it_is_made() {
+    let folder = folder();
+    let set = read(folder.path()).unwrap().train;
+    let make = |pictures: &ImageSet, people| {
+        PoseSet::new(pictures.clone(), people, set.skeleton().clone())
+    };
+    let people = set.people().to_vec();
+    assert_eq!(make(set.pictures(), people.clone()).unwrap(), set);
+    let text = |result: lowland_tasks::Result<PoseSet>| result.unwrap_err().to_string();
+    assert_eq!(
+        text(make(set.pictures(), people[..2].to_vec())),
+        "pictures must be one of three colours for each person, found 3 of 3 colours for 2"
+    );
+    let changes: [fn(&mut lowland_tasks::pose::Person); 5] = [
+        |person| drop(person.joints.pop()),
+        |person| person.joints[0] = Some([f64::NAN, 0.0]),
+        |person| person.bounds[2] = 0.0,
+        |person| person.area = f64::INFINITY,
+        |person| person.crop = Affine::scaling([0.0, 1.0]),
+    ];
+    for change in changes {
+        let mut people = people.clone();
+        change(&mut people[1]);
+        assert_eq!(
+            text(make(set.pictures(), people)),
+            "people must be with the skeleton's joints, a box and an area, found another in place 1"
+        );
+    }
+}
