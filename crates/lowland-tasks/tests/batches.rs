@@ -47,6 +47,27 @@ fn any_number_of_workers_gives_the_same_bytes() {
 }
 
 #[test]
+fn the_parts_of_a_batch_are_the_batch_and_some_can_have_nothing() {
+    let set = set(53);
+    let whole: Vec<_> = training(&set, 9, config(8, 0)).epoch(3).collect();
+    for parts in [1, 2, 3, 7, 20] {
+        let part = |i| training(&set, 9, config(8, 2)).shard(i, parts).unwrap();
+        let shards: Vec<Vec<_>> = (0..parts).map(|i| part(i).epoch(3).collect()).collect();
+        for (i, batch) in whole.iter().enumerate() {
+            let pieces = shards.iter().map(|batches| &batches[i]);
+            let images: Vec<f32> = pieces.clone().flat_map(|piece| piece.images.clone()).collect();
+            let indices: Vec<usize> = pieces.flat_map(|piece| piece.indices.clone()).collect();
+            assert!(images == batch.images && indices == batch.indices, "{parts} parts");
+            assert_eq!(part(0).batch_len(i), batch.indices.len());
+        }
+    }
+    // Nothing is something that a device takes.
+    let empty = training(&set, 9, config(8, 0)).shard(19, 20).unwrap().epoch(0).next().unwrap();
+    assert_eq!(empty.to_device(&Device::flex()).images.dims(), [0, 3, 4, 4]);
+    assert!(training(&set, 9, config(8, 0)).shard(2, 2).is_err());
+}
+
+#[test]
 fn a_sample_is_augmented_the_same_in_any_batch() {
     let set = set(40);
     let find = |batch_size: usize, sample: usize| {
