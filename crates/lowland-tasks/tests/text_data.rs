@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lowland::Samples;
 use lowland_tasks::Error;
+use lowland_tasks::data::epoch_order;
 use lowland_tasks::text::{GlueTask, Metric, Text, TextSet, TextSplits, TextTokenizer};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -224,6 +225,28 @@ fn parts_of_a_set_have_its_texts_and_a_hash_of_their_own() {
 }
 
 #[test]
+fn a_grouped_order_is_a_permutation_with_less_to_fill_up() {
+    let texts: Vec<Text> =
+        (0..1003).map(|i| Text::from("food ".repeat(1 + i * 7 % 12).as_str())).collect();
+    let labels = vec![0; texts.len()];
+    let set = TextSet::new(&texts, labels, vec!["any".to_owned()], &tokenizer(16)).unwrap();
+    let order = set.grouped_order(1, 2, 8);
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..1003).collect::<Vec<_>>());
+    let tokens =
+        |order: &[usize]| order.chunks(8).map(|batch| set.batch(batch).ids.len()).sum::<usize>();
+    let own: usize = set.lengths().iter().map(|&length| usize::from(length)).sum();
+    let (grouped, plain) = (tokens(&order), tokens(&epoch_order(1, 2, 1003)));
+    assert!(grouped < own + own / 20 && plain > own + own / 3, "{own} {grouped} {plain}");
+    assert_eq!(order, set.grouped_order(1, 2, 8));
+    assert!(order != set.grouped_order(1, 3, 8) && order != set.grouped_order(2, 2, 8));
+    // Short and long batches come in turns, not one after the other.
+    let widths: Vec<usize> = order.chunks(8).map(|batch| set.batch(batch).width).collect();
+    assert!(!widths.is_sorted() && widths[..10].iter().max() > widths[..10].iter().min());
+}
+
+#[test]
 fn texts_labels_and_classes_that_do_not_fit_are_refused() {
     let (tokenizer, text) = (tokenizer(16), Text::from("a"));
     let classes = || vec!["one".to_owned()];
@@ -262,10 +285,7 @@ proptest! {
 #[test]
 fn the_published_files_have_the_published_counts() {
     let Some(glue) = std::env::var_os("LOWLAND_GLUE").map(PathBuf::from) else {
-        #[expect(clippy::print_stderr, reason = "a test that did nothing says so")]
-        {
-            eprintln!("skipped: LOWLAND_GLUE names no folder with SST-2, MRPC and CoLA");
-        }
+        eprintln!("skipped: LOWLAND_GLUE names no folder with SST-2, MRPC and CoLA");
         return;
     };
     for (task, name, train, test, positive) in [

@@ -175,7 +175,7 @@ fn a_text_gives_the_same_alone_and_beside_longer_ones() {
     let together = network.forward(set.batch(&[0, 1, 2, 3]).to_device(&device()).input);
     for i in 0..4 {
         let alone = network.forward(set.batch(&[i]).to_device(&device()).input);
-        let beside = together.clone().slice([i..i + 1]);
+        let beside = together.clone().slice(i..i + 1);
         assert_close(&numbers(alone), &numbers(beside), 1e-5, "logits");
     }
 }
@@ -183,7 +183,7 @@ fn a_text_gives_the_same_alone_and_beside_longer_ones() {
 #[test]
 fn embeddings_have_length_one_and_the_cosine_of_pytorch() {
     let embedded = reference().embed(set().batch(&[0, 1]).to_device(&device()).input);
-    let (first, second) = (embedded.clone().slice([0..1]), embedded.slice([1..2]));
+    let (first, second) = (embedded.clone().slice(0..1), embedded.slice(1..2));
     let cosine = |a: &Tensor<2>, b: &Tensor<2>| numbers((a.clone() * b.clone()).sum())[0];
     assert_close(&[cosine(&first, &first)], &[1.0], 1e-6, "length");
     assert_close(&[cosine(&first, &second)], &[expected().cosine_of_the_first_two], 1e-5, "cosine");
@@ -391,6 +391,18 @@ fn settings_outside_their_range_are_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn fine_tuning_is_read_from_toml_as_it_is_written() {
+    let read = |text: &str| toml::from_str::<FineTuning>(text);
+    assert_eq!(read("").unwrap(), FineTuning::default());
+    assert_eq!(read("trained = 'head'").unwrap().trained, Trained::Head);
+    let lora = LoraConfig { rank: 4, ..LoraConfig::default() };
+    let tuning = FineTuning { trained: Trained::Lora(lora), dropout: 0.1 };
+    assert_eq!(read("dropout = 0.1\ntrained.lora.rank = 4").unwrap(), tuning);
+    assert_eq!(read(&toml::to_string(&tuning).unwrap()).unwrap(), tuning);
+    assert!(read("trained.lora.ranks = 4").is_err() && read("trained = 'none'").is_err());
 }
 
 /// The values of all weights by path, and the paths of those that are learned.
@@ -613,10 +625,7 @@ proptest! {
 #[test]
 fn minilm_finds_two_sentences_alike() {
     let Some(folder) = std::env::var_os("LOWLAND_MINILM").map(PathBuf::from) else {
-        #[expect(clippy::print_stderr, reason = "a test that did nothing says so")]
-        {
-            eprintln!("skipped: LOWLAND_MINILM names no folder with all-MiniLM-L6-v2");
-        }
+        eprintln!("skipped: LOWLAND_MINILM names no folder with all-MiniLM-L6-v2");
         return;
     };
     let device = Device::flex();

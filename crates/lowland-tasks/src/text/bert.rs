@@ -129,7 +129,7 @@ impl Bert {
 impl BertEmbeddings {
     fn forward(&self, input: TextInput) -> Tensor<3> {
         let [_batch, tokens] = input.ids.dims();
-        let positions = self.positions.weight.val().slice([0..tokens]).unsqueeze_dim(0); // [1, tokens, hidden]
+        let positions = self.positions.weight.val().slice(0..tokens).unsqueeze_dim(0); // [1, tokens, hidden]
         let sum = self.words.forward(input.ids) + positions + self.types.forward(input.types);
         self.dropout.forward(self.norm.forward(sum))
     }

@@ -109,6 +109,15 @@ impl GlueTask {
         }
     }
 
+    /// Tokens to which texts are best cut where nothing else is asked for: with the vocabulary of BERT, 4 of
+    /// the 68,221 texts of SST-2 are longer and none of the others.
+    pub fn max_length(self) -> usize {
+        match self {
+            Self::Sst2 | Self::Cola => 64,
+            Self::Mrpc => 128,
+        }
+    }
+
     /// What GLUE measures the task by.
     pub fn metric(self) -> Metric {
         match self {
@@ -250,7 +259,7 @@ fn rows(path: &Path, columns: &Columns) -> Result<Vec<Row>> {
 fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        let line = before.split(|&byte| byte == b'\n').count();
         line_error(path, line, "text in UTF-8", format!("{:#04x}", bytes[error.valid_up_to()]))
     })
 }

@@ -1,9 +1,14 @@
 //! Labelled texts as tokens.
 
+use super::HostTextBatch;
 use super::tokenizer::{Fault, Text, TextTokenizer, Tokens};
-use super::{Confusion, HostTextBatch};
 use crate::checkpoint::sha256;
+use crate::data::draw::{Purpose, generator, shuffle_front};
+use crate::data::epoch_order;
 use crate::{Error, Result};
+
+/// Batches among which [`TextSet::grouped_order`] sorts by length.
+const POOL: usize = 64;
 
 /// Texts with a label each, tokenised once.
 ///
@@ -203,6 +208,28 @@ impl TextSet {
         counts
     }
 
+    /// The order in which epoch `epoch` of the run with `seed` goes through the texts, such that batches of
+    /// `batch_size` have texts of like length and little to fill up: a permutation.
+    ///
+    /// Texts are shuffled as [`epoch_order`] does it, then sorted by length among those of 64 batches,
+    /// and the batches are shuffled. A last batch that is not full stays the last one.
+    ///
+    /// # Panics
+    ///
+    /// If `batch_size` is 0.
+    pub fn grouped_order(&self, seed: u64, epoch: u64, batch_size: usize) -> Vec<usize> {
+        let mut order = epoch_order(seed, epoch, self.len());
+        for pool in order.chunks_mut(batch_size.saturating_mul(POOL)) {
+            pool.sort_by_key(|&index| self.lengths[index]);
+        }
+        let mut batches: Vec<&[usize]> = order.chunks(batch_size).collect();
+        let full = self.len() / batch_size;
+        // Stream 0 of this epoch is that of `epoch_order`.
+        let mut generator = generator(Purpose::Order, [seed, epoch, 1]);
+        shuffle_front(&mut generator, &mut batches[..full], full);
+        batches.concat()
+    }
+
     /// The texts at `indices` as a batch, each filled up to the longest of them.
     ///
     /// # Panics
@@ -225,11 +252,6 @@ impl TextSet {
             batch.types[row * width..][..types.len()].copy_from_slice(types);
         }
         batch
-    }
-
-    /// An empty table of what was taken for what.
-    pub fn confusion(&self) -> Confusion {
-        Confusion::new(self.classes.len())
     }
 }
 
