@@ -115,6 +115,10 @@ impl Source for AnySource {
         (**self).sample_count()
     }
 
+    fn order(&self, seed: u64, epoch: u64, batch_size: usize) -> Vec<usize> {
+        (**self).order(seed, epoch, batch_size)
+    }
+
     fn prepare(&self, epoch: u64, indices: &[usize]) -> Self::Batch {
         (**self).prepare(epoch, indices)
     }
@@ -129,6 +133,10 @@ impl<S: Source<Batch: OnHost>> Source for Boxed<S> {
 
     fn sample_count(&self) -> usize {
         self.0.sample_count()
+    }
+
+    fn order(&self, seed: u64, epoch: u64, batch_size: usize) -> Vec<usize> {
+        self.0.order(seed, epoch, batch_size)
     }
 
     fn prepare(&self, epoch: u64, indices: &[usize]) -> Self::Batch {

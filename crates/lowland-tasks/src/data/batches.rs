@@ -54,6 +54,12 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// How many samples there are, at least 1.
     fn sample_count(&self) -> usize;
 
+    /// The order in which epoch `epoch` of the run with `seed` goes through the samples: a permutation.
+    /// Default: [`epoch_order`].
+    fn order(&self, seed: u64, epoch: u64, _batch_size: usize) -> Vec<usize> {
+        epoch_order(seed, epoch, self.sample_count())
+    }
+
     /// The batch of the samples at `indices`, each below [`sample_count`](Self::sample_count), as
     /// epoch `epoch` sees them: a function of these two, whichever thread asks.
     fn prepare(&self, epoch: u64, indices: &[usize]) -> Self::Batch;
@@ -237,7 +243,7 @@ impl<S: Source> Loader<S> {
     /// `first_batch` is [`batch_count`](Self::batch_count) or more.
     pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Batches<S::Batch> {
         let order = match self.order {
-            Order::Drawn { seed } => epoch_order(seed, epoch, self.sample_count()),
+            Order::Drawn { seed } => self.source.order(seed, epoch, self.config.batch_size),
             Order::Given => (0..self.sample_count()).collect(),
         };
         let (source, batch_size, count) =

@@ -14,7 +14,8 @@ use crate::data::Source;
 use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::text::{
-    GlueTask, HostTextBatch, Metric, TextBatch, TextClassifier, TextSet, TextSplits, TextTokenizer,
+    Confusion, GlueTask, HostTextBatch, Metric, TextBatch, TextClassifier, TextSet, TextSplits,
+    TextTokenizer,
 };
 use crate::{Error, Result};
 
@@ -109,7 +110,7 @@ impl Task for TextTask {
         if self.metric == Metric::Accuracy {
             return BTreeMap::new();
         }
-        let mut confusion = self.test.confusion();
+        let mut confusion = Confusion::new(self.classes());
         for pair in marks.chunks_exact(2) {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -123,7 +124,7 @@ impl Task for TextTask {
     }
 }
 
-/// Texts that become batches, each as it is.
+/// Texts that become batches, each as it is, those of like length together.
 #[derive(Debug)]
 struct TextSource(Arc<TextSet>);
 
@@ -132,6 +133,10 @@ impl Source for TextSource {
 
     fn sample_count(&self) -> usize {
         self.0.len()
+    }
+
+    fn order(&self, seed: u64, epoch: u64, batch_size: usize) -> Vec<usize> {
+        self.0.grouped_order(seed, epoch, batch_size)
     }
 
     fn prepare(&self, _epoch: u64, indices: &[usize]) -> HostTextBatch {
