@@ -1,98 +1,56 @@
-//! Human pose in a training loop of one's own: a network learns where the joints of people are.
+//! ARSAM on human pose: a network learns where the joints of people are, in a loop of one's own.
 //!
-//! The folder holds `train.json`, `val.json` (COCO keypoints) and the images that they name.
+//! The folder holds `train.json` and `val.json`, keypoints as COCO has them, and the images that they
+//! name. With a second argument, a page with what was found is written there.
 //!
 //! ```sh
-//! cargo run --release -p lowland-examples --example human-pose -- FOLDER arsam
+//! cargo run --release -p lowland-examples --example human-pose -- FOLDER poses.html
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::tensor::Device;
-use lowland::{ArsamConfig, BaseConfig, Config, SamConfig, Samples, SharpnessAware};
+use lowland::{ArsamConfig, Config, Samples, SharpnessAware};
 use lowland_tasks::data::epoch_order;
 use lowland_tasks::pose::{
     CropConfig, FoundJoint, PoseConfig, PoseModelName, PoseNet, PoseSource, PoseSplits, Reference,
-    average_precision, decode, heatmap_losses, joint_sigmas, pck, picture,
+    decode, heatmap_losses, pck, picture,
 };
 
+const EPOCHS: u64 = 20;
+const BATCH: usize = 32;
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let variable =
-        |name: &str, default: f64| std::env::var(name).ok().map_or(default, |v| v.parse().unwrap());
-    let folder = PathBuf::from(&arguments[0]);
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().ok_or("the first argument is the folder of the data")?;
     let device = Device::flex().autodiff();
-    let start = Instant::now();
-    let crop = CropConfig { enlarge: 1.0, ..CropConfig::default() };
-    let mut splits = PoseSplits::read(&folder, &crop)?;
-    if std::env::var("SAME").is_ok() {
-        splits.test = splits.train.first(variable("LIMIT", 64.0) as usize)?;
-    }
-    println!("read in {:?}", start.elapsed());
-    let side = variable("SIDE", 64.0) as usize;
-    let config = PoseConfig {
-        height: side,
-        width: side,
-        sigma: variable("SIGMA", 1.0),
-        flip: variable("FLIP", 1.0) > 0.0,
-        scale: variable("SCALE", 0.25),
-        rotation: variable("ROT", 30.0),
-        ..PoseConfig::default()
-    };
-    let preparation = config.build(&splits.train)?;
-    let joints = splits.train.skeleton().joints().len();
-    let train = PoseSource::training(Arc::new(splits.train), preparation.clone(), 0)?;
-    let test = PoseSource::evaluation(Arc::new(splits.test), preparation)?;
+    let data = PoseSplits::read(Path::new(&folder), &CropConfig::default())?;
+    let preparation = PoseConfig::default().build(&data.train)?;
+    let train = PoseSource::training(Arc::new(data.train), preparation.clone(), 0)?;
+    let test = PoseSource::evaluation(Arc::new(data.test), preparation)?;
 
-    let mut net = PoseModelName::Small.config();
-    net.width = variable("WIDTH", net.width as f64) as usize;
-    net.head = variable("HEAD", net.head as f64) as usize;
-    if let Ok(blocks) = std::env::var("BLOCKS") {
-        net.blocks = blocks.split(',').map(|b| b.parse().unwrap()).collect();
-    }
-    let mut model = net.init(joints, 0, &device)?;
-    println!("{net:?} {} numbers", model.num_params());
-    let base = AdamWConfig::new().with_weight_decay(1e-4).init();
-    let batch_size = variable("BATCH", 32.0) as usize;
-    let epochs = variable("EPOCHS", 5.0) as u64;
-    let limit = variable("LIMIT", 1e9) as usize;
-    let count = train.set().len().min(limit);
-    let steps = count / batch_size;
-    let mut optimizer = match arguments[1].as_str() {
-        "base" => SharpnessAware::new(base, BaseConfig::default().build()?),
-        "sam" => SharpnessAware::new(
-            base,
-            SamConfig { rho: variable("RHO", 0.05), ..SamConfig::default() }.build()?,
-        ),
-        _ => SharpnessAware::new(
-            base,
-            ArsamConfig { rho: variable("RHO", 0.05), ..ArsamConfig::default() }.build()?,
-        ),
-    }
-    .with_seed(0)
-    .with_steps_per_epoch(steps as u64);
-    let mut schedule =
-        CosineAnnealingLrSchedulerConfig::new(variable("LR", 1e-3), steps * epochs as usize)
-            .init()?;
-    measure(&model, &test, &device)?;
+    let joints = train.set().skeleton().joints().len();
+    let mut model = PoseModelName::Small.config().init(joints, 0, &device)?;
+    let rule = ArsamConfig::default().build()?;
+    let steps = train.set().len() / BATCH;
+    let mut optimizer = SharpnessAware::new(AdamWConfig::new().init(), rule)
+        .with_seed(0)
+        .with_steps_per_epoch(steps as u64);
+    let all_steps = steps * usize::try_from(EPOCHS)?;
+    let mut schedule = CosineAnnealingLrSchedulerConfig::new(3e-3, all_steps).init()?;
 
-    for epoch in 0..epochs {
-        let start = Instant::now();
-        let (mut loss, mut preparing) = (0.0, 0.0);
-        let order = epoch_order(0, epoch, count);
-        for indices in order.chunks_exact(batch_size) {
-            let before = Instant::now();
+    for epoch in 0..EPOCHS {
+        let mut loss = 0.0;
+        for indices in epoch_order(0, epoch, train.set().len()).chunks_exact(BATCH) {
             let batch = train.prepare(epoch, indices).to_device(&device);
-            preparing += before.elapsed().as_secs_f64();
             let losses = |model: &PoseNet, samples: &Samples| {
                 let (images, heatmaps, weights) = batch.select(samples);
                 heatmap_losses(model.forward(images), heatmaps, weights) // [samples]
@@ -101,60 +59,42 @@ fn main() -> Result<(), Box<dyn Error>> {
             model = next;
             loss += report.values()?.loss / steps as f64;
         }
-        println!(
-            "epoch {epoch}: loss {loss:.5} in {:.1} s, preparing {preparing:.1}, passes {:.2}",
-            start.elapsed().as_secs_f64(),
-            optimizer.passes() / optimizer.steps() as f64
-        );
-        if (epoch + 1) % variable("EVERY", 1.0) as u64 == 0 {
-            measure(&model, &test, &device)?;
-        }
+        let found = find(&model, &test, &device)?;
+        let (skeleton, people) = (test.set().skeleton(), test.set().people());
+        let correct = pck(skeleton, people, &found, Reference::Torso, 0.2)?.mean;
+        println!("epoch {epoch}: loss {loss:.3}, PCK@0.2 {:.1} %", 100.0 * correct);
     }
-    let found = measure(&model, &test, &device)?;
-    if let Ok(path) = std::env::var("PICTURES") {
-        let mut html = String::from("<body style=\"background:#888;margin:4px\">");
-        for index in 0..24 {
-            html += &format!(
-                "<div style=\"display:inline-block;width:240px;margin:2px\">{}</div>",
-                picture(test.set(), index * 7, &found[index * 7])?
-            );
-        }
-        fs::write(path, html)?;
+    if let Some(path) = arguments.next() {
+        let found = find(&model, &test, &device)?;
+        fs::write(path, page(&test, &found)?)?;
     }
     Ok(())
 }
 
-fn measure(
+/// The joints of everyone in `test`.
+fn find(
     model: &PoseNet,
     test: &PoseSource,
     device: &Device,
 ) -> Result<Vec<Vec<FoundJoint>>, Box<dyn Error>> {
-    let start = Instant::now();
     let model = model.valid();
     let device = device.clone().inner();
-    let mut found = Vec::new();
     let all: Vec<usize> = (0..test.set().len()).collect();
-    for indices in all.chunks(64) {
+    let mut found = Vec::new();
+    for indices in all.chunks(BATCH) {
         let batch = test.prepare(0, indices).to_device(&device);
         found.extend(decode(model.forward(batch.images), &batch.to_image)?);
     }
-    let (skeleton, people) = (test.set().skeleton(), test.set().people());
-    let pck2 = pck(skeleton, people, &found, Reference::Torso, 0.2)?;
-    let joints: Vec<String> = skeleton
-        .joints()
-        .iter()
-        .zip(&pck2.joints)
-        .map(|(n, j)| format!("{n} {:.2}", j.unwrap_or(f64::NAN)))
-        .collect();
-    let ap = average_precision(people, &found, &joint_sigmas(skeleton))?;
-    println!(
-        "   PCK@0.2 {:.3}, AP {:.3} {:.3} {:.3} in {:?} {}",
-        pck2.mean,
-        ap.mean,
-        ap.at_50,
-        ap.at_75,
-        start.elapsed(),
-        joints.join(" ")
-    );
     Ok(found)
+}
+
+/// The first people as a page.
+fn page(test: &PoseSource, found: &[Vec<FoundJoint>]) -> Result<String, Box<dyn Error>> {
+    let mut page = "<!doctype html><meta charset=\"utf-8\"><title>Poses</title>\n\
+                    <style>body{display:grid;grid-template-columns:repeat(auto-fill,15rem);gap:.5rem}</style>\n"
+        .to_owned();
+    for (index, joints) in found.iter().enumerate().take(24) {
+        page += &picture(test.set(), index, joints)?;
+    }
+    Ok(page)
 }

@@ -158,6 +158,7 @@ pub(super) fn warp(
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is asked for is exact")]
 mod tests {
     use super::*;
 

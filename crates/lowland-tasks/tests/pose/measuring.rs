@@ -137,7 +137,7 @@ fn similarity_falls_with_the_distance_in_units_of_the_person() {
     near(similarity(&[[10.0, 10.0], [0.0, 0.0], [30.0, 10.0]]).unwrap(), 1.0);
     // 5 pixels of a person of 100 square pixels: exp(−25 / (2 · 100 · 0.1²)) for the first joint, and
     // exp(−4 / (2 · 100 · 0.2²)) for 2 pixels of the last.
-    let expected = ((-12.5_f64).exp() + (-0.5_f64).exp()) / 2.0;
+    let expected = f64::midpoint((-12.5_f64).exp(), (-0.5_f64).exp());
     near(similarity(&[[13.0, 14.0], [0.0, 0.0], [30.0, 12.0]]).unwrap(), expected);
     near(similarity(&[[f64::NAN, 0.0], [0.0, 0.0], [30.0, 10.0]]).unwrap(), 0.5);
     let nobody = person(1, &[None; 3]);
