@@ -14,6 +14,7 @@ use lowland_tasks::checkpoint::Manifest;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::cifar::{self, Cifar};
 use lowland_tasks::data::{idx, image_folder};
+use lowland_tasks::pose::{CropConfig, PoseSplits, coco};
 use lowland_tasks::{Error, rule};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -446,4 +447,64 @@ fn manifests_are_read_or_refused_in_proportion() {
         TOML,
         |file| drop(Manifest::from_bytes(file)),
     );
+}
+
+/// What one byte of JSON may become: a number of two bytes is one of eight, in a list that grows by
+/// doubling, and there are lists of lists.
+const JSON: usize = 100;
+
+#[test]
+fn keypoint_files_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let seeds = seeds("keypoints");
+    for seed in &seeds {
+        coco::parse(Path::new("x"), seed).unwrap();
+    }
+    let words: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\"",
+        ":",
+        "0",
+        "-1",
+        "1e308",
+        "1e999",
+        "18446744073709551615",
+        "null",
+        "left_",
+        "é",
+    ];
+    for_all(changed(seeds, words), JSON, |file| {
+        if let Err(error) = coco::parse(Path::new("x"), file) {
+            assert!(matches!(error, Error::Format { .. }), "{error}");
+        }
+    });
+}
+
+#[test]
+fn images_of_people_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    for name in ["train.json", "val.json"] {
+        write(name, &seeds("keypoints")[0]);
+    }
+    let crop = CropConfig { height: 16, width: 16, ..CropConfig::default() };
+    let read = |image: &[u8]| {
+        write("person", image);
+        PoseSplits::read(folder.path(), &crop)
+    };
+    let seeds = seeds("people");
+    for seed in &seeds {
+        read(seed).unwrap();
+    }
+    // A pixel is six bytes while a JPEG is decoded, and 256 pixels a byte are allowed.
+    for_all(changed(seeds, &["\u{0}"]), 2000, |image: &Vec<u8>| {
+        if let Err(error) = read(image) {
+            assert!(matches!(error, Error::Format { .. }), "{error}");
+        }
+    });
 }

@@ -111,9 +111,7 @@ pub struct Annotation {
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let file: File = serde_json::from_slice(text)
         .map_err(|error| format_error(path, "COCO keypoints".to_owned(), error.to_string()))?;
-    let at = |error| match error {
-        Mistake { expected, found } => format_error(path, expected, found),
-    };
+    let at = |Mistake { expected, found }| format_error(path, expected, found);
     let (category, skeleton) = skeleton(&file.categories).map_err(at)?;
     let places = images(&file.images).map_err(at)?;
     let categories: HashSet<u64> = file.categories.iter().map(|category| category.id).collect();

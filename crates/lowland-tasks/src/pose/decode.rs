@@ -79,6 +79,7 @@ fn quarter(place: usize, length: usize, value: impl Fn(usize) -> f32) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is asked for is exact")]
 mod tests {
     use burn::tensor::{Device, TensorData};
 

@@ -93,8 +93,10 @@ impl<'a> Raster<'a> {
             clippy::cast_sign_loss,
             reason = "the whole part of what lies in the picture; a share is f32"
         )]
-        let whole =
-            |position: f64| (position as usize, (position - position as usize as f64) as f32);
+        let whole = |position: f64| {
+            let index = position as usize;
+            (index, (position - index as f64) as f32)
+        };
         let ((right, right_share), (below, lower_share)) = (whole(x), whole(y));
         let mut colours = [0.0; 3];
         for (row, down) in [(below.wrapping_sub(1), 1.0 - lower_share), (below, lower_share)] {
@@ -119,8 +121,8 @@ impl<'a> Raster<'a> {
 const MOST_POINTS: f64 = 16.0;
 
 /// Looks at `picture` through `map`, which goes from its coordinates to those of the result, a
-/// picture of `size` (width and height), and makes all lengths smaller or larger alike. `paint` gets the number of each pixel, row by row, and its
-/// colours, 0 to 255.
+/// picture of `size` (width and height), and makes all lengths smaller or larger alike. `paint` gets
+/// the number of each pixel, row by row, and its colours, 0 to 255.
 ///
 /// Where the map makes things small, a pixel is the mean over several points, so that nothing is left
 /// out between them.
@@ -156,6 +158,7 @@ pub(super) fn warp(
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is asked for is exact")]
 mod tests {
     use super::*;
 

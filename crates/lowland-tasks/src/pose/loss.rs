@@ -6,15 +6,17 @@ use burn::tensor::Tensor;
 /// gave and that it should have given, and the weights `[batch, joints]` of the joints:
 ///
 /// ```text
-/// loss = Σ over joints of weight · (mean over pixels of (heatmap − target)²) / Σ of weights
+/// loss = Σ over joints of weight · ‖heatmap − target‖² / Σ of weights
 /// ```
 ///
-/// With weights of 0 and 1 that is the mean over the joints that are known. It is 0 where none is.
-/// The authors' loss (arXiv 1804.06208) is half of it and divides by the number of all joints.
+/// With weights of 0 and 1 that is the mean over the joints that are known; it is 0 where none is. The
+/// norm is over pixels: where nothing is found yet it is that of a bump, `π·σ²`, whatever the size of the
+/// heatmap. The authors' loss (arXiv 1804.06208) is the mean over pixels and all joints, halved, which is
+/// thousands of times smaller: too small beside the constant that Burn's `AdamW` divides by.
 pub fn heatmap_losses(heatmaps: Tensor<4>, targets: Tensor<4>, weights: Tensor<2>) -> Tensor<1> {
     let [batch, joints, height, width] = heatmaps.dims();
     let squares = (heatmaps - targets).powi_scalar(2);
-    let errors = squares.reshape([batch, joints, height * width]).mean_dim(2);
+    let errors = squares.reshape([batch, joints, height * width]).sum_dim(2);
     let errors = errors.reshape([batch, joints]);
     // Weights are 0 or 1: where their sum is below 1, all of them are 0.
     let sums = weights.clone().sum_dim(1).clamp_min(1.0); // [batch, 1]
@@ -46,8 +48,8 @@ mod tests {
             &device,
         );
         let weights = Tensor::from_floats([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], &device);
-        // (1 + 4) / 2 and 1 / 2, and nobody at all.
+        // 1 + 4 and 1, and nobody at all.
         let losses = heatmap_losses(heatmaps, targets, weights).into_data();
-        assert_eq!(losses.iter::<f32>().collect::<Vec<_>>(), [1.5, 0.0]);
+        assert_eq!(losses.iter::<f32>().collect::<Vec<_>>(), [3.0, 0.0]);
     }
 }

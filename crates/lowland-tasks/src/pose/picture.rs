@@ -1,7 +1,5 @@
 //! People with their joints, to look at.
 
-use std::fmt::{self, Write as _};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::ExtendedColorType;
@@ -65,7 +63,7 @@ pub fn picture(set: &PoseSet, index: usize, found: &[FoundJoint]) -> Result<Stri
          <image width=\"{width}\" height=\"{height}\" href=\"data:image/jpeg;base64,{}\"/>",
         STANDARD.encode(jpeg(set, index)?)
     );
-    draw(&mut svg, set.skeleton(), &truth, &found).expect("a string takes all that is written");
+    draw(&mut svg, set.skeleton(), &truth, &found);
     svg.push_str("</svg>");
     Ok(svg)
 }
@@ -93,35 +91,34 @@ fn jpeg(set: &PoseSet, index: usize) -> Result<Vec<u8>> {
 
 type Points = [Option<[f64; 2]>];
 
-fn draw(svg: &mut String, skeleton: &Skeleton, truth: &Points, found: &Points) -> fmt::Result {
-    svg.push_str("<g stroke=\"#ffffff\" stroke-width=\"0.5\">");
-    for (from, to) in truth.iter().zip(found) {
-        line(svg, *from, *to)?;
-    }
-    svg.push_str("</g>");
+fn draw(svg: &mut String, skeleton: &Skeleton, truth: &Points, found: &Points) {
+    let missed = truth.iter().zip(found).map(|(from, to)| line(*from, *to)).collect();
+    group(svg, "stroke=\"#ffffff\" stroke-width=\"0.5\"", missed);
     for (Style { colour, fill, dashes }, points) in [(TRUTH, truth), (FOUND, found)] {
+        let limbs: String =
+            skeleton.limbs().iter().map(|&[a, b]| line(points[a], points[b])).collect();
+        let joints: String = points.iter().flatten().map(|&point| circle(point)).collect();
         for (stroke, width) in [("#000000", 2.2), (colour, 1.2)] {
-            write!(
-                svg,
-                "<g fill=\"none\" stroke=\"{stroke}\" stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\">"
-            )?;
-            for &[a, b] in skeleton.limbs() {
-                line(svg, points[a], points[b])?;
-            }
-            svg.push_str("</g>");
+            let pen = format!("stroke=\"{stroke}\" stroke-width=\"{width}\"");
+            group(svg, &format!("{pen} stroke-dasharray=\"{dashes}\""), limbs.clone());
         }
         for (stroke, width) in [("#000000", 1.6), (colour, 0.8)] {
-            write!(svg, "<g fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"{width}\">")?;
-            for [x, y] in points.iter().flatten() {
-                write!(svg, "<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"1.6\"/>")?;
-            }
-            svg.push_str("</g>");
+            let pen = format!("fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"{width}\"");
+            group(svg, &pen, joints.clone());
         }
     }
-    Ok(())
 }
 
-fn line(svg: &mut String, from: Option<[f64; 2]>, to: Option<[f64; 2]>) -> fmt::Result {
-    let (Some([x1, y1]), Some([x2, y2])) = (from, to) else { return Ok(()) };
-    write!(svg, "<path d=\"M{x1:.2} {y1:.2}L{x2:.2} {y2:.2}\"/>")
+fn group(svg: &mut String, style: &str, shapes: String) {
+    svg.extend([format!("<g {style}>"), shapes, "</g>".to_owned()]);
+}
+
+fn circle([x, y]: [f64; 2]) -> String {
+    format!("<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"1.6\"/>")
+}
+
+/// Nothing where one of the ends is not known.
+fn line(from: Option<[f64; 2]>, to: Option<[f64; 2]>) -> String {
+    let (Some([x1, y1]), Some([x2, y2])) = (from, to) else { return String::new() };
+    format!("<path d=\"M{x1:.2} {y1:.2}L{x2:.2} {y2:.2}\"/>")
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The joints of everyone here.
-pub(crate) const JOINTS: [&str; 5] = ["head_top", "left_hip", "right_hip", "neck", "left_shoulder"];
+pub(crate) const JOINTS: [&str; 5] = ["head_top", "left_hip", "right_hip", "neck", "thorax"];
 
 /// An image of one colour with a square of five pixels of another around each of `points`.
 pub(crate) fn image(width: u32, height: u32, points: &[([u32; 2], [u8; 3])]) -> RgbImage {

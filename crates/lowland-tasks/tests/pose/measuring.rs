@@ -7,7 +7,7 @@ use lowland_tasks::pose::{
     joint_sigmas, object_keypoint_similarity, pck, picture,
 };
 
-use crate::folder::{JOINTS, folder};
+use crate::folder::folder;
 
 fn skeleton(joints: &[&str]) -> Skeleton {
     Skeleton::new(joints.iter().map(|&joint| joint.to_owned()).collect(), Vec::new()).unwrap()
@@ -29,15 +29,17 @@ fn near(found: f64, expected: f64) {
 /// Two people with a torso and without, a joint that is not known, and joints found 6 pixels too far
 /// to the right; the last of them 7.
 fn two() -> (Skeleton, Vec<Person>, Vec<Vec<FoundJoint>>) {
-    let skeleton = skeleton(&JOINTS.map(|joint| joint));
-    let truth = [[10.0, 0.0], [40.0, 50.0], [20.0, 50.0], [10.0, 10.0], [41.0, 29.0]];
-    let all = truth.map(Some);
+    let names = ["head_top", "left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder"];
+    let truth = [[10.0, 0.0], [40.0, 50.0], [20.0, 50.0], [10.0, 10.0], [41.0, 29.0], [0.0, 0.0]];
+    let mut all = truth.map(Some);
+    all[5] = None;
     let mut without = all;
     without[4] = None;
     let moved = truth.map(|[x, y]| [x + 6.0, y]);
     let mut further = moved;
     further[0][0] += 1.0;
     let people = vec![person(1, &all), person(1, &without)];
+    let skeleton = skeleton(&names);
     (skeleton, people, vec![found(&moved, 1.0), found(&further, 1.0)])
 }
 
@@ -49,7 +51,7 @@ fn joints_are_correct_within_a_share_of_the_torso() {
     // pixels for a box of 100: 6 are 0.19355, 7 are 0.2258.
     let at = pck(Reference::Torso, 0.2);
     near(at.mean, 3.0 / 9.0);
-    assert_eq!(at.joints, [Some(0.0), Some(0.5), Some(0.5), Some(0.5), Some(0.0)]);
+    assert_eq!(at.joints, [Some(0.0), Some(0.5), Some(0.5), Some(0.5), Some(0.0), None]);
     near(pck(Reference::Torso, 0.203).mean, 8.0 / 9.0);
     near(pck(Reference::Torso, 0.226).mean, 1.0);
     // The head is 10 pixels of both.
@@ -84,15 +86,15 @@ fn what_cannot_be_measured_is_told() {
     let expected =
         "found must be with as many joints for each person as there are, found 1 people for 2";
     assert_eq!(text(&people, &found[..1], 0.2), expected);
-    let nobody = [person(1, &[None; 5])];
+    let nobody = [person(1, &[None; 6])];
     let expected = "people must be with at least one joint that is known, found none";
     assert_eq!(text(&nobody, &found[..1], 0.2), expected);
     let precision = |people: &[Person], sigmas: &[f64]| {
         average_precision(people, &found[..people.len()], sigmas).unwrap_err().to_string()
     };
-    assert_eq!(precision(&nobody, &[0.1; 5]), expected);
+    assert_eq!(precision(&nobody, &[0.1; 6]), expected);
     assert_eq!(precision(&people, &[0.1; 4]), "sigmas must be one for each joint, found 4");
-    let lost = [vec![FoundJoint { at: [f64::NAN; 2], score: f64::NAN }; 5]];
+    let lost = [vec![FoundJoint { at: [f64::NAN; 2], score: f64::NAN }; 6]];
     let lost = pck(&skeleton, &people[..1], &lost, Reference::Torso, 0.2).unwrap();
     near(lost.mean, 0.0);
 }
@@ -135,7 +137,7 @@ fn similarity_falls_with_the_distance_in_units_of_the_person() {
     near(similarity(&[[10.0, 10.0], [0.0, 0.0], [30.0, 10.0]]).unwrap(), 1.0);
     // 5 pixels of a person of 100 square pixels: exp(−25 / (2 · 100 · 0.1²)) for the first joint, and
     // exp(−4 / (2 · 100 · 0.2²)) for 2 pixels of the last.
-    let expected = ((-12.5_f64).exp() + (-0.5_f64).exp()) / 2.0;
+    let expected = f64::midpoint((-12.5_f64).exp(), (-0.5_f64).exp());
     near(similarity(&[[13.0, 14.0], [0.0, 0.0], [30.0, 12.0]]).unwrap(), expected);
     near(similarity(&[[f64::NAN, 0.0], [0.0, 0.0], [30.0, 10.0]]).unwrap(), 0.5);
     let nobody = person(1, &[None; 3]);
@@ -199,7 +201,7 @@ fn a_picture_needs_no_other_file_and_shows_joints_where_they_are() {
     // The first person: five joints of which the fourth is not known, limbs 0-3, 3-4 and 1-2.
     let mut joints = found(&[[30.0, 40.0]; 5], 1.0);
     joints[2].at = [f64::NAN, 1.0];
-    joints[1].at = [5.0, 15.0];
+    joints[1].at = [10.0, 20.0];
     let svg = picture(&set, 0, &joints).unwrap();
     let count = |part: &str| svg.matches(part).count();
     // Each ring and each dot comes twice: the border and the colour. One is not known, one no number.
@@ -207,8 +209,10 @@ fn a_picture_needs_no_other_file_and_shows_joints_where_they_are() {
     // From the truth to what was found: 3 joints have both. Limbs twice: 1 of the truth, 2 of the found.
     assert_eq!(count("<path"), 3 + 2 * (1 + 2));
     assert!(svg.starts_with("<svg xmlns=") && svg.contains("viewBox=\"0 0 128 128\""));
-    // The middle of the box is the middle of the picture, its corner that of the picture.
-    assert!(svg.contains("cx=\"64.00\" cy=\"64.00\"") && svg.contains("cx=\"0.00\" cy=\"0.00\""));
+    // The middle of the box is that of the picture, its corner a tenth of the picture from the edge.
+    for place in ["cx=\"64.00\" cy=\"64.00\"", "cx=\"12.80\" cy=\"12.80\""] {
+        assert!(svg.contains(place), "{place}");
+    }
     assert!(!svg.contains("NaN"));
     let opened = svg.matches("<g ").count();
     assert_eq!((opened, svg.matches("</svg>").count()), (svg.matches("</g>").count(), 1));
