@@ -172,14 +172,14 @@ impl TaskBatch for TextBatch {
         let (labels, answers) = (numbers(self.labels.clone())?, numbers(answers)?);
         let pairs = || labels.iter().zip(&answers);
         let right = pairs().filter(|(label, answer)| label == answer).count();
-        let marks = pairs().flat_map(|(label, answer)| [*label, *answer]).collect();
+        let marks = pairs().flat_map(|(label, answer)| [*label as f64, *answer as f64]).collect();
         Ok(Outcome { loss, right: right as f64, answers: count as f64, marks })
     }
 }
 
-fn numbers(tensor: Tensor<1, Int>) -> Result<Vec<f64>> {
+fn numbers(tensor: Tensor<1, Int>) -> Result<Vec<i64>> {
     let data = tensor
         .try_into_data()
         .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))?;
-    Ok(data.iter::<f64>().collect())
+    Ok(data.iter::<i64>().collect())
 }
