@@ -3,7 +3,7 @@
 //! The way of a person is a straight line: [`PoseSplits::read`] reads COCO keypoint files and keeps a
 //! picture of each person in a [`PoseSet`]; a [`PoseSource`] turns them as chance has it and makes
 //! images and heatmaps of them, one heatmap a joint with a bump where the joint is; a [`PoseNet`]
-//! learns these ([`heatmap_losses`]); [`decode`] finds the joints in what it says; [`pck`] and
+//! learns these ([`heatmap_losses`]); [`decode`](fn@decode) finds the joints in what it says; [`pck`] and
 //! [`average_precision`] tell how good they are, and [`picture`](fn@picture) shows them.
 //!
 //! Coordinates are pixels, first to the right and then down, and continuous: the pixel in column `i`

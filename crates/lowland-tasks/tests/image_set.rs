@@ -125,7 +125,7 @@ fn names_lead_to_data_sets_and_back() {
     assert_eq!(
         text("imagenet".parse::<DataName>()),
         "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100, \
-         image-folder"
+         image-folder, pose, sst2, mrpc, cola"
     );
 }
 
