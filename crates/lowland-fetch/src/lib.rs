@@ -10,8 +10,8 @@
 //!
 //! use lowland_fetch::{Options, fetch, published};
 //!
-//! let mut watch = |_: &_| ControlFlow::Continue(());
-//! fetch(&published::MNIST, Path::new("data/mnist"), &Options::default(), &mut watch)?;
+//! let (folder, options) = (Path::new("data/mnist"), Options::default());
+//! fetch(&published::MNIST, folder, &options, &mut |_| ControlFlow::Continue(()))?;
 //! # Ok::<(), lowland_fetch::Error>(())
 //! ```
 
