@@ -103,9 +103,8 @@ pub struct Annotation {
 /// # Errors
 ///
 /// [`Error::Format`] if the text is no such JSON; if not exactly one category has keypoints, or these
-/// make no [`Skeleton`]; if an image or its file
-/// comes twice, is empty or has a side of more than 32,768 pixels,
-/// or its name leads out of the folder; if an annotation names no image or category that there is,
+/// make no [`Skeleton`]; if an image or its file comes twice, an image is empty or has a side of more
+/// than 32,768 pixels, or the name of its file leads out of the folder; if an annotation names no image or category that there is,
 /// has no box inside its image, another number of joints than the category, or a joint outside its
 /// image; if one image has more than 256 people; or if nobody is left.
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
