@@ -80,7 +80,7 @@ fn plane(view: &View, along: Along, shades: &Shades) -> Figure {
         loss.map_or_else(|| words::MISSING.into(), |l| words::significant(l, 3))
     };
     let title = format!("The loss around {}", view.label);
-    let picture = chart.finish(&title, "A map: the darker, the higher the loss.");
+    let picture = chart.finish(&title, "A map: the more colour, the higher the loss.");
     let eigenvalues = match &view.eigenvalues[..] {
         [] => String::new(),
         values => {
@@ -90,7 +90,7 @@ fn plane(view: &View, along: Along, shades: &Shades) -> Figure {
     };
     Figure {
         caption: format!(
-            "The run is in the middle. The loss goes from {} to {} here. The darker, the higher; shades stand for equal \
+            "The run is in the middle. The loss goes from {} to {} here. The more colour, the higher; shades stand for equal \
              factors, from {} to {}, the same in all maps beside this one.{eigenvalues}",
             words_of(least),
             words_of(losses().reduce(f64::max)),
