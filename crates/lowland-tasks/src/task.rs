@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::store::{ModuleRecord, RecordError};
@@ -207,6 +208,22 @@ pub fn load(config: &TrainConfig) -> Result<Box<dyn Task>> {
         Kind::People => Box::new(PeopleTask::load(config)?),
         Kind::Texts(task) => Box::new(TextTask::load(task, config)?),
     })
+}
+
+/// The first `limit` samples of a set, or all where there is no limit or there are no more.
+///
+/// # Errors
+/// [`Error::Setting`] for a limit of 0.
+pub(crate) fn first_of<S>(
+    set: Arc<S>,
+    limit: impl Into<Option<usize>>,
+    len: fn(&S) -> usize,
+    first: fn(&S, usize) -> Result<S>,
+) -> Result<Arc<S>> {
+    match limit.into() {
+        Some(limit) if limit < len(&set) => Ok(Arc::new(first(&set, limit)?)),
+        _ => Ok(set),
+    }
 }
 
 /// An error unless a setting is what it must be for the task.

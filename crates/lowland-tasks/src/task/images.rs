@@ -6,7 +6,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
-use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, loaded_from, number};
+use super::{
+    AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, first_of, loaded_from, number,
+};
 use crate::Result;
 use crate::config::TrainConfig;
 use crate::data::{
@@ -40,15 +42,12 @@ impl ImageTask {
     pub fn load(config: &TrainConfig) -> Result<Self> {
         let data = &config.data;
         let splits = data.name.load_sized(data.dir.as_deref(), data.image_size)?;
-        let cut = |set: ImageSet, limit: Option<usize>| match limit {
-            Some(limit) if limit < set.len() => set.first(limit),
-            _ => Ok(set),
-        };
+        let cut = |set, limit| first_of(Arc::new(set), limit, ImageSet::len, ImageSet::first);
         let mut train = cut(splits.train, data.train_limit)?;
         let test = cut(splits.test, data.test_limit)?;
         let normalisation = Normalisation::of(&train);
-        let noise = redraw_labels(&mut train, data.label_noise, config.seed)?;
-        Ok(Self { train: Arc::new(train), test: Arc::new(test), noise, normalisation })
+        let noise = redraw_labels(Arc::make_mut(&mut train), data.label_noise, config.seed)?;
+        Ok(Self { train, test, noise, normalisation })
     }
 
     fn drawn(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
@@ -93,8 +92,7 @@ impl Task for ImageTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = self.set(split);
-        let set = if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        let set = first_of(Arc::clone(self.set(split)), at_most, ImageSet::len, ImageSet::first)?;
         Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
     }
 

@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, OnHost, Outcome, Picture, Split, Task, TaskBatch, loaded_from, number, only,
+    AnySource, Boxed, OnHost, Outcome, Picture, Split, Task, TaskBatch, first_of, loaded_from,
+    number, only,
 };
 use crate::Result;
 use crate::config::TrainConfig;
@@ -41,14 +42,11 @@ impl PeopleTask {
         only("quantise", config.quantise.is_none(), "left out where joints are found")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let splits = PoseSplits::read(&folder, &config.crop)?;
-        let cut = |set: PoseSet, limit: Option<usize>| match limit {
-            Some(limit) if limit < set.len() => set.first(limit),
-            _ => Ok(set),
-        };
+        let cut = |set, limit| first_of(Arc::new(set), limit, PoseSet::len, PoseSet::first);
         let train = cut(splits.train, config.data.train_limit)?;
         let test = cut(splits.test, config.data.test_limit)?;
         let preparation = config.pose.build(&train)?;
-        Ok(Self { train: Arc::new(train), test: Arc::new(test), preparation })
+        Ok(Self { train, test, preparation })
     }
 
     fn set(&self, split: Split) -> &Arc<PoseSet> {
@@ -89,8 +87,7 @@ impl Task for PeopleTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = self.set(split);
-        let set = if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        let set = first_of(Arc::clone(self.set(split)), at_most, PoseSet::len, PoseSet::first)?;
         Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
-use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, number, only};
+use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, first_of, number, only};
 use crate::config::TrainConfig;
 use crate::data::Source;
 use crate::loss::cross_entropies;
@@ -38,13 +38,10 @@ impl TextTask {
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, config.text.max_length)?;
         let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
-        let cut = |set: TextSet, limit: Option<usize>| match limit {
-            Some(limit) if limit < set.len() => set.first(limit),
-            _ => Ok(set),
-        };
+        let cut = |set, limit| first_of(Arc::new(set), limit, TextSet::len, TextSet::first);
         Ok(Self {
-            train: Arc::new(cut(train, config.data.train_limit)?),
-            test: Arc::new(cut(test, config.data.test_limit)?),
+            train: cut(train, config.data.train_limit)?,
+            test: cut(test, config.data.test_limit)?,
             metric: task.metric(),
         })
     }
@@ -88,8 +85,7 @@ impl Task for TextTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = self.set(split);
-        let set = if at_most < set.len() { Arc::new(set.first(at_most)?) } else { Arc::clone(set) };
+        let set = first_of(Arc::clone(self.set(split)), at_most, TextSet::len, TextSet::first)?;
         Ok(Box::new(Boxed(TextSource(set))))
     }
 
