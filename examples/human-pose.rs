@@ -21,7 +21,7 @@ use burn::tensor::Device;
 use lowland::{ArsamConfig, Config, Samples, SharpnessAware};
 use lowland_tasks::data::epoch_order;
 use lowland_tasks::pose::{
-    CropConfig, FoundJoint, PoseConfig, PoseModelName, PoseNet, PoseSource, PoseSplits, Reference,
+    CropConfig, FoundJoint, PoseConfig, PoseNet, PoseNetConfig, PoseSource, PoseSplits, Reference,
     decode, heatmap_losses, pck, picture,
 };
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = PoseSource::evaluation(Arc::new(data.test), preparation)?;
 
     let joints = train.set().skeleton().joints().len();
-    let mut model = PoseModelName::Small.config().init(joints, 0, &device)?;
+    let mut model = PoseNetConfig::small().init(joints, 0, &device)?;
     let rule = ArsamConfig::default().build()?;
     let steps = train.set().len() / BATCH;
     let base = AdamWConfig::new().with_epsilon(1e-8).init(); // Burn's default is 1e-5

@@ -143,9 +143,10 @@ impl Comparison {
             share => format!(", {} of the labels redrawn", percent(share)),
         };
         format!(
-            "{}: {} training images of {}{noise}, {}{} epochs{}, {} seeds",
+            "{}: {} training {} of {}{noise}, {}{} epochs{}, {} seeds",
             labels.join(", "),
             setting.training_images,
+            setting.wording.samples,
             setting.data,
             if setting.limit.is_some() { "at most " } else { "" },
             setting.epochs,
@@ -172,6 +173,7 @@ impl Comparison {
         let notes = [Some(self.note.as_str()).filter(|note| !note.is_empty()), measured.as_deref()];
         Ok(Setting {
             data: data_in_words(config.data.name),
+            wording: data.task().wording(),
             training_images: data.task().count(Split::Train),
             test_images: data.task().count(Split::Test),
             classes: data.task().classes(),

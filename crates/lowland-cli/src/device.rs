@@ -1,7 +1,10 @@
 //! Devices by name.
 
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Result, bail};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::failure::Usage;
 
@@ -90,7 +93,8 @@ fn backends() -> Vec<Backend> {
 /// The device of a name such as `cpu`, `cuda` or `cuda:1`.
 ///
 /// # Errors
-/// A name that is not known, or whose backend is not built in.
+/// A name that is not known, or whose backend is not built in; a device that does not answer, such as one whose
+/// driver is missing.
 pub fn open(name: &str) -> Result<Device> {
     let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
     let Ok(index) = index.parse() else {
@@ -105,12 +109,49 @@ pub fn open(name: &str) -> Result<Device> {
         bail!(Usage(format!("device {name:?} takes no number: there is one {kind}")));
     }
     match backend.open {
-        Some(open) => Ok(open(index)),
+        Some(open) => answering(name, || open(index)),
         None => bail!(Usage(format!(
             "device {name:?} is not built in: build with --features {}",
             backend.feature
         ))),
     }
+}
+
+/// The device once it has computed a number. Backends panic where a driver or a library is missing, some of them in
+/// threads of their own, which would otherwise be told in many lines about threads and backtraces.
+fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
+    const SILENT: &str = "it gives no reason";
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let said = || SAID.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        said().push(panic.payload_as_str().map_or_else(|| SILENT.to_owned(), reason));
+    }));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        let device = open();
+        let sum = Tensor::<1>::ones([3], &device).sum().try_into_scalar::<f32>();
+        (device, sum)
+    }));
+    panic::set_hook(usual);
+
+    let problem = match outcome {
+        Ok((device, Ok(_))) => return Ok(device),
+        Ok((_, Err(error))) => error.to_string(),
+        Err(_) => SILENT.to_owned(),
+    };
+    // What a backend said first is why the rest followed.
+    let problem = std::mem::take(&mut *said()).into_iter().next().unwrap_or(problem);
+    bail!("device {name:?} does not answer: {problem}")
+}
+
+/// The part of a message that a person wants to read: not that an `unwrap` failed, nor the addresses that LibTorch
+/// puts behind what it has to say.
+fn reason(message: &str) -> String {
+    let error = message.split_once("an `Err` value: ").map_or(message, |(_, error)| error);
+    let error = error.strip_prefix("Torch(\"").unwrap_or(error);
+    let said = error.split("\\n").next().unwrap_or(error);
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The names and descriptions of all devices, those that are not built in marked so.
@@ -123,4 +164,31 @@ pub fn list() -> Vec<(String, String)> {
         (backend.names[0].to_owned(), format!("{}{missing}", backend.description))
     };
     backends().into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_backend_says_is_told_without_what_surrounds_it() {
+        let torch = "called `Result::unwrap()` on an `Err` value: Torch(\"Found no driver.\\nframe #0: c10\")";
+        assert_eq!(reason(torch), "Found no driver.");
+        let wgpu = "Unable to acquire device: AdapterUnavailable { message:\n  \"no adapter\" }";
+        assert_eq!(
+            reason(wgpu),
+            "Unable to acquire device: AdapterUnavailable { message: \"no adapter\" }"
+        );
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_opened_is_told_in_a_line() {
+        let error = answering("gpu", || panic!("no driver\n  was found")).unwrap_err();
+        assert_eq!(error.to_string(), "device \"gpu\" does not answer: no driver was found");
+        // Nothing of it is left.
+        let open = || panic::resume_unwind(Box::new(()));
+        let error = answering("gpu", open).unwrap_err();
+        assert_eq!(error.to_string(), "device \"gpu\" does not answer: it gives no reason");
+        assert!(answering("cpu", Device::flex).is_ok());
+    }
 }

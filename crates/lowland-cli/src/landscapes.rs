@@ -60,6 +60,6 @@ pub struct Sample {
     pub at: Vec<f64>,
     /// The mean loss, if it is finite.
     pub loss: Option<f64>,
-    /// The share of the images classified correctly, 0 to 1, where it was measured.
+    /// The share of right answers, 0 to 1, where it was measured.
     pub accuracy: Option<f64>,
 }

@@ -66,7 +66,7 @@ pub fn run(
     if let Err(error) = trained {
         // Whatever was measured so far is worth having; the error that ended the run is the one to tell.
         let _ = journal.flush();
-        return Err(with_way_on(error, folder));
+        return Err(with_way_on(error, folder, training.workers().count()));
     }
     if let Some(share) = training.share_used().filter(|share| *share < 1.0) {
         progress.line(&limit_left(config.algorithm_label(), share));
@@ -187,12 +187,13 @@ fn go_on(
 }
 
 /// Says how a run that ended early goes on, where it can.
-fn with_way_on(error: anyhow::Error, folder: &RunFolder) -> anyhow::Error {
+fn with_way_on(error: anyhow::Error, folder: &RunFolder, workers: usize) -> anyhow::Error {
     let found = folder.checkpoints().list().unwrap_or_default();
     let Some(found) = found.into_iter().find(Found::is_finished) else {
         return error;
     };
     let path = folder.path().display();
+    let resume = if workers > 1 { "lowland resume --mpi" } else { "lowland resume" };
     let non_finite = matches!(
         error.downcast_ref(),
         Some(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. }))
@@ -200,11 +201,11 @@ fn with_way_on(error: anyhow::Error, folder: &RunFolder) -> anyhow::Error {
     let way_on = if non_finite {
         format!(
             "the last good checkpoint is of step {}: change {path}/config.toml and go on from it with \
-             lowland resume {path} --accept-changes",
+             {resume} {path} --accept-changes",
             found.step
         )
     } else {
-        format!("to go on from step {}: lowland resume {path}", found.step)
+        format!("to go on from step {}: {resume} {path}", found.step)
     };
     Ended { error, way_on }.into()
 }

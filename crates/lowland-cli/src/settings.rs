@@ -29,10 +29,10 @@ pub struct SettingFlags {
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
-    /// Train on the first N images only
+    /// Train on the first N samples only
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub train_limit: Option<usize>,
-    /// Measure on the first N test images only
+    /// Measure on the first N test samples only
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub test_limit: Option<usize>,
     /// How training images are varied [default: none]
@@ -66,7 +66,7 @@ pub struct SettingFlags {
         conflicts_with = "max_passes"
     )]
     pub max_seconds: Option<f64>,
-    /// Images in a step [default: 64]
+    /// Samples in a step [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
     /// The base optimizer: sgd, adamw [default: sgd]
@@ -101,13 +101,16 @@ pub struct SettingFlags {
         conflicts_with = "budget"
     )]
     pub time_budget: Option<f64>,
-    /// Images that go through the network at once, where a whole batch is too large for the device
+    /// Samples that go through the network at once, where a whole batch is too large for the device
     /// [default: all]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub micro_batch: Option<usize>,
-    /// Threads that prepare images ahead; the result is the same for any number [default: 0]
+    /// Threads that prepare samples ahead; the result is the same for any number [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub workers: Option<usize>,
+    /// The type of numbers that convolutions compute in: f32, or bf16 over weights in f32 [default: f32]
+    #[arg(long, value_name = "TYPE", help_heading = "Training")]
+    pub precision: Option<String>,
     /// The device, as `lowland list` names it [default: cpu]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub device: Option<String>,
@@ -262,6 +265,7 @@ impl SettingFlags {
         put("time_budget", self.time_budget.map(Value::Float));
         put("micro_batch", count("micro_batch", self.micro_batch)?);
         put("workers", count("workers", self.workers)?);
+        put("precision", text(&self.precision));
         put("device", text(&self.device));
         Ok(table)
     }

@@ -15,7 +15,7 @@ mod compute;
 pub(crate) mod fixture;
 
 use lowland_tasks::flatness::Flatness;
-use lowland_tasks::task::Picture;
+use lowland_tasks::task::{Picture, Wording};
 
 use crate::landscapes::Landscapes;
 
@@ -66,11 +66,14 @@ pub struct Gallery {
 pub struct Setting {
     /// The data set, in words.
     pub data: String,
-    /// Number of training images.
+    /// How the task is spoken of.
+    #[serde(default)]
+    pub wording: Wording,
+    /// Number of training samples.
     pub training_images: usize,
-    /// Number of test images.
+    /// Number of test samples.
     pub test_images: usize,
-    /// Number of classes.
+    /// Number of classes, or of joints.
     pub classes: usize,
     /// Share of the training labels that was redrawn at random, 0 to 1.
     pub label_noise: f64,
@@ -80,7 +83,7 @@ pub struct Setting {
     pub model: String,
     /// Trained numbers in the network.
     pub parameters: usize,
-    /// Images in a step.
+    /// Samples in a step.
     pub batch_size: usize,
     /// Passes over the training data.
     pub epochs: usize,

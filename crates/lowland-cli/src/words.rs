@@ -93,8 +93,12 @@ pub fn count(value: usize) -> String {
 
 /// A count and its noun: "1 seed", "3 seeds".
 pub fn counted(value: usize, noun: &str) -> String {
-    let plural = if value == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", count(value))
+    counted_as(value, noun, &format!("{noun}s"))
+}
+
+/// A count and its noun: "1 person", "3 people".
+pub fn counted_as(value: usize, one: &str, many: &str) -> String {
+    format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
 /// Seconds in the unit that suits them: "43 ms", "12.8 s", "3 min 20 s".

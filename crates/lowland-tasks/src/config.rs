@@ -16,6 +16,7 @@ use crate::data::{AugmentConfig, BatchConfig, DataName};
 use crate::limit::Limit;
 use crate::models::ModelName;
 use crate::pose::{CropConfig, PoseConfig};
+use crate::precision::Precision;
 use crate::quantise::QuantiseConfig;
 use crate::record::EpochRecord;
 use crate::text::{FineTuning, Trained};
@@ -110,6 +111,9 @@ pub struct TrainConfig {
     pub crop: CropConfig,
     /// How they are turned and what is made of their joints.
     pub pose: PoseConfig,
+    /// In which type of numbers the network computes while it learns. Default `f32`.
+    #[serde(skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
     /// The device, by the name that the command knows it by. Default `cpu`.
     pub device: String,
     /// The data.
@@ -152,6 +156,7 @@ impl Default for TrainConfig {
             text: TextConfig::default(),
             crop: CropConfig::default(),
             pose: PoseConfig::default(),
+            precision: Precision::default(),
             device: "cpu".to_owned(),
             data: DataConfig::default(),
             optimizer: OptimizerConfig::default(),
@@ -355,6 +360,7 @@ impl TrainConfig {
         if let Some(quantise) = &self.quantise {
             quantise.check()?;
         }
+        self.precision.check(self.model, self.quantise.is_some())?;
         setting("micro_batch", self.micro_batch != Some(0), 0, "at least 1")?;
         rule::base(self)?;
         rule::rule(self)?;

@@ -26,6 +26,6 @@ pub use batches::{
     BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Source, epoch_order,
 };
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
-pub use label_noise::{LabelNoise, redraw_labels};
+pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use published::Published;
 pub use registry::{DataName, Kind};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{BatchConfig, Loader};
 use crate::models::Model;
 pub use crate::task::Split;
-use crate::task::{Outcome, TaskBatch};
+use crate::task::{Learning, Outcome, TaskBatch};
 use crate::train::Data;
 use crate::{Error, Result};
 
@@ -99,7 +99,9 @@ impl Held {
             difference: Difference::Length(DIFFERENCE),
             seed: 0,
         };
-        let losses = |model: &Model, i: usize| self.batches[i].losses(model, &Samples::All, 0.0);
+        let losses = |model: &Model, i: usize| {
+            self.batches[i].losses(model, &Samples::All, Learning::default())
+        };
         Ok(LossSurface::new(model, &self.sizes(), &config, losses)?)
     }
 

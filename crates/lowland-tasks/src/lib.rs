@@ -16,6 +16,7 @@ mod limit;
 pub mod loss;
 pub mod models;
 pub mod pose;
+pub mod precision;
 pub mod quantise;
 pub mod record;
 pub mod rule;

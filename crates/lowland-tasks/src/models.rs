@@ -7,7 +7,7 @@
 mod cifar_resnet;
 mod features;
 pub(crate) mod init;
-mod layers;
+pub(crate) mod layers;
 mod pyramid_net;
 mod registry;
 mod resnet;

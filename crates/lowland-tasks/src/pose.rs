@@ -27,7 +27,7 @@ pub use metrics::{
     AveragePrecision, Pck, Reference, average_precision, joint_sigmas, object_keypoint_similarity,
     pck,
 };
-pub use network::{PoseModelName, PoseNet, PoseNetConfig, Stem};
+pub use network::{PoseNet, PoseNetConfig, Stem};
 pub use picture::picture;
 pub use prepare::{HostPoseBatch, PoseBatch, PoseConfig, PoseMove, PosePreparation, PoseSource};
 pub(crate) use set::EXPECTED_FILES;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::TrainConfig;
 use crate::data::{Kind, Source, files};
 use crate::models::Model;
+use crate::precision::Precision;
 use crate::{Error, Result};
 
 pub use images::ImageTask;
@@ -39,8 +40,8 @@ pub enum Split {
 
 /// Something to learn, with its samples in memory.
 pub trait Task: fmt::Debug + Send + Sync {
-    /// What its samples are called, such as "images".
-    fn noun(&self) -> &'static str;
+    /// How it is spoken of.
+    fn wording(&self) -> Wording;
 
     /// How many classes there are to tell apart, or parts to find.
     fn classes(&self) -> usize;
@@ -94,6 +95,44 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// A picture that cannot be drawn.
     fn pictures(&self, _marks: &[f64], _count: usize) -> Result<Vec<Picture>> {
         Ok(Vec::new())
+    }
+}
+
+/// The words that a kind of task is spoken of in. The default is that of labelled images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wording {
+    /// A sample, such as "image".
+    pub sample: String,
+    /// Several samples, such as "images".
+    pub samples: String,
+    /// What a sample is told to be, or what is found in it, such as "class".
+    pub class: String,
+    /// Several of them, such as "classes".
+    pub classes: String,
+    /// What accuracy is the share of, such as "image".
+    pub answer: String,
+    /// The same with what makes an answer right, such as "images classified correctly".
+    pub right: String,
+}
+
+impl Wording {
+    /// The words for labelled samples.
+    pub fn labelled(sample: &str, samples: &str) -> Self {
+        Self {
+            sample: sample.to_owned(),
+            samples: samples.to_owned(),
+            class: "class".to_owned(),
+            classes: "classes".to_owned(),
+            answer: sample.to_owned(),
+            right: format!("{samples} classified correctly"),
+        }
+    }
+}
+
+impl Default for Wording {
+    fn default() -> Self {
+        Self::labelled("image", "images")
     }
 }
 
@@ -151,6 +190,15 @@ pub trait OnHost: Send + 'static {
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch>;
 }
 
+/// How a batch is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Learning {
+    /// The share of a label's weight that is spread over all classes, where there are classes. Default 0.
+    pub smoothing: f64,
+    /// In which type of numbers the network computes.
+    pub precision: Precision,
+}
+
 /// A batch on a device.
 pub trait TaskBatch: fmt::Debug {
     /// The place of each sample in its set.
@@ -159,9 +207,8 @@ pub trait TaskBatch: fmt::Debug {
     /// The samples at the positions `range`, which lie in the batch, as a batch of their own.
     fn piece(&self, range: Range<usize>) -> Box<dyn TaskBatch>;
 
-    /// The loss of each of the chosen samples, `[samples]`. `smoothing` is the share of a label's weight that is
-    /// spread over all classes, where there are classes.
-    fn losses(&self, model: &Model, samples: &Samples, smoothing: f64) -> Tensor<1>;
+    /// The loss of each of the chosen samples to learn from, `[samples]`, in `f32`.
+    fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1>;
 
     /// What a network makes of the batch, as the network behaves.
     ///

@@ -19,7 +19,7 @@ use crate::data::{BatchConfig, Batches, Loader};
 use crate::limit::{Limit, cosine};
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
-use crate::task::{self, AnySource, OnHost, Outcome, Picture, Split, Task, TaskBatch};
+use crate::task::{self, AnySource, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch};
 use crate::{Error, Result, rule};
 
 /// Samples in a batch when measuring.
@@ -163,6 +163,7 @@ impl Training {
             BatchConfig { batch_size: EVALUATION_BATCH, ..config.batches() },
         )?;
         let device = device.clone().autodiff();
+        config.precision.check_device(&device)?;
         let model = task.start(config, &device)?;
 
         let steps_per_epoch = batches.batch_count() as u64;
@@ -531,7 +532,8 @@ impl Training {
         let model = self.model.take().ok_or(Error::NoModel)?;
         let rate = self.rate();
         let learning_rate = rate.base();
-        let smoothing = self.config.label_smoothing;
+        let TrainConfig { label_smoothing: smoothing, precision, .. } = self.config;
+        let learning = Learning { smoothing, precision };
         let sizes = match self.config.micro_batch {
             Some(size) => pieces(batch.indices().len(), size),
             None => Vec::new(),
@@ -542,9 +544,9 @@ impl Training {
         let losses = |model: &Model, piece: usize, samples: &Samples| {
             if sizes.len() > 1 {
                 let start: usize = sizes[..piece].iter().sum();
-                batch.piece(start..start + sizes[piece]).losses(model, samples, smoothing)
+                batch.piece(start..start + sizes[piece]).losses(model, samples, learning)
             } else {
-                batch.losses(model, samples, smoothing)
+                batch.losses(model, samples, learning)
             }
         };
         let (model, report) = self.optimizer.step_batch(rate, model, &told, losses)?;

@@ -21,7 +21,7 @@ pub const SHARPNESS: &str = "sharpness.json";
 /// Measure how flat the place is where a run ended
 ///
 /// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the loss within
-/// a radius, plain and adaptive; on a part of the training images, without augmentation. Writes sharpness.json into
+/// a radius, plain and adaptive; on a part of the training samples, without augmentation. Writes sharpness.json into
 /// the run's folder.
 #[derive(Debug, Args)]
 pub struct Sharpness {
@@ -65,10 +65,10 @@ pub struct Sharpness {
     quiet: bool,
 }
 
-/// On which images the loss is measured.
+/// On which samples the loss is measured.
 #[derive(Debug, Args)]
 pub struct GroundFlags {
-    /// Which images
+    /// Which samples
     #[arg(long, value_name = "WHICH", default_value = "train")]
     on: On,
     /// How many of them, the first ones
@@ -85,9 +85,9 @@ pub struct GroundFlags {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum On {
-    /// Images of training
+    /// Samples of training
     Train,
-    /// Images of the test set
+    /// Samples of the test set
     Test,
 }
 
@@ -193,7 +193,7 @@ fn table(found: &Flatness) -> String {
         Split::Train => "training",
         Split::Test => "test",
     };
-    table.set_header([format!("on {} {of} images", words::count(found.images)), String::new()]);
+    table.set_header([format!("on {} {of} samples", words::count(found.images)), String::new()]);
     for (what, value) in rows {
         table.add_row([what, value]);
     }

@@ -19,7 +19,7 @@ struct Quantity {
 const ACCURACY: Quantity = Quantity {
     title: "Test accuracy by epoch",
     axis: "test accuracy, %",
-    caption: "Share of the test images classified correctly after each epoch.",
+    caption: "Accuracy on the test set after each epoch.",
     value: |record| Some(100.0 * record.test_accuracy?),
     words: |percent| words::percent(percent / 100.0),
 };
@@ -35,7 +35,7 @@ const TRAINING_LOSS: Quantity = Quantity {
 const TEST_LOSS: Quantity = Quantity {
     title: "Test loss by epoch",
     axis: "test loss",
-    caption: "Loss on the test images after each epoch. Where it rises while the training loss \
+    caption: "Loss on the test set after each epoch. Where it rises while the training loss \
               falls, the network learns labels by heart.",
     value: |record| record.test_loss,
     words: |loss| words::number(loss, 3),

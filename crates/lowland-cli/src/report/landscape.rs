@@ -125,7 +125,7 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
     let xs: Vec<f64> = all().map(|(x, _)| *x).collect();
     let ys: Vec<f64> = all().map(|(_, y)| *y).collect();
     let (title, axis) = if accuracy {
-        ("The accuracy on straight lines between runs", "images classified correctly, %")
+        ("The accuracy on straight lines between runs", "accuracy, %")
     } else {
         ("The loss on straight lines between runs", "loss")
     };

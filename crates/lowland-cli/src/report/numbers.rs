@@ -1,5 +1,7 @@
 //! The tables that hold every number behind the figures.
 
+use std::collections::BTreeSet;
+
 use super::markup::{escaped, joined, prose};
 use crate::statistics::mean;
 use crate::summary::{AlgorithmSummary, EpochRecord, Run, Summary};
@@ -7,32 +9,38 @@ use crate::words;
 
 /// Every run in numbers.
 pub(super) fn runs(summary: &Summary) -> String {
+    let all = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
+    // What a task is measured by beside accuracy.
+    let scores: BTreeSet<&String> =
+        all.filter_map(|run| run.epochs.last()).flat_map(|last| last.scores.keys()).collect();
     let rows = summary.algorithms.iter().flat_map(|algorithm| {
         algorithm.runs.iter().map(|run| {
             let accuracy = run.final_accuracy.map_or_else(|| divergence(run), words::percent);
-            let cells = [
+            let mut cells = vec![
                 run.seed.to_string(),
                 accuracy,
                 run.best_accuracy.map_or_else(|| words::MISSING.into(), words::percent),
+            ];
+            cells.extend(scores.iter().map(|name| {
+                let score = run.epochs.last().and_then(|last| last.scores.get(*name));
+                score.map_or_else(|| words::MISSING.into(), |&score| words::number(score, 3))
+            }));
+            cells.extend([
                 words::number(run.passes(), 0),
                 words::number(run.passes_per_step, 3),
                 words::duration(run.seconds_per_step),
                 words::duration(run.training_seconds),
-            ];
+            ]);
             row(&algorithm.label, &cells)
         })
     });
-    let heads = [
-        "algorithm",
-        "seed",
-        "final accuracy",
-        "best accuracy",
-        "passes",
-        "passes a step",
-        "a step",
-        "training",
-    ];
-    details("Every run in numbers", &heads.map(String::from), &joined(rows))
+    let heads: Vec<String> = ["algorithm", "seed", "final accuracy", "best accuracy"]
+        .into_iter()
+        .chain(scores.iter().map(|name| name.as_str()))
+        .chain(["passes", "passes a step", "a step", "training"])
+        .map(String::from)
+        .collect();
+    details("Every run in numbers", &heads, &joined(rows))
 }
 
 /// Every epoch in numbers, as means over the seeds.

@@ -8,7 +8,7 @@ use super::numbers::brief;
 use crate::equal::Equal;
 use crate::landscapes::Landscapes;
 use crate::summary::{Setting, Summary};
-use crate::words::{count, counted, held_equal, round_percent};
+use crate::words::{count, counted, counted_as, held_equal, round_percent};
 
 /// Everything the algorithms share, in plain words.
 pub(super) fn setting(summary: &Summary) -> String {
@@ -39,12 +39,15 @@ pub(super) fn setting(summary: &Summary) -> String {
 /// What the numbers and marks mean.
 pub(super) fn reading(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
+    let wording = &summary.setting.wording;
     let items = [
         (
             "Test accuracy",
-            "The share of test images classified correctly after the last epoch. The test images \
-             are not used in training, and no epoch is picked by them."
-                .into(),
+            format!(
+                "The share of the {} in the test set, after the last epoch. The test set is not used in \
+                 training, and no epoch is picked by it.",
+                wording.right
+            ),
         ),
         (
             "± and spread",
@@ -56,7 +59,8 @@ pub(super) fn reading(summary: &Summary) -> String {
             "Difference",
             format!(
                 "An algorithm's accuracy less {baseline}'s, seed by seed, then averaged. One point \
-                 is one image in a hundred."
+                 is one {} in a hundred.",
+                wording.answer
             ),
         ),
         (
@@ -114,7 +118,7 @@ pub(super) fn landscape(landscapes: &Landscapes) -> String {
     section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
 }
 
-/// Images and BatchNorm, in words.
+/// Samples and BatchNorm, in words.
 pub(super) fn ground(ground: &Ground, images: usize) -> String {
     let split = match ground.split {
         Split::Train => "training",
@@ -126,21 +130,22 @@ pub(super) fn ground(ground: &Ground, images: usize) -> String {
     };
     format!(
         "{}, not augmented; BatchNorm with {normalisation}",
-        counted(images, &format!("{split} image"))
+        counted(images, &format!("{split} sample"))
     )
 }
 
 fn data(setting: &Setting) -> String {
+    let wording = &setting.wording;
+    let samples = |count: usize, of: &str| {
+        let [one, many] = [&wording.sample, &wording.samples].map(|noun| format!("{of}{noun}"));
+        counted_as(count, &one, &many)
+    };
     format!(
         "{}: {} and {} in {}",
         setting.data,
-        counted(setting.training_images, "training image"),
-        counted(setting.test_images, "test image"),
-        if setting.classes == 1 {
-            "1 class".into()
-        } else {
-            format!("{} classes", setting.classes)
-        },
+        samples(setting.training_images, "training "),
+        samples(setting.test_images, "test "),
+        counted_as(setting.classes, &wording.class, &wording.classes),
     )
 }
 
@@ -151,7 +156,7 @@ fn label_noise(setting: &Setting) -> String {
     format!(
         "{} of the training labels were drawn anew at random before training, which changed {} of \
          {}; the test labels are untouched. A network that learns the wrong labels by heart loses \
-         accuracy on the test images, so this setting shows whether an algorithm resists that. \
+         accuracy on the test set, so this setting shows whether an algorithm resists that. \
          With clean labels the difference can be smaller, or go the other way.",
         round_percent(setting.label_noise),
         count(setting.labels_changed),
@@ -161,7 +166,7 @@ fn label_noise(setting: &Setting) -> String {
 
 fn augmentation(setting: &Setting) -> String {
     if setting.augmentation.trim().is_empty() {
-        return "None: every epoch sees the same images.".into();
+        return format!("None: every epoch sees the same {}.", setting.wording.samples);
     }
     setting.augmentation.clone()
 }
@@ -172,7 +177,7 @@ fn training(summary: &Summary) -> String {
         "{} of {} with {} each",
         counted(setting.epochs, "epoch"),
         counted(setting.steps_per_epoch, "step"),
-        counted(setting.batch_size, "image"),
+        counted_as(setting.batch_size, &setting.wording.sample, &setting.wording.samples),
     );
     let Some(equal) = held_equal(setting) else { return epochs };
     let rate = "the learning rate falls over the share that is used up";
@@ -222,9 +227,10 @@ fn label_smoothing(setting: &Setting) -> String {
 fn seeds(setting: &Setting) -> String {
     let seeds: Vec<String> = setting.seeds.iter().map(u64::to_string).collect();
     format!(
-        "{}; with the same seed every algorithm begins at the same weights and sees the same images \
-         in the same order",
-        seeds.join(", ")
+        "{}; with the same seed every algorithm begins at the same weights and sees the same {} in \
+         the same order",
+        seeds.join(", "),
+        setting.wording.samples
     )
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::equal::Equal;
+use lowland_tasks::task::Wording;
+
 use crate::summary::{Contender, EpochRecord, Heading, Run, SamplingPoint, Setting, Summary};
 
 /// How one made-up algorithm behaves.
@@ -63,6 +65,7 @@ pub(crate) fn heading() -> Heading {
 pub(crate) fn setting() -> Setting {
     Setting {
         data: "Fashion-MNIST, embedded subset".into(),
+        wording: Wording::default(),
         training_images: 2500,
         test_images: 2000,
         classes: 10,

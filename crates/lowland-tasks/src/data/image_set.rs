@@ -2,6 +2,7 @@
 
 use burn::data::dataset::{Dataset, DatasetError};
 
+use super::Labelled;
 use crate::checkpoint::sha256;
 use crate::{Error, Result};
 
@@ -219,9 +220,11 @@ impl ImageSet {
         };
         sums.iter().map(statistics).collect()
     }
+}
 
-    pub(crate) fn labels_mut(&mut self) -> &mut [u16] {
-        &mut self.labels
+impl Labelled for ImageSet {
+    fn labels_and_classes(&mut self) -> (&mut [u16], usize) {
+        (&mut self.labels, self.classes.len())
     }
 }
 

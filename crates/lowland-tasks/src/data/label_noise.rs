@@ -2,7 +2,6 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::ImageSet;
 use super::draw::{Purpose, below, generator, shuffle_front};
 use crate::{Error, Result};
 
@@ -13,6 +12,12 @@ pub struct LabelNoise {
     pub redrawn: usize,
     /// How many of those are now another class than before.
     pub changed: usize,
+}
+
+/// Samples with a label each.
+pub trait Labelled {
+    /// The labels, each below the number of classes, and that number, at most 65,536.
+    fn labels_and_classes(&mut self) -> (&mut [u16], usize);
 }
 
 /// Draws a share of the labels again, uniformly over all classes.
@@ -37,12 +42,13 @@ pub struct LabelNoise {
 /// assert!(noise.changed < noise.redrawn);
 /// # Ok::<(), lowland_tasks::Error>(())
 /// ```
-pub fn redraw_labels(set: &mut ImageSet, share: f64, seed: u64) -> Result<LabelNoise> {
+pub fn redraw_labels(set: &mut impl Labelled, share: f64, seed: u64) -> Result<LabelNoise> {
     if !(0.0..=1.0).contains(&share) {
         let found = share.to_string();
         return Err(Error::Setting { field: "label noise", found, allowed: "between 0 and 1" });
     }
-    let count = set.len();
+    let (labels, classes) = set.labels_and_classes();
+    let count = labels.len();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ share·n ≤ n")]
     let redrawn = ((share * count as f64).round() as usize).min(count);
 
@@ -50,8 +56,6 @@ pub fn redraw_labels(set: &mut ImageSet, share: f64, seed: u64) -> Result<LabelN
     let mut indices: Vec<usize> = (0..count).collect();
     shuffle_front(&mut rng, &mut indices, redrawn);
 
-    let classes = set.classes().len();
-    let labels = set.labels_mut();
     let mut changed = 0;
     for &index in &indices[..redrawn] {
         let drawn = draw_class(&mut rng, classes);

@@ -3,11 +3,13 @@
 use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor, s};
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
+use burn::tensor::{Device, Tensor};
 
 use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear};
+use super::layers::{Conv2d, Linear, normalised};
 use crate::Result;
 
 /// How deep a [`CifarResNet`] is.
@@ -84,7 +86,7 @@ impl CifarResNetConfig {
 impl CifarResNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(self.stem_norm.forward(self.stem.forward(images))); // [batch, 16, height, width]
+        let x = relu(normalised(&self.stem_norm, self.stem.forward(images))); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 64, height / 4, width / 4]
         self.head.forward(spatial_mean(x))
     }
@@ -102,8 +104,8 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(self.first_norm.forward(self.first.forward(x.clone())));
-        let y = self.second_norm.forward(self.second.forward(y));
+        let y = relu(normalised(&self.first_norm, self.first.forward(x.clone())));
+        let y = normalised(&self.second_norm, self.second.forward(y));
         let channels = y.dims()[1];
         relu(y + shortcut(x, self.first.stride[0], channels))
     }
@@ -116,7 +118,8 @@ fn shortcut(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
         return x;
     }
     let missing = channels - x.dims()[1];
-    let step = isize::try_from(stride).expect("a stride is a small number");
-    let thinned = x.slice(s![.., .., 0..;step, 0..;step]);
+    // Means over one pixel each: a slice with steps does the same, but on LibTorch its gradient names every number
+    // by its place, and fails where it is a view.
+    let thinned = avg_pool2d(x, AvgPoolOptions::new([1, 1]).with_stride([stride; 2]));
     with_zero_channels(thinned, missing / 2, missing - missing / 2)
 }

@@ -1,11 +1,16 @@
 //! What several networks do with their features and has no weights.
 
-use burn::tensor::Tensor;
 use burn::tensor::ops::PadMode;
+use burn::tensor::{DType, FloatDType, Tensor};
 
-/// The mean over height and width: `[batch, channels, height, width]` to `[batch, channels]`.
+/// The mean over height and width: `[batch, channels, height, width]` to `[batch, channels]`. Of halved numbers it is
+/// taken in `f32`.
 pub(crate) fn spatial_mean(features: Tensor<4>) -> Tensor<2> {
     let [batch, channels, height, width] = features.dims();
+    let features = match features.dtype() {
+        DType::F16 | DType::BF16 => features.cast(FloatDType::F32),
+        _ => features,
+    };
     features.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
 }
 

@@ -2,13 +2,15 @@
 //! [quantised](crate::quantise).
 
 use burn::module::{Module, Param};
+use burn::nn::BatchNorm;
+use burn::nn::conv::ConvTranspose2d;
 use burn::tensor::Tensor;
-use burn::tensor::module::{conv2d, linear};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::module::{conv_transpose2d, conv2d, linear};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use crate::quantise::quantised_input;
 
-/// A convolution over images, without bias.
+/// A convolution over images, without bias. It computes in the type of the images, whatever that of the weights.
 ///
 /// Where it is quantised, images and weights are rounded before they meet.
 #[derive(Module, Debug)]
@@ -26,11 +28,13 @@ impl Conv2d {
     /// is half the size of the weights.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
-        conv2d(quantised_input(&self.weight, images), self.weight.val(), None, options)
+        let images = quantised_input(&self.weight, images);
+        let weight = self.weight.val().cast(images.dtype());
+        conv2d(images, weight, None, options)
     }
 }
 
-/// A linear layer.
+/// A linear layer. It computes in the type of its weights, whatever that of the input.
 ///
 /// Where it is quantised, input and weights are rounded before they meet; the bias is not.
 #[derive(Module, Debug)]
@@ -44,8 +48,8 @@ pub struct Linear {
 impl Linear {
     /// `[.., from]` to `[.., to]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let bias = self.bias.as_ref().map(Param::val);
-        linear(quantised_input(&self.weight, x), self.weight.val(), bias)
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        linear(quantised_input(&self.weight, x.cast(weight.dtype())), weight, bias)
     }
 }
 
@@ -54,4 +58,24 @@ impl From<Linear> for burn::nn::Linear {
     fn from(Linear { weight, bias }: Linear) -> Self {
         Self { weight, bias }
     }
+}
+
+/// Batch normalisation in the type of its weights, back in the type of the features
+/// `[batch, channels, height, width]`.
+pub(crate) fn normalised(norm: &BatchNorm, features: Tensor<4>) -> Tensor<4> {
+    let dtype = features.dtype();
+    norm.forward(features.cast(norm.gamma.val().dtype())).cast(dtype)
+}
+
+/// A transposed convolution without bias, in the type of the features.
+pub(crate) fn transposed(convolution: &ConvTranspose2d, features: Tensor<4>) -> Tensor<4> {
+    let options = ConvTransposeOptions::new(
+        convolution.stride,
+        convolution.padding,
+        convolution.padding_out,
+        convolution.dilation,
+        convolution.groups,
+    );
+    let weight = convolution.weight.val().cast(features.dtype());
+    conv_transpose2d(features, weight, None, options)
 }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear};
+use super::layers::{Conv2d, Linear, normalised};
 use crate::Result;
 
 /// How deep and wide a [`PyramidNet`] is.
@@ -106,9 +106,9 @@ impl PyramidNetConfig {
 impl PyramidNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = self.stem_norm.forward(self.stem.forward(images)); // [batch, 16, height, width]
+        let x = normalised(&self.stem_norm, self.stem.forward(images)); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 16 + alpha, height / 4, width / 4]
-        self.head.forward(spatial_mean(relu(self.norm.forward(x))))
+        self.head.forward(spatial_mean(relu(normalised(&self.norm, x))))
     }
 }
 
@@ -127,9 +127,9 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height, width]`, or half of both, rounded up.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = self.first.forward(self.before.forward(x.clone()));
-        let y = self.second.forward(relu(self.between.forward(y)));
-        let y = self.after.forward(y);
+        let y = self.first.forward(normalised(&self.before, x.clone()));
+        let y = self.second.forward(relu(normalised(&self.between, y)));
+        let y = normalised(&self.after, y);
         let around = match &self.shortcut {
             Some(pool) => pool.forward(x),
             None => x,

@@ -188,6 +188,11 @@ impl ModelName {
         Ok(Model::Pose(config.init(joints, seed, device)?))
     }
 
+    /// Whether it is made of convolutions.
+    pub(crate) fn is_convolutional(self) -> bool {
+        !matches!(self, Self::Vit | Self::Transformer)
+    }
+
     /// An error unless the model is one for texts.
     pub(crate) fn require_text(self) -> Result<()> {
         if self == Self::Transformer { Ok(()) } else { Err(self.not("one for texts: transformer")) }

@@ -1,8 +1,5 @@
 //! A residual network that is made smaller and larger again: one heatmap a joint.
 
-use std::fmt;
-use std::str::FromStr;
-
 use burn::module::Module;
 use burn::nn::conv::{self, ConvTranspose2d};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -13,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::Conv2d;
 use crate::models::init::{LayerMaker, at_least_one};
+use crate::models::layers::{normalised, transposed};
 use crate::{Error, Result};
 
 /// The standard deviation of the last layer's weights at the start.
@@ -134,14 +132,14 @@ pub struct PoseNet {
 impl PoseNet {
     /// Images `[batch, 3, height, width]` to heatmaps `[batch, joints, height / 4, width / 4]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let x = relu(self.stem_norm.forward(self.stem.forward(images))); // [batch, width, height / 2, width / 2]
+        let x = relu(normalised(&self.stem_norm, self.stem.forward(images))); // [batch, width, height / 2, width / 2]
         let x = match &self.pool {
             Some(pool) => pool.forward(x),
             None => x,
         };
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, …, height / stride, width / stride]
         let x = self.doublings.iter().fold(x, |x, doubling| doubling.forward(x)); // [batch, head, height / 4, width / 4]
-        self.last.forward(x)
+        self.last.forward(x.cast(self.last.weight.val().dtype()))
     }
 }
 
@@ -177,10 +175,10 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(self.first_norm.forward(self.first.forward(x.clone())));
-        let y = self.second_norm.forward(self.second.forward(y));
+        let y = relu(normalised(&self.first_norm, self.first.forward(x.clone())));
+        let y = normalised(&self.second_norm, self.second.forward(y));
         let around = match &self.shortcut {
-            Some(Shortcut { convolution, norm }) => norm.forward(convolution.forward(x)),
+            Some(Shortcut { convolution, norm }) => normalised(norm, convolution.forward(x)),
             None => x,
         };
         relu(y + around)
@@ -201,69 +199,6 @@ impl Doubling {
 
     /// `[batch, from, height, width]` to `[batch, to, 2 · height, 2 · width]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(self.norm.forward(self.convolution.forward(x)))
-    }
-}
-
-/// A network for pose that this crate can make.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum PoseModelName {
-    /// [`PoseNetConfig::small`]; named `pose-small`.
-    #[default]
-    #[serde(rename = "pose-small")]
-    Small,
-    /// [`PoseNetConfig::resnet18`]; named `pose-resnet18`.
-    #[serde(rename = "pose-resnet18")]
-    ResNet18,
-}
-
-impl PoseModelName {
-    /// Every network, in the order in which lists show them.
-    pub const ALL: [Self; 2] = [Self::Small, Self::ResNet18];
-
-    /// The name in commands and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Small => "pose-small",
-            Self::ResNet18 => "pose-resnet18",
-        }
-    }
-
-    /// What it is, in one line.
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Small => {
-                "a residual network with a heatmap a joint, 391 thousand weights, for a CPU"
-            }
-            Self::ResNet18 => {
-                "ResNet-18 with transposed convolutions and a heatmap a joint, 15.4 million weights"
-            }
-        }
-    }
-
-    /// Its size.
-    pub fn config(self) -> PoseNetConfig {
-        match self {
-            Self::Small => PoseNetConfig::small(),
-            Self::ResNet18 => PoseNetConfig::resnet18(),
-        }
-    }
-}
-
-impl fmt::Display for PoseModelName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl FromStr for PoseModelName {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|model| model.name() == name).ok_or_else(|| Error::Unknown {
-            what: "pose model",
-            name: name.to_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
+        relu(normalised(&self.norm, transposed(&self.convolution, x)))
     }
 }

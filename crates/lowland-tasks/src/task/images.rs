@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, first_of, loaded_from, number,
+    AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of,
+    loaded_from, number,
 };
 use crate::Result;
 use crate::config::TrainConfig;
@@ -65,8 +66,8 @@ impl ImageTask {
 }
 
 impl Task for ImageTask {
-    fn noun(&self) -> &'static str {
-        "images"
+    fn wording(&self) -> Wording {
+        Wording::default()
     }
 
     fn classes(&self) -> usize {
@@ -132,9 +133,10 @@ impl TaskBatch for ImageBatch {
         Box::new(self.piece(range))
     }
 
-    fn losses(&self, model: &Model, samples: &Samples, smoothing: f64) -> Tensor<1> {
+    fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
         let (images, labels) = self.select(samples);
-        cross_entropies(model.forward(images), labels, smoothing)
+        let logits = model.forward(learning.precision.of(images));
+        cross_entropies(logits, labels, learning.smoothing)
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {

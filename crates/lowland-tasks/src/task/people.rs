@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, OnHost, Outcome, Picture, Split, Task, TaskBatch, first_of, loaded_from,
-    number, only,
+    AnySource, Boxed, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
+    first_of, loaded_from, number, only,
 };
 use crate::Result;
 use crate::config::TrainConfig;
@@ -65,8 +65,14 @@ impl PeopleTask {
 }
 
 impl Task for PeopleTask {
-    fn noun(&self) -> &'static str {
-        "people"
+    fn wording(&self) -> Wording {
+        Wording {
+            class: "joint".to_owned(),
+            classes: "joints".to_owned(),
+            answer: "joint".to_owned(),
+            right: "joints found within a fifth of the torso's length (PCK@0.2)".to_owned(),
+            ..Wording::labelled("person", "people")
+        }
     }
 
     fn classes(&self) -> usize {
@@ -166,9 +172,10 @@ impl TaskBatch for People {
         Box::new(Self { set: Arc::clone(&self.set), batch: self.batch.piece(range) })
     }
 
-    fn losses(&self, model: &Model, samples: &Samples, _smoothing: f64) -> Tensor<1> {
+    fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
         let (images, targets, weights) = self.batch.select(samples);
-        heatmap_losses(model.heatmaps(images), targets, weights)
+        let heatmaps = model.heatmaps(learning.precision.of(images));
+        heatmap_losses(heatmaps, targets, weights)
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
-use super::{AnySource, Boxed, OnHost, Outcome, Split, Task, TaskBatch, first_of, number, only};
+use super::{
+    AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
+    only,
+};
 use crate::config::TrainConfig;
-use crate::data::Source;
+use crate::data::{LabelNoise, Source, redraw_labels};
 use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::text::{
@@ -24,6 +27,7 @@ use crate::{Error, Result};
 pub struct TextTask {
     train: Arc<TextSet>,
     test: Arc<TextSet>,
+    noise: LabelNoise,
     metric: Metric,
 }
 
@@ -33,17 +37,15 @@ impl TextTask {
     /// # Errors
     /// Whatever reading data and tokenizer gives, values out of range, and settings that are for images.
     pub fn load(task: GlueTask, config: &TrainConfig) -> Result<Self> {
-        only("label_noise", config.data.label_noise == 0.0, "0 for texts")?;
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, config.text.max_length)?;
         let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
         let cut = |set, limit| first_of(Arc::new(set), limit, TextSet::len, TextSet::first);
-        Ok(Self {
-            train: cut(train, config.data.train_limit)?,
-            test: cut(test, config.data.test_limit)?,
-            metric: task.metric(),
-        })
+        let mut train = cut(train, config.data.train_limit)?;
+        let test = cut(test, config.data.test_limit)?;
+        let noise = redraw_labels(Arc::make_mut(&mut train), config.data.label_noise, config.seed)?;
+        Ok(Self { train, test, noise, metric: task.metric() })
     }
 
     fn set(&self, split: Split) -> &Arc<TextSet> {
@@ -64,8 +66,8 @@ fn pretrained(config: &TrainConfig) -> Result<PathBuf> {
 }
 
 impl Task for TextTask {
-    fn noun(&self) -> &'static str {
-        "texts"
+    fn wording(&self) -> Wording {
+        Wording::labelled("text", "texts")
     }
 
     fn classes(&self) -> usize {
@@ -78,6 +80,10 @@ impl Task for TextTask {
 
     fn checksum(&self, split: Split) -> String {
         self.set(split).sha256()
+    }
+
+    fn labels_changed(&self) -> usize {
+        self.noise.changed
     }
 
     fn to_learn(&self, _config: &TrainConfig) -> Result<AnySource> {
@@ -155,9 +161,9 @@ impl TaskBatch for TextBatch {
         Box::new(self.piece(range))
     }
 
-    fn losses(&self, model: &Model, samples: &Samples, smoothing: f64) -> Tensor<1> {
+    fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
         let (input, labels) = self.select(samples);
-        cross_entropies(model.read(input), labels, smoothing)
+        cross_entropies(model.read(input), labels, learning.smoothing)
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {

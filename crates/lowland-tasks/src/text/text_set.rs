@@ -4,7 +4,7 @@ use super::HostTextBatch;
 use super::tokenizer::{Fault, Text, TextTokenizer, Tokens};
 use crate::checkpoint::sha256;
 use crate::data::draw::{Purpose, generator, shuffle_front};
-use crate::data::epoch_order;
+use crate::data::{Labelled, epoch_order};
 use crate::{Error, Result};
 
 /// Batches among which [`TextSet::grouped_order`] sorts by length.
@@ -26,6 +26,12 @@ pub struct TextSet {
     classes: Vec<String>,
     padding: u32,
     max_length: usize,
+}
+
+impl Labelled for TextSet {
+    fn labels_and_classes(&mut self) -> (&mut [u16], usize) {
+        (&mut self.labels, self.classes.len())
+    }
 }
 
 /// The two parts of a data set.

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use lowland_tasks::pose::{PoseModelName, PoseNet, PoseNetConfig, Stem, heatmap_losses};
+use lowland_tasks::pose::{PoseNet, PoseNetConfig, Stem, heatmap_losses};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -42,8 +42,8 @@ fn heatmaps_are_a_quarter_of_the_image() {
         (tiny(Stem::Large), [32, 48]),
         (tiny(Stem::Small), [48, 32]),
         (PoseNetConfig { blocks: vec![1], ..tiny(Stem::Small) }, [8, 4]),
-        (PoseModelName::Small.config(), [64, 64]),
-        (PoseModelName::ResNet18.config(), [64, 32]),
+        (PoseNetConfig::small(), [64, 64]),
+        (PoseNetConfig::resnet18(), [64, 32]),
     ] {
         let model = config.init(14, 0, &device()).unwrap();
         assert!(side.iter().all(|&side| side % config.stride() == 0));
@@ -56,15 +56,14 @@ fn heatmaps_are_a_quarter_of_the_image() {
 
 #[test]
 fn networks_have_as_many_numbers_as_their_layers_add_up_to() {
-    let trained = |name: PoseModelName, joints| {
-        values(&name.config().init(joints, 0, &device()).unwrap()).trained
-    };
+    let trained =
+        |config: PoseNetConfig, joints| values(&config.init(joints, 0, &device()).unwrap()).trained;
     // ResNet-18 without its last layer has 11,176,512; three transposed convolutions to 256 channels
     // with BatchNorm add 4,195,840; the last layer adds 257 a joint.
-    assert_eq!(trained(PoseModelName::ResNet18, 17), 11_176_512 + 4_195_840 + 17 * 257);
+    assert_eq!(trained(PoseNetConfig::resnet18(), 17), 11_176_512 + 4_195_840 + 17 * 257);
     // The stem, three blocks with their shortcuts, two transposed convolutions and the last layer.
     let parts = [928, 19_648, 57_728, 230_144, 65_600, 16_448, 33 * 14];
-    assert_eq!(trained(PoseModelName::Small, 14), parts.iter().sum::<usize>());
+    assert_eq!(trained(PoseNetConfig::small(), 14), parts.iter().sum::<usize>());
 }
 
 #[test]
@@ -80,7 +79,7 @@ fn weights_are_a_function_of_the_seed_alone() {
 
 #[test]
 fn weights_begin_with_the_deviations_that_are_stated() {
-    let all = values(&PoseModelName::ResNet18.config().init(14, 3, &device()).unwrap()).all;
+    let all = values(&PoseNetConfig::resnet18().init(14, 3, &device()).unwrap()).all;
     let deviation = |count: usize| {
         let values = all.iter().rfind(|values| values.len() == count).unwrap();
         (values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt()
@@ -97,7 +96,7 @@ fn weights_begin_with_the_deviations_that_are_stated() {
 
 #[test]
 fn a_fresh_network_keeps_the_size_of_its_numbers() {
-    let model = PoseModelName::Small.config().init(14, 0, &device()).unwrap();
+    let model = PoseNetConfig::small().init(14, 0, &device()).unwrap();
     let images = Tensor::random([4, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device());
     let highest = model.forward(images).abs().max().into_scalar::<f32>();
     assert!(highest > 0.0 && highest < 0.1, "{highest}");
@@ -115,24 +114,6 @@ fn numbers_of_zero_are_refused() {
     assert_eq!(error(blocks(vec![1, 0]), 1), "blocks must be at least 1, found 0");
     assert_eq!(error(blocks(vec![1; 5]), 1), "stages must be between 1 and 4, found 5");
     assert_eq!(error(blocks(vec![]), 1), "stages must be between 1 and 4, found 0");
-}
-
-#[test]
-fn names_lead_to_networks_and_back() {
-    #[derive(serde::Deserialize)]
-    struct Config {
-        model: PoseModelName,
-    }
-    for model in PoseModelName::ALL {
-        assert_eq!(model.name().parse::<PoseModelName>().unwrap(), model);
-        let config: Config = toml::from_str(&format!("model = \"{model}\"")).unwrap();
-        assert_eq!(config.model, model);
-        assert!(!model.description().contains('\n'));
-    }
-    assert_eq!(
-        "pose".parse::<PoseModelName>().unwrap_err().to_string(),
-        "unknown pose model \"pose\", expected one of: pose-small, pose-resnet18"
-    );
 }
 
 /// Number `place` of the trained tensor `tensor`: `sin(1 + 1.3·tensor + 0.7·place)`, with the
