@@ -17,7 +17,7 @@ use lowland::{Algorithm, BaseConfig, SamConfig, Samples};
 use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::data::{BatchConfig, Loader};
 use lowland_tasks::models::Model;
-use lowland_tasks::task::Split;
+use lowland_tasks::task::{Learning, Split};
 use lowland_tasks::train::{Data, Training};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -35,7 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let images = Loader::to_measure(data.task().to_measure(Split::Train, 500)?, batches)?;
         let on_device = device.clone().autodiff();
         let held: Vec<_> = images.epoch(0).map(|batch| batch.to_device(&on_device)).collect();
-        let losses = |model: &Model, i: usize| held[i].losses(model, &Samples::All, 0.0); // [samples]
+        let losses =
+            |model: &Model, i: usize| held[i].losses(model, &Samples::All, Learning::default()); // [samples]
         // The gradient of a network with ReLU jumps: what is a little further apart shows its curvature.
         let settings =
             SurfaceConfig { difference: Difference::Length(0.02), ..SurfaceConfig::default() };

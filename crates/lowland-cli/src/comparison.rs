@@ -21,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::side_by_side::{self, Finished, Manner, Watch};
 use crate::summary::{Contender, Heading, Run, Setting, Summary};
 use crate::terminal::{Output, Progress, print};
-use crate::words::{held_equal, limit_left, no_second_gradient, percent};
+use crate::words::{counted, held_equal, limit_left, no_second_gradient, percent};
 use crate::{device, files, report, table};
 
 /// The most seeds that one comparison may have.
@@ -143,11 +143,11 @@ impl Comparison {
             share => format!(", {} of the labels redrawn", percent(share)),
         };
         format!(
-            "{}: {} training {} of {}{noise}, {}{} epochs{}, {} seeds",
+            "{}: {}, {} training {}{noise}, {}{} epochs{}, {} seeds",
             labels.join(", "),
+            setting.data,
             setting.training_images,
             setting.wording.samples,
-            setting.data,
             if setting.limit.is_some() { "at most " } else { "" },
             setting.epochs,
             held_equal(setting).map(|equal| format!(", {equal}")).unwrap_or_default(),
@@ -192,7 +192,7 @@ impl Comparison {
             },
             weight_decay: config.optimizer.weight_decay,
             label_smoothing: config.label_smoothing,
-            augmentation: augmentation_in_words(config),
+            augmentation: data.task().variation(config),
             equal,
             limit,
             seeds: self.seeds.clone(),
@@ -378,7 +378,7 @@ fn data_in_words(name: DataName) -> String {
         DataName::Sst2 => "SST-2".to_owned(),
         DataName::Mrpc => "MRPC".to_owned(),
         DataName::Cola => "CoLA".to_owned(),
-        DataName::Pose => "people with their joints from a folder".to_owned(),
+        DataName::Pose => "people from a folder (COCO keypoints)".to_owned(),
         DataName::ImageFolder => "images from a folder".to_owned(),
     }
 }
@@ -389,22 +389,6 @@ fn model_in_words(config: &TrainConfig) -> String {
     });
     let quantised = quantised.unwrap_or_default();
     format!("{}: {}{quantised}", config.model, config.model.description())
-}
-
-fn augmentation_in_words(config: &TrainConfig) -> String {
-    let augment = &config.augment;
-    let mut parts = Vec::new();
-    if augment.crop_padding > 0 {
-        parts.push(format!("padded by {} pixels and cropped", augment.crop_padding));
-    }
-    if augment.flip {
-        parts.push("mirrored every second time".to_owned());
-    }
-    if augment.cutout > 0 {
-        let (side, share) = (augment.cutout, percent(augment.cutout_probability));
-        parts.push(format!("a hole of {side} by {side} pixels in {share} of the images"));
-    }
-    parts.join(", ")
 }
 
 /// The command line as it was typed, with what a shell needs quoted.
@@ -438,5 +422,6 @@ fn hardware(device: &str, jobs: usize) -> String {
         0 | 1 => "one run at a time".to_owned(),
         jobs => format!("{jobs} runs at a time, so that each is slower than alone"),
     };
-    format!("{cores} processor cores, {arch} {os}, device {device}, {at_once}")
+    let cores = counted(cores, "processor core");
+    format!("{cores}, {arch} {os}, device {device}, {at_once}")
 }

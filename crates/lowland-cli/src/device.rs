@@ -145,7 +145,7 @@ fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
     bail!("device {name:?} does not answer: {problem}")
 }
 
-/// The part of a message that a person wants to read: not that an `unwrap` failed, nor the addresses that LibTorch
+/// The part of a message that a person wants to read: not that an `unwrap` failed, nor the addresses that `LibTorch`
 /// puts behind what it has to say.
 fn reason(message: &str) -> String {
     let error = message.split_once("an `Err` value: ").map_or(message, |(_, error)| error);

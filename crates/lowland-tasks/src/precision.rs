@@ -32,6 +32,7 @@ impl Precision {
         }
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn is_f32(&self) -> bool {
         *self == Self::F32
     }

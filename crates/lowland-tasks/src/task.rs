@@ -63,6 +63,12 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// Settings that do not fit the samples.
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource>;
 
+    /// How the training samples are varied from epoch to epoch, in words; empty if they are not. Default: they are
+    /// not.
+    fn variation(&self, _config: &TrainConfig) -> String {
+        String::new()
+    }
+
     /// The samples of a split as they are; the first `at_most` of them.
     ///
     /// # Errors
@@ -134,6 +140,11 @@ impl Default for Wording {
     fn default() -> Self {
         Self::labelled("image", "images")
     }
+}
+
+/// A share in percent, for words.
+fn in_percent(share: f64) -> f64 {
+    (1000.0 * share).round() / 10.0
 }
 
 /// A picture of a sample with what a network made of it.

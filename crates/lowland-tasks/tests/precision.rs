@@ -7,9 +7,10 @@ use burn::tensor::{DType, Device, Gradients, Int, Tensor};
 use lowland::{Algorithm, ArsamConfig, SamConfig, Warmup};
 use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::models::{
-    CifarResNetConfig, ModelName, PyramidNetConfig, ResNetConfig, SmallCnnConfig, WideResNetConfig,
+    CifarResNet, CifarResNetConfig, ModelName, PyramidNet, PyramidNetConfig, ResNet, ResNetConfig,
+    SmallCnn, SmallCnnConfig, WideResNet, WideResNetConfig,
 };
-use lowland_tasks::pose::PoseNetConfig;
+use lowland_tasks::pose::{PoseNet, PoseNetConfig};
 use lowland_tasks::precision::Precision;
 use lowland_tasks::quantise::QuantiseConfig;
 use lowland_tasks::train::{Data, Training};
@@ -72,20 +73,23 @@ fn check<M: Module, const D: usize>(
 #[test]
 fn gradients_in_bf16_are_close_to_those_in_f32() {
     let on = &device();
-    check("small-cnn", &SmallCnnConfig::default().init(10, 3, 1, on).unwrap(), 20, |m, x| {
-        m.forward(x)
-    });
+    check(
+        "small-cnn",
+        &SmallCnnConfig::default().init(10, 3, 1, on).unwrap(),
+        20,
+        SmallCnn::forward,
+    );
     let net = CifarResNetConfig { blocks: 1 }.init(10, 3, 1, on).unwrap();
-    check("resnet", &net, 16, |m, x| m.forward(x));
+    check("resnet", &net, 16, CifarResNet::forward);
     let net = ResNetConfig { blocks: [1; 4] }.init(10, 3, 1, on).unwrap();
-    check("resnet18", &net, 32, |m, x| m.forward(x));
+    check("resnet18", &net, 32, ResNet::forward);
     let net = WideResNetConfig { blocks: 1, widening: 2 }.init(10, 3, 1, on).unwrap();
-    check("wide", &net, 16, |m, x| m.forward(x));
+    check("wide", &net, 16, WideResNet::forward);
     let net = PyramidNetConfig { blocks: 1, alpha: 30 }.init(10, 3, 1, on).unwrap();
-    check("pyramid", &net, 16, |m, x| m.forward(x));
+    check("pyramid", &net, 16, PyramidNet::forward);
     for config in [PoseNetConfig::small(), PoseNetConfig::resnet18()] {
         let net = PoseNetConfig { width: 8, head: 8, ..config }.init(3, 1, on).unwrap();
-        check("pose", &net, 64, |m, x| m.forward(x));
+        check("pose", &net, 64, PoseNet::forward);
     }
 }
 
@@ -118,7 +122,6 @@ fn training_in_bf16_learns_what_training_in_f32_learns() {
         let [a, b] = [&halved, &whole].map(|epoch| epoch.test_accuracy.unwrap());
         assert!(a > 0.5 && (a - b).abs() < 0.05, "{a} and {b}");
         assert_ne!(halved.train_loss, whole.train_loss);
-        assert_eq!(halved.passes, whole.passes);
     }
 }
 

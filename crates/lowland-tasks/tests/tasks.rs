@@ -15,6 +15,7 @@ use lowland_tasks::data::DataName;
 use lowland_tasks::flatness::{FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::models::ModelName;
 use lowland_tasks::pose::{CropConfig, PoseConfig};
+use lowland_tasks::task::Split;
 use lowland_tasks::text::{LoraConfig, Trained};
 use lowland_tasks::train::{Data, Done, Training};
 use serde_json::json;
@@ -198,6 +199,23 @@ fn the_sharpness_of_a_transformer_is_measured() {
         flatness(training.model().unwrap(), &held, &ground, &FlatnessConfig::quick(), go_on);
     let found = found.unwrap().unwrap();
     assert!(found.loss > 0.0 && found.eigenvalues[0].value.is_finite());
+}
+
+#[test]
+fn labels_of_texts_can_be_redrawn_but_not_those_that_are_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let clean = fine_tuning(folder.path());
+    let mut spoiled = clean.clone();
+    spoiled.data.label_noise = 0.5;
+    let [clean, again, spoiled_too] =
+        [&clean, &spoiled, &spoiled].map(|config| Data::load(config).unwrap());
+    assert_eq!(clean.task().labels_changed(), 0);
+    assert!((1..=10).contains(&again.task().labels_changed()));
+    let checksums =
+        |data: &Data| [Split::Train, Split::Test].map(|split| data.task().checksum(split));
+    let [clean, again, spoiled_too] = [&clean, &again, &spoiled_too].map(checksums);
+    assert_eq!(again, spoiled_too);
+    assert_eq!((clean[0] == again[0], clean[1] == again[1]), (false, true));
 }
 
 #[test]

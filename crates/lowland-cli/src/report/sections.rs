@@ -141,7 +141,7 @@ fn data(setting: &Setting) -> String {
         counted_as(count, &one, &many)
     };
     format!(
-        "{}: {} and {} in {}",
+        "{}: {} and {}; {}",
         setting.data,
         samples(setting.training_images, "training "),
         samples(setting.test_images, "test "),

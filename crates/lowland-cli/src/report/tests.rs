@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use lowland_tasks::task::Wording;
 use proptest::prelude::*;
 
 use super::*;
@@ -45,6 +46,36 @@ fn the_page_names_everything() {
     assert_eq!(page.matches("<figure>").count(), 7);
     assert_eq!(page.matches("role=\"img\"").count(), 7);
     assert!(page.contains("no difference found"));
+}
+
+#[test]
+fn a_task_is_spoken_of_in_its_own_words() {
+    let mut summary = fixture::summary(2, 2);
+    summary.setting.wording = Wording {
+        sample: "person".into(),
+        samples: "people".into(),
+        class: "joint".into(),
+        classes: "joints".into(),
+        answer: "joint".into(),
+        right: "joints found".into(),
+    };
+    summary.setting.classes = 14;
+    summary.question = String::new();
+    for run in summary.algorithms.iter_mut().flat_map(|algorithm| &mut algorithm.runs) {
+        run.epochs[1].scores = [("AP50".to_owned(), 0.125)].into();
+    }
+    let page = html(&summary);
+    check(&page);
+    for text in [
+        "2,500 training people and 2,000 test people; 14 joints",
+        "The share of the joints found in the test set",
+        "One point is one joint in a hundred",
+        "<th scope=\"col\">AP50</th>",
+        "<td>0.125</td>",
+    ] {
+        assert!(page.contains(text), "missing: {text}");
+    }
+    assert!(!page.contains("images") && !page.contains("classes"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of,
-    loaded_from, number,
+    in_percent, loaded_from, number,
 };
 use crate::Result;
 use crate::config::TrainConfig;
@@ -90,6 +90,22 @@ impl Task for ImageTask {
         let augment = config.augment.build(self.normalisation.clone())?;
         let source = ImageSource::varied(Arc::clone(&self.train), augment, config.seed)?;
         Ok(Box::new(Boxed(source)))
+    }
+
+    fn variation(&self, config: &TrainConfig) -> String {
+        let augment = &config.augment;
+        let mut parts = Vec::new();
+        if augment.crop_padding > 0 {
+            parts.push(format!("padded by {} pixels and cropped", augment.crop_padding));
+        }
+        if augment.flip {
+            parts.push("mirrored every second time".to_owned());
+        }
+        if augment.cutout > 0 {
+            let (side, share) = (augment.cutout, in_percent(augment.cutout_probability));
+            parts.push(format!("a hole of {side} by {side} pixels in {share} % of the images"));
+        }
+        parts.join(", ")
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {

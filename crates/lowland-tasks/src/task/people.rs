@@ -9,15 +9,15 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
-    first_of, loaded_from, number, only,
+    first_of, in_percent, loaded_from, number, only,
 };
 use crate::Result;
 use crate::config::TrainConfig;
 use crate::data::Source;
 use crate::models::Model;
 use crate::pose::{
-    FoundJoint, HostPoseBatch, Person, PoseBatch, PosePreparation, PoseSet, PoseSource, PoseSplits,
-    Reference, average_precision, decode, heatmap_losses, joint_sigmas, pck, picture,
+    FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
+    PoseSplits, Reference, average_precision, decode, heatmap_losses, joint_sigmas, pck, picture,
 };
 
 /// A joint counts as found within this share of the torso: PCK@0.2.
@@ -90,6 +90,21 @@ impl Task for PeopleTask {
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
         let (set, preparation) = (Arc::clone(&self.train), self.preparation.clone());
         Ok(Box::new(Boxed(PoseSource::training(set, preparation, config.seed)?)))
+    }
+
+    fn variation(&self, config: &TrainConfig) -> String {
+        let PoseConfig { flip, scale, rotation, .. } = config.pose;
+        let mut parts = Vec::new();
+        if flip {
+            parts.push("mirrored every second time".to_owned());
+        }
+        if scale > 0.0 {
+            parts.push(format!("larger or smaller by up to {} %", in_percent(scale)));
+        }
+        if rotation > 0.0 {
+            parts.push(format!("turned by up to {rotation} degrees to either side"));
+        }
+        parts.join(", ")
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
