@@ -124,6 +124,7 @@ fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
     static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let said = || SAID.lock().unwrap_or_else(PoisonError::into_inner);
 
+    said().clear();
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         said().push(panic.payload_as_str().map_or_else(|| SILENT.to_owned(), reason));

@@ -187,6 +187,19 @@ fn texts_are_learned_whole_by_the_head_or_by_adapters() {
 }
 
 #[test]
+fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    for descriptor in Algorithm::ALL {
+        let algorithm = Algorithm::named(descriptor.name).unwrap();
+        let config = TrainConfig { algorithm, ..fine_tuning(folder.path()) };
+        let training = trained(&config);
+        // Their usual radii are too large for so small a network to learn with each of them; `trained` tests the rest.
+        let losses = training.record().epochs.iter().map(|epoch| epoch.train_loss);
+        assert!(losses.into_iter().all(|loss| loss.is_some()), "{}", descriptor.name);
+    }
+}
+
+#[test]
 fn the_sharpness_of_a_transformer_is_measured() {
     let folder = tempfile::tempdir().unwrap();
     let config = fine_tuning(folder.path());

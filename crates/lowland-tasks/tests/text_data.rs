@@ -247,6 +247,20 @@ fn a_grouped_order_is_a_permutation_with_less_to_fill_up() {
 }
 
 #[test]
+fn a_set_by_length_has_the_same_texts_the_shortest_first() {
+    let sorted = set().by_length();
+    assert!(sorted.lengths().is_sorted());
+    let all = |set: &TextSet| {
+        let one = |i| (set.tokens(i).0.to_vec(), set.labels()[i]);
+        let mut all: Vec<_> = (0..set.len()).map(one).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(all(&sorted), all(&set()));
+    assert_ne!(sorted, set());
+}
+
+#[test]
 fn texts_labels_and_classes_that_do_not_fit_are_refused() {
     let (tokenizer, text) = (tokenizer(16), Text::from("a"));
     let classes = || vec!["one".to_owned()];

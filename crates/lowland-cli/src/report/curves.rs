@@ -36,7 +36,7 @@ const TEST_LOSS: Quantity = Quantity {
     title: "Test loss by epoch",
     axis: "test loss",
     caption: "Loss on the test set after each epoch. Where it rises while the training loss \
-              falls, the network learns labels by heart.",
+              falls, the network learns its training samples by heart.",
     value: |record| record.test_loss,
     words: |loss| words::number(loss, 3),
 };

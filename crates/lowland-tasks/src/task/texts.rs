@@ -92,7 +92,7 @@ impl Task for TextTask {
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
         let set = first_of(Arc::clone(self.set(split)), at_most, TextSet::len, TextSet::first)?;
-        Ok(Box::new(Boxed(TextSource(set))))
+        Ok(Box::new(Boxed(TextSource(Arc::new(set.by_length())))))
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
