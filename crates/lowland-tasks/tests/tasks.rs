@@ -194,8 +194,8 @@ fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
         let config = TrainConfig { algorithm, ..fine_tuning(folder.path()) };
         let training = trained(&config);
         // Their usual radii are too large for so small a network to learn with each of them; `trained` tests the rest.
-        let losses = training.record().epochs.iter().map(|epoch| epoch.train_loss);
-        assert!(losses.into_iter().all(|loss| loss.is_some()), "{}", descriptor.name);
+        let mut epochs = training.record().epochs.iter();
+        assert!(epochs.all(|epoch| epoch.train_loss.is_some()), "{}", descriptor.name);
     }
 }
 
