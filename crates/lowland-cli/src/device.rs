@@ -1,7 +1,7 @@
 //! Devices by name.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
@@ -121,13 +121,13 @@ pub fn open(name: &str) -> Result<Device> {
 /// threads of their own, which would otherwise be told in many lines about threads and backtraces.
 fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
     const SILENT: &str = "it gives no reason";
-    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let said = || SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    // What a backend says first is why the rest follows.
+    let said = Arc::new(OnceLock::new());
+    let said_first = Arc::clone(&said);
 
-    said().clear();
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        said().push(panic.payload_as_str().map_or_else(|| SILENT.to_owned(), reason));
+        said_first.get_or_init(|| panic.payload_as_str().map_or_else(|| SILENT.to_owned(), reason));
     }));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         let device = open();
@@ -141,8 +141,7 @@ fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
         Ok((_, Err(error))) => error.to_string(),
         Err(_) => SILENT.to_owned(),
     };
-    // What a backend said first is why the rest followed.
-    let problem = std::mem::take(&mut *said()).into_iter().next().unwrap_or(problem);
+    let problem = said.get().unwrap_or(&problem);
     bail!("device {name:?} does not answer: {problem}")
 }
 

@@ -3,9 +3,9 @@
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::config::setting;
 use crate::models::ModelName;
-use crate::{Error, Result};
 
 /// In which type of numbers a network computes while it learns.
 ///
@@ -45,13 +45,7 @@ impl Precision {
 
     /// An error unless the device can.
     pub(crate) fn check_device(self, device: &Device) -> Result<()> {
-        if self == Self::F32 || device.supports_dtype(FloatDType::BF16) {
-            return Ok(());
-        }
-        Err(Error::Setting {
-            field: "precision",
-            found: "bf16".to_owned(),
-            allowed: "f32 on this device",
-        })
+        let holds = self == Self::F32 || device.supports_dtype(FloatDType::BF16);
+        setting("precision", holds, "bf16", "f32 on this device")
     }
 }
