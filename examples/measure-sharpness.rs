@@ -10,8 +10,8 @@ use std::error::Error;
 
 use burn::tensor::Device;
 use lowland::sharpness::{
-    Difference, EigenvaluesConfig, LargestRiseConfig, LossSurface, SurfaceConfig, TraceConfig,
-    eigenvalues, largest_rise, trace, uninterrupted,
+    EigenvaluesConfig, LargestRiseConfig, LossSurface, SurfaceConfig, TraceConfig, eigenvalues,
+    largest_rise, trace, uninterrupted,
 };
 use lowland::{Algorithm, BaseConfig, SamConfig, Samples};
 use lowland_tasks::config::{DataConfig, TrainConfig};
@@ -37,9 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let held: Vec<_> = images.epoch(0).map(|batch| batch.to_device(&on_device)).collect();
         let losses =
             |model: &Model, i: usize| held[i].losses(model, &Samples::All, Learning::default()); // [samples]
-        // The gradient of a network with ReLU jumps: what is a little further apart shows its curvature.
-        let settings =
-            SurfaceConfig { difference: Difference::Length(0.02), ..SurfaceConfig::default() };
+        let settings = SurfaceConfig::default();
         let mut surface = LossSurface::new(training.model()?, &[250, 250], &settings, losses)?;
 
         let lanczos = EigenvaluesConfig { steps: 15, ..EigenvaluesConfig::default() };
@@ -49,9 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ascent = LargestRiseConfig { steps: 3, ..LargestRiseConfig::default() };
         let rise = largest_rise(&mut surface, &ascent, uninterrupted)?.rise;
         println!(
-            "{:4} largest eigenvalue {:6.2}, trace {:6.1}, the loss rises by {rise:.4} within 0.05",
+            "{:4} largest eigenvalue {:6.2} ± {:.2}, trace {:6.1}, the loss rises by {rise:.4} within 0.05",
             config.algorithm_label(),
             sharpest.pairs[0].value,
+            sharpest.pairs[0].measured_residual,
             trace.mean,
         );
     }

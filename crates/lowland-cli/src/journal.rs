@@ -24,8 +24,18 @@ pub const EVENTS: &str = "events.out.tfevents.lowland";
 enum Line<'a> {
     Step(&'a StepRecord),
     Epoch(&'a EpochRecord),
-    Sharpness { step: u64, largest_eigenvalue: Option<f64>, largest_rise: Option<f64>, loss: f64 },
-    Changed { step: u64, changes: &'a [String] },
+    Sharpness {
+        step: u64,
+        largest_eigenvalue: Option<f64>,
+        /// How uncertain the eigenvalue is.
+        residual: Option<f64>,
+        largest_rise: Option<f64>,
+        loss: f64,
+    },
+    Changed {
+        step: u64,
+        changes: &'a [String],
+    },
 }
 
 /// The files that a run adds to.
@@ -104,9 +114,11 @@ impl Journal {
     /// # Errors
     /// A file cannot be written to.
     pub fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
-        let largest_eigenvalue = found.eigenvalues.first().map(|eigenvalue| eigenvalue.value);
+        let first = found.eigenvalues.first();
+        let (largest_eigenvalue, residual) = (first.map(|e| e.value), first.map(|e| e.residual));
         let Flatness { largest_rise, loss, .. } = *found;
-        self.line(&Line::Sharpness { step, largest_eigenvalue, largest_rise, loss })?;
+        let line = Line::Sharpness { step, largest_eigenvalue, residual, largest_rise, loss };
+        self.line(&line)?;
         let measured = [
             ("sharpness/largest_eigenvalue", largest_eigenvalue),
             ("sharpness/largest_rise", largest_rise),

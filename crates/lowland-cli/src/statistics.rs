@@ -136,6 +136,12 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn the_median_and_mean_lie_within_the_values(
             values in prop::collection::vec(-1e3..1e3_f64, 1..20),

@@ -9,8 +9,10 @@ use crate::words;
 const WIDTH: usize = 80;
 
 /// What the last column shows.
-const SHARPNESS_NOTE: &str =
-    "\nSharpness: the largest eigenvalue of the Hessian, lower is flatter.\n";
+const SHARPNESS_NOTE: &str = "
+Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
+measured residual together with the deviation over seeds.
+";
 
 /// The comparison as a table, and under it the answer in one sentence.
 pub fn table(summary: &Summary) -> String {
@@ -35,8 +37,7 @@ pub fn table(summary: &Summary) -> String {
     for algorithm in &summary.algorithms {
         let mut cells = row(algorithm);
         if sharpness {
-            let number = algorithm.largest_eigenvalue.map(|s| words::significant(s.mean, 3));
-            cells.push(right(number.unwrap_or_else(|| words::MISSING.into())));
+            cells.push(right(words::eigenvalue(algorithm).replacen(' ', "\n", 1)));
         }
         table.add_row(cells);
     }
@@ -111,15 +112,17 @@ mod tests {
                      accuracy       in points (95 %)      a step   SGD = 1     ness
         ════════════════════════════════════════════════════════════════════════════
          SGD         79.2 % ± 1.0   –                       1.00      1.00     12.3
+                                                                             ± 0.50
         ────────────────────────────────────────────────────────────────────────────
          SAM         81.4 % ± 0.8   +2.2 (+1.3 to +3.1)     2.00      2.03     6.00
-                                    better
+                                    better                                   ± 0.50
         ────────────────────────────────────────────────────────────────────────────
          ARSAM       80.6 % ± 1.0   +1.4 (−1.0 to +3.8)     1.52      1.57        –
                                     no difference found
         ────────────────────────────────────────────────────────────────────────────
 
-        Sharpness: the largest eigenvalue of the Hessian, lower is flatter.
+        Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
+        measured residual together with the deviation over seeds.
 
         SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3
         seeds), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 80.6 %

@@ -42,6 +42,16 @@ pub fn spread(spread: &Spread) -> String {
     with_deviation(number(spread.mean, 2), spread, 1.0, 2)
 }
 
+/// The largest eigenvalue of the Hessian with its uncertainty: "12.3 ± 0.6".
+pub fn eigenvalue(algorithm: &AlgorithmSummary) -> String {
+    let Some(Spread { mean, .. }) = algorithm.largest_eigenvalue else { return MISSING.into() };
+    let mean = significant(mean, 3);
+    match algorithm.eigenvalue_uncertainty() {
+        Some(uncertainty) => format!("{mean} ± {}", significant(uncertainty, 2)),
+        None => mean,
+    }
+}
+
 /// Puts the deviation behind the mean, unless there is none at this precision.
 fn with_deviation(mean: String, spread: &Spread, factor: f64, decimals: usize) -> String {
     let deviation = number(factor * spread.deviation, decimals);

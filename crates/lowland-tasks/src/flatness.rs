@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use lowland::sharpness::{
-    AverageRiseConfig, DensityConfig, Difference, EigenvaluesConfig, Estimate, LargestRiseConfig,
-    Layer, LossSurface, Normalisation, Scale, SurfaceConfig, TraceConfig, average_rise, density,
+    AverageRiseConfig, DensityConfig, EigenvaluesConfig, Estimate, LargestRiseConfig, Layer,
+    LossSurface, Normalisation, Scale, SurfaceConfig, TraceConfig, average_rise, density,
     eigenvalues, largest_rise, trace,
 };
 use lowland::{Samples, Scaling};
@@ -47,9 +47,9 @@ impl Ground {
     }
 }
 
-/// How far apart the gradients lie that give a product with the Hessian: the networks here have
-/// layers whose gradient jumps.
-const DIFFERENCE: f64 = 0.02;
+/// The residual up to which an eigenvalue counts as found, as a share of the largest. Behind ReLU
+/// products with the Hessian are known to a few hundredths.
+const SETTLED: f64 = 0.1;
 
 /// Batches that stay on the device, for measurements that go over them many times.
 #[derive(Debug)]
@@ -94,11 +94,8 @@ impl Held {
         &'a self,
         model: &Model,
     ) -> Result<LossSurface<Model, impl FnMut(&Model, usize) -> Tensor<1> + use<'a>>> {
-        let config = SurfaceConfig {
-            normalisation: self.normalisation,
-            difference: Difference::Length(DIFFERENCE),
-            seed: 0,
-        };
+        let normalisation = self.normalisation;
+        let config = SurfaceConfig { normalisation, ..SurfaceConfig::default() };
         let losses = |model: &Model, i: usize| {
             self.batches[i].losses(model, &Samples::All, Learning::default())
         };
@@ -191,8 +188,11 @@ pub struct Flatness {
     pub loss: f64,
     /// The largest eigenvalues of the Hessian, the largest first.
     pub eigenvalues: Vec<Eigenvalue>,
-    /// Whether they all were found to a thousandth of the largest.
+    /// Whether the residuals of all of them are at most a tenth of the largest.
     pub converged: bool,
+    /// How far from the weights the gradients lie whose differences are products with the Hessian;
+    /// `None` where no product was taken.
+    pub difference: Option<f64>,
     /// The trace of the Hessian.
     pub trace: Option<Measured>,
     /// Its part in each layer.
@@ -223,6 +223,7 @@ impl Flatness {
             loss,
             eigenvalues: Vec::new(),
             converged: true,
+            difference: None,
             trace: None,
             layers: Vec::new(),
             density: Vec::new(),
@@ -240,9 +241,10 @@ impl Flatness {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Eigenvalue {
-    /// Its value.
+    /// θ, its value.
     pub value: f64,
-    /// `‖H·x − θ·x‖` for the unit vector x that was found for it, measured by one more product.
+    /// `‖H·x − θ·x‖` for the unit vector x that was found for it, measured by one more product: how
+    /// uncertain the value is.
     pub residual: f64,
 }
 
@@ -306,12 +308,13 @@ pub fn flatness(
         let (count, steps) = (config.eigenvalues, config.lanczos_steps);
         let settings = EigenvaluesConfig { count, steps, seed, ..EigenvaluesConfig::default() };
         let pairs = eigenvalues(&mut surface, &settings, told!("eigenvalues"))?;
-        found.converged = pairs.converged;
         let pair = |pair: lowland::sharpness::Eigenpair| Eigenvalue {
             value: pair.value,
             residual: pair.measured_residual,
         };
         found.eigenvalues = pairs.pairs.into_iter().map(pair).collect();
+        let largest = found.eigenvalues.iter().fold(0.0, |most: f64, of| most.max(of.value.abs()));
+        found.converged = found.eigenvalues.iter().all(|of| of.residual <= SETTLED * largest);
     }
     if config.trace_probes > 0 && !ended {
         let settings = TraceConfig { probes: config.trace_probes, seed, ..TraceConfig::default() };
@@ -352,6 +355,9 @@ pub fn flatness(
                 (found.adaptive_largest_rise, found.adaptive_average_rise) = (largest, average);
             }
         }
+    }
+    if config.eigenvalues + config.trace_probes + config.density_probes > 0 && !ended {
+        found.difference = Some(surface.difference()?);
     }
     (found.passes, found.seconds) = (surface.passes(), started.elapsed().as_secs_f64());
     Ok((!ended).then_some(found))

@@ -120,6 +120,9 @@ fn training_in_bf16_learns_what_training_in_f32_learns() {
         let last = |training: &Training| training.record().epochs.last().unwrap().clone();
         let (halved, whole) = (last(&halved), last(&whole));
         let [a, b] = [&halved, &whole].map(|epoch| epoch.test_accuracy.unwrap());
+        // Rounding alone lets runs part, so this is no comparison of numbers: where two networks judge
+        // a tenth of the 500 images differently, the deviation of the difference is √(0.1/500) = 0.014.
+        println!("{a} and {b}");
         assert!(a > 0.5 && (a - b).abs() < 0.05, "{a} and {b}");
         assert_ne!(halved.train_loss, whole.train_loss);
     }

@@ -44,6 +44,7 @@
 //! ```
 
 mod density;
+mod difference;
 mod directions;
 mod draw;
 mod eigenvalues;
@@ -60,6 +61,7 @@ mod trace;
 mod tridiagonal;
 
 pub use density::{Density, DensityConfig, Node, density};
+pub use difference::Difference;
 pub use directions::{filter_axis, filter_normalised};
 pub use eigenvalues::{Eigenpair, Eigenvalues, EigenvaluesConfig, End, eigenvalues};
 pub use estimate::Estimate;
@@ -72,5 +74,5 @@ pub use rise::{
     largest_rise,
 };
 pub use section::{Line, Position, Section, Span};
-pub use surface::{Difference, LossSurface, Normalisation, SurfaceConfig};
+pub use surface::{LossSurface, Normalisation, SurfaceConfig};
 pub use trace::{Trace, TraceConfig, trace};

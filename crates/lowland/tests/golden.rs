@@ -9,7 +9,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -571,8 +571,41 @@ fn kind(path: &Path) -> Result<String, String> {
     kind.map(str::to_owned).ok_or_else(|| "algorithm.kind is missing".to_owned())
 }
 
+/// Whether the README beside the traces has a row for each of their keys and no other, and every link in
+/// it leads to a file.
+fn readme(folder: &Path) -> Result<(), String> {
+    let text =
+        std::fs::read_to_string(folder.join("README.md")).map_err(|error| error.to_string())?;
+    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        if !folder.join(link).is_file() {
+            return Err(format!("{link} is not there"));
+        }
+    }
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let mut keys = BTreeSet::new();
+    for path in traces(folder) {
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let trace: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        keys.extend(trace.into_keys());
+    }
+    if rows == keys { Ok(()) } else { Err(format!("has rows for {rows:?}, not for {keys:?}")) }
+}
+
+/// The traces in a folder, by name.
+fn traces(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    paths
+}
+
 fn main() -> ExitCode {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let described = readme(&here);
     let folder = std::env::var_os("LOWLAND_GOLDEN").map_or(here, PathBuf::from);
     let only = std::env::var("LOWLAND_GOLDEN_ONLY").ok();
     let only: Option<Vec<&str>> = only.as_deref().map(|only| only.split(',').collect());
@@ -588,16 +621,12 @@ fn main() -> ExitCode {
         }
     };
 
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
-        .unwrap_or_default();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-    paths.sort();
+    tell("README.md", described);
     for unknown in only.iter().flatten().filter(|kind| !KINDS.contains(kind)) {
         tell("LOWLAND_GOLDEN_ONLY", Err(format!("unknown kind {unknown}")));
     }
     let mut ran = 0;
-    for path in &paths {
+    for path in &traces(&folder) {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let kind = kind(path);
         if let (Some(only), Ok(kind)) = (&only, &kind)

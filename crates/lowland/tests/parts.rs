@@ -11,8 +11,8 @@ use std::cell::{Cell, RefCell};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::store::ModuleRecord;
-use burn::tensor::{Device, Distribution, Int, Tensor};
-use common::{Net, Values, cross_entropies, sgd};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor};
+use common::{Net, Values, cross_entropies, in_f64, sgd};
 use lowland::ascend::{
     AlongGradient, AscendConfig, Perturb, RadiusConfig, RadiusGroup, RadiusSchedule, ScaledRadius,
 };
@@ -48,6 +48,12 @@ fn batch(t: u64) -> (Tensor<2>, Tensor<1, Int>) {
     let x = Tensor::random([SIZE, 4], Distribution::Normal(0.0, 1.0), &device);
     let y = Tensor::<1>::random([SIZE], Distribution::Uniform(0.0, 3.0), &device).int();
     (x, y)
+}
+
+/// The network and the t-th batch in `f64`, where numbers are compared.
+fn exact(t: u64) -> (Net, Tensor<2>, Tensor<1, Int>) {
+    let (x, y) = batch(t);
+    (in_f64(net(6)), x.cast(DType::F64), y)
 }
 
 fn step(optimizer: &mut SharpnessAware, net: Net, t: u64) -> lowland::Result<(Net, StepReport)> {
@@ -309,14 +315,13 @@ fn a_time_budget_takes_some_second_gradients() {
 /// The perturbation of a step, by what the loss closure sees of the weights.
 fn perturbation(rule: Box<dyn Rule>, t: u64, lr: f64) -> Vec<Vec<f64>> {
     let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
-    let net = net(6);
+    let (net, x, y) = exact(0);
     let parameters = Parameters::of(&net).unwrap();
     let w = parameters.weights(&net);
     let seen: RefCell<Vec<ParamVec>> = RefCell::default();
     let mut at = net;
     for step in 0..=t {
         seen.borrow_mut().clear();
-        let (x, y) = batch(0);
         // A learning rate of 0 leaves the weights where they are.
         let lr = if step == t { lr } else { 0.0 };
         at = optimizer
@@ -357,12 +362,12 @@ fn a_radius_follows_its_schedule_and_its_warm_up() {
     ] {
         let config = RadiusConfig { schedule, ..RadiusConfig::default() };
         let found = length(&perturbation(with_radius(&config), t, 0.1));
-        assert!((found - 0.5 * factor).abs() < 1e-5, "{schedule:?} at {t}: {found}");
+        assert!((found - 0.5 * factor).abs() < 1e-9, "{schedule:?} at {t}: {found}");
     }
     let config = RadiusConfig { warmup: Warmup::Steps(10), ..RadiusConfig::default() };
     for (t, factor) in [(0, 0.0), (5, 0.5), (10, 1.0), (30, 1.0)] {
         let found = length(&perturbation(with_radius(&config), t, 0.1));
-        assert!((found - 0.5 * factor).abs() < 1e-5, "warm-up at {t}: {found}");
+        assert!((found - 0.5 * factor).abs() < 1e-9, "warm-up at {t}: {found}");
     }
 }
 
@@ -374,7 +379,7 @@ fn a_radius_can_differ_from_group_to_group() {
     let weights = RadiusConfig { perturb: Perturb::Weights, ..RadiusConfig::default() };
     let found = perturbation(with_radius(&weights), 0, 0.1);
     assert_eq!((length([&found[1]]), length([&found[3]])), (0.0, 0.0));
-    assert!((length(&found) - 0.5).abs() < 1e-5, "the norm is over those that are perturbed");
+    assert!((length(&found) - 0.5).abs() < 1e-9, "the norm is over those that are perturbed");
 
     let groups = vec![
         RadiusGroup { path: "bias$".into(), factor: 2.0 },
@@ -384,7 +389,7 @@ fn a_radius_can_differ_from_group_to_group() {
     let found = perturbation(with_radius(&config), 0, 0.1);
     for (i, factor) in [1.0, 2.0, 1.0, 3.0].into_iter().enumerate() {
         let (found, expected) = (length([&found[i]]), factor * length([&plain[i]]));
-        assert!((found - expected).abs() < 1e-5, "tensor {i}: {found}, not {expected}");
+        assert!((found - expected).abs() < 1e-9, "tensor {i}: {found}, not {expected}");
     }
     let groups = vec![RadiusGroup { path: "(".into(), factor: 1.0 }];
     let error = Radius::new(&RadiusConfig { groups, ..RadiusConfig::default() }).unwrap_err();
@@ -402,15 +407,15 @@ fn an_ascent_by_tensors_keeps_its_radius_in_each() {
         toml::from_str::<Algorithm>(&text).unwrap().build().unwrap()
     };
     for part in perturbation(rule("per-tensor"), 0, 0.0) {
-        assert!((length([&part]) - 0.5).abs() < 1e-5, "{}", length([&part]));
+        assert!((length([&part]) - 0.5).abs() < 1e-9, "{}", length([&part]));
     }
-    let weights = Values::of(&net(6)).trainable;
+    let weights = Values::of(&exact(0).0).trainable;
     let found = perturbation(rule("layer-wise"), 0, 0.0);
     let ratios: Vec<f64> =
         found.iter().zip(&weights).map(|(e, w)| length([e]) / length([w])).collect();
     assert!(ratios[0] > 0.0);
     for ratio in &ratios {
-        assert!((ratio / ratios[0] - 1.0).abs() < 1e-3, "‖e_l‖ goes with ‖w_l‖: {ratios:?}");
+        assert!((ratio / ratios[0] - 1.0).abs() < 1e-9, "‖e_l‖ goes with ‖w_l‖: {ratios:?}");
     }
 }
 
@@ -451,7 +456,7 @@ fn accumulated(
     accumulate: Accumulate,
 ) -> (Values, StepReport) {
     let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
-    let (x, y) = batch(0);
+    let (net, x, y) = exact(0);
     let starts: Vec<usize> = sizes
         .iter()
         .scan(0, |start, size| {
@@ -461,7 +466,7 @@ fn accumulated(
         .collect();
     let described = BatchInfo::default().with_micro_batches(sizes, accumulate);
     let (net, report) = optimizer
-        .step_micro_batches(0.5, net(6), &described, |net, i, samples| {
+        .step_micro_batches(0.5, net, &described, |net, i, samples| {
             let x = x.clone().narrow(0, starts[i], sizes[i]);
             let y = y.clone().narrow(0, starts[i], sizes[i]);
             let (x, y) = common::chosen(&x, &y, samples);
@@ -483,10 +488,10 @@ fn micro_batches_climbed_together_are_the_batch_in_one_piece() {
         let rule = || Algorithm::named(name).unwrap().build().unwrap();
         let (whole, one) = accumulated(rule(), &[8], Accumulate::WholeBatch);
         let (parts, three) = accumulated(rule(), &[3, 3, 2], Accumulate::WholeBatch);
-        assert!(distance(&whole, &parts) < 1e-5, "{name}: {}", distance(&whole, &parts));
+        assert!(distance(&whole, &parts) < 1e-12, "{name}: {}", distance(&whole, &parts));
         assert!((one.passes - three.passes).abs() < 1e-12, "{name}");
         let (a, b) = (one.values().unwrap().loss, three.values().unwrap().loss);
-        assert!((a - b).abs() < 1e-5, "{name}: the loss is {b}, not {a}");
+        assert!((a - b).abs() < 1e-12, "{name}: the loss is {b}, not {a}");
     }
 }
 
@@ -494,10 +499,10 @@ fn micro_batches_climbed_together_are_the_batch_in_one_piece() {
 #[test]
 fn micro_batches_climbed_one_by_one_average_their_own_gradients() {
     let _alone = common::alone();
-    let start = Values::of(&net(6));
+    let (net, x, y) = exact(0);
+    let start = Values::of(&net);
     let (found, report) = accumulated(sam(0.5), &[5, 3], Accumulate::EachMicroBatch);
     assert!((report.passes - 2.0).abs() < 1e-12);
-    let (x, y) = batch(0);
     let mut expected = start.trainable.clone();
     for (first, size) in [(0, 5), (5, 3)] {
         let x = x.clone().narrow(0, first, size);
@@ -505,8 +510,9 @@ fn micro_batches_climbed_one_by_one_average_their_own_gradients() {
         let mut alone = optimizer(sam(0.5), sgd(0.0, 0.0));
         let losses =
             |net: &Net, _: &Samples| cross_entropies(net.forward(x.clone(), &[]), y.clone());
-        let after =
-            Values::of(&alone.step_samples(0.5, net(6), &BatchInfo::default(), losses).unwrap().0);
+        let after = Values::of(
+            &alone.step_samples(0.5, net.clone(), &BatchInfo::default(), losses).unwrap().0,
+        );
         for (sum, (to, from)) in
             expected.iter_mut().zip(after.trainable.iter().zip(&start.trainable))
         {
@@ -516,7 +522,7 @@ fn micro_batches_climbed_one_by_one_average_their_own_gradients() {
         }
     }
     let expected = Values { trainable: expected, running: Vec::new() };
-    assert!(distance(&found, &expected) < 1e-6, "{}", distance(&found, &expected));
+    assert!(distance(&found, &expected) < 1e-12, "{}", distance(&found, &expected));
     let (whole, _) = accumulated(sam(0.5), &[5, 3], Accumulate::WholeBatch);
     assert!(distance(&found, &whole) > 1e-4, "the two meanings differ");
 }
@@ -696,10 +702,9 @@ fn the_mean_of_masked_perturbations_is_sams() {
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), config.build().unwrap())
             .unwrap()
             .with_seed(u64::from(seed));
-        let net = net(6);
+        let (net, x, y) = exact(0);
         let parameters = Parameters::of(&net).unwrap();
         let w = parameters.weights(&net);
-        let (x, y) = batch(0);
         let seen: RefCell<Vec<ParamVec>> = RefCell::default();
         optimizer
             .step_samples(0.0, net, &BatchInfo::default(), |net: &Net, _: &Samples| {
@@ -725,13 +730,13 @@ fn msam_perturbs_along_the_last_step_and_leaves_clean_weights() {
     let _alone = common::alone();
     let rule = Algorithm::named("msam").unwrap().build().unwrap();
     let mut optimizer = optimizer(rule, sgd(0.9, 0.0));
-    let mut at = net(6);
+    let mut at = exact(0).0;
     let parameters = Parameters::of(&at).unwrap();
     let mut before: Option<ParamVec> = None;
     for t in 0..5 {
         let w = parameters.weights(&at);
         let seen: RefCell<Option<ParamVec>> = RefCell::default();
-        let (x, y) = batch(t);
+        let (_, x, y) = exact(t);
         let (next, report) = optimizer
             .step_samples(0.1, at, &BatchInfo::default(), |net: &Net, _: &Samples| {
                 *seen.borrow_mut() = Some(parameters.weights(net));
@@ -747,8 +752,8 @@ fn msam_perturbs_along_the_last_step_and_leaves_clean_weights() {
             Some(before) => {
                 let way = w.clone().minus(before);
                 let cosine = number(e.dot(&way)) / (number(e.norm()) * number(way.norm()));
-                assert!((number(e.norm()) - 0.3).abs() < 1e-4);
-                assert!(cosine > 0.999, "{cosine}");
+                assert!((number(e.norm()) - 0.3).abs() < 1e-9);
+                assert!((cosine.abs() - 1.0).abs() < 1e-9 && cosine > 0.0, "{cosine}");
             }
         }
         before = Some(w);
@@ -756,7 +761,12 @@ fn msam_perturbs_along_the_last_step_and_leaves_clean_weights() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 12,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// K-SAM's subset holds the largest loss, is as large as asked for, and does not depend on the order
     /// of the batch.
@@ -769,11 +779,11 @@ proptest! {
             let order: Vec<i64> =
                 (0..SIZE).map(|i| i64::try_from((i + turn) % SIZE).unwrap()).collect();
             let order = Tensor::from_ints(order.as_slice(), &device());
-            let (x, y) = batch(t);
+            let (net, x, y) = exact(t);
             let (x, y) = (x.select(0, order.clone()), y.select(0, order));
             let losses: RefCell<Vec<f64>> = RefCell::default();
             let chosen: RefCell<Vec<usize>> = RefCell::default();
-            let (net, _) = optimizer.step_samples(0.1, net(6), &BatchInfo::default(), |net: &Net, samples: &Samples| {
+            let (net, _) = optimizer.step_samples(0.1, net, &BatchInfo::default(), |net: &Net, samples: &Samples| {
                 let (x, y) = common::chosen(&x, &y, samples);
                 let values = cross_entropies(net.forward(x, &[]), y);
                 match samples {
@@ -786,7 +796,7 @@ proptest! {
         };
         let (values, losses, chosen) = run(0);
         let (turned, _, _) = run(turn);
-        prop_assert!(distance(&values, &turned) < 1e-5);
+        prop_assert!(distance(&values, &turned) < 1e-12);
         prop_assert_eq!(chosen.len() as f64, (fraction * 8.0 - 1e-9).ceil().max(1.0));
         let least = chosen.iter().map(|&i| losses[i]).fold(f64::INFINITY, f64::min);
         let left_out = (0..SIZE).filter(|i| !chosen.contains(i)).map(|i| losses[i]);

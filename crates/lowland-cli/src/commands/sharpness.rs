@@ -170,7 +170,7 @@ fn table(found: &Flatness) -> String {
         let error = words::significant(eigenvalue.residual, 2);
         rows.push((
             format!("eigenvalue {}", i + 1),
-            format!("{} (residual {error})", number(eigenvalue.value)),
+            format!("{} ± {error}", number(eigenvalue.value)),
         ));
     }
     if let Some(trace) = found.trace {
@@ -203,7 +203,8 @@ fn table(found: &Flatness) -> String {
     let doubt = if found.converged {
         ""
     } else {
-        "\nNot all eigenvalues have settled: more --lanczos-steps find them more closely."
+        "\nNot all eigenvalues are known to a tenth of the largest: more --lanczos-steps or --images find \
+         them more closely."
     };
     format!("{table}{doubt}")
 }

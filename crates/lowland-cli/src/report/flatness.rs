@@ -41,10 +41,9 @@ pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
     }
     let words = |value| words::significant(value, 3);
     readouts(&mut chart, &courses, "eigenvalue", words);
-    let first =
-        |algorithm: &AlgorithmSummary| algorithm.largest_eigenvalue.map(|spread| spread.mean);
     let entry = |(series, algorithm): (usize, &AlgorithmSummary)| {
-        let value = format!("largest {}", words(first(algorithm)?));
+        algorithm.largest_eigenvalue?;
+        let value = format!("largest {}", crate::words::eigenvalue(algorithm));
         Some(Entry { series, label: algorithm.label.clone(), value })
     };
     let title = "The largest eigenvalues of the Hessian";

@@ -24,7 +24,7 @@ pub(super) fn table(summary: &Summary) -> String {
     ];
     let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
     if sharpness {
-        heads.push("sharpness: largest eigenvalue, and rise".into());
+        heads.push("sharpness: largest eigenvalue (± residual and deviation), and rise".into());
     }
     let head = joined(
         heads
@@ -126,11 +126,7 @@ fn sharpness_cell(algorithm: &AlgorithmSummary) -> String {
         if count > 1 { format!("{mean} ± {}", words::significant(deviation, 2)) } else { mean }
     };
     let rise = format!("rise {}", number(algorithm.largest_rise));
-    format!(
-        "<b>{}</b><small>{}</small>",
-        prose(&number(algorithm.largest_eigenvalue)),
-        prose(&rise)
-    )
+    format!("<b>{}</b><small>{}</small>", prose(&words::eigenvalue(algorithm)), prose(&rise))
 }
 
 fn passes_cell(algorithm: &AlgorithmSummary) -> String {

@@ -116,6 +116,12 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn every_place_is_between_the_ends(values in prop::collection::vec(prop::num::f64::ANY, 0..6)) {
             let scale = Scale::around(&values, (50.0, 450.0), 5.0);

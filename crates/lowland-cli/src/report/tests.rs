@@ -227,7 +227,12 @@ fn contender() -> impl Strategy<Value = Contender> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_comparison_has_a_page(contenders in prop::collection::vec(contender(), 0..10)) {

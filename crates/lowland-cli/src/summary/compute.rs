@@ -121,6 +121,21 @@ impl Contender {
     }
 }
 
+impl AlgorithmSummary {
+    /// How uncertain the largest eigenvalue is, as a deviation: how closely it was measured in each
+    /// run (the residual) together with how far the runs are apart. `None` where neither is known.
+    pub fn eigenvalue_uncertainty(&self) -> Option<f64> {
+        let runs = self.runs.iter().filter(|run| !run.diverged());
+        let measured = runs.filter_map(|run| run.flatness.as_ref()?.eigenvalues.first());
+        let squares: Vec<f64> = measured.map(|eigenvalue| eigenvalue.residual.powi(2)).collect();
+        let residual = Spread::of(&squares).map(|spread| spread.mean);
+        let apart = self.largest_eigenvalue.filter(|spread| spread.count > 1);
+        let apart = apart.map(|spread| spread.deviation.powi(2));
+        let known: Vec<f64> = [residual, apart].into_iter().flatten().collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>().sqrt())
+    }
+}
+
 impl Spread {
     /// Mean and sample deviation of the finite values; `None` if there are none.
     pub fn of(values: &[f64]) -> Option<Self> {

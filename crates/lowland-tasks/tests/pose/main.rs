@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![expect(clippy::float_cmp, reason = "what is asked for is exact")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod folder;
 mod measuring;
 mod network;

@@ -11,7 +11,7 @@ use super::map::{SymmetricMap, dimension};
 use super::tridiagonal::Pair;
 use crate::error::{at_least_one, positive};
 use crate::vector::read;
-use crate::{ParamVec, Result};
+use crate::{Error, ParamVec, Result};
 
 /// Which eigenvalues are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,7 +39,8 @@ pub struct EigenvaluesConfig {
     pub steps: usize,
     /// The residual `‖H·x − θ·x‖` up to which an eigenvalue counts as found, as a share of the
     /// largest magnitude among all. Above 0, default 1e-3. The eigenvalue itself is then off by no
-    /// more than that share, and usually by about its square.
+    /// more than that share, and usually by about its square. Lanczos ends where its own residuals
+    /// are that small; [`Eigenvalues::converged`] is about the measured ones.
     pub tolerance: f64,
     /// The seed of the first vector. Default 0.
     pub seed: u64,
@@ -54,14 +55,14 @@ impl Default for EigenvaluesConfig {
 /// An eigenvalue and its eigenvector, as far as they are known.
 #[derive(Debug, Clone)]
 pub struct Eigenpair {
-    /// θ. There is an eigenvalue within `residual` of it, provided that the products are exact.
+    /// `θ = xᵀH·x`, from a product along `x` itself. There is an eigenvalue within
+    /// `measured_residual` of it, provided that products are linear.
     pub value: f64,
-    /// `‖H·x − θ·x‖`, as Lanczos has it.
+    /// `‖H·x − θ·x‖`, as Lanczos has it from the products before.
     pub residual: f64,
-    /// `‖H·x − θ·x‖`, measured by a product along `x` itself. Much more than `residual`, it says
-    /// that what was taken for the Hessian is not linear along `x`, so that θ is not to be
-    /// believed: the weights lie near places where the gradient jumps, and a greater
-    /// [`Difference`](super::Difference) is due.
+    /// `‖H·x − θ·x‖`, from the same product as `value`: how uncertain that is. Much more than
+    /// `residual`, it says that what was taken for the Hessian is not linear, which no further step
+    /// mends: gradients jump over the length of the [`Difference`](super::Difference).
     pub measured_residual: f64,
     /// `x`, of unit length. Its sign says nothing, but is the same for the same seed.
     pub vector: ParamVec,
@@ -72,7 +73,7 @@ pub struct Eigenpair {
 pub struct Eigenvalues {
     /// As many pairs as were asked for (fewer where there are fewer), the outermost first.
     pub pairs: Vec<Eigenpair>,
-    /// Whether all of these have residuals within the tolerance.
+    /// Whether all of these have measured residuals within the tolerance.
     pub converged: bool,
     /// The Lanczos steps taken.
     pub steps: usize,
@@ -98,7 +99,8 @@ pub struct Eigenvalues {
 /// networks are rarely shared.
 ///
 /// # Cost
-/// A product a step, and one for each pair at the end; `steps` vectors of the size of the weights.
+/// A product a step, and one for each pair at the end, besides those that choose the length of
+/// differences; `steps` vectors of the size of the weights.
 ///
 /// # Errors
 /// A setting out of range, products that are not finite, and what the map itself gives.
@@ -150,13 +152,20 @@ fn found(
     let limit = limit(&all, config);
     let mut pairs = Vec::new();
     for pair in wanted(&all, config.end, count) {
-        let (value, residual) = (pair.value, lanczos.residual(pair));
-        let vector = lanczos.vector(pair);
-        let rest = map.times(&vector)?.plus_scaled(&vector, -value).norm();
+        let (residual, vector) = (lanczos.residual(pair), lanczos.vector(pair));
+        // A product of its own: those that Lanczos took made the vector what it is, noise included.
+        let product = map.times(&vector)?;
+        let value = read(vec![vector.dot(&product)])?[0];
+        let rest = product.plus_scaled(&vector, -value).norm();
         let measured_residual = read(vec![rest])?[0];
+        if !measured_residual.is_finite() {
+            return Err(Error::NotFinite("a product with the Hessian"));
+        }
         pairs.push(Eigenpair { value, residual, measured_residual, vector });
     }
-    let converged = pairs.len() == count && pairs.iter().all(|pair| pair.residual <= limit);
+    outermost_first(&mut pairs, config.end, |pair| pair.value);
+    let settled = |pair: &Eigenpair| pair.measured_residual <= limit;
+    let converged = pairs.len() == count && pairs.iter().all(settled);
     let ritz_values = all.iter().map(|pair| pair.value).collect();
     Ok(Eigenvalues { pairs, converged, steps: lanczos.basis.len(), ritz_values })
 }
@@ -169,11 +178,15 @@ fn limit(pairs: &[Pair], config: &EigenvaluesConfig) -> f64 {
 /// The outermost `count` of `pairs`, which are in rising order.
 fn wanted(pairs: &[Pair], end: End, count: usize) -> Vec<&Pair> {
     let mut pairs: Vec<&Pair> = pairs.iter().collect();
-    match end {
-        End::Largest => pairs.reverse(),
-        End::Smallest => {}
-        End::Magnitude => pairs.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs())),
-    }
+    outermost_first(&mut pairs, end, |pair| pair.value);
     pairs.truncate(count);
     pairs
+}
+
+fn outermost_first<T>(pairs: &mut [T], end: End, value: impl Fn(&T) -> f64) {
+    pairs.sort_by(|a, b| match end {
+        End::Largest => value(b).total_cmp(&value(a)),
+        End::Smallest => value(a).total_cmp(&value(b)),
+        End::Magnitude => value(b).abs().total_cmp(&value(a).abs()),
+    });
 }

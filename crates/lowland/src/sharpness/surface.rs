@@ -4,7 +4,8 @@ use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::draw::unit;
+use super::difference::{Difference, chosen, disagreement};
+use super::draw::{gaussian, generator, unit};
 use super::lanczos::epsilon;
 use super::map::SymmetricMap;
 use super::section::Position;
@@ -33,27 +34,13 @@ pub enum Normalisation {
     Batch,
 }
 
-/// How far from the weights the two gradients lie whose difference gives a product with the
-/// Hessian; see [`LossSurface::hessian_times`].
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Difference {
-    /// `h = ε^(1/3)`, where ε is the distance from 1 to the next larger number of the weights'
-    /// type: 6.1e-6 in `f64`, 4.9e-3 in `f32`. For losses whose gradient is smooth.
-    #[default]
-    ByType,
-    /// `h` itself, a length in parameter space. Above 0. For losses whose gradient jumps, 0.02 is a
-    /// length to start from.
-    Length(f64),
-}
-
 /// The settings of a [`LossSurface`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SurfaceConfig {
     /// How BatchNorm and dropout behave. Default as in evaluation.
     pub normalisation: Normalisation,
-    /// How far apart gradients are taken. Default by the weights' type.
+    /// How far apart gradients are taken. Default chosen from the loss.
     pub difference: Difference,
     /// The seed given to the device before each batch, for dropout. Default 0.
     pub seed: u64,
@@ -82,7 +69,9 @@ pub struct LossSurface<M, F> {
     active: Active,
     batches: Vec<usize>,
     losses: F,
-    length: f64,
+    difference: Difference,
+    /// What was chosen, where that is done.
+    length: Option<f64>,
     seed: u64,
     passes: f64,
 }
@@ -123,10 +112,9 @@ where
         }
         let parameters = Parameters::of(module)?;
         let weights = parameters.weights(module);
-        let length = match config.difference {
-            Difference::ByType => by_type(&weights),
-            Difference::Length(length) => positive("difference", length)?,
-        };
+        if let Difference::Length(length) = config.difference {
+            positive("difference", length)?;
+        }
         let base = module.valid();
         let base = match config.normalisation {
             Normalisation::Evaluation => base.map(&mut FlagsOff),
@@ -140,7 +128,8 @@ where
             active: Active::All,
             batches: batches.to_vec(),
             losses,
-            length,
+            difference: config.difference,
+            length: None,
             seed: config.seed,
             passes: 0.0,
         })
@@ -148,8 +137,8 @@ where
 
     /// Restricts the surface to some parameters, such as those of a [`Layer`](super::Layer): from
     /// now on the others stay where they are, gradients and the Hessian are those with respect to
-    /// the active ones, and random vectors have no other elements. [`Active::All`] takes the
-    /// restriction back.
+    /// the active ones, and random vectors have no other elements. A length that
+    /// [`Difference::Auto`] chose is chosen anew. [`Active::All`] takes the restriction back.
     ///
     /// # Errors
     /// Flags that are not one for each parameter, or none that is set.
@@ -165,6 +154,7 @@ where
         }
         self.active = active;
         self.weights = self.masked(&self.all_weights);
+        self.length = None;
         Ok(())
     }
 
@@ -183,9 +173,33 @@ where
         &self.batches
     }
 
-    /// `h`, the length that [`Difference`] says.
-    pub fn difference(&self) -> f64 {
-        self.length
+    /// `h`, the length that [`Difference`] says. [`Difference::Auto`] chooses it now, unless an
+    /// earlier product did.
+    ///
+    /// # Errors
+    /// As [`gradient_at`](Self::gradient_at), where products are taken to choose it.
+    pub fn difference(&mut self) -> Result<f64> {
+        if let Some(length) = self.length {
+            return Ok(length);
+        }
+        let length = match self.difference {
+            Difference::Auto => self.chosen()?,
+            Difference::ByType => by_type(&self.weights),
+            Difference::Length(length) => length,
+        };
+        self.length = Some(length);
+        Ok(length)
+    }
+
+    /// By products with a vector that two steps of power iteration turn to where the loss curves
+    /// most.
+    fn chosen(&mut self) -> Result<f64> {
+        let by_type = by_type(&self.weights);
+        let mut v = unit(gaussian(&self.weights, &mut generator(self.seed, 0)));
+        for _ in 0..2 {
+            v = unit(self.product(&v, by_type.max(POWER))?);
+        }
+        chosen(by_type, |length| self.product(&v, length))
     }
 
     /// What all evaluations have cost so far, in gradients over all batches; a forward pass is a
@@ -258,10 +272,11 @@ where
     /// `2h`. With a small `h` few are met and each counts for much. That makes products noisy, and
     /// Lanczos goes after the noise: it can report an eigenvalue that is larger than any curvature
     /// of the loss by an order of magnitude
-    /// (`eigenvalues_that_are_made_of_jumps_are_told_by_their_measured_residual` in
-    /// `tests/sharpness.rs` shows one). A greater `h` averages over jumps and gives the curvature
-    /// over a distance, which is what a step of SAM meets. [`product_error`](Self::product_error)
-    /// and [`Eigenpair::measured_residual`](super::Eigenpair::measured_residual) tell.
+    /// (`eigenvalues_made_of_jumps_have_a_large_measured_residual` in `tests/sharpness.rs` shows
+    /// one). A greater `h` averages over jumps and gives the curvature over a distance, which is
+    /// what a step of SAM meets. [`Difference::Auto`] finds such a length.
+    /// [`product_error`](Self::product_error) and
+    /// [`Eigenpair::measured_residual`](super::Eigenpair::measured_residual) report what is left.
     ///
     /// # Panics
     /// `v` is a vector over other parameters.
@@ -269,7 +284,8 @@ where
     /// # Errors
     /// As [`gradient_at`](Self::gradient_at).
     pub fn hessian_times(&mut self, v: &ParamVec) -> Result<ParamVec> {
-        self.product(v, self.length)
+        let length = self.difference()?;
+        self.product(v, length)
     }
 
     /// How far [`hessian_times`](Self::hessian_times) is off for `v`, estimated from a product at
@@ -283,10 +299,9 @@ where
     /// # Errors
     /// As [`gradient_at`](Self::gradient_at).
     pub fn product_error(&mut self, v: &ParamVec) -> Result<f64> {
-        let near = self.product(v, self.length)?;
-        let far = self.product(v, 2.0 * self.length)?;
-        let lengths = read(vec![near.norm(), far.minus(&near).norm()])?;
-        Ok(if lengths[1] == 0.0 { 0.0 } else { lengths[1] / lengths[0] })
+        let length = self.difference()?;
+        let far = self.product(v, 2.0 * length)?;
+        disagreement(&far, &self.product(v, length)?)
     }
 
     fn product(&mut self, v: &ParamVec, h: f64) -> Result<ParamVec> {
@@ -411,6 +426,10 @@ where
         self.weights()
     }
 }
+
+/// The least length of the differences that turn a random vector to where the loss curves most:
+/// long enough to average over jumps.
+const POWER: f64 = 0.02;
 
 /// No parameter: a copy that keeps no gradient graph.
 const NONE: Active = Active::Some(Vec::new());

@@ -16,7 +16,11 @@ use burn::tensor::module::batch_norm_train;
 use burn::tensor::{
     DType, Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
 };
+#[allow(unused_imports, reason = "each test binary uses a part")]
+pub(crate) use in_f64::in_f64;
 use lowland::Samples;
+
+mod in_f64;
 
 /// Linear layers with tanh between.
 #[derive(Module, Debug)]
