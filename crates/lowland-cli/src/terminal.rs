@@ -51,6 +51,24 @@ impl Progress {
         }
     }
 
+    /// Says how many of how many steps are taken.
+    pub fn place(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    /// What goes on, in a few words.
+    pub fn message(&self, message: &str) {
+        if !self.bar.is_hidden() {
+            self.bar.set_message(message.to_owned());
+        }
+    }
+
+    /// Whether there is a bar, and not lines alone.
+    pub fn is_bar(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// Says how many steps there will be, where that becomes clear only on the way.
     pub fn expect(&self, steps: u64) {
         self.bar.set_length(steps);
@@ -177,4 +195,20 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
+}
+
+/// The command line as it was typed, with what a shell needs quoted.
+pub fn command() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    std::iter::once("lowland".to_owned())
+        .chain(std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned())))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -1,7 +1,7 @@
 //! Numbers and findings in words, the same on the terminal and on the page.
 
-use crate::equal::Equal;
-use crate::summary::{AlgorithmSummary, Difference, Setting, Spread, Summary, Verdict};
+use crate::compare::equal::Equal;
+use crate::compare::summary::{AlgorithmSummary, Difference, Setting, Spread, Summary, Verdict};
 
 /// What stands where there is no number.
 pub const MISSING: &str = "–";
@@ -101,13 +101,18 @@ pub fn counted_as(value: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
-/// Seconds in the unit that suits them: "43 ms", "12.8 s", "3 min 20 s".
+/// Seconds in the unit that suits them: "43 ms", "12.8 s", "3 min 20 s", "2 h 5 min".
 pub fn duration(seconds: f64) -> String {
     match seconds {
         _ if !seconds.is_finite() => MISSING.into(),
         _ if seconds < 0.01 => format!("{} ms", number(1000.0 * seconds, 2)),
         _ if seconds < 1.0 => format!("{} ms", number(1000.0 * seconds, 0)),
         _ if seconds < 99.95 => format!("{} s", number(seconds, 1)),
+        _ if seconds >= 5_999.5 => {
+            let minutes = (seconds / 60.0).round();
+            let hours = (minutes / 60.0).floor();
+            format!("{} h {} min", number(hours, 0), number(minutes - 60.0 * hours, 0))
+        }
         _ => {
             let minutes = (seconds.round() / 60.0).floor();
             let rest = seconds.round() - 60.0 * minutes;
@@ -181,6 +186,33 @@ pub fn diverged(algorithm: &AlgorithmSummary) -> Option<String> {
     }
 }
 
+/// Which planned runs are not done, in one sentence; `None` where all are.
+pub fn missing(summary: &Summary) -> Option<String> {
+    let count = summary.missing.len();
+    if count == 0 {
+        return None;
+    }
+    let done: usize = summary.algorithms.iter().map(|algorithm| algorithm.runs.len()).sum();
+    let of = |algorithm: &AlgorithmSummary| {
+        let seeds = summary.missing.iter().filter(|run| run.label == algorithm.label);
+        let seeds: Vec<String> = seeds
+            .map(|run| match run.epochs {
+                0 => run.seed.to_string(),
+                epochs => format!("{} ({} done)", run.seed, counted(epochs, "epoch")),
+            })
+            .collect();
+        let noun = if seeds.len() == 1 { "seed" } else { "seeds" };
+        (!seeds.is_empty()).then(|| format!("{} {noun} {}", algorithm.label, seeds.join(", ")))
+    };
+    let runs: Vec<String> = summary.algorithms.iter().filter_map(of).collect();
+    Some(format!(
+        "{} of {} missing: {}. lowland resume trains what is missing.",
+        self::count(count),
+        counted(count + done, "run"),
+        runs.join("; ")
+    ))
+}
+
 /// The comparison in one sentence. Where many algorithms show no difference, they share a clause.
 pub fn answer(summary: &Summary) -> String {
     let Some((baseline, others)) = summary.algorithms.split_first() else {
@@ -203,8 +235,8 @@ pub fn answer(summary: &Summary) -> String {
 
 /// A sentence begins with a capital letter, unless it begins with a name as it is spelled.
 fn capitalised(sentence: &str) -> String {
-    match sentence.strip_prefix("no difference") {
-        Some(rest) => format!("No difference{rest}"),
+    match sentence.strip_prefix("no ") {
+        Some(rest) => format!("No {rest}"),
         None => sentence.into(),
     }
 }
@@ -235,9 +267,7 @@ fn clauses(others: &[AlgorithmSummary], summary: &Summary) -> Vec<String> {
 
 fn alone(algorithm: &AlgorithmSummary) -> String {
     let label = &algorithm.label;
-    let Some(accuracy) = &algorithm.accuracy else {
-        return format!("{label} diverged on every seed");
-    };
+    let Some(accuracy) = &algorithm.accuracy else { return without_accuracy(algorithm) };
     let seeds = counted(accuracy.count, "seed");
     let reached = percent_spread(accuracy);
     format!(
@@ -245,11 +275,19 @@ fn alone(algorithm: &AlgorithmSummary) -> String {
     )
 }
 
+/// What is said of an algorithm without a run that reached its end with finite numbers.
+fn without_accuracy(algorithm: &AlgorithmSummary) -> String {
+    let label = &algorithm.label;
+    if algorithm.runs.is_empty() {
+        format!("no {label} run is done yet")
+    } else {
+        format!("{label} diverged on every seed")
+    }
+}
+
 fn clause(algorithm: &AlgorithmSummary, baseline: &AlgorithmSummary, time: &str) -> String {
     let (label, base_label) = (&algorithm.label, &baseline.label);
-    let Some(accuracy) = &algorithm.accuracy else {
-        return format!("{label} diverged on every seed");
-    };
+    let Some(accuracy) = &algorithm.accuracy else { return without_accuracy(algorithm) };
     let reached = format!("{label} reached {}", percent(accuracy.mean));
     let (Some(difference), Some(base)) = (&algorithm.difference, &baseline.accuracy) else {
         return format!("{reached}, with no {base_label} run of the same seed to compare it with");
@@ -295,7 +333,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::summary::{Contender, fixture};
+    use crate::compare::summary::{Contender, Missing, fixture};
 
     #[test]
     fn numbers_read_well() {
@@ -317,8 +355,17 @@ mod tests {
         assert_eq!(p_value(0.000_1), "p < 0.001");
         assert_eq!([7, 999, 2500, 1_234_567].map(count), ["7", "999", "2,500", "1,234,567"]);
         assert_eq!(
-            [0.0042, 0.0431, 12.84, 99.96, 119.7, 200.2].map(duration),
-            ["4.20 ms", "43 ms", "12.8 s", "1 min 40 s", "2 min 0 s", "3 min 20 s"]
+            [0.0042, 0.0431, 12.84, 99.96, 119.7, 200.2, 5_999.4, 7_499.0].map(duration),
+            [
+                "4.20 ms",
+                "43 ms",
+                "12.8 s",
+                "1 min 40 s",
+                "2 min 0 s",
+                "3 min 20 s",
+                "99 min 59 s",
+                "2 h 5 min"
+            ]
         );
     }
 
@@ -361,6 +408,20 @@ mod tests {
         contenders.extend(more);
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
         assert_snapshot!(answer(&summary), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes a step and 2.03 times SGD's time; no difference to SGD's 79.2 % was found for ARSAM, ASAM and ESAM.");
+    }
+
+    #[test]
+    fn missing_runs_are_named() {
+        let mut contenders = fixture::contenders(3, 15);
+        contenders[1].runs.pop();
+        contenders[2].runs.clear();
+        let mut summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        assert_eq!(missing(&summary), None);
+        let run = |label: &str, seed, epochs| Missing { label: label.into(), seed, epochs };
+        summary.missing =
+            vec![run("SAM", 2, 0), run("ARSAM", 0, 0), run("ARSAM", 1, 3), run("ARSAM", 2, 0)];
+        assert_snapshot!(missing(&summary).unwrap(), @"4 of 9 runs missing: SAM seed 2; ARSAM seeds 0, 1 (3 epochs done), 2. lowland resume trains what is missing.");
+        assert_snapshot!(answer(&summary), @"SAM reached 80.9 %, 2.1 points above SGD's 79.2 % (95 % interval +0.9 to +3.3, 2 seeds), at 2.00 passes a step and 2.03 times SGD's time; no ARSAM run is done yet.");
     }
 
     #[test]

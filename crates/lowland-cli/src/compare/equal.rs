@@ -21,12 +21,13 @@ pub enum Equal {
     Time,
 }
 
-/// What a baseline's run used.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a run used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Used {
     /// Steps that it took.
     pub steps: u64,
-    /// Steps that it was to take: more than it took if it diverged.
+    /// Steps that were planned: more than it took if it diverged.
     pub whole: u64,
     /// Gradient evaluations of a whole batch.
     pub passes: f64,
@@ -35,6 +36,15 @@ pub struct Used {
 }
 
 impl Equal {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epochs => "epochs",
+            Self::Passes => "passes",
+            Self::Time => "time",
+        }
+    }
+
     /// The configuration of a run beside the baseline's run of the same seed. A baseline that diverged
     /// counts as if it had gone on at the same cost.
     pub fn beside(self, config: &TrainConfig, baseline: Used) -> TrainConfig {
