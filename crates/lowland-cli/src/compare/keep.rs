@@ -117,7 +117,7 @@ impl Keep {
 }
 
 /// Bytes of a step in `metrics.jsonl` and in the file of events, measured.
-const BYTES_PER_STEP: f64 = 900.0;
+const BYTES_PER_STEP: f64 = 600.0;
 
 /// Settings, result and sharpness.
 const SMALL_FILES: f64 = 20_000.0;
