@@ -18,8 +18,8 @@ use anyhow::Result;
 
 use crate::compare::summary::Summary;
 use crate::compare::{PAGE, SUMMARY};
-use crate::terminal::print;
 use crate::report::html;
+use crate::terminal::print;
 use crate::{files, table};
 
 /// Writes the summary and the page of a comparison into a folder, and prints its table, or the summary as JSON.

@@ -11,6 +11,7 @@ pub mod keep;
 pub mod label;
 pub mod plan;
 pub mod progress;
+pub mod request;
 pub mod scheduler;
 pub mod statistics;
 pub mod summary;
@@ -24,7 +25,8 @@ use lowland_tasks::train::{Data, Training};
 
 use gather::{Outline, Standing, standings};
 use label::labels;
-use plan::{Facts, PLAN, Plan, Request};
+use plan::{Facts, PLAN, Plan};
+use request::Request;
 use summary::Summary;
 
 use crate::failure::Usage;

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use crate::compare::plan::OtherSettings;
+use crate::compare::request::OtherSettings;
 use crate::run_folder::InUse;
 
 /// What was asked for makes no sense: exit code 2.

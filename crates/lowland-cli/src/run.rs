@@ -41,7 +41,7 @@ pub fn run(
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
     let progress = Progress::new(training.expected_steps(), output.quiet);
-    progress.skip(training.steps());
+    progress.was_done(training.steps());
     let trained = train(&mut training, data, config, folder, &mut journal, &|event| {
         match event {
             Event::Step(step, At { accuracy, expected, passes }) => {
@@ -50,7 +50,12 @@ pub fn run(
                 }
                 progress.step(|| step_line(config, step, accuracy, passes));
             }
-            Event::Epoch(record, steps) => progress.line(&epoch_line(record, config, steps)),
+            Event::Epoch(record, steps) => {
+                // A bar shows by itself how much is left.
+                let left = progress.left().filter(|_| !progress.is_bar());
+                let left = left.map_or_else(String::new, |left| format!("  {left}"));
+                progress.line(&format!("{}{left}", epoch_line(record, config, steps)));
+            }
         }
         interrupt.check()
     });

@@ -149,8 +149,8 @@ mod tests {
          ARSAM       1 of 1 diverged   –                                    –         –
         ────────────────────────────────────────────────────────────────────────────────
 
-        1 of 4 runs missing: SAM seed 1 (2 epochs done). lowland resume trains what is
-        missing.
+        1 of 4 runs is missing: SAM seed 1 (2 epochs done). lowland resume trains what
+        is missing.
 
         SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one
         seed allows no test), at 2.00 passes a step and 2.03 times SGD's time; ARSAM

@@ -1,10 +1,13 @@
 //! What a person sees while a run goes on: a bar where there is a terminal, lines where not.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::words::roughly;
 
 /// What of a run is shown.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -22,6 +25,9 @@ pub struct Output {
 pub struct Progress {
     bar: ProgressBar,
     quiet: bool,
+    started: Instant,
+    /// The steps that were done before, which say nothing of the pace.
+    before: AtomicU64,
 }
 
 impl Progress {
@@ -40,7 +46,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
-        Self { bar, quiet }
+        Self { bar, quiet, started: Instant::now(), before: AtomicU64::new(0) }
     }
 
     /// Counts one step, with what goes on in a few words.
@@ -74,9 +80,21 @@ impl Progress {
         self.bar.set_length(steps);
     }
 
-    /// Counts steps that will not come.
-    pub fn skip(&self, steps: u64) {
+    /// Counts steps that were done before.
+    pub fn was_done(&self, steps: u64) {
         self.bar.inc(steps);
+        self.bar.reset_eta();
+        self.before.fetch_add(steps, Ordering::Relaxed);
+    }
+
+    /// How long the rest will take at the pace so far, in words: "about 3 min left"; `None` while there is no pace,
+    /// and at the end.
+    pub fn left(&self) -> Option<String> {
+        let (at, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let done = at.saturating_sub(self.before.load(Ordering::Relaxed));
+        let rest = total.saturating_sub(at);
+        let pace = self.started.elapsed().as_secs_f64() / done as f64;
+        (done > 0 && rest > 0).then(|| format!("about {} left", roughly(pace * rest as f64)))
     }
 
     /// Writes a line that stays.

@@ -300,6 +300,10 @@ fn a_folder_with_something_else_is_refused() {
     refused(&short(&out, &[]), "holds a comparison: name another --out");
     refused(&["report", &out, &a_run], "is a comparison, which has a report of its own");
     refused(&["resume", &a_run, "--jobs", "2"], "--jobs is for a comparison");
+    refused(
+        &["resume", &path(Path::new(&out), "runs/sgd-seed-0")],
+        "is a run of a comparison, and done",
+    );
     refused(&["resume", &out, "--accept-changes"], "--accept-changes is for a single run");
     let plan = Path::new(&out).join("plan.toml");
     std::fs::write(&plan, "format = 1").unwrap();

@@ -20,6 +20,11 @@ fn summary(out: &str) -> Value {
     summary
 }
 
+/// Text without its line breaks, which depend on the lengths of words.
+fn in_one_line(bytes: &[u8]) -> String {
+    text(bytes).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn run_folder(out: &str, name: &str) -> std::path::PathBuf {
     Path::new(out).join("runs").join(name)
 }
@@ -88,8 +93,8 @@ fn what_is_missing_is_shown_and_trained() {
         fs::remove_dir_all(run_folder(&out, run)).unwrap();
     }
     let kept = fs::read(run_folder(&out, "sam-seed-0").join("result.json")).unwrap();
-    let table = text(&run(&["report", &out]).stdout);
-    let missing = "3 of 6 runs missing: SAM seed 1; ARSAM seeds 0, 1.";
+    let table = in_one_line(&run(&["report", &out]).stdout);
+    let missing = "3 of 6 runs are missing: SAM seed 1; ARSAM seeds 0, 1.";
     assert!(table.contains(missing) && table.contains("no ARSAM run is done yet"), "{table}");
     let page = fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
     assert!(page.contains(missing));
@@ -206,7 +211,12 @@ fn a_full_disk_loses_nothing() {
     fs::create_dir(format!("{whole}-resumed")).unwrap();
     let Some(output) = in_a_namespace(&script) else { return };
     let (told, listed) = (text(&output.stderr), text(&output.stdout));
-    assert!(told.contains("failed: cannot write ") && told.contains("/out/runs/"), "{told}");
+    assert!(
+        told.contains(" failed: seed ")
+            && told.contains(": cannot write ")
+            && told.contains("/out/runs/"),
+        "{told}"
+    );
     assert!(told.contains("No space left on device"), "{told}");
     assert!(told.contains(&format!("to go on: lowland resume {out}")), "{told}\n{listed}");
     assert!(listed.starts_with("code 1\nsgd-seed-0\n") || listed.contains("code 1\n"), "{listed}");

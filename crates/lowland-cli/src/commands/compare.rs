@@ -10,7 +10,7 @@ use lowland_tasks::config::TrainConfig;
 use crate::commands::present;
 use crate::compare::equal::Equal;
 use crate::compare::keep::{Keep, Kept};
-use crate::compare::plan::{MOST_JOBS, Request, Seeds, check_seeds};
+use crate::compare::request::{MOST_JOBS, Request, Seeds, check_seeds};
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
 use crate::settings::SettingFlags;

@@ -9,7 +9,7 @@ use lowland_tasks::config::{DataConfig, TrainConfig};
 
 use crate::commands::present;
 use crate::compare;
-use crate::compare::plan::{Request, Seeds, check_seeds};
+use crate::compare::request::{Request, Seeds, check_seeds};
 use crate::terminal::Output;
 
 /// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost

@@ -11,6 +11,7 @@ use lowland_tasks::train::{Data, Training};
 
 use crate::commands::compare::check_jobs;
 use crate::commands::present;
+use crate::compare::finished::RESULT;
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
 use crate::run_folder::{CONFIG, RunFolder};
@@ -87,6 +88,9 @@ impl Resume {
 
     fn lead(&self, company: &Company) -> Result<()> {
         let (folder, config) = RunFolder::open(&self.run)?;
+        if self.run.join(RESULT).exists() {
+            bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
+        }
         company.all()?.say(toml::to_string(&config)?.into_bytes())?;
         let (mut training, data) = ready(company, &config)?;
         let otherwise = format!(

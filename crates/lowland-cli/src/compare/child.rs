@@ -42,7 +42,14 @@ impl Worker {
         index: usize,
         events: &Sender<(usize, Event)>,
     ) -> Result<Self> {
-        let mut process = Command::new(program()?)
+        let mut command = Command::new(program()?);
+        #[cfg(unix)]
+        {
+            // As lists of processes show it.
+            use std::os::unix::process::CommandExt;
+            command.arg0("lowland");
+        }
+        let mut process = command
             .arg(WORKER)
             .arg(folder)
             .stdin(Stdio::piped())

@@ -6,7 +6,7 @@ use lowland_tasks::flatness::Ground;
 
 use super::plan::Plan;
 use crate::terminal::Progress;
-use crate::words::{counted, duration};
+use crate::words::counted;
 
 /// The gradients that measuring the sharpness at the end of a run takes, over the samples that it is measured on.
 const SHARPNESS_PASSES: usize = 26;
@@ -21,9 +21,6 @@ pub struct Board {
     runs: Vec<Units>,
     /// What measuring the sharpness of a run counts, in steps; 0 where it is not measured.
     sharpness: u64,
-    started: Instant,
-    /// What was done before.
-    before: u64,
     spoken: Instant,
 }
 
@@ -47,21 +44,20 @@ impl Board {
             Units { done: 0, total: steps.saturating_add(sharpness), is_done: false }
         });
         let units: Vec<Units> = units.collect();
-        let now = Instant::now();
         let total = units.iter().map(|units| units.total).sum();
         let progress = Progress::new(total, quiet);
-        Self { progress, runs: units, sharpness, started: now, before: 0, spoken: now }
+        Self { progress, runs: units, sharpness, spoken: Instant::now() }
     }
 
     /// The run at `index` was done before.
     pub fn was_done(&mut self, index: usize) {
+        self.progress.was_done(self.runs[index].total);
         self.end(index);
-        self.before = self.done();
     }
 
     /// A worker has taken the run at `index` up where it was left, after so many steps.
     pub fn resumed(&mut self, index: usize, steps: u64) {
-        self.before += steps.saturating_sub(self.runs[index].done);
+        self.progress.was_done(steps);
         self.runs[index].done = steps;
     }
 
@@ -110,19 +106,8 @@ impl Board {
     /// "3 of 9 runs done, about 2 min 10 s left".
     fn standing(&self) -> String {
         let done = self.runs.iter().filter(|units| units.is_done).count();
-        let left = self.left().map_or_else(String::new, |seconds| {
-            format!(", about {} left", duration(seconds.max(1.0).round()))
-        });
+        let left = self.progress.left().map_or_else(String::new, |left| format!(", {left}"));
         format!("{done} of {} done{left}", counted(self.runs.len(), "run"))
-    }
-
-    /// The seconds that the rest will take at the pace so far; `None` while there is no pace, and at the end.
-    fn left(&self) -> Option<f64> {
-        let total: u64 = self.runs.iter().map(|units| units.total).sum();
-        let (done, rest) =
-            (self.done().saturating_sub(self.before), total.saturating_sub(self.done()));
-        let pace = self.started.elapsed().as_secs_f64() / done as f64;
-        (done > 0 && rest > 0).then(|| pace * rest as f64)
     }
 
     fn done(&self) -> u64 {

@@ -234,7 +234,7 @@ mod tests {
         let mut summary = fixture::summary(2, 2);
         summary.missing = vec![Missing { label: "SAM".into(), seed: 2, epochs: 0 }];
         let html = table(&summary);
-        assert!(html.contains("<b>Not done.</b> 1 of 7 runs missing: SAM seed 2."), "{html}");
+        assert!(html.contains("<b>Not done.</b> 1 of 7 runs is missing: SAM seed 2."), "{html}");
     }
 
     #[test]
