@@ -171,7 +171,12 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
             let sharpness =
                 if plan.sharpness { " and measures the sharpness where each ends" } else { "" };
             let (missing, disk) = (counted(missing, "run"), plan.keep.disk(plan, jobs));
-            format!("{begin} {missing}, {jobs} at a time{sharpness}; {disk}")
+            let turns = if scheduler::takes_turns(&configs[0].device) && configs.len() > 1 {
+                ", those of a seed by turns, an epoch each,"
+            } else {
+                ""
+            };
+            format!("{begin} {missing}, {jobs} at a time{turns}{sharpness}; {disk}")
         }
     };
     vec![what, how]

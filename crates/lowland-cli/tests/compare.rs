@@ -48,9 +48,9 @@ fn a_comparison_writes_a_table_a_summary_and_a_page() {
     let progress: Vec<_> = progress.lines().collect();
     assert_eq!(progress.len(), 2 + 2 * 4, "what comes, and a line a run: {progress:#?}");
     assert!(progress[0].ends_with("2 epochs, 2 seeds: 8 runs"), "{progress:#?}");
-    let sharpness =
-        "trains 8 runs, 1 at a time and measures the sharpness where each ends; keeps weights";
-    assert!(progress[1].starts_with(sharpness), "{progress:#?}");
+    let expected = "trains 8 runs, 1 at a time, those of a seed by turns, an epoch each, and measures the \
+                    sharpness where each ends; keeps weights and metrics of each run: about ";
+    assert!(progress[1].starts_with(expected), "{progress:#?}");
     assert!(progress[2].starts_with("seed 0  SGD"), "{progress:#?}");
     assert!(progress[2].contains("(1 of 8 runs done, about "), "{progress:#?}");
     assert!(progress[4].starts_with("seed 0  SAM rho=0.5"), "{progress:#?}");

@@ -73,12 +73,9 @@ fn signals_end_a_comparison_at_checkpoints() {
             assert!(newest.ends_with(&format!("step-{steps:08}")), "{newest} after {steps} steps");
         }
         let output = run(&["report", &out]);
-        let table = text(&output.stdout);
-        assert!(table.contains("2 of 2 runs missing: SGD seed 0 ("), "{table}");
-        assert!(
-            table.contains("No SGD run is done yet") || table.contains("no SAM run"),
-            "{table}"
-        );
+        let table = in_one_line(&output.stdout);
+        assert!(table.contains("2 of 2 runs are missing: SGD seed 0 ("), "{table}");
+        assert!(table.contains("No SAM run is done yet."), "{table}");
     }
 }
 
@@ -102,7 +99,7 @@ fn what_is_missing_is_shown_and_trained() {
 
     let output = run(&["resume", &out, "--jobs", "3"]);
     let told = text(&output.stderr);
-    assert!(told.contains("3 of 6 runs done already; trains 3 runs, 3 at a time"), "{told}");
+    assert!(told.contains("3 of 6 runs done already; trains 3 runs, 3 at a time, those"), "{told}");
     assert_eq!(told.lines().filter(|line| line.starts_with("seed ")).count(), 3, "{told}");
     assert_eq!(fs::read(run_folder(&out, "sam-seed-0").join("result.json")).unwrap(), kept);
     let mut now = summary(&out);

@@ -87,6 +87,14 @@ impl Worker {
         Ok(Self { process, input })
     }
 
+    /// Gives it another turn.
+    pub fn give_turn(&mut self) {
+        if let Some(input) = &mut self.input {
+            // A worker that is gone already says so by its end.
+            let _ = writeln!(input, "turn");
+        }
+    }
+
     /// Asks it to save the run and end.
     pub fn ask_to_end(&mut self) {
         self.input = None;

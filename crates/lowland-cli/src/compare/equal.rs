@@ -50,7 +50,12 @@ impl Equal {
     pub fn beside(self, config: &TrainConfig, baseline: Used) -> TrainConfig {
         let Used { steps, whole, passes, seconds } = baseline;
         // Of a baseline that took no step, nothing is known.
-        let in_full = |used: f64| (steps > 0).then(|| used * whole as f64 / steps as f64);
+        let in_full = |used: f64| match steps {
+            0 => None,
+            // To the bit: no rounding error of a ratio that is 1.
+            _ if steps == whole => Some(used),
+            _ => Some(used * whole as f64 / steps as f64),
+        };
         let (max_passes, max_seconds) = match self {
             Self::Epochs => return config.clone(),
             Self::Passes => (in_full(passes), None),

@@ -1,4 +1,8 @@
 //! Trains the runs of a comparison that are not done, a few at a time, each by a worker of its own.
+//!
+//! On a CPU, the runs of a seed take turns, an epoch each, so that whatever slows the machine down for a while slows
+//! all of them, and their times can be compared. Runs that wait for their turn keep their memory, which on other
+//! devices there is too little of: there, each run goes to its end.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,6 +29,14 @@ use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// How often the scheduler looks whether it was asked to end.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The most workers that there are at once where runs take turns, unless more train at once.
+const MOST_WORKERS: usize = 8;
+
+/// Whether runs on a device take turns.
+pub fn takes_turns(device: &str) -> bool {
+    ["cpu", "flex", "tch"].contains(&device)
+}
 
 /// Trains what is not done, so many runs at a time. A run that crashes takes no other with it; where the folder
 /// cannot be written to, no other run begins.
@@ -70,21 +82,35 @@ struct Queue {
 enum State {
     Missing,
     Training,
+    /// It has a worker, which waits for its next turn after so many epochs.
+    Waiting(usize),
     Done(Used),
     Failed,
 }
 
 impl Queue {
-    /// The run that is to begin next: the first one, seed by seed, that is missing and need not wait for its
-    /// baseline.
-    fn next(&self) -> Option<usize> {
-        let waits = |index: usize| {
+    /// The run whose turn it is: of the first seed that has one, the run that is furthest behind, among those that
+    /// are missing, if new ones may begin, and those that wait for their turn. Where all get what the baseline
+    /// used, it goes first.
+    fn next(&self, may_begin: bool) -> Option<usize> {
+        let awaits_baseline = |index: usize| {
             let baseline = self.baseline(index);
             let is_known = matches!(self.states[baseline], State::Done(_));
             self.equal != Equal::Epochs && index != baseline && !is_known
         };
-        let missing = |index: &usize| self.states[*index] == State::Missing && !waits(*index);
-        (0..self.states.len()).find(missing)
+        let free = |(index, state): (usize, &State)| match state {
+            State::Missing if may_begin && !awaits_baseline(index) => Some((index, 0)),
+            State::Waiting(epochs) => Some((index, *epochs)),
+            _ => None,
+        };
+        let free = self.states.iter().enumerate().filter_map(free);
+        let next = free.min_by_key(|&(index, epochs)| (self.baseline(index), epochs, index));
+        next.map(|(index, _)| index)
+    }
+
+    /// How many runs train.
+    fn training(&self) -> usize {
+        self.states.iter().filter(|state| **state == State::Training).count()
     }
 
     fn baseline(&self, index: usize) -> usize {
@@ -116,6 +142,8 @@ struct Session<'a> {
     /// The name of each run: its contender's and the seed.
     names: Vec<String>,
     jobs: usize,
+    /// Whether runs take turns.
+    turns: bool,
     queue: Queue,
     board: Board,
     interrupt: Interrupt,
@@ -169,6 +197,7 @@ impl<'a> Session<'a> {
             labels,
             names,
             jobs,
+            turns: takes_turns(&plan.contenders[0].config.device),
             queue,
             board,
             interrupt: Interrupt::listen(),
@@ -183,11 +212,17 @@ impl<'a> Session<'a> {
     fn train(&mut self) -> Result<()> {
         loop {
             self.look();
-            while !self.ends
-                && self.workers.len() < self.jobs
-                && let Some(index) = self.queue.next()
+            while self.asked.is_none()
+                && self.queue.training() < self.jobs
+                && let Some(index) = self.queue.next(self.may_begin())
             {
-                self.begin(index)?;
+                match self.workers.get_mut(&index) {
+                    Some(under) => {
+                        under.worker.give_turn();
+                        self.queue.states[index] = State::Training;
+                    }
+                    None => self.begin(index)?,
+                }
             }
             if self.workers.is_empty() {
                 return Ok(());
@@ -215,6 +250,12 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether another run may begin.
+    fn may_begin(&self) -> bool {
+        let most = if self.turns { self.jobs.max(MOST_WORKERS) } else { self.jobs };
+        !self.ends && self.workers.len() < most
+    }
+
     fn begin(&mut self, index: usize) -> Result<()> {
         let run = &self.runs[index];
         let job = Job {
@@ -222,6 +263,7 @@ impl<'a> Session<'a> {
             sharpness: self.plan.sharpness,
             keep: self.plan.keep.clone(),
             jobs: self.jobs,
+            turns: self.turns,
         };
         let folder = self.folder.join(RUNS).join(&run.folder);
         let worker = Worker::start(&folder, &job, index, &self.events.0)?;
@@ -248,6 +290,7 @@ impl<'a> Session<'a> {
                 let message = format!("{name}  epoch {epoch}{epochs}{loss}");
                 self.board.steps(index, done, expected, &message);
             }
+            Message::Waits { epochs } => self.queue.states[index] = State::Waiting(epochs),
             Message::Sharpness { share } => {
                 let message = format!("{name}  measures the sharpness");
                 self.board.sharpness(index, share, &message);
@@ -325,7 +368,7 @@ mod tests {
     #[test]
     fn runs_begin_seed_by_seed() {
         use State::{Done, Failed, Missing, Training};
-        let next = |states| queue(Equal::Epochs, states).next();
+        let next = |states| queue(Equal::Epochs, states).next(true);
         assert_eq!(next([Missing; 6]), Some(0));
         assert_eq!(next([Training, Done(USED), Failed, Missing, Missing, Missing]), Some(3));
         assert_eq!(next([Training, Done(USED), Missing, Missing, Missing, Missing]), Some(2));
@@ -333,15 +376,27 @@ mod tests {
     }
 
     #[test]
+    fn the_run_that_is_furthest_behind_has_the_next_turn() {
+        use State::{Missing, Training, Waiting};
+        let next = |may_begin, states| queue(Equal::Epochs, states).next(may_begin);
+        let states = [Waiting(1), Training, Missing, Missing, Missing, Missing];
+        assert_eq!((next(true, states), next(false, states)), (Some(2), Some(0)));
+        let states = [Waiting(2), Waiting(1), Waiting(1), Missing, Missing, Missing];
+        assert_eq!(next(true, states), Some(1));
+        let states = [Training, Training, Training, Waiting(3), Missing, Missing];
+        assert_eq!((next(true, states), next(false, states)), (Some(4), Some(3)));
+    }
+
+    #[test]
     fn runs_that_get_what_the_baseline_used_wait_for_it() {
         use State::{Done, Failed, Missing, Training};
         let queue = |states| queue(Equal::Passes, states);
         let after = [Training, Missing, Missing, Missing, Missing, Missing];
-        assert_eq!(queue(after).next(), Some(3), "the baseline of the next seed");
+        assert_eq!(queue(after).next(true), Some(3), "the baseline of the next seed");
         let after = [Done(USED), Missing, Missing, Training, Missing, Missing];
-        assert_eq!(queue(after).next(), Some(1));
+        assert_eq!(queue(after).next(true), Some(1));
         let after = [Failed, Missing, Missing, Done(USED), Done(USED), Training];
-        assert_eq!(queue(after).next(), None, "there is nothing to go by");
+        assert_eq!(queue(after).next(true), None, "there is nothing to go by");
 
         let config = TrainConfig { epochs: 3, ..TrainConfig::default() };
         let known = queue([Done(USED), Missing, Missing, Missing, Missing, Missing]);

@@ -3,12 +3,15 @@
 //! Processes, and not threads: the CPU backend has one random generator for a whole process, so that runs in
 //! threads of one disturb each other's dropout and masks; and a run that crashes takes no other with it.
 
-use std::io::{BufRead, ErrorKind, Read, Write};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::{BufRead, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -27,7 +30,7 @@ use crate::run_folder::{CONFIG, InUse, RunFolder};
 use crate::{device, files};
 
 /// What a worker is to do; it reads this as one line of JSON from its standard input, which then stays open for as
-/// long as the run is wanted.
+/// long as the run is wanted. Each further line gives it another turn, where runs take turns.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
@@ -39,6 +42,8 @@ pub struct Job {
     pub keep: Keep,
     /// How many runs train at once.
     pub jobs: usize,
+    /// Whether it waits for another turn after each epoch.
+    pub turns: bool,
 }
 
 /// What a worker says, as a line of JSON on its standard output.
@@ -55,6 +60,11 @@ pub enum Message {
         epoch: usize,
         /// The loss of the latest step, if it is finite.
         loss: Option<f64>,
+    },
+    /// The run waits for its next turn.
+    Waits {
+        /// Its epochs that are done.
+        epochs: usize,
     },
     /// Which share of the measurement of sharpness is done, 0 to 1.
     Sharpness {
@@ -91,6 +101,9 @@ pub enum Failure {
 
 /// How often a worker says how far it is, at most.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a worker that waits looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Does the work of a worker in `folder`: trains the run to its end, or to a checkpoint where it is asked to end or
 /// the process that started it is gone.
@@ -133,11 +146,12 @@ fn say(message: &Message) {
     }
 }
 
-/// Whether the run is to end.
+/// Whether the run is to end, and whether it has another turn.
 struct Ending {
     interrupt: Interrupt,
     /// Whether standard input has ended, as it does however the other process ends.
     alone: Arc<AtomicBool>,
+    turns: Receiver<()>,
 }
 
 impl Ending {
@@ -146,6 +160,19 @@ impl Ending {
             return ControlFlow::Break(self.interrupt.code());
         }
         self.interrupt.check()
+    }
+
+    /// Waits for another turn, or for what ends the run.
+    fn wait(&self) -> ControlFlow<u8> {
+        while self.check().is_continue() {
+            match self.turns.recv_timeout(LOOK) {
+                Ok(()) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                // Standard input has ended, and `check` is about to see it.
+                Err(RecvTimeoutError::Disconnected) => std::thread::yield_now(),
+            }
+        }
+        self.check()
     }
 
     /// Fails where the run is to end.
@@ -165,12 +192,16 @@ fn begin() -> Result<(Job, Ending)> {
         .map_err(|error| Usage(format!("a worker is started by lowland itself: {error}")))?;
     let alone = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&alone);
+    let (turn, turns) = mpsc::channel();
     std::thread::spawn(move || {
-        // Whatever ends it: nobody asks for this run any more.
-        let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
+        for _turn in std::io::stdin().lock().lines().map_while(std::io::Result::ok) {
+            // The run may be over.
+            let _ = turn.send(());
+        }
+        // Whatever ended it: nobody asks for this run any more.
         ended.store(true, Ordering::SeqCst);
     });
-    Ok((job, Ending { interrupt: Interrupt::listen(), alone }))
+    Ok((job, Ending { interrupt: Interrupt::listen(), alone, turns }))
 }
 
 fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
@@ -184,14 +215,16 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
     let data = Data::load(config)?;
     let mut training = Training::new(config, &data, &device)?;
     let otherwise = format!("remove {} to train the run again", path.display());
-    let mut lengths = std::collections::BTreeMap::new();
+    let mut lengths = BTreeMap::new();
     if let Some((found, snapshot)) = folder.latest_checkpoint(&otherwise)? {
         lengths.clone_from(&snapshot.about.lengths);
         let restored = training.restore(snapshot, false);
         training = restored.with_context(|| Usage(found.path.display().to_string()))?.0;
     }
     let mut journal = folder.journal(&lengths)?;
-    let spoken = std::cell::Cell::new(Instant::now());
+    let spoken = Cell::new(Instant::now());
+    // A turn ends with the first step of the next epoch, once the epoch before is saved.
+    let turn_of = Cell::new(training.record().epochs.len() + 1);
     say(&Message::Steps {
         done: training.steps(),
         expected: training.expected_steps(),
@@ -206,7 +239,13 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
             let loss = Some(step.loss).filter(|loss| loss.is_finite());
             say(&Message::Steps { done: step.step, expected, epoch: step.epoch, loss });
         }
-        ending.check()
+        match event {
+            Event::Step(step, _) if job.turns && step.epoch > turn_of.replace(step.epoch) => {
+                say(&Message::Waits { epochs: step.epoch - 1 });
+                ending.wait()
+            }
+            _ => ending.check(),
+        }
     });
     let diverged = match trained {
         Ok(()) => run::has_failed(&training),
@@ -281,7 +320,6 @@ fn measure(data: &Data, training: &Training, ending: &Ending) -> Result<Option<F
 /// The run's folder, new or as it was left. Where another process works in it, as a worker does that still saves
 /// its run after its comparison was killed, waits for it.
 fn take(path: &Path, job: &Job, ending: &Ending) -> Result<RunFolder> {
-    const LOOK: Duration = Duration::from_millis(50);
     let mut waits = false;
     loop {
         let begun = path.join(CONFIG).is_file();
