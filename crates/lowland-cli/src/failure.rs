@@ -3,6 +3,9 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+use crate::compare::request::OtherSettings;
+use crate::run_folder::InUse;
+
 /// What was asked for makes no sense: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -72,6 +75,8 @@ pub fn code(error: &anyhow::Error) -> u8 {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         interrupted.code
     } else if error.is::<Usage>()
+        || error.is::<InUse>()
+        || error.is::<OtherSettings>()
         || error.downcast_ref().is_some_and(lowland_tasks::Error::is_input)
     {
         2

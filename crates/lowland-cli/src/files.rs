@@ -45,6 +45,26 @@ pub fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
     tried.map_err(|error| Usage(format!("cannot write to {}: {error}", folder.display())).into())
 }
 
+/// What the name of a file begins with that is not whole yet.
+const PART: &str = ".lowland-part-";
+
+/// Removes files that were being written when a program was killed, from a folder in which no other program works.
+///
+/// # Errors
+/// The folder cannot be read, or a file not removed.
+pub fn clear_parts(folder: &Path) -> Result<()> {
+    let clear = || -> std::io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(PART) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    clear().with_context(|| format!("cannot clear {}", folder.display()))
+}
+
 /// Writes a file under another name, then gives it its own: a reader never sees half of it.
 ///
 /// # Errors
@@ -52,7 +72,7 @@ pub fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
 pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(PART).tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         #[cfg(unix)]

@@ -1,9 +1,8 @@
 //! The command `lowland`: trains, compares, measures and reports.
 
 pub mod commands;
-pub mod comparison;
+pub mod compare;
 pub mod device;
-pub mod equal;
 pub mod failure;
 pub mod files;
 pub mod finished_run;
@@ -15,9 +14,6 @@ pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod settings;
-pub mod side_by_side;
-pub mod statistics;
-pub mod summary;
 pub mod table;
 pub mod terminal;
 pub mod together;
@@ -54,6 +50,8 @@ enum Command {
     Data(commands::data::Data),
     List(commands::list::List),
     Bench(commands::bench::Bench),
+    #[command(hide = true)]
+    Worker(commands::worker::Worker),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +61,8 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
+        // A closed standard error is no reason to end.
+        .log_internal_errors(false)
         .init();
     let command = match Arguments::try_parse() {
         Ok(arguments) => arguments.command.unwrap_or(Command::Demo(arguments.demo)),
@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         Command::Data(data) => data.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Worker(worker) => return worker.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

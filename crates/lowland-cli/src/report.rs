@@ -4,8 +4,8 @@
 //! only adds values at the pointer. A new figure is a function that returns a `Figure` and a line
 //! in `figures`; a new table of numbers is a function in `numbers`.
 
+use crate::compare::summary::Summary;
 use crate::landscapes::Landscapes;
-use crate::summary::Summary;
 use crate::words;
 
 mod chart;

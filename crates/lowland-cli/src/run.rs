@@ -24,7 +24,7 @@ use crate::together::{agreed, keep_along};
 use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// How many pictures of test samples a run leaves behind, where its task has some.
-const PICTURES: usize = 12;
+pub const PICTURES: usize = 12;
 
 /// Trains to the end, from wherever the training stands, and tells the result.
 ///
@@ -41,31 +41,25 @@ pub fn run(
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
     let progress = Progress::new(training.expected_steps(), output.quiet);
-    progress.skip(training.steps());
-    let mut keeper = Keeper {
-        folder,
-        journal: &mut journal,
-        saver: Saver::new(config.checkpoints),
-        probe: config
-            .sharpness_every
-            .map(|every| Probe::new(every, data, &training))
-            .transpose()?,
-    };
-    let trained = go_on(&mut training, config, &mut keeper, &|told| {
-        match told {
-            Told::Step(step, At { accuracy, expected, passes }) => {
+    progress.was_done(training.steps());
+    let trained = train(&mut training, data, config, folder, &mut journal, &|event| {
+        match event {
+            Event::Step(step, At { accuracy, expected, passes }) => {
                 if config.is_limited() {
                     progress.expect(expected);
                 }
                 progress.step(|| step_line(config, step, accuracy, passes));
             }
-            Told::Epoch(record, steps) => progress.line(&epoch_line(record, config, steps)),
+            Event::Epoch(record, steps) => {
+                // A bar shows by itself how much is left.
+                let left = progress.left().filter(|_| !progress.is_bar());
+                let left = left.map_or_else(String::new, |left| format!("  {left}"));
+                progress.line(&format!("{}{left}", epoch_line(record, config, steps)));
+            }
         }
         interrupt.check()
     });
     if let Err(error) = trained {
-        // Whatever was measured so far is worth having; the error that ended the run is the one to tell.
-        let _ = journal.flush();
         return Err(with_way_on(error, folder, training.workers().count()));
     }
     if let Some(share) = training.share_used().filter(|share| *share < 1.0) {
@@ -76,9 +70,7 @@ pub fn run(
     }
     drop(progress);
     let record = training.record();
-    if record.steps == record.skipped_steps
-        || record.epochs.last().is_none_or(|epoch| epoch.test_loss.is_none())
-    {
+    if has_failed(&training) {
         bail!(
             "the run came to nothing: {} of {} steps were not finite; lower the learning rate or the \
              radius ({} holds the metrics and no weights)",
@@ -88,6 +80,38 @@ pub fn run(
         );
     }
     finish(&training, config, folder, output)
+}
+
+/// Trains to the end, from wherever the training stands, and writes metrics and checkpoints on the way. `watch`
+/// sees every step and epoch; where it breaks, the run is saved and ends with [`Interrupted`].
+///
+/// # Errors
+/// A file that cannot be written, a loss that is not finite for too long, `watch` breaking.
+pub fn train(
+    training: &mut Training,
+    data: &Data,
+    config: &TrainConfig,
+    folder: &RunFolder,
+    journal: &mut Journal,
+    watch: &dyn Fn(Event<'_>) -> ControlFlow<u8>,
+) -> Result<()> {
+    let probe = config.sharpness_every.map(|every| Probe::new(every, data, training));
+    let saver = Saver::new(config.checkpoints);
+    let mut keeper = Keeper { folder, journal, saver, probe: probe.transpose()? };
+    let trained = go_on(training, config, &mut keeper, watch);
+    if trained.is_err() {
+        // Whatever was measured so far is worth having; the error that ended the run is the one to report.
+        let _ = journal.flush();
+    }
+    trained
+}
+
+/// Whether a training that came to its last epoch has nothing to show: no step changed anything, or its last loss
+/// is not finite.
+pub fn has_failed(training: &Training) -> bool {
+    let record = training.record();
+    record.steps == record.skipped_steps
+        || record.epochs.last().is_none_or(|epoch| epoch.test_loss.is_none())
 }
 
 /// Keeps what a run came to, and tells it.
@@ -126,8 +150,9 @@ pub fn follow(mut training: Training) -> Result<()> {
     Ok(())
 }
 
-/// What goes on.
-enum Told<'a> {
+/// What happens in a run.
+#[derive(Debug)]
+pub enum Event<'a> {
     /// A step, and where the run is with it.
     Step(&'a StepRecord, At),
     /// An epoch, and its steps.
@@ -135,20 +160,21 @@ enum Told<'a> {
 }
 
 /// Where a run is.
-struct At {
+#[derive(Debug)]
+pub struct At {
     /// The last test accuracy.
-    accuracy: Option<f64>,
+    pub accuracy: Option<f64>,
     /// How many steps the run will have.
-    expected: u64,
+    pub expected: u64,
     /// Passes a step so far.
-    passes: f64,
+    pub passes: f64,
 }
 
 fn go_on(
     training: &mut Training,
     config: &TrainConfig,
     keeper: &mut Keeper<'_>,
-    tell: &dyn Fn(Told<'_>) -> ControlFlow<u8>,
+    watch: &dyn Fn(Event<'_>) -> ControlFlow<u8>,
 ) -> Result<()> {
     let mut accuracy = training.record().epochs.last().and_then(|epoch| epoch.test_accuracy);
     while let Some(done) = training.advance()? {
@@ -162,14 +188,14 @@ fn go_on(
                     expected: training.expected_steps(),
                     passes: training.passes() / training.steps() as f64,
                 };
-                (tell(Told::Step(step, at)), due)
+                (watch(Event::Step(step, at)), due)
             }
             Done::Epoch(record) => {
                 keeper.journal.epoch(record, training.steps())?;
                 accuracy = record.test_accuracy;
                 // All epochs before were whole.
                 let before = (record.epoch - 1) * training.steps_per_epoch();
-                (tell(Told::Epoch(record, training.steps().saturating_sub(before as u64))), true)
+                (watch(Event::Epoch(record, training.steps().saturating_sub(before as u64))), true)
             }
         };
         let (asked, due) = agreed(training, &done, asked, due)?;

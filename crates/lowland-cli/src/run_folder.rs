@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
-use lowland_tasks::checkpoint::Checkpoints;
+use lowland_tasks::checkpoint::{Checkpoints, Found, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
 
+use crate::compare::plan::PLAN;
 use crate::failure::Usage;
 use crate::journal::{EVENTS, Journal, METRICS};
 use crate::{files, settings};
@@ -23,10 +24,20 @@ pub const CONFIG: &str = "config.toml";
 pub const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
 /// The name of the file with pictures of test samples.
 const PICTURES: &str = "pictures.json";
-const SAFETENSORS: &str = "model.safetensors";
+/// The name of the file with the final weights for readers elsewhere.
+pub const SAFETENSORS: &str = "model.safetensors";
 /// The name of the folder with the run's checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
+
+/// Another living program works in a folder.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is in use: another lowland works in it{holder}", folder.display())]
+pub struct InUse {
+    folder: PathBuf,
+    /// The number of its process, in words, where it is known.
+    holder: String,
+}
 
 /// The folder of a run, in which no other living program works.
 #[derive(Debug)]
@@ -55,6 +66,9 @@ impl RunFolder {
             }
             Ok(())
         };
+        if path.join(PLAN).exists() {
+            bail!(Usage(format!("{} holds a comparison: name another --out", path.display())));
+        }
         taken()?;
         files::make_folder(path)?;
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
@@ -73,6 +87,7 @@ impl RunFolder {
             bail!(Usage(format!("{} holds no run: there is no {CONFIG} in it", path.display())));
         }
         let folder = Self { path: path.to_owned(), _lock: lock(path)? };
+        files::clear_parts(path)?;
         let config = settings::read_run(&path.join(CONFIG))?;
         Ok((folder, config))
     }
@@ -85,6 +100,25 @@ impl RunFolder {
     /// The run's checkpoints.
     pub fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(self.path.join(CHECKPOINTS))
+    }
+
+    /// The latest checkpoint that is whole, once what was never finished is cleared away; `None` where there is no
+    /// checkpoint at all. Damaged ones are named in warnings.
+    ///
+    /// # Errors
+    /// Checkpoints that are all damaged: `otherwise` says what can be done then.
+    pub fn latest_checkpoint(&self, otherwise: &str) -> Result<Option<(Found, Snapshot)>> {
+        self.checkpoints().clear_unfinished()?;
+        let mut damaged = 0;
+        let found = self.checkpoints().latest(&mut |found, error| {
+            damaged += 1;
+            tracing::warn!("the checkpoint of step {} is not used: {error}", found.step);
+        })?;
+        if found.is_none() && damaged > 0 {
+            let path = self.path.display();
+            bail!(Usage(format!("none of the checkpoints of {path} is whole: {otherwise}")));
+        }
+        Ok(found)
     }
 
     /// What the run tells as it goes, its files cut to the lengths that they had at a checkpoint.
@@ -134,7 +168,10 @@ pub fn pictures(folder: &Path) -> Result<Vec<Picture>> {
 }
 
 /// Takes the lock of a folder, or says who has it.
-fn lock(folder: &Path) -> Result<File> {
+///
+/// # Errors
+/// [`InUse`], or a folder that cannot be written to.
+pub fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
     let mut file = open.map_err(|error| cannot_write(&path, error))?;
@@ -148,10 +185,7 @@ fn lock(folder: &Path) -> Result<File> {
                 "" => String::new(),
                 number => format!(" (process {number})"),
             };
-            bail!(Usage(format!(
-                "{} is in use: another lowland works in it{holder}",
-                folder.display()
-            )));
+            bail!(InUse { folder: folder.to_owned(), holder });
         }
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
             tracing::warn!(

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::summary::{AlgorithmSummary, Summary};
+use crate::compare::summary::{AlgorithmSummary, Summary};
 use crate::words;
 
 /// Lines of the answer break at this width, which every terminal has.
@@ -43,7 +43,9 @@ pub fn table(summary: &Summary) -> String {
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
     let note = if sharpness { SHARPNESS_NOTE } else { "" };
-    format!("{}\n{note}\n{}\n", lines.join("\n"), wrapped(&words::answer(summary)))
+    let missing = words::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
+    let missing = missing.unwrap_or_default();
+    format!("{}\n{note}{missing}\n{}\n", lines.join("\n"), wrapped(&words::answer(summary)))
 }
 
 fn row(algorithm: &AlgorithmSummary) -> Vec<Cell> {
@@ -98,7 +100,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::summary::{Spread, fixture};
+    use crate::compare::summary::{Missing, Spread, fixture};
 
     #[test]
     fn three_algorithms_over_three_seeds() {
@@ -135,7 +137,8 @@ mod tests {
     fn one_seed_and_a_diverged_algorithm() {
         let mut contenders = fixture::contenders(1, 2);
         contenders[2].runs[0].final_accuracy = None;
-        let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        let mut summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        summary.missing = vec![Missing { label: "SAM".into(), seed: 1, epochs: 2 }];
         assert_snapshot!(table(&summary), @r"
         ────────────────────────────────────────────────────────────────────────────────
          algorithm   test              difference to SGD               passes     time,
@@ -148,6 +151,9 @@ mod tests {
         ────────────────────────────────────────────────────────────────────────────────
          ARSAM       1 of 1 diverged   –                                    –         –
         ────────────────────────────────────────────────────────────────────────────────
+
+        1 of 4 runs is missing: SAM seed 1 (2 epochs done). lowland resume trains what
+        is missing.
 
         SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one
         seed allows no test), at 2.00 passes a step and 2.03 times SGD's time; ARSAM

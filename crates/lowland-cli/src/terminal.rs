@@ -1,10 +1,13 @@
 //! What a person sees while a run goes on: a bar where there is a terminal, lines where not.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::words::roughly;
 
 /// What of a run is shown.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -22,6 +25,9 @@ pub struct Output {
 pub struct Progress {
     bar: ProgressBar,
     quiet: bool,
+    started: Instant,
+    /// The steps that were done before, which say nothing of the pace.
+    before: AtomicU64,
 }
 
 impl Progress {
@@ -40,7 +46,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
-        Self { bar, quiet }
+        Self { bar, quiet, started: Instant::now(), before: AtomicU64::new(0) }
     }
 
     /// Counts one step, with what goes on in a few words.
@@ -51,14 +57,44 @@ impl Progress {
         }
     }
 
+    /// Says how many of how many steps are taken.
+    pub fn place(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    /// What goes on, in a few words.
+    pub fn message(&self, message: &str) {
+        if !self.bar.is_hidden() {
+            self.bar.set_message(message.to_owned());
+        }
+    }
+
+    /// Whether there is a bar, and not lines alone.
+    pub fn is_bar(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// Says how many steps there will be, where that becomes clear only on the way.
     pub fn expect(&self, steps: u64) {
         self.bar.set_length(steps);
     }
 
-    /// Counts steps that will not come.
-    pub fn skip(&self, steps: u64) {
+    /// Counts steps that were done before.
+    pub fn was_done(&self, steps: u64) {
         self.bar.inc(steps);
+        self.bar.reset_eta();
+        self.before.fetch_add(steps, Ordering::Relaxed);
+    }
+
+    /// How long the rest will take at the pace so far, in words: "about 3 min left"; `None` while there is no pace,
+    /// and at the end.
+    pub fn left(&self) -> Option<String> {
+        let (at, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let done = at.saturating_sub(self.before.load(Ordering::Relaxed));
+        let rest = total.saturating_sub(at);
+        let pace = self.started.elapsed().as_secs_f64() / done as f64;
+        (done > 0 && rest > 0).then(|| format!("about {} left", roughly(pace * rest as f64)))
     }
 
     /// Writes a line that stays.
@@ -177,4 +213,20 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
+}
+
+/// The command line as it was typed, with what a shell needs quoted.
+pub fn command() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    std::iter::once("lowland".to_owned())
+        .chain(std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned())))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

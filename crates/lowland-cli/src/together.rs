@@ -33,6 +33,11 @@ pub struct Together {
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 impl Together {
+    /// Whether several processes are asked for.
+    pub fn is_asked_for(self) -> bool {
+        self.mpi
+    }
+
     /// Joins the others, where there are to be some.
     ///
     /// # Errors

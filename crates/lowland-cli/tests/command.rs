@@ -101,7 +101,7 @@ fn another_run_in_the_folder_stays_as_it_is() {
 }
 
 #[test]
-fn a_run_that_comes_to_nothing_fails_and_a_comparison_names_it() {
+fn a_run_that_comes_to_nothing_fails() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
     let output = lowland(&short(&out, &["--rho", "1e300"]));
@@ -110,17 +110,6 @@ fn a_run_that_comes_to_nothing_fails_and_a_comparison_names_it() {
     let last = told.lines().last().unwrap();
     assert!(last.starts_with("error: the run came to nothing: 8 of 8 steps"), "{told}");
     assert!(!Path::new(&out).join("model.bpk").exists());
-
-    let out = path(folder.path(), "comparison");
-    let limits =
-        ["--epochs", "3", "--batch-size", "20", "--train-limit", "200", "--test-limit", "50"];
-    let what =
-        ["compare", "--algorithms", "sgd,sam:rho=1e300", "--seeds", "2", "-q", "--out", &out];
-    let table = text(&run(&[&what[..], &limits].concat()).stdout);
-    assert!(table.contains("2 of 2 diverged"), "{table}");
-    let summary = std::fs::read_to_string(Path::new(&out).join("summary.json")).unwrap();
-    let summary: Value = serde_json::from_str(&summary).unwrap();
-    assert!(summary["algorithms"][1]["passes_per_step"].is_null(), "of no run that can be had");
 }
 
 /// Found out before anything is trained.
@@ -228,143 +217,6 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
 }
 
-/// The same for what only a comparison takes.
-#[test]
-fn mistakes_in_a_comparison_are_one_line_and_exit_2() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = path(folder.path(), "comparison");
-    for (arguments, expected) in [
-        (["--seeds", "18446744073709551615"], "between 1 and 1000, found 18446744073709551615"),
-        (["--seeds", "0"], "between 1 and 1000, found 0"),
-        (["--algorithms", "sgd,sam,sgd"], "\"sgd\" is in --algorithms twice"),
-        (["--jobs", "0"], "--jobs must be between 1 and 64, found 0"),
-        (
-            ["--set", "algorithm.name=sam"],
-            "--set algorithm.name has no place here: name it in --algorithms",
-        ),
-    ] {
-        let output = lowland(&[&["compare", "--out", &out], &arguments[..]].concat());
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let text = text(&output.stderr);
-        assert!(text.trim_end().ends_with(expected) && text.lines().count() == 1, "{text}");
-        assert!(!Path::new(&out).exists(), "{arguments:?}");
-    }
-}
-
-#[test]
-fn a_comparison_writes_a_table_a_summary_and_a_page() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = path(folder.path(), "comparison");
-    let limits = ["--epochs", "2", "--train-limit", "200", "--test-limit", "100"];
-    let what = ["compare", "--algorithms", "sgd,sam,sam:rho=0.5,arsam", "--seeds", "2", "--out"];
-    let output = run(&[&what[..], &[out.as_str()], &limits].concat());
-    let table = text(&output.stdout);
-    for word in ["SGD", "SAM (rho 0.05)", "SAM (rho 0.5)", "ARSAM", "passes", "report.html"] {
-        assert!(table.contains(word), "{word} is not in\n{table}");
-    }
-    let progress = text(&output.stderr);
-    assert_eq!(progress.lines().count(), 1 + 2 * 4, "what comes, and a line a run");
-
-    let summary = std::fs::read_to_string(Path::new(&out).join("summary.json")).unwrap();
-    let summary: Value = serde_json::from_str(&summary).unwrap();
-    assert_eq!(summary["setting"]["training_images"], 200);
-    assert_eq!(summary["setting"]["seeds"], serde_json::json!([0, 1]));
-    let algorithms = summary["algorithms"].as_array().unwrap();
-    assert_eq!(algorithms.len(), 4);
-    for (algorithm, passes) in algorithms.iter().zip([1.0, 2.0, 2.0, 2.0]) {
-        assert_eq!(algorithm["passes_per_step"]["mean"], passes, "{}", algorithm["label"]);
-        assert_eq!(algorithm["runs"].as_array().unwrap().len(), 2);
-        assert_eq!(algorithm["runs"][0]["epochs"].as_array().unwrap().len(), 2);
-    }
-    let page = std::fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
-    assert!(page.starts_with("<!DOCTYPE html>") || page.starts_with("<!doctype html>"));
-    assert!(page.contains("ARSAM") && page.contains("lowland compare --algorithms"), "its command");
-}
-
-/// A comparison over four epochs of four steps: its table, its summary and its page.
-fn equal(arguments: &[&str]) -> (String, Value, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let out = path(folder.path(), "comparison");
-    let limits = ["--epochs", "4", "--train-limit", "200", "--test-limit", "50", "-q"];
-    let output = run(&[&["compare", "--out", &out], &limits[..], arguments].concat());
-    let read = |name: &str| std::fs::read_to_string(Path::new(&out).join(name)).unwrap();
-    let summary = serde_json::from_str(&read("summary.json")).unwrap();
-    (text(&output.stdout), summary, read("report.html"))
-}
-
-/// The sum over a run's epochs.
-fn total(run: &Value, field: &str) -> f64 {
-    let epochs = run["epochs"].as_array().unwrap();
-    epochs.iter().map(|epoch| epoch[field].as_f64().unwrap()).sum()
-}
-
-#[test]
-fn algorithms_get_the_same_passes() {
-    let algorithms = "sgd,sam,arsam:controller.warmup.steps=3,ausam:rho=0.1";
-    let what = ["--equal", "passes", "--algorithms", algorithms, "--seeds", "2"];
-    let (table, summary, page) = equal(&what);
-    let steps = |run: &Value| total(run, "passes") / run["passes_per_step"].as_f64().unwrap();
-    for algorithm in summary["algorithms"].as_array().unwrap() {
-        for run in algorithm["runs"].as_array().unwrap() {
-            let passes = total(run, "passes");
-            assert!((16.0..18.0).contains(&passes), "{} {passes}", algorithm["label"]);
-            let last = run["epochs"].as_array().unwrap().last().unwrap();
-            assert!(last["learning_rate"].as_f64().unwrap() < 0.005, "{last}");
-            assert_eq!(last["test_accuracy"], run["final_accuracy"]);
-        }
-    }
-    let [sgd, sam] = [0, 1].map(|i| &summary["algorithms"][i]["runs"][1]);
-    assert!((steps(sgd) - 16.0).abs() < 1e-9 && (steps(sam) - 8.0).abs() < 1e-9);
-    assert_eq!(sam["epochs"].as_array().unwrap().len(), 2);
-    assert_eq!(summary["setting"]["equal"], "passes");
-    assert!(table.contains("With equal passes for all, SAM reached"), "{table}");
-    assert!(page.contains("with equal passes for all"));
-
-    // A baseline that costs more than the others: they get more epochs than it.
-    let (_, summary, _) = equal(&["--equal", "passes", "--algorithms", "sam,sgd", "--seeds", "1"]);
-    let sgd = &summary["algorithms"][1]["runs"][0];
-    assert!((steps(sgd) - 32.0).abs() < 1e-9);
-    assert_eq!(sgd["epochs"].as_array().unwrap().len(), 8);
-
-    // One that diverges counts in full.
-    let (_, summary, _) =
-        equal(&["--equal", "passes", "--algorithms", "sam:rho=1e300,sgd", "--seeds", "1"]);
-    assert!((total(&summary["algorithms"][1]["runs"][0], "passes") - 32.0).abs() < 1e-9);
-
-    // A limit for all is the same for all by itself, in epochs that are cut short.
-    let (_, summary, page) = equal(&["--max-passes", "6", "--algorithms", "sgd,sam"]);
-    for (i, steps) in [(0, 6.0), (1, 3.0)] {
-        let run = &summary["algorithms"][i]["runs"][0];
-        assert!((total(run, "passes") - 6.0).abs() < 1e-9);
-        assert!((run["passes_per_step"].as_f64().unwrap() - 6.0 / steps).abs() < 1e-9);
-    }
-    assert!(page.contains("6 passes for each run, in at most 4 epochs"));
-    let output =
-        lowland(&["compare", "--equal", "time", "--max-passes", "6", "--out", "nowhere", "-q"]);
-    assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
-    assert!(told.starts_with("error: --equal has no place beside a limit"), "{told}");
-    assert_eq!(told.lines().count(), 1);
-}
-
-#[test]
-fn algorithms_get_the_same_time() {
-    let what = ["--equal", "time", "--algorithms", "sgd,sam", "--seeds", "2", "--jobs", "2"];
-    let (table, summary, page) = equal(&what);
-    for (sgd, sam) in (0..2).map(|seed| {
-        let run = |i: usize| &summary["algorithms"][i]["runs"][seed];
-        (run(0), run(1))
-    }) {
-        assert_eq!(sgd["epochs"].as_array().unwrap().len(), 4);
-        // Whatever else goes on, the clock ends the run and no step before that.
-        assert!(total(sam, "seconds") >= total(sgd, "seconds"));
-        assert!(sam["final_accuracy"].is_number());
-    }
-    assert_eq!(summary["setting"]["equal"], "time");
-    assert!(table.contains("With equal training time for all, SAM reached"), "{table}");
-    assert!(page.contains("2 runs at a time, which disturb each other"), "how it was measured");
-}
-
 /// A run that ends in the middle of an epoch is finished, and only a limit that all share is told of all.
 #[test]
 fn a_report_knows_where_runs_end() {
@@ -405,33 +257,6 @@ fn algorithms_start_alike() {
         assert_eq!(first_loss(algorithm, "1"), loss, "{algorithm}");
     }
     assert_ne!(first_loss("sgd", "2"), loss);
-}
-
-#[test]
-fn runs_that_train_at_once_get_the_same_results_as_one_after_another() {
-    let folder = tempfile::tempdir().unwrap();
-    let accuracies = |jobs: &str| {
-        let out = path(folder.path(), jobs);
-        let limits = ["--epochs", "3", "--train-limit", "150", "--test-limit", "100", "-q"];
-        let what = ["compare", "--seeds", "2", "--first-seed", "5", "--jobs", jobs, "--out", &out];
-        run(&[&what[..], &limits].concat());
-        let summary = std::fs::read_to_string(Path::new(&out).join("summary.json")).unwrap();
-        let mut summary: Value = serde_json::from_str(&summary).unwrap();
-        let mut curves = Vec::new();
-        for algorithm in summary["algorithms"].as_array_mut().unwrap() {
-            for run in algorithm["runs"].as_array_mut().unwrap() {
-                curves.push(run["seed"].clone());
-                for epoch in run["epochs"].as_array_mut().unwrap() {
-                    epoch.as_object_mut().unwrap().remove("seconds");
-                    curves.push(epoch.clone());
-                }
-            }
-        }
-        curves
-    };
-    let alone = accuracies("1");
-    assert_eq!(alone.len(), 3 * 2 * 4);
-    assert_eq!(accuracies("3"), alone);
 }
 
 #[test]

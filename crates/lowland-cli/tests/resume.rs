@@ -3,7 +3,6 @@
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 mod common;
 
@@ -13,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use common::{lines, lowland, path, run, short, text};
+use common::{in_a_namespace, lines, lowland, path, run, short, text};
 use serde_json::Value;
 
 /// A long run that is under way and has a checkpoint, and what it says.
@@ -254,18 +253,6 @@ fn numbers_that_go_bad_stop_the_run_and_it_can_go_on() {
     assert!(steps[10..].iter().all(|step| step["skipped"] == false));
 }
 
-/// Runs a script as its own root, with mounts that end with it; `None` where the system does not allow that.
-fn in_a_room_of_its_own(script: &str) -> Option<std::process::Output> {
-    let room = |script: &str| {
-        Command::new("unshare").args(["--mount", "--map-root-user", "sh", "-euc", script]).output()
-    };
-    let allowed = room("mount -t tmpfs none /mnt").is_ok_and(|output| output.status.success());
-    if !allowed {
-        eprintln!("not run: this system gives no private mounts");
-    }
-    allowed.then(|| room(script).unwrap())
-}
-
 /// A disk of its own that fills up: the run says so, what it had saved stays, and with room again it goes on to
 /// the same end.
 #[test]
@@ -291,7 +278,7 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
          cp {out}/model.safetensors {out}/metrics.jsonl {whole}-resumed"
     );
     fs::create_dir(format!("{whole}-resumed")).unwrap();
-    let Some(output) = in_a_room_of_its_own(&script) else { return };
+    let Some(output) = in_a_namespace(&script) else { return };
     let (told, listed) = (text(&output.stderr), text(&output.stdout));
     assert!(
         told.contains("error: cannot write ") && told.contains("No space left on device"),
@@ -347,7 +334,7 @@ fn a_read_only_place_is_told_before_training() {
     let arguments = short(&format!("{disk}/run"), &[]).join(" ");
     let script =
         format!("mount -t tmpfs -o ro none {disk}; exec {} {arguments}", program.display());
-    let Some(output) = in_a_room_of_its_own(&script) else { return };
+    let Some(output) = in_a_namespace(&script) else { return };
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("Read-only file system"), "{error}");

@@ -16,8 +16,8 @@ use lowland_tasks::config::OptimizerConfig;
 use lowland_tasks::data::ImageBatch;
 use lowland_tasks::models::{Model, ModelName};
 
+use crate::compare::statistics::{median, quantile};
 use crate::failure::Usage;
-use crate::statistics::{median, quantile};
 use crate::terminal::{Progress, print};
 use crate::{device, memory};
 

@@ -7,8 +7,11 @@ use clap::Args;
 use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
 
-use crate::comparison::{Comparison, check_seeds};
-use crate::equal::Equal;
+use crate::commands::present;
+use crate::compare::equal::Equal;
+use crate::compare::keep::{Keep, Kept};
+use crate::compare::request::{MOST_JOBS, Request, Seeds, check_seeds};
+use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
 use crate::settings::SettingFlags;
 use crate::terminal::Output;
@@ -16,31 +19,43 @@ use crate::terminal::Output;
 /// The largest first seed: a file holds no larger number, and a thousand more may follow.
 const MOST_SEED: u64 = (1 << 62) - 1;
 
+/// How many seeds there are where none are asked for.
+const SEEDS: u64 = 3;
+
+/// The algorithms where none are named.
+const ALGORITHMS: [&str; 3] = ["sgd", "sam", "arsam"];
+
 /// Train several algorithms from the same starts on the same data and compare them
 ///
-/// The first algorithm is the baseline. A budget or radius for all is left out of those that have no
-/// place for it, such as SGD. Prints one table and writes report.html and summary.json.
+/// The first algorithm is the baseline. A budget or radius for all is left out of those that it does not apply to,
+/// such as SGD. Each run has a folder of its own in DIR/runs; what was stopped goes on with lowland resume DIR. With a
+/// DIR that holds a comparison already, adds the algorithms and seeds that it lacks. Prints one table and writes
+/// report.html and summary.json.
 #[derive(Debug, Args)]
 pub struct Compare {
     /// The algorithms, separated by commas; sgd is the base optimizer alone. Settings go with the
     /// name, as in sgd,sam:rho=0.1,arsam:controller.window=20; so do its learning rate, budget and
-    /// radius, as in adasam:lr=0.001,arsam:budget=1.2,sam:radius.perturb=norms
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "sgd,sam,arsam")]
-    algorithms: Vec<String>,
+    /// radius, as in adasam:lr=0.001,arsam:budget=1.2,sam:radius.perturb=norms [default: sgd,sam,arsam]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    algorithms: Option<Vec<String>>,
     /// What every algorithm gets the same of; the baseline trains first, for its epochs, where it is not
-    /// epochs. Time is best measured with one job
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    equal: Equal,
-    /// How many seeds, counted from --first-seed
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    seeds: u64,
-    /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MOST_SEED))]
-    first_seed: u64,
-    /// How many runs train at once; more are faster together, and each is slower than alone
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    jobs: usize,
-    /// The folder for report.html and summary.json
+    /// epochs. Time is best measured with one job [default: epochs]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    equal: Option<Equal>,
+    /// How many seeds, counted from --first-seed [default: 3]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// The first seed [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_SEED))]
+    first_seed: Option<u64>,
+    /// How many runs train at once, each in a process of its own; more are faster together, and each is slower than
+    /// alone. Results are the same for any number [default: 1]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// What is kept of each run once it is done, beside its settings and its result [default: weights,metrics]
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    keep: Option<Vec<Kept>>,
+    /// The folder of the comparison
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Leave out the sharpness, which is measured where each run ends, on 500 training images: the largest
@@ -59,66 +74,81 @@ impl Compare {
     /// # Errors
     /// Settings or data that make no sense, a folder that cannot be written to, Ctrl-C.
     pub fn run(self) -> Result<()> {
-        check_seeds(self.seeds)?;
-        if !(1..=64).contains(&self.jobs) {
-            bail!(Usage(format!("--jobs must be between 1 and 64, found {}", self.jobs)));
+        let request = self.request()?;
+        let summary = compare::start(request, &self.out, self.output.quiet)?;
+        present(&summary, &self.out, self.output.json)
+    }
+
+    fn request(&self) -> Result<Request> {
+        let (seeds, first) = (self.seeds.unwrap_or(SEEDS), self.first_seed.unwrap_or(0));
+        check_seeds(seeds)?;
+        check_jobs(self.jobs)?;
+        let keep = self.keep.as_deref().map(Keep::of).transpose()?;
+        let configs = self.configs()?;
+        if self.equal.is_some_and(|equal| equal != Equal::Epochs)
+            && configs.iter().any(TrainConfig::is_limited)
+        {
+            bail!(Usage(
+                "--equal cannot be used with a limit on passes or seconds, which is the same for all"
+                    .into()
+            ));
         }
-        let end = self.first_seed.saturating_add(self.seeds);
+        let seeds = (first..first.saturating_add(seeds)).collect();
+        let named = self.seeds.is_some() || self.first_seed.is_some();
+        Ok(Request {
+            title: None,
+            question: None,
+            note: String::new(),
+            configs,
+            named: self.algorithms.is_some(),
+            equal: self.equal,
+            no_sharpness: self.no_sharpness,
+            seeds: if named { Seeds::Named(seeds) } else { Seeds::Default(seeds) },
+            keep,
+            jobs: self.jobs,
+        })
+    }
+
+    /// The settings of the algorithms that are asked for.
+    fn configs(&self) -> Result<Vec<TrainConfig>> {
+        let default = || ALGORITHMS.map(str::to_owned).to_vec();
+        let algorithms = self.algorithms.clone().unwrap_or_else(default);
         let mut configs = Vec::new();
-        for algorithm in &self.algorithms {
+        for algorithm in &algorithms {
             let config = self.settings.resolve_among(algorithm)?;
             if config.algorithm.descriptor().name != named(algorithm) {
-                bail!(Usage(
-                    "--set algorithm.name has no place here: name it in --algorithms".into()
-                ));
+                bail!(Usage("use --algorithms instead of --set algorithm.name".into()));
             }
             if configs.contains(&config) {
                 bail!(Usage(format!("{algorithm:?} is in --algorithms twice")));
             }
             configs.push(config);
         }
-        if self.equal != Equal::Epochs && configs.iter().any(TrainConfig::is_limited) {
-            bail!(Usage(
-                "--equal has no place beside a limit on passes or seconds, which is the same for all"
-                    .into()
-            ));
-        }
         let budgets = |config: &TrainConfig| config.budget.or(config.time_budget).is_some();
+        // Those of a comparison that is there may have one.
         if self.settings.budget.or(self.settings.time_budget).is_some()
             && !configs.iter().any(budgets)
+            && !is_comparison(&self.out)
         {
             bail!(Usage(
                 "no algorithm of --algorithms chooses steps for second gradients: leave the budget out"
                     .into()
             ));
         }
-        let mut labels: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
-        labels.dedup();
-        let title = labels.join(", ");
-        let question = match labels.as_slice() {
-            [baseline, others @ ..] if (1..=3).contains(&others.len()) => format!(
-                "Is {} more accurate than {baseline} here, {}?",
-                others.join(" or "),
-                match self.equal {
-                    Equal::Epochs => "and at what cost",
-                    Equal::Passes => "for the same number of passes",
-                    Equal::Time => "for the same training time",
-                }
-            ),
-            _ => "How accurate does each get here, and at what cost?".to_owned(),
-        };
-        Comparison {
-            title,
-            question,
-            configs,
-            equal: self.equal,
-            seeds: (self.first_seed..end).collect(),
-            note: String::new(),
-            jobs: self.jobs,
-            sharpness: !self.no_sharpness,
-            output: self.output,
+        Ok(configs)
+    }
+}
+
+/// Checks how many runs are to train at once, where that is asked for.
+///
+/// # Errors
+/// None, or more than 64.
+pub fn check_jobs(jobs: Option<usize>) -> Result<()> {
+    match jobs {
+        Some(jobs) if !(1..=MOST_JOBS).contains(&jobs) => {
+            bail!(Usage(format!("--jobs must be between 1 and {MOST_JOBS}, found {jobs}")))
         }
-        .run(&self.out)
+        _ => Ok(()),
     }
 }
 

@@ -7,18 +7,19 @@ use clap::Args;
 use lowland::{Algorithm, ArsamConfig, BaseConfig, ControllerConfig, SamConfig};
 use lowland_tasks::config::{DataConfig, TrainConfig};
 
-use crate::comparison::{Comparison, check_seeds};
-use crate::equal::Equal;
+use crate::commands::present;
+use crate::compare;
+use crate::compare::request::{Request, Seeds, check_seeds};
 use crate::terminal::Output;
 
 /// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost
 ///
 /// Three seeds, the same starts and the same data order for all, 30 % of the training labels drawn
 /// anew at random. Prints one table and writes report.html and summary.json. Under two minutes on
-/// two cores.
+/// two cores. What was stopped goes on with lowland resume DIR.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// The folder for report.html and summary.json
+    /// The folder of the comparison
     #[arg(long, value_name = "DIR", default_value = "lowland-demo")]
     out: PathBuf,
     /// How many seeds
@@ -36,15 +37,13 @@ impl Demo {
     pub fn run(self) -> Result<()> {
         check_seeds(self.seeds)?;
         let config = |algorithm| TrainConfig { algorithm, ..setting() };
-        Comparison {
-            title: "What flat minima buy on noisy labels".to_owned(),
-            question:
-                "When 30 % of the training labels are drawn anew at random, do SAM and ARSAM \
-                       classify more test images correctly than SGD, and what do they cost?"
+        let request = Request {
+            title: Some("What flat minima buy on noisy labels".to_owned()),
+            question: Some(
+                "When 30 % of the training labels are drawn anew at random, do SAM and ARSAM classify more test \
+                 images correctly than SGD, and what do they cost?"
                     .to_owned(),
-            configs: algorithms().into_iter().map(config).collect(),
-            equal: Equal::Epochs,
-            seeds: (FIRST_SEED..FIRST_SEED.saturating_add(self.seeds)).collect(),
+            ),
             note: "The radius 0.2 was chosen among 0.05, 0.1 and 0.2 by the accuracy on the same test \
                    images with the seeds 0, 1 and 2, for SAM and ARSAM alike. The seeds from 10 on, \
                    which are used here, had no part in the choice. SGD got no such search: its \
@@ -52,12 +51,17 @@ impl Demo {
                    of 50, because this training is short; it warms up for three epochs, in which \
                    it is SAM and takes most of its second gradients."
                 .to_owned(),
+            configs: algorithms().into_iter().map(config).collect(),
+            named: true,
+            equal: None,
+            no_sharpness: false,
+            seeds: Seeds::Named((FIRST_SEED..FIRST_SEED.saturating_add(self.seeds)).collect()),
+            keep: None,
             // Two small trainings side by side keep two cores busy; one alone does not.
-            jobs: 2,
-            sharpness: true,
-            output: self.output,
-        }
-        .run(&self.out)
+            jobs: Some(2),
+        };
+        let summary = compare::start(request, &self.out, self.output.quiet)?;
+        present(&summary, &self.out, self.output.json)
     }
 }
 

@@ -12,12 +12,11 @@ use lowland::sharpness::{
 use lowland_tasks::flatness::Held;
 
 use crate::commands::sharpness::GroundFlags;
-use crate::comparison::command;
 use crate::failure::{Interrupted, Usage};
 use crate::finished_run::FinishedRun;
 use crate::interrupt::Interrupt;
 use crate::landscapes::{Along, FORMAT, LANDSCAPE, Landscapes, Sample, View};
-use crate::terminal::{Stages, print};
+use crate::terminal::{Stages, command, print};
 use crate::{files, report};
 
 /// The name of the page.

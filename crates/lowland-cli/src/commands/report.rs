@@ -1,4 +1,4 @@
-//! `lowland report`: one page on several runs.
+//! `lowland report`: one page on several runs, or on a comparison.
 
 use std::path::{Path, PathBuf};
 
@@ -10,26 +10,29 @@ use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Training};
 use serde::Deserialize;
 
+use crate::commands::present;
 use crate::commands::sharpness::SHARPNESS;
-use crate::comparison::{Comparison, run_of};
-use crate::equal::Equal;
+use crate::compare::equal::Equal;
+use crate::compare::gather::{Outline, hardware};
+use crate::compare::plan::Facts;
+use crate::compare::summary::{Gallery, Run, Summary};
+use crate::compare::{self, PAGE, SUMMARY, is_comparison};
 use crate::failure::Usage;
 use crate::finished_run::read_config;
 use crate::journal::METRICS;
 use crate::landscapes::{LANDSCAPE, Landscapes};
 use crate::run::epochs_of;
-use crate::summary::{Gallery, Run, Summary};
-use crate::terminal::{Output, print};
-use crate::{device, files, report, run_folder, table};
+use crate::terminal;
+use crate::{device, files, run_folder};
 
-/// Put several runs side by side in one table and one page
+/// Put several runs side by side in one table and one page, or make those of a comparison
 ///
-/// Runs that differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
+/// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
 /// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too. Writes
 /// report.html and summary.json.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// The folders of the runs
+    /// The folders of the runs, or the folder of a comparison
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// The folder that is written to [default: that of the first run]
@@ -60,7 +63,16 @@ impl Report {
     /// Folders without runs, or with runs that are not finished; files that cannot be read or written.
     pub fn run(self) -> Result<()> {
         let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
-        files::check_target(&out, &["summary.json", "report.html"])?;
+        files::check_target(&out, &[SUMMARY, PAGE])?;
+        if let Some(comparison) = self.runs.iter().find(|path| is_comparison(path)) {
+            if self.runs.len() > 1 {
+                bail!(Usage(format!(
+                    "{} is a comparison, which has a report of its own: name it alone, or the folders of its runs",
+                    comparison.display()
+                )));
+            }
+            return present(&compare::report(comparison)?, &out, false);
+        }
         let mut found = Vec::new();
         for path in &self.runs {
             found.push(read_run(path)?);
@@ -74,12 +86,7 @@ impl Report {
             let label = format!("{}, seed {}", found.config.algorithm_label(), found.run.seed);
             summary.galleries.extend((!pictures.is_empty()).then_some(Gallery { label, pictures }));
         }
-        files::make_folder(&out)?;
-        let page = out.join("report.html");
-        files::write(&out.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
-        files::write(&page, report::html(&summary).as_bytes())?;
-        print(&table::table(&summary))?;
-        print(&format!("\nThe report with curves: {}", page.display()))
+        present(&summary, &out, false)
     }
 }
 
@@ -112,22 +119,23 @@ fn summary(found: &[Found]) -> Result<Summary> {
     let first = &found[0].config;
     let data = Data::load(first)?;
     let training = Training::new(first, &data, &device::open(&first.device)?)?;
-    let mut labels: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
-    labels.dedup();
-    let title = labels.join(", ");
-    let comparison = Comparison {
-        question: format!("How do {title} compare?"),
-        title,
-        note: differences(&configs),
-        configs,
+    let facts = Facts::of(first, &data, &training)?;
+    let mut names: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
+    names.dedup();
+    let title = names.join(", ");
+    let outline = Outline {
+        question: Some(&format!("How do {title} compare?")),
+        title: Some(&title),
+        note: &differences(&configs),
         equal: Equal::Epochs,
-        seeds,
-        jobs: 1,
-        sharpness: false,
-        output: Output { quiet: true, json: false },
+        seeds: &seeds,
+        facts: &facts,
+        configs: &configs,
+        command: terminal::command(),
+        version: format!("lowland {}", env!("CARGO_PKG_VERSION")),
+        hardware: hardware(&first.device, 1),
     };
-    let setting = comparison.setting(&data, &training)?;
-    Ok(comparison.summary(setting, runs))
+    Ok(outline.summary(runs))
 }
 
 /// In what else than the algorithm the settings differ, in words; empty if in nothing.
@@ -174,7 +182,7 @@ fn read_run(path: &Path) -> Result<Found> {
         )));
     }
     let diverged = epochs.last().is_none_or(|epoch| epoch.test_loss.is_none());
-    let mut run = run_of(&config, &RunRecord::of(&steps, epochs), diverged);
+    let mut run = Run::of(&config, &RunRecord::of(&steps, epochs), diverged);
     run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
     Ok(Found { config, run })
 }

@@ -1,4 +1,4 @@
-//! `lowland resume`: a run goes on.
+//! `lowland resume`: a run or a comparison goes on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,22 +9,29 @@ use lowland_tasks::Error;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::{Data, Training};
 
+use crate::commands::compare::check_jobs;
+use crate::commands::present;
+use crate::compare::finished::RESULT;
+use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{CONFIG, RunFolder};
 use crate::terminal::Output;
 use crate::together::{Company, Together};
 use crate::{device, run, terminal};
 
-/// Go on with a run from its last good checkpoint
+/// Go on with a run from its last good checkpoint, or with what is missing of a comparison
 ///
 /// What comes out is what the run would have given without a stop: on the CPU, bit for bit. A
 /// checkpoint that is damaged is named and the one before it taken. A run that was stopped before its
-/// first checkpoint starts again.
+/// first checkpoint starts again. Of a comparison, runs that are done are never trained again.
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// The folder of the run
-    #[arg(value_name = "RUN")]
+    /// The folder of the run, or of the comparison
+    #[arg(value_name = "DIR")]
     run: PathBuf,
+    /// How many runs of a comparison train at once [default: as many as it was begun with]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Go on although settings in the run's config.toml were changed since the checkpoint
     #[arg(long)]
     accept_changes: bool,
@@ -41,9 +48,29 @@ impl Resume {
     /// A folder without a run or in use, settings or data that are not those of the run, checkpoints
     /// that are all damaged, and all that can end a run.
     pub fn run(self) -> Result<()> {
+        if is_comparison(&self.run) {
+            return self.comparison();
+        }
+        if self.jobs.is_some() {
+            bail!(Usage("--jobs is for a comparison, and this is one run".to_owned()));
+        }
         let company = self.together.join()?;
         let result = if company.is_first() { self.lead(&company) } else { self.follow(&company) };
         company.part(result)
+    }
+
+    fn comparison(&self) -> Result<()> {
+        check_jobs(self.jobs)?;
+        if self.accept_changes {
+            bail!(Usage(
+                "--accept-changes is for a single run, and this is a comparison".to_owned()
+            ));
+        }
+        if self.together.is_asked_for() {
+            bail!(Usage("--mpi is for a single run, and this is a comparison".to_owned()));
+        }
+        let summary = compare::resume(&self.run, self.jobs, self.output.quiet)?;
+        present(&summary, &self.run, self.output.json)
     }
 
     /// Goes on as a worker that keeps nothing, from what worker 0 reads.
@@ -61,26 +88,18 @@ impl Resume {
 
     fn lead(&self, company: &Company) -> Result<()> {
         let (folder, config) = RunFolder::open(&self.run)?;
+        if self.run.join(RESULT).exists() {
+            bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
+        }
         company.all()?.say(toml::to_string(&config)?.into_bytes())?;
         let (mut training, data) = ready(company, &config)?;
-        folder.checkpoints().clear_unfinished()?;
-        let mut damaged = 0;
-        let found = folder.checkpoints().latest(&mut |found, error| {
-            damaged += 1;
-            tracing::warn!("the checkpoint of step {} is not used: {error}", found.step);
-        })?;
-        if found.is_some() || damaged == 0 {
-            company.tell_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
-        }
+        let otherwise = format!(
+            "start anew with lowland train --config {} --out another folder",
+            self.run.join(CONFIG).display()
+        );
+        let found = folder.latest_checkpoint(&otherwise)?;
+        company.tell_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
         let Some((found, snapshot)) = found else {
-            if damaged > 0 {
-                bail!(Usage(format!(
-                    "none of the checkpoints of {} is whole: start anew with lowland train --config {} --out \
-                     another folder",
-                    self.run.display(),
-                    self.run.join("config.toml").display()
-                )));
-            }
             terminal::tell("there is no checkpoint yet: the run starts again", self.output.quiet);
             return run::run(
                 training,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::chart::{ACROSS, Area, Chart};
 use super::figure::Entry;
 use super::scale::Scale;
-use crate::statistics::mean;
+use crate::compare::statistics::mean;
 use crate::words;
 
 /// About how many markers a line carries; one at every point would hide the line.

@@ -4,7 +4,7 @@ use super::chart::{Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::Figure;
 use super::scale::Scale;
-use crate::summary::{EpochRecord, Run, Summary};
+use crate::compare::summary::{EpochRecord, Run, Summary};
 use crate::words;
 
 /// Something measured once an epoch.

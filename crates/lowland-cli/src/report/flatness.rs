@@ -6,7 +6,7 @@ use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
-use crate::summary::{AlgorithmSummary, Run, Summary};
+use crate::compare::summary::{AlgorithmSummary, Run, Summary};
 use crate::words;
 
 /// The largest eigenvalues of the Hessian, of all algorithms where they were measured.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use lowland_tasks::task::Picture;
 
 use super::markup::{escaped, joined, prose};
-use crate::summary::Gallery;
+use crate::compare::summary::Gallery;
 
 /// The pictures of all runs that left some; nothing where none did.
 pub(super) fn section(galleries: &[Gallery]) -> String {

@@ -4,8 +4,8 @@ use super::chart;
 use super::figure::swatch;
 use super::markup::{escaped, joined, prose};
 use super::numbers::divergence;
-use crate::statistics::median;
-use crate::summary::{AlgorithmSummary, Difference, Spread, Summary, Verdict};
+use crate::compare::statistics::median;
+use crate::compare::summary::{AlgorithmSummary, Difference, Spread, Summary, Verdict};
 use crate::words;
 
 /// Width and height of the picture of an interval, in its own units.
@@ -54,9 +54,10 @@ pub(super) fn table(summary: &Summary) -> String {
     // the rows out as cards.
     format!(
         "<table class=\"key\" role=\"table\"><caption>{}</caption><thead role=\"rowgroup\"><tr role=\"row\">{head}</tr></thead>\
-         <tbody role=\"rowgroup\">\n{}</tbody></table>\n{}",
+         <tbody role=\"rowgroup\">\n{}</tbody></table>\n{}{}",
         caption(summary),
         joined(rows),
+        missing_note(summary),
         diverged_note(summary)
     )
 }
@@ -176,6 +177,13 @@ fn interval_picture(series: usize, difference: &Difference, reach: f64) -> Strin
     )
 }
 
+/// Which runs are not done; nothing if all are.
+fn missing_note(summary: &Summary) -> String {
+    words::missing(summary).map_or_else(String::new, |missing| {
+        format!("<p class=\"warning\"><b>Not done.</b> {}</p>\n", prose(&missing))
+    })
+}
+
 /// What is known of the runs that diverged; nothing if none did.
 fn diverged_note(summary: &Summary) -> String {
     let clauses: Vec<String> = summary
@@ -205,7 +213,7 @@ fn diverged_note(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::fixture;
+    use crate::compare::summary::{Missing, fixture};
 
     #[test]
     fn every_seed_is_in_the_key_table() {
@@ -215,6 +223,14 @@ mod tests {
             assert!(html.contains(&words::number(100.0 * run.final_accuracy.unwrap(), 1)));
         }
         assert!(!html.contains("Diverged."));
+    }
+
+    #[test]
+    fn missing_runs_are_named() {
+        let mut summary = fixture::summary(2, 2);
+        summary.missing = vec![Missing { label: "SAM".into(), seed: 2, epochs: 0 }];
+        let html = table(&summary);
+        assert!(html.contains("<b>Not done.</b> 1 of 7 runs is missing: SAM seed 2."), "{html}");
     }
 
     #[test]

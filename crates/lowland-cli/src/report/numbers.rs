@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::markup::{escaped, joined, prose};
-use crate::statistics::mean;
-use crate::summary::{AlgorithmSummary, EpochRecord, Run, Summary};
+use crate::compare::statistics::mean;
+use crate::compare::summary::{AlgorithmSummary, EpochRecord, Run, Summary};
 use crate::words;
 
 /// Every run in numbers.

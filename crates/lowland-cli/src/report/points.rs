@@ -3,7 +3,7 @@
 use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
-use crate::summary::{AlgorithmSummary, Run, Spread, Summary};
+use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary};
 use crate::words;
 
 /// About the width and the height of a label's letters: capitals of a wide font, as large as on a phone.
@@ -230,7 +230,7 @@ fn draw_column(chart: &mut Chart, series: usize, algorithm: &AlgorithmSummary, c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::fixture;
+    use crate::compare::summary::fixture;
 
     #[test]
     fn the_frontier_leaves_out_what_is_slower_and_not_better() {

@@ -4,8 +4,8 @@ use super::chart::{Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
-use crate::statistics::mean;
-use crate::summary::{AlgorithmSummary, Run, SamplingPoint, Summary};
+use crate::compare::statistics::mean;
+use crate::compare::summary::{AlgorithmSummary, Run, SamplingPoint, Summary};
 use crate::words;
 
 /// The share of steps with a second gradient over time; `None` if no algorithm chooses.
@@ -126,7 +126,7 @@ fn average_share(run: &Run) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::fixture;
+    use crate::compare::summary::fixture;
 
     #[test]
     fn the_average_share_weighs_stretches_by_their_steps() {

@@ -5,9 +5,9 @@ use lowland_tasks::flatness::{Ground, Split};
 
 use super::markup::{escaped, joined, prose};
 use super::numbers::brief;
-use crate::equal::Equal;
+use crate::compare::equal::Equal;
+use crate::compare::summary::{Setting, Summary};
 use crate::landscapes::Landscapes;
-use crate::summary::{Setting, Summary};
 use crate::words::{count, counted, counted_as, held_equal, round_percent};
 
 /// Everything the algorithms share, in plain words.

@@ -4,8 +4,8 @@ use lowland_tasks::task::Wording;
 use proptest::prelude::*;
 
 use super::*;
-use crate::equal::Equal;
-use crate::summary::{Contender, EpochRecord, Run, SamplingPoint, Setting, fixture};
+use crate::compare::equal::Equal;
+use crate::compare::summary::{Contender, EpochRecord, Run, SamplingPoint, Setting, fixture};
 
 /// What no page may hold, whatever was measured.
 fn check(page: &str) {

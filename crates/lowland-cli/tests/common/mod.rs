@@ -41,3 +41,46 @@ pub(crate) fn lines(folder: &str) -> Vec<Value> {
     let metrics = std::fs::read_to_string(Path::new(folder).join("metrics.jsonl")).unwrap();
     metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
+
+/// Arguments of a comparison of two short epochs, and where it goes.
+pub(crate) fn comparison<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["compare", "--train-limit", "150", "--test-limit", "50", "--out", out];
+    arguments.extend(["--epochs", "2", "--batch-size", "32"]);
+    arguments.extend(more);
+    arguments
+}
+
+pub(crate) fn read_json(path: &Path) -> Value {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// A summary without measured times.
+pub(crate) fn timeless(mut value: Value) -> Value {
+    const TIMES: [&str; 4] = ["seconds", "seconds_per_step", "training_seconds", "time_ratio"];
+    match &mut value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !TIMES.contains(&key.as_str()));
+            fields.values_mut().for_each(|field| *field = timeless(field.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = timeless(item.take())),
+        _ => {}
+    }
+    value
+}
+
+/// Runs a script as its own root, with mounts that end with it; `None` where the system does not allow that.
+#[cfg(unix)]
+#[allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
+pub(crate) fn in_a_namespace(script: &str) -> Option<Output> {
+    let run = |script: &str| {
+        std::process::Command::new("unshare")
+            .args(["--mount", "--map-root-user", "sh", "-euc", script])
+            .output()
+    };
+    let allowed = run("mount -t tmpfs none /mnt").is_ok_and(|output| output.status.success());
+    if !allowed {
+        eprintln!("not run: this system gives no private mounts");
+    }
+    allowed.then(|| run(script).unwrap())
+}

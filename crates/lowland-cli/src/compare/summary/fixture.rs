@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::equal::Equal;
+use crate::compare::equal::Equal;
 use lowland_tasks::task::Wording;
 
-use crate::summary::{Contender, EpochRecord, Heading, Run, SamplingPoint, Setting, Summary};
+use crate::compare::summary::{
+    Contender, EpochRecord, Heading, Run, SamplingPoint, Setting, Summary,
+};
 
 /// How one made-up algorithm behaves.
 struct Shape {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     AlgorithmSummary, Difference, FORMAT, Interval, Run, Setting, Spread, Summary, Verdict,
 };
-use crate::statistics::{INTERVAL_LEVEL, deviation, mean, paired_t_test};
+use crate::compare::statistics::{INTERVAL_LEVEL, deviation, mean, paired_t_test};
 
 /// The words around a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,7 @@ impl Summary {
             algorithms,
             landscapes: Vec::new(),
             galleries: Vec::new(),
+            missing: Vec::new(),
         }
     }
 }
@@ -180,7 +181,7 @@ fn pairs<'run>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::fixture;
+    use crate::compare::summary::fixture;
 
     #[test]
     fn a_spread_needs_finite_values() {

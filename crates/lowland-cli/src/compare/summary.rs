@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::equal::Equal;
+use crate::compare::equal::Equal;
 
 mod compute;
 #[cfg(test)]
@@ -50,6 +50,20 @@ pub struct Summary {
     /// Pictures of test samples that its runs left behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub galleries: Vec<Gallery>,
+    /// Planned runs that are not done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+}
+
+/// A planned run that is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The name of its algorithm in the report.
+    pub label: String,
+    /// Its seed.
+    pub seed: u64,
+    /// How many of its epochs are done and saved.
+    pub epochs: usize,
 }
 
 /// Pictures of test samples with what a run made of them.

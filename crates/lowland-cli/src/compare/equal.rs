@@ -21,12 +21,13 @@ pub enum Equal {
     Time,
 }
 
-/// What a baseline's run used.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a run used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Used {
     /// Steps that it took.
     pub steps: u64,
-    /// Steps that it was to take: more than it took if it diverged.
+    /// Steps that were planned: more than it took if it diverged.
     pub whole: u64,
     /// Gradient evaluations of a whole batch.
     pub passes: f64,
@@ -35,12 +36,26 @@ pub struct Used {
 }
 
 impl Equal {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epochs => "epochs",
+            Self::Passes => "passes",
+            Self::Time => "time",
+        }
+    }
+
     /// The configuration of a run beside the baseline's run of the same seed. A baseline that diverged
     /// counts as if it had gone on at the same cost.
     pub fn beside(self, config: &TrainConfig, baseline: Used) -> TrainConfig {
         let Used { steps, whole, passes, seconds } = baseline;
         // Of a baseline that took no step, nothing is known.
-        let in_full = |used: f64| (steps > 0).then(|| used * whole as f64 / steps as f64);
+        let in_full = |used: f64| match steps {
+            0 => None,
+            // To the bit: no rounding error of a ratio that is 1.
+            _ if steps == whole => Some(used),
+            _ => Some(used * whole as f64 / steps as f64),
+        };
         let (max_passes, max_seconds) = match self {
             Self::Epochs => return config.clone(),
             Self::Passes => (in_full(passes), None),

@@ -1,0 +1,406 @@
+//! Trains the runs of a comparison that are not done, a few at a time, each by a worker of its own.
+//!
+//! On a CPU, the runs of a seed take turns, an epoch each, so that whatever slows the machine down for a while slows
+//! all of them, and their times can be compared. Runs that wait for their turn keep their memory, which on other
+//! devices there is too little of: there, each run goes to its end.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use lowland_tasks::config::TrainConfig;
+
+use super::RUNS;
+use super::child::{Event, Worker};
+use super::equal::{Equal, Used};
+use super::finished::Finished;
+use super::gather::Standing;
+use super::label::labels;
+use super::plan::{Plan, PlannedRun};
+use super::progress::Board;
+use super::summary::Run;
+use super::worker::{Failure, Job, Message};
+use crate::failure::{Ended, Interrupted};
+use crate::interrupt::Interrupt;
+use crate::words::{counted, limit_left, no_second_gradient, percent};
+
+/// How often the scheduler looks whether it was asked to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The most workers that there are at once where runs take turns, unless more train at once.
+const MOST_WORKERS: usize = 8;
+
+/// Whether runs on a device take turns.
+pub fn takes_turns(device: &str) -> bool {
+    ["cpu", "flex", "tch"].contains(&device)
+}
+
+/// Trains what is not done, so many runs at a time. A run that crashes takes no other with it; where the folder
+/// cannot be written to, no other run begins.
+///
+/// # Errors
+/// Runs that fail other than by diverging, a request to end. What is done stays done, and what was begun goes on
+/// from its checkpoints.
+pub fn train(
+    folder: &Path,
+    plan: &Plan,
+    standings: Vec<Standing>,
+    jobs: usize,
+    quiet: bool,
+) -> Result<()> {
+    let mut session = Session::new(folder, plan, standings, jobs, quiet);
+    session.train()?;
+    let Session { queue, failures, asked, .. } = session;
+    let (done, all) = (queue.done(), counted(queue.states.len(), "run"));
+    let way_on = format!("to go on: lowland resume {}", folder.display());
+    if let Some(code) = asked {
+        let told = format!(" after {done} of {all} were done");
+        bail!(Ended { error: Interrupted { told, code }.into(), way_on });
+    }
+    if !failures.is_empty() {
+        let count = counted(failures.len(), "run");
+        let error = anyhow!("{count} failed: {}; {done} of {all} are done", failures.join("; "));
+        bail!(Ended { error, way_on });
+    }
+    Ok(())
+}
+
+/// Where the runs stand.
+#[derive(Debug)]
+struct Queue {
+    equal: Equal,
+    /// How many contenders there are: the first run of a seed, and so each of this many, is a baseline's.
+    contenders: usize,
+    states: Vec<State>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Missing,
+    Training,
+    /// It has a worker, which waits for its next turn after so many epochs.
+    Waiting(usize),
+    Done(Used),
+    Failed,
+}
+
+impl Queue {
+    /// The run whose turn it is: of the first seed that has one, the run that is furthest behind, among those that
+    /// are missing, if new ones may begin, and those that wait for their turn. Where all get what the baseline
+    /// used, it goes first.
+    fn next(&self, may_begin: bool) -> Option<usize> {
+        let awaits_baseline = |index: usize| {
+            let baseline = self.baseline(index);
+            let is_known = matches!(self.states[baseline], State::Done(_));
+            self.equal != Equal::Epochs && index != baseline && !is_known
+        };
+        let free = |(index, state): (usize, &State)| match state {
+            State::Missing if may_begin && !awaits_baseline(index) => Some((index, 0)),
+            State::Waiting(epochs) => Some((index, *epochs)),
+            _ => None,
+        };
+        let free = self.states.iter().enumerate().filter_map(free);
+        let next = free.min_by_key(|&(index, epochs)| (self.baseline(index), epochs, index));
+        next.map(|(index, _)| index)
+    }
+
+    /// How many runs train.
+    fn training(&self) -> usize {
+        self.states.iter().filter(|state| **state == State::Training).count()
+    }
+
+    fn baseline(&self, index: usize) -> usize {
+        index - index % self.contenders.max(1)
+    }
+
+    /// The settings of a run, with the limit that follows from its baseline.
+    fn config(&self, index: usize, config: &TrainConfig) -> TrainConfig {
+        match (self.equal, self.states[self.baseline(index)]) {
+            (Equal::Passes | Equal::Time, State::Done(used)) if index != self.baseline(index) => {
+                self.equal.beside(config, used)
+            }
+            _ => config.clone(),
+        }
+    }
+
+    fn done(&self) -> usize {
+        self.states.iter().filter(|state| matches!(state, State::Done(_))).count()
+    }
+}
+
+/// One going-on with a comparison.
+struct Session<'a> {
+    folder: &'a Path,
+    plan: &'a Plan,
+    runs: Vec<PlannedRun>,
+    /// The names of the contenders.
+    labels: Vec<String>,
+    /// The name of each run: its contender's and the seed.
+    names: Vec<String>,
+    jobs: usize,
+    /// Whether runs take turns.
+    turns: bool,
+    queue: Queue,
+    board: Board,
+    interrupt: Interrupt,
+    workers: BTreeMap<usize, Under>,
+    events: (Sender<(usize, Event)>, Receiver<(usize, Event)>),
+    failures: Vec<String>,
+    /// Whether no more runs begin.
+    ends: bool,
+    /// The exit code of the request to end.
+    asked: Option<u8>,
+}
+
+/// A run under way.
+struct Under {
+    worker: Worker,
+    /// Whether it has said where it stands.
+    stands: bool,
+    /// How it failed, once it has said so.
+    failure: Option<(String, Failure)>,
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        folder: &'a Path,
+        plan: &'a Plan,
+        standings: Vec<Standing>,
+        jobs: usize,
+        quiet: bool,
+    ) -> Self {
+        let labels = labels(&plan.configs());
+        let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+        let mut board = Board::new(plan, quiet);
+        let (mut runs, mut names, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, Standing { run, finished }) in standings.into_iter().enumerate() {
+            let label = &labels[run.contender];
+            names.push(format!("seed {}  {label:width$}", run.config.seed));
+            runs.push(run);
+            states.push(match finished {
+                Some(finished) => {
+                    board.was_done(index);
+                    State::Done(finished.used)
+                }
+                None => State::Missing,
+            });
+        }
+        let queue = Queue { equal: plan.equal, contenders: plan.contenders.len(), states };
+        Self {
+            folder,
+            plan,
+            runs,
+            labels,
+            names,
+            jobs,
+            turns: takes_turns(&plan.contenders[0].config.device),
+            queue,
+            board,
+            interrupt: Interrupt::listen(),
+            workers: BTreeMap::new(),
+            events: mpsc::channel(),
+            failures: Vec::new(),
+            ends: false,
+            asked: None,
+        }
+    }
+
+    fn train(&mut self) -> Result<()> {
+        loop {
+            self.look();
+            while self.asked.is_none()
+                && self.queue.training() < self.jobs
+                && let Some(index) = self.queue.next(self.may_begin())
+            {
+                match self.workers.get_mut(&index) {
+                    Some(under) => {
+                        under.worker.give_turn();
+                        self.queue.states[index] = State::Training;
+                    }
+                    None => self.begin(index)?,
+                }
+            }
+            if self.workers.is_empty() {
+                return Ok(());
+            }
+            match self.events.1.recv_timeout(LOOK) {
+                Ok((index, Event::Said(message))) => self.said(index, message),
+                Ok((index, Event::Line(line))) => {
+                    let line = format!("{}  {line}", self.names[index]);
+                    self.board.line(&line);
+                }
+                Ok((index, Event::Ended)) => self.ended(index)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    /// Asks all workers to end, once the comparison was asked to.
+    fn look(&mut self) {
+        let ControlFlow::Break(code) = self.interrupt.check() else { return };
+        if self.asked.replace(code).is_none() {
+            self.ends = true;
+            let runs = counted(self.workers.len(), "run");
+            self.board.line(&format!("asked to end: saving {runs}"));
+            self.workers.values_mut().for_each(|under| under.worker.ask_to_end());
+        }
+    }
+
+    /// Whether another run may begin.
+    fn may_begin(&self) -> bool {
+        let most = if self.turns { self.jobs.max(MOST_WORKERS) } else { self.jobs };
+        !self.ends && self.workers.len() < most
+    }
+
+    fn begin(&mut self, index: usize) -> Result<()> {
+        let run = &self.runs[index];
+        let job = Job {
+            config: self.queue.config(index, &run.config),
+            sharpness: self.plan.sharpness,
+            keep: self.plan.keep.clone(),
+            jobs: self.jobs,
+            turns: self.turns,
+        };
+        let folder = self.folder.join(RUNS).join(&run.folder);
+        let worker = Worker::start(&folder, &job, index, &self.events.0)?;
+        self.queue.states[index] = State::Training;
+        self.workers.insert(index, Under { worker, stands: false, failure: None });
+        Ok(())
+    }
+
+    fn said(&mut self, index: usize, message: Message) {
+        let (name, Some(under)) = (&self.names[index], self.workers.get_mut(&index)) else {
+            return;
+        };
+        match message {
+            Message::Steps { done, expected, epoch, loss } => {
+                if !std::mem::replace(&mut under.stands, true) {
+                    self.board.resumed(index, done);
+                }
+                let config = &self.runs[index].config;
+                let epochs = match self.plan.equal {
+                    Equal::Epochs if !config.is_limited() => format!("/{}", config.epochs),
+                    _ => String::new(),
+                };
+                let loss = loss.map_or_else(String::new, |loss| format!("  loss {loss:.3}"));
+                let message = format!("{name}  epoch {epoch}{epochs}{loss}");
+                self.board.steps(index, done, expected, &message);
+            }
+            Message::Waits { epochs } => self.queue.states[index] = State::Waiting(epochs),
+            Message::Sharpness { share } => {
+                let message = format!("{name}  measures the sharpness");
+                self.board.sharpness(index, share, &message);
+            }
+            Message::Line { text } => self.board.line(&format!("{name}  {text}")),
+            // Its end says so, and the result in its folder.
+            Message::Done => {}
+            Message::Failed { error, failure } => under.failure = Some((error, failure)),
+        }
+    }
+
+    /// A worker has ended: its run is done where its result is there.
+    fn ended(&mut self, index: usize) -> Result<()> {
+        let Some(mut under) = self.workers.remove(&index) else { return Ok(()) };
+        let status = under.worker.wait()?;
+        // Ctrl-C reaches the workers too, and may have reached this one first.
+        self.look();
+        let folder = self.folder.join(RUNS).join(&self.runs[index].folder);
+        if let Some(finished) = Finished::read(&folder)? {
+            self.queue.states[index] = State::Done(finished.used);
+            self.board.end(index);
+            self.show(index, &finished);
+            return Ok(());
+        }
+        if self.asked.is_some() {
+            self.queue.states[index] = State::Missing;
+            return Ok(());
+        }
+        self.queue.states[index] = State::Failed;
+        let (error, failure) = under.failure.unwrap_or_else(|| {
+            // A signal, such as that of a system out of memory, or a panic.
+            (format!("its process ended by itself ({status})"), Failure::Other)
+        });
+        if failure == Failure::Write {
+            self.ends = true;
+        }
+        let name = self.names[index].split_whitespace().collect::<Vec<_>>().join(" ");
+        self.board.line(&format!("{name} failed: {error}"));
+        self.failures.push(format!("{name}: {error}"));
+        Ok(())
+    }
+
+    fn show(&mut self, index: usize, finished: &Finished) {
+        let (name, label) = (&self.names[index], &self.labels[self.runs[index].contender]);
+        let Finished { run, share_used, lacks_second_gradients, .. } = finished;
+        let line = line(name, run);
+        self.board.ended_line(&line);
+        if *lacks_second_gradients {
+            self.board.line(&no_second_gradient(label, finished.used.steps));
+        }
+        if let Some(share) = share_used.filter(|share| *share < 1.0 && !run.diverged()) {
+            self.board.line(&limit_left(label, share));
+        }
+    }
+}
+
+fn line(name: &str, run: &Run) -> String {
+    let accuracy = run.final_accuracy.map_or_else(|| "diverged".to_owned(), percent);
+    format!(
+        "{name}  {accuracy:>8}  {:.2} passes a step  {:.1} s",
+        run.passes_per_step, run.training_seconds,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USED: Used = Used { steps: 10, whole: 10, passes: 20.0, seconds: 1.0 };
+
+    fn queue(equal: Equal, states: [State; 6]) -> Queue {
+        Queue { equal, contenders: 3, states: states.to_vec() }
+    }
+
+    #[test]
+    fn runs_begin_seed_by_seed() {
+        use State::{Done, Failed, Missing, Training};
+        let next = |states| queue(Equal::Epochs, states).next(true);
+        assert_eq!(next([Missing; 6]), Some(0));
+        assert_eq!(next([Training, Done(USED), Failed, Missing, Missing, Missing]), Some(3));
+        assert_eq!(next([Training, Done(USED), Missing, Missing, Missing, Missing]), Some(2));
+        assert_eq!(next([Failed; 6]), None);
+    }
+
+    #[test]
+    fn the_run_that_is_furthest_behind_has_the_next_turn() {
+        use State::{Missing, Training, Waiting};
+        let next = |may_begin, states| queue(Equal::Epochs, states).next(may_begin);
+        let states = [Waiting(1), Training, Missing, Missing, Missing, Missing];
+        assert_eq!((next(true, states), next(false, states)), (Some(2), Some(0)));
+        let states = [Waiting(2), Waiting(1), Waiting(1), Missing, Missing, Missing];
+        assert_eq!(next(true, states), Some(1));
+        let states = [Training, Training, Training, Waiting(3), Missing, Missing];
+        assert_eq!((next(true, states), next(false, states)), (Some(4), Some(3)));
+    }
+
+    #[test]
+    fn runs_that_get_what_the_baseline_used_wait_for_it() {
+        use State::{Done, Failed, Missing, Training};
+        let queue = |states| queue(Equal::Passes, states);
+        let after = [Training, Missing, Missing, Missing, Missing, Missing];
+        assert_eq!(queue(after).next(true), Some(3), "the baseline of the next seed");
+        let after = [Done(USED), Missing, Missing, Training, Missing, Missing];
+        assert_eq!(queue(after).next(true), Some(1));
+        let after = [Failed, Missing, Missing, Done(USED), Done(USED), Training];
+        assert_eq!(queue(after).next(true), None, "there is nothing to go by");
+
+        let config = TrainConfig { epochs: 3, ..TrainConfig::default() };
+        let known = queue([Done(USED), Missing, Missing, Missing, Missing, Missing]);
+        assert_eq!(known.config(0, &config), config);
+        assert_eq!(known.config(2, &config).max_passes, Some(20.0));
+    }
+}
