@@ -148,10 +148,6 @@ impl Driver {
         self.rule.chooses_samples()
     }
 
-    pub(crate) fn works_in_halves(&self) -> bool {
-        self.rule.works_in_halves()
-    }
-
     /// One step on a batch whose gradients `source` takes, with the update of `base`.
     pub(crate) fn step<M: Module>(
         &mut self,
@@ -165,16 +161,8 @@ impl Driver {
         let parameters = self.parameters(&*base, &module)?;
         let guarded = self.settings.measure != Measure::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
-        let workers = self.settings.workers.clone();
-        let workers = &workers;
-        if workers.half().is_some() && !self.rule.works_in_halves() {
-            return Err(Error::Combination(
-                "workers in two halves take two gradients at once, and those of this rule wait for each \
-                 other; leave the workers whole",
-            ));
-        }
         let wants_indices = self.rule.chooses_samples();
-        let roll = roll_call(workers, batch, self.state.step, seconds, wants_indices)?;
+        let roll = roll_call(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
         if let Some(roll) = &roll {
             // Decisions by the clock are the same for all.
             let spent = &mut self.state.spent;
@@ -319,7 +307,6 @@ impl Driver {
     pub(crate) fn fields(&self) -> Result<Fields> {
         let mut save = Save::default();
         let mut copy = self.clone();
-        copy.rule.settle(&self.settings.workers)?;
         copy.show(&mut save)?;
         let list = self.parameters.iter().flat_map(Parameters::iter);
         save.fields.parameters =

@@ -8,11 +8,10 @@ use burn::tensor::kind::Basic;
 use dyn_clone::DynClone;
 
 use crate::ascend::Ascend;
-use crate::parallel::{Half, Share};
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::vector::Scalar;
-use crate::{ParamVec, Parameters, Result, Workers};
+use crate::{ParamVec, Parameters, Result};
 
 /// A rule turns what it sees of the loss surface into the gradient that goes to the base
 /// optimizer: `w ← base(w, rule(surface))`.
@@ -55,21 +54,6 @@ pub trait Rule: Debug + DynClone + Send {
     /// a budget can take its place.
     fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
         None
-    }
-
-    /// Brings together what the halves of the workers found each by itself, before a record is made. Does nothing
-    /// unless the rule [works in halves](Self::works_in_halves).
-    ///
-    /// # Errors
-    /// Another worker is gone.
-    fn settle(&mut self, _workers: &Workers) -> Result<()> {
-        Ok(())
-    }
-
-    /// Whether the rule takes the two gradients of a step by two halves of the workers at once, where there
-    /// are such.
-    fn works_in_halves(&self) -> bool {
-        false
     }
 
     /// Whether the rule asks for some samples of a batch or for their losses, which not every training
@@ -128,34 +112,6 @@ pub trait Surface {
     /// Another worker is gone.
     fn mean(&mut self, _own: &ParamVec) -> Result<Option<ParamVec>> {
         Ok(None)
-    }
-
-    /// The half of the workers that this one is in, where the two gradients of a step are taken by two halves at
-    /// once.
-    fn half(&self) -> Option<Half> {
-        None
-    }
-
-    /// This worker's share of `∇L(w + e)`, where its half is to take it; counted for all. Without
-    /// waiting for other workers, unless it is the first evaluation of the step.
-    ///
-    /// # Errors
-    /// What the loss closure gave is not usable.
-    fn share_at(
-        &mut self,
-        _half: Half,
-        e: &Perturbation<'_>,
-        of: &Selection,
-    ) -> Result<Option<Share>> {
-        Ok(Some(Share { gradient: self.gradient_at(e, of)?, samples: 1.0 }))
-    }
-
-    /// The gradient that the shares of all workers make; `None` where nobody has one.
-    ///
-    /// # Errors
-    /// Another worker is gone.
-    fn mean_of(&mut self, share: Option<&Share>) -> Result<Option<ParamVec>> {
-        Ok(share.map(|share| share.gradient.clone()))
     }
 
     /// One decision for all workers: worker 0's.
