@@ -13,7 +13,7 @@ use crate::batch::BatchInfo;
 use crate::error::non_negative;
 use crate::evaluation::{Evaluation, Setting, Source};
 use crate::parallel::{Workers, mean_running_state, roll_call};
-use crate::parameters::{into_gradients, restore_running_state, retied};
+use crate::module::{into_gradients, restore_running_state, retied};
 use crate::report::StepReport;
 use crate::rule::{Rule, Spent};
 use crate::state::{Carry, Fields, Load, Save, Within};

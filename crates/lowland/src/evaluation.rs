@@ -11,9 +11,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::{Base, Settings, State};
 use crate::parallel::{Bucket, Climb, Roll, Shard, Workers, gathered};
-use crate::parameters::{into_gradients, perturbed};
+use crate::module::{into_gradients, perturbed};
 use crate::report::StepReport;
-use crate::rule::{Active, Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
+use crate::Active;
+use crate::rule::{Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
 use crate::vector::{Scalar, read, wide};
 use crate::{Error, Measure, ParamVec, Parameters, Result};
 
@@ -541,7 +542,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
     /// later ones get has its own.
     fn copy(&mut self, e: Option<&Perturbation<'_>>, active: &Active) -> M {
         let copy = if self.moved { self.sync().clone().train() } else { self.module.clone() };
-        perturbed(self.setting.parameters, copy, e, active)
+        perturbed(self.setting.parameters, copy, e.map(|e| (&*e.direction, &e.scale)), active)
     }
 
     /// The parameters that are leaves of an evaluation with respect to `active`: all where there is none, for

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 
-use crate::parameters::{float_bytes, with_float_bytes};
-use crate::rule::Active;
+use crate::module::{float_bytes, with_float_bytes};
 use crate::{Error, ParamVec, Parameters, Result};
 
 mod bucket;

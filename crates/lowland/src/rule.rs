@@ -11,7 +11,7 @@ use crate::ascend::Ascend;
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::vector::Scalar;
-use crate::{ParamVec, Parameters, Result};
+use crate::{Active, ParamVec, Parameters, Result};
 
 /// A rule turns what it sees of the loss surface into the gradient that goes to the base
 /// optimizer: `w ← base(w, rule(surface))`.
@@ -276,25 +276,6 @@ impl Selection {
 impl From<Samples> for Selection {
     fn from(samples: Samples) -> Self {
         Self { samples, parameters: Active::All }
-    }
-}
-
-/// Parameters that a gradient is taken of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Active {
-    /// All of them.
-    All,
-    /// Those with `true`, one flag for each parameter tensor in visit order.
-    Some(Vec<bool>),
-}
-
-impl Active {
-    /// Whether the i-th parameter tensor is one of them.
-    pub fn contains(&self, i: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(flags) => flags.get(i).is_some_and(|&flag| flag),
-        }
     }
 }
 

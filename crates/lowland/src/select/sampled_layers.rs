@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{non_negative, positive_fraction};
-use crate::rule::{Active, Note, Pair, Samples, Selection, Surface};
+use crate::Active;
+use crate::rule::{Note, Pair, Samples, Selection, Surface};
 use crate::select::Select;
 use crate::state::State;
 use crate::vector::read;
