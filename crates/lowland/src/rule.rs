@@ -9,7 +9,7 @@ use dyn_clone::DynClone;
 
 use crate::ascend::Ascend;
 use crate::schedule::Schedule;
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::Scalar;
 use crate::{Active, ParamVec, Parameters, Result};
 
@@ -35,12 +35,21 @@ pub trait Rule: Debug + DynClone + Send {
         Ok(())
     }
 
-    /// Shows all that the rule carries from step to step to `state`, which saves or replaces it.
-    /// A rule that remembers nothing has nothing to show.
+    /// Writes all that the rule carries from step to step. A rule that remembers nothing has nothing to
+    /// write.
     ///
     /// # Errors
-    /// What `state` holds does not fit the rule.
-    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+    /// The device fails.
+    fn save(&self, _memory: &mut Memory) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads all that [`save`](Self::save) wrote. Also called where layers were frozen or unfrozen, with
+    /// vectors over the parameters that are trained from now on.
+    ///
+    /// # Errors
+    /// What `memory` holds does not fit the rule.
+    fn restore(&mut self, _memory: &mut Memory) -> Result<()> {
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use lowland::descend::SharpGradient;
 use lowland::parallel::{Numbers, threads};
 use lowland::schedule::{BudgetConfig, Schedule, ScheduleConfig, Unit};
 use lowland::select::AllSamples;
-use lowland::state::State;
+use lowland::state::Memory;
 use lowland::{
     Accumulate, Algorithm, BatchInfo, Climb, Collective, ComposedConfig, Error, Measure, ParamVec,
     Result, Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, Surface, Walk, Workers,
@@ -90,41 +90,14 @@ fn workers_that_climb_apart_step_along_the_mean_of_their_own_sam_gradients() {
 #[derive(Debug, Clone)]
 struct Shown {
     rule: Box<dyn Rule>,
-    log: Arc<Mutex<Vec<Fields>>>,
-}
-
-/// What a rule remembers, by name.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Fields(BTreeMap<String, Vec<f64>>);
-
-impl State for Fields {
-    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
-        self.0.insert(name.to_owned(), vec![*value]);
-        Ok(())
-    }
-
-    fn count(&mut self, name: &str, value: &mut u64) -> Result<()> {
-        self.number(name, &mut (*value as f64))
-    }
-
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        self.0.insert(name.to_owned(), value.clone());
-        Ok(())
-    }
-
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        let parts = value.as_ref().map(ParamVec::parts).unwrap_or_default();
-        let numbers = parts.iter().flatten().flat_map(|part| common::numbers(part.clone()));
-        self.0.insert(name.to_owned(), numbers.collect());
-        Ok(())
-    }
+    log: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Rule for Shown {
     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
-        let mut fields = Fields::default();
-        self.rule.clone().state(&mut fields)?;
-        self.log.lock().unwrap().push(fields);
+        let mut memory = Memory::default();
+        self.rule.save(&mut memory)?;
+        self.log.lock().unwrap().push(memory.into_bytes()?.to_vec());
         self.rule.gradient(surface)
     }
 
@@ -132,8 +105,12 @@ impl Rule for Shown {
         self.rule.after(surface)
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        self.rule.state(state)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        self.rule.save(memory)
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.rule.restore(memory)
     }
 
     fn chooses_samples(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend};
 use crate::error::fraction;
 use crate::rule::{Perturbation, Rule, Selection, Surface};
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::one;
 use crate::{ParamVec, Result, Scheduled};
 
@@ -137,10 +137,16 @@ impl Rule for Sampa {
         Ok(())
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.vector("predicted", &mut self.predicted)?;
-        state.vector("sharp", &mut self.sharp)?;
-        self.ascend.state(state)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_vector("predicted", self.predicted.as_ref());
+        memory.put_vector("sharp", self.sharp.as_ref());
+        self.ascend.save(memory)
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.predicted = memory.take_vector("predicted")?;
+        self.sharp = memory.take_vector("sharp")?;
+        self.ascend.restore(memory)
     }
 
     fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {
