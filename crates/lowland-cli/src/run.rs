@@ -20,7 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::run_folder::RunFolder;
 use crate::terminal::{Output, Progress, print};
-use crate::together::{agreed, keep_along};
+use crate::together::agreed;
 use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// How many pictures of test samples a run leaves behind, where its task has some.
@@ -137,11 +137,8 @@ fn finish(
 /// A loss that is not finite for too long, Ctrl-C, a worker that is gone.
 pub fn follow(mut training: Training) -> Result<()> {
     let interrupt = Interrupt::listen();
-    while let Some(done) = training.advance()? {
-        let (asked, due) = agreed(&training, &done, interrupt.check(), false)?;
-        if due {
-            keep_along(&training)?;
-        }
+    while training.advance()?.is_some() {
+        let (asked, _) = agreed(&training, interrupt.check(), false)?;
         if let ControlFlow::Break(code) = asked {
             bail!(Interrupted { told: String::new(), code });
         }
@@ -198,7 +195,7 @@ fn go_on(
                 (watch(Event::Epoch(record, training.steps().saturating_sub(before as u64))), true)
             }
         };
-        let (asked, due) = agreed(training, &done, asked, due)?;
+        let (asked, due) = agreed(training, asked, due)?;
         if due {
             keeper.save(training)?;
         }

@@ -8,7 +8,7 @@ use clap::Args;
 use lowland::Workers;
 use lowland_tasks::checkpoint::{About, Snapshot};
 use lowland_tasks::config::{Perturb, TrainConfig};
-use lowland_tasks::train::{Done, Training};
+use lowland_tasks::train::Training;
 
 use crate::failure::Usage;
 
@@ -21,9 +21,6 @@ pub struct Together {
     /// How many processes there must be [default: what mpirun or srun says]
     #[arg(long, value_name = "N", requires = "mpi", help_heading = "Many machines")]
     workers_expected: Option<usize>,
-    /// Have SAMPa's two gradients of a step taken by two halves of the processes at once
-    #[arg(long, requires = "mpi", help_heading = "Many machines")]
-    halves: bool,
     /// After how many steps the weights of all are compared; 0 for never [default: 100]
     #[arg(long, value_name = "N", requires = "mpi", help_heading = "Many machines")]
     compare_every: Option<u64>,
@@ -165,18 +162,9 @@ impl Company {
     /// Settings that the workers or the algorithm have no place for; a process that is gone.
     pub fn take_in(&self, training: Training, config: &TrainConfig) -> Result<Training> {
         let (_, count, _) = self.place();
-        if self.together.halves && !training.works_in_halves() {
-            let algorithm = config.algorithm_label();
-            bail!(Usage(format!(
-                "--halves is for SAMPa, whose two gradients do not wait for each other, not for {algorithm}"
-            )));
-        }
         let mut workers = self.workers(config.perturb.group(count))?;
         if let Some(steps) = self.together.compare_every {
             workers = workers.with_check_every(Some(steps));
-        }
-        if self.together.halves {
-            workers = workers.with_halves().map_err(|error| Usage(error.to_string()))?;
         }
         Ok(training.with_workers(workers)?)
     }
@@ -246,24 +234,18 @@ impl Company {
 }
 
 /// What all workers do after a step or epoch: whether they were asked to end, any of them, and whether worker 0 is
-/// to save. Halves that go on by themselves come together for it every ten steps.
+/// to save.
 ///
 /// # Errors
 /// A worker that is gone.
 pub fn agreed(
     training: &Training,
-    done: &Done,
     asked: ControlFlow<u8>,
     due: bool,
 ) -> Result<(ControlFlow<u8>, bool)> {
-    const STRETCH: u64 = 10;
     let workers = training.workers();
     if workers.count() == 1 {
         return Ok((asked, due || asked.is_break()));
-    }
-    let in_step = workers.half().is_none() || training.steps().is_multiple_of(STRETCH);
-    if !in_step && matches!(done, Done::Step(_)) {
-        return Ok((ControlFlow::Continue(()), false));
     }
     let own = match asked {
         ControlFlow::Break(code) => [f64::from(code), 1.0],
@@ -275,16 +257,4 @@ pub fn agreed(
     let code = (sums[0] / sums[1].max(1.0)) as u8;
     let asked = if sums[1] > 0.0 { ControlFlow::Break(code) } else { ControlFlow::Continue(()) };
     Ok((asked, sums[2] > 0.0 || asked.is_break()))
-}
-
-/// Does a worker's part where worker 0 saves.
-///
-/// # Errors
-/// A worker that is gone.
-pub fn keep_along(training: &Training) -> Result<()> {
-    if training.workers().half().is_some() {
-        // What the halves found by themselves comes together in the record.
-        training.snapshot()?;
-    }
-    Ok(())
 }

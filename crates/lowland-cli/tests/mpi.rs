@@ -100,19 +100,6 @@ fn whose_gradient_is_climbed_is_part_of_the_run() {
     assert!(last("global") != last("local") && last("local") != last("2"));
 }
 
-#[test]
-fn sampa_trains_on_two_halves() {
-    let folder = tempdir().unwrap();
-    let sampa = train(&["--algorithm", "sampa", "--halves", "--checkpoint-steps", "3"]);
-    if done(4, &sampa, &folder.path().join("a")).is_none() {
-        return;
-    }
-    assert_eq!(losses(&folder.path().join("a")).len(), 20);
-    let output = processes(2, &train(&["--halves"]), &folder.path().join("b"));
-    let output = output.unwrap().output().unwrap();
-    assert!(text(&output).contains("error: --halves is for SAMPa"), "{}", text(&output));
-}
-
 /// The processes that another one has started.
 fn children(parent: u32) -> Vec<u32> {
     let is_child = |pid: &u32| {

@@ -144,7 +144,7 @@ impl World {
             let number = self.link.ask(|reply| Job::Split { color, reply })?;
             Climb::InGroup(line(Some(number)))
         };
-        Ok(Workers::new(self.rank, self.count, line(None))?.with_climb(climb)?)
+        Ok(Workers::new(self.rank, self.count, line(None))?.with_climb(climb))
     }
 
     /// The orderly end: all processes come to it, and each waits for the others.

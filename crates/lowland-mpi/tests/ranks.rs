@@ -378,7 +378,7 @@ fn measures() {
         let timed = Arc::new(Timed { way: Arc::clone(&way), nanoseconds: AtomicU64::new(0) });
         let reach: Arc<dyn Collective> = Arc::<Timed>::clone(&timed);
         let workers = Workers::new(world.rank(), world.count(), reach).unwrap();
-        let workers = workers.with_climb(climb).unwrap().with_check_every(None);
+        let workers = workers.with_climb(climb).with_check_every(None);
         let algorithm = Algorithm::named(name.split(',').next().unwrap()).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
             .unwrap()

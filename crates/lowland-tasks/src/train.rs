@@ -212,16 +212,11 @@ impl Training {
     /// # Errors
     /// The model is gone after an error in training; another worker is gone.
     pub fn with_workers(mut self, workers: Workers) -> Result<Self> {
-        let (part, parts) = workers.shard();
+        let (part, parts) = (workers.rank(), workers.count());
         self.batches = self.batches.shard(part, parts)?;
         self.model = Some(workers.share(self.model.take().ok_or(Error::NoModel)?)?);
         self.optimizer = self.optimizer.with_workers(workers);
         Ok(self)
-    }
-
-    /// Whether the algorithm can have two halves of the workers take its two gradients at once.
-    pub fn works_in_halves(&self) -> bool {
-        self.optimizer.works_in_halves()
     }
 
     /// The workers that train together.

@@ -6,7 +6,7 @@ use dyn_clone::DynClone;
 use serde::{Deserialize, Serialize};
 
 use crate::rule::{Perturbation, Surface};
-use crate::state::State;
+use crate::state::Memory;
 use crate::{ParamVec, Result};
 
 mod adaptive;
@@ -36,11 +36,19 @@ pub trait Ascend: Debug + DynClone + Send {
         surface: &mut dyn Surface,
     ) -> Result<Perturbation<'a>>;
 
-    /// Shows what it carries from step to step.
+    /// Writes what it carries from step to step.
     ///
     /// # Errors
-    /// What `state` holds does not fit.
-    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+    /// The device fails.
+    fn save(&self, _memory: &mut Memory) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// What `memory` holds does not fit.
+    fn restore(&mut self, _memory: &mut Memory) -> Result<()> {
         Ok(())
     }
 }

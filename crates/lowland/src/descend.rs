@@ -6,7 +6,7 @@ use dyn_clone::DynClone;
 use serde::{Deserialize, Serialize};
 
 use crate::rule::Pair;
-use crate::state::State;
+use crate::state::Memory;
 use crate::{ParamVec, Result};
 
 mod orthogonal;
@@ -29,11 +29,19 @@ pub trait Descend: Debug + DynClone + Send {
     /// The gradient of a step with `g` alone.
     fn single(&mut self, g: ParamVec) -> ParamVec;
 
-    /// Shows what it carries from step to step.
+    /// Writes what it carries from step to step.
     ///
     /// # Errors
-    /// What `state` holds does not fit.
-    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+    /// The device fails.
+    fn save(&self, _memory: &mut Memory) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// What `memory` holds does not fit.
+    fn restore(&mut self, _memory: &mut Memory) -> Result<()> {
         Ok(())
     }
 

@@ -13,10 +13,10 @@ use crate::batch::BatchInfo;
 use crate::error::non_negative;
 use crate::evaluation::{Evaluation, Setting, Source};
 use crate::parallel::{Workers, mean_running_state, roll_call};
-use crate::parameters::{into_gradients, restore_running_state, retied};
+use crate::module::{into_gradients, restore_running_state, retied};
 use crate::report::StepReport;
 use crate::rule::{Rule, Spent};
-use crate::state::{Carry, Fields, Load, Save, Within};
+use crate::state::{Fields, Memory};
 use crate::vector::read;
 use crate::{Error, Measure, ParamVec, Parameter, Parameters, Result};
 
@@ -112,20 +112,40 @@ impl State {
         self.drawn
     }
 
-    fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
-        state.count("step", &mut self.step)?;
-        state.count("evaluations", &mut self.evaluations)?;
-        state.count("second_gradients", &mut self.second_gradients)?;
-        state.count("non_finite", &mut self.non_finite)?;
-        state.count("non_finite_in_a_row", &mut self.non_finite_in_a_row)?;
-        state.count("drawn", &mut self.drawn)?;
+    fn save(&self, memory: &mut Memory) {
+        memory.put_count("step", self.step);
+        memory.put_count("evaluations", self.evaluations);
+        memory.put_count("second_gradients", self.second_gradients);
+        memory.put_count("non_finite", self.non_finite);
+        memory.put_count("non_finite_in_a_row", self.non_finite_in_a_row);
+        memory.put_count("drawn", self.drawn);
         let Spent { passes, single_steps, single_seconds, double_steps, double_seconds, .. } =
-            &mut self.spent;
-        state.number("passes", passes)?;
-        state.count("single_steps", single_steps)?;
-        state.number("single_seconds", single_seconds)?;
-        state.count("double_steps", double_steps)?;
-        state.number("double_seconds", double_seconds)
+            self.spent;
+        memory.put_number("passes", passes);
+        memory.put_count("single_steps", single_steps);
+        memory.put_number("single_seconds", single_seconds);
+        memory.put_count("double_steps", double_steps);
+        memory.put_number("double_seconds", double_seconds);
+    }
+
+    fn restored(memory: &mut Memory) -> Result<Self> {
+        Ok(Self {
+            step: memory.take_count("step")?,
+            spent: Spent {
+                passes: memory.take_number("passes")?,
+                step_passes: 0.0,
+                single_steps: memory.take_count("single_steps")?,
+                single_seconds: memory.take_number("single_seconds")?,
+                double_steps: memory.take_count("double_steps")?,
+                double_seconds: memory.take_number("double_seconds")?,
+            },
+            evaluations: memory.take_count("evaluations")?,
+            second_gradients: memory.take_count("second_gradients")?,
+            non_finite: memory.take_count("non_finite")?,
+            non_finite_in_a_row: memory.take_count("non_finite_in_a_row")?,
+            drawn: memory.take_count("drawn")?,
+            here: 0,
+        })
     }
 }
 
@@ -148,10 +168,6 @@ impl Driver {
         self.rule.chooses_samples()
     }
 
-    pub(crate) fn works_in_halves(&self) -> bool {
-        self.rule.works_in_halves()
-    }
-
     /// One step on a batch whose gradients `source` takes, with the update of `base`.
     pub(crate) fn step<M: Module>(
         &mut self,
@@ -165,16 +181,8 @@ impl Driver {
         let parameters = self.parameters(&*base, &module)?;
         let guarded = self.settings.measure != Measure::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
-        let workers = self.settings.workers.clone();
-        let workers = &workers;
-        if workers.half().is_some() && !self.rule.works_in_halves() {
-            return Err(Error::Combination(
-                "workers in two halves take two gradients at once, and those of this rule wait for each \
-                 other; leave the workers whole",
-            ));
-        }
         let wants_indices = self.rule.chooses_samples();
-        let roll = roll_call(workers, batch, self.state.step, seconds, wants_indices)?;
+        let roll = roll_call(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
         if let Some(roll) = &roll {
             // Decisions by the clock are the same for all.
             let spent = &mut self.state.spent;
@@ -250,7 +258,10 @@ impl Driver {
             known => {
                 let parameters = Parameters::tracked(module)?;
                 if let Some(known) = known {
-                    self.rule.state(&mut Carry::new(&known, &parameters))?;
+                    let mut memory = Memory::default();
+                    self.rule.save(&mut memory)?;
+                    memory.carry(&known, &parameters)?;
+                    self.rule.restore(&mut memory)?;
                 }
                 if let ([[first, second], ..], false) = (parameters.ties(), base.keeps_ties()) {
                     let (first, second) = (first.clone(), second.clone());
@@ -317,14 +328,17 @@ impl Driver {
 
     /// All that the driver and its rule carry from step to step.
     pub(crate) fn fields(&self) -> Result<Fields> {
-        let mut save = Save::default();
-        let mut copy = self.clone();
-        copy.rule.settle(&self.settings.workers)?;
-        copy.show(&mut save)?;
+        let mut memory = Memory::default();
+        memory.within("optimizer", |memory| {
+            self.state.save(memory);
+            Ok(())
+        })?;
+        memory.within("rule", |memory| self.rule.save(memory))?;
+        let mut fields = memory.into_fields()?;
         let list = self.parameters.iter().flat_map(Parameters::iter);
-        save.fields.parameters =
+        fields.parameters =
             list.map(|p| (p.id.val(), p.shape.num_elements(), p.path.clone())).collect();
-        Ok(save.fields)
+        Ok(fields)
     }
 
     /// Puts back what [`fields`](Self::fields) gave, for the parameters of `module`.
@@ -332,24 +346,19 @@ impl Driver {
         let parameters = Parameters::tracked(module)?;
         let known = known(std::mem::take(&mut fields.parameters));
         let device = module.devices().into_iter().next().unwrap_or_default().inner();
-        let mut load = Load { fields, device };
-        self.show(&mut load)?;
-        load.finish()?;
         for parameter in &known {
             counterpart(&parameters, parameter)?;
         }
-        let known = Parameters::of_list(known);
-        self.rule.state(&mut Carry::new(&known, &parameters))?;
+        let mut memory = Memory::from_fields(fields, &device)?;
+        memory.carry(&Parameters::of_list(known), &parameters)?;
+        self.state = memory.within("optimizer", State::restored)?;
+        memory.within("rule", |memory| self.rule.restore(memory))?;
+        memory.finish()?;
         if self.state.step > 0 {
             self.leave_seeded(module);
         }
         self.parameters = Some(parameters);
         Ok(())
-    }
-
-    fn show(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
-        self.state.fields(&mut Within { part: "optimizer", state })?;
-        self.rule.state(&mut Within { part: "rule", state })
     }
 
     fn count_non_finite(&mut self, step: u64) -> Result<()> {

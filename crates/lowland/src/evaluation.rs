@@ -10,10 +10,11 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::{Base, Settings, State};
-use crate::parallel::{Bucket, Climb, Half, Roll, Shard, Share, Workers, gathered};
-use crate::parameters::{into_gradients, perturbed};
+use crate::parallel::{Bucket, Climb, Roll, Shard, Workers, gathered};
+use crate::module::{into_gradients, perturbed};
 use crate::report::StepReport;
-use crate::rule::{Active, Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
+use crate::Active;
+use crate::rule::{Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
 use crate::vector::{Scalar, read, wide};
 use crate::{Error, Measure, ParamVec, Parameters, Result};
 
@@ -441,7 +442,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
             Whose::Climbers if workers.climbs_apart() => &workers.climb,
             _ => &Climb::Together,
         };
-        if matches!(climb, Climb::Together) && !workers.reduced {
+        if matches!(climb, Climb::Together) {
             let wanted = own.loss.as_ref().filter(|_| !self.moved);
             let mean = bucket.mean(&**all, own.gradient.as_ref(), wanted, samples)?;
             if mean.samples == 0.0 {
@@ -450,9 +451,6 @@ impl<'a, M: Module> Evaluation<'a, M> {
             return Ok(Own { gradient: Some(mean.gradient), loss: Some(mean.loss) });
         }
         let loss = self.mean_loss(own.loss, samples)?;
-        if workers.reduced {
-            return Ok(Own { gradient: own.gradient, loss });
-        }
         self.climbed = Some(Climbed { samples, parameters: of.parameters.clone() });
         let gradient = match climb {
             Climb::InGroup(group) => {
@@ -544,7 +542,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
     /// later ones get has its own.
     fn copy(&mut self, e: Option<&Perturbation<'_>>, active: &Active) -> M {
         let copy = if self.moved { self.sync().clone().train() } else { self.module.clone() };
-        perturbed(self.setting.parameters, copy, e, active)
+        perturbed(self.setting.parameters, copy, e.map(|e| (&*e.direction, &e.scale)), active)
     }
 
     /// The parameters that are leaves of an evaluation with respect to `active`: all where there is none, for
@@ -628,42 +626,6 @@ impl<M: Module> Surface for Evaluation<'_, M> {
 
     fn agree(&self, own: bool) -> Result<bool> {
         self.workers().agree(own)
-    }
-
-    fn half(&self) -> Option<Half> {
-        self.workers().half()
-    }
-
-    fn share_at(
-        &mut self,
-        half: Half,
-        e: &Perturbation<'_>,
-        of: &Selection,
-    ) -> Result<Option<Share>> {
-        let first = !self.moved;
-        let mut own = (Own::default(), 0);
-        if self.half().is_none_or(|own| own == half) {
-            let copy = self.copy(Some(e), self.leaves(&of.parameters));
-            own = self.on_own_samples(&copy, of)?;
-        }
-        let (Own { gradient, loss }, samples) = (own.0, own.1 as f64);
-        let loss = self.mean_loss(loss, samples)?;
-        self.add_loss(loss);
-        self.count(of);
-        if first {
-            self.sync();
-        } else {
-            self.second_gradients += 1;
-        }
-        Ok(gradient.map(|gradient| Share { gradient, samples }))
-    }
-
-    fn mean_of(&mut self, share: Option<&Share>) -> Result<Option<ParamVec>> {
-        let mean = self.workers().mean_of(share, &self.weights())?;
-        if let (Some(mean), Measure::All) = (&mean, self.measure) {
-            self.perturbed_norm.get_or_insert_with(|| mean.norm());
-        }
-        Ok(mean)
     }
 
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec> {

@@ -156,12 +156,6 @@ impl SharpnessAware {
         self
     }
 
-    /// Whether the rule can have two halves of the workers take its two gradients at once
-    /// ([`Workers::with_halves`]).
-    pub fn works_in_halves(&self) -> bool {
-        self.driver.works_in_halves()
-    }
-
     /// The workers that train together.
     pub fn workers(&self) -> &Workers {
         &self.driver.settings.workers

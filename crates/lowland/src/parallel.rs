@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 
-use crate::parameters::{float_bytes, with_float_bytes};
-use crate::rule::Active;
+use crate::module::{float_bytes, with_float_bytes};
 use crate::{Error, ParamVec, Parameters, Result};
 
 mod bucket;
@@ -77,24 +76,6 @@ pub enum Climb {
     InGroup(Arc<dyn Collective>),
 }
 
-/// One of two halves of the workers, by the order of their numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
-    /// The lower numbers.
-    First,
-    /// The higher numbers.
-    Second,
-}
-
-/// A worker's part of a gradient.
-#[derive(Debug, Clone)]
-pub struct Share {
-    /// The mean over its own samples.
-    pub gradient: ParamVec,
-    /// How many these are.
-    pub samples: f64,
-}
-
 /// The workers of a training, as one of them sees the others. One alone by default.
 ///
 /// Weights and all that optimizer and rule keep are the same on all workers. For that, all must start with the
@@ -107,8 +88,6 @@ pub struct Workers {
     all: Option<Arc<dyn Collective>>,
     pub(crate) climb: Climb,
     check_every: Option<NonZeroU64>,
-    pub(crate) reduced: bool,
-    in_halves: bool,
 }
 
 impl Default for Workers {
@@ -126,8 +105,6 @@ impl Workers {
             all: None,
             climb: Climb::Together,
             check_every: None,
-            reduced: false,
-            in_halves: false,
         }
     }
 
@@ -144,13 +121,11 @@ impl Workers {
         Ok(Self { rank, count, all: Some(all), check_every, ..Self::alone() })
     }
 
-    /// Sets which samples the gradient that is climbed is the mean over.
-    ///
-    /// # Errors
-    /// [`Error::Combination`] where gradients come reduced, so that no worker has one of its own.
-    pub fn with_climb(mut self, climb: Climb) -> Result<Self> {
+    /// Sets over whose samples the gradient of the ascent is the mean.
+    #[must_use]
+    pub fn with_climb(mut self, climb: Climb) -> Self {
         self.climb = climb;
-        self.check()
+        self
     }
 
     /// Sets after how many steps the weights of all workers are compared; `None` or 0 for never.
@@ -158,60 +133,6 @@ impl Workers {
     pub fn with_check_every(mut self, steps: Option<u64>) -> Self {
         self.check_every = steps.and_then(NonZeroU64::new);
         self
-    }
-
-    /// Says that gradients come as the mean over the samples of all workers already, such as from Burn's
-    /// distributed devices: they are taken as they are. Losses are averaged and decisions agreed on all the
-    /// same.
-    ///
-    /// # Errors
-    /// [`Error::Combination`] where workers do not climb together.
-    pub fn with_reduced_gradients(mut self) -> Result<Self> {
-        self.reduced = true;
-        self.check()
-    }
-
-    /// Has the two gradients of a step taken by two halves of the workers at once, by a rule whose gradients do not
-    /// depend on each other (SAMPa). Each half then has the whole batch: see [`shard`](Self::shard). Between
-    /// the steps the halves do not wait for each other; [`to_record`](crate::SharpnessAware::to_record) is then
-    /// for all workers to call.
-    ///
-    /// # Errors
-    /// An odd number of workers; [`Error::Combination`] where workers climb apart or gradients come reduced.
-    pub fn with_halves(mut self) -> Result<Self> {
-        if !self.count.is_multiple_of(2) {
-            return Err(Error::config("workers", &self.count, "even, to work in halves"));
-        }
-        self.in_halves = true;
-        self.check()
-    }
-
-    fn check(self) -> Result<Self> {
-        let apart = !matches!(self.climb, Climb::Together);
-        if self.reduced && apart {
-            return Err(Error::Combination(
-                "gradients that come reduced leave a worker none of its own to climb; climb together",
-            ));
-        }
-        if self.in_halves && (apart || self.reduced) {
-            return Err(Error::Combination(
-                "workers in two halves climb together, by gradients that do not come reduced",
-            ));
-        }
-        Ok(self)
-    }
-
-    /// The half that this worker is in, where they work in halves.
-    pub fn half(&self) -> Option<Half> {
-        let first = self.rank < self.count / 2;
-        self.in_halves.then_some(if first { Half::First } else { Half::Second })
-    }
-
-    /// Which part of each batch this worker has, counted from 0, and of how many: its number among the workers, or
-    /// among those of its half.
-    pub fn shard(&self) -> (usize, usize) {
-        let count = if self.in_halves { self.count / 2 } else { self.count };
-        (self.rank % count, count)
     }
 
     /// The number of this worker, counted from 0.
@@ -318,19 +239,6 @@ impl Workers {
         let bytes = float_bytes(&module.valid())?;
         self.same("the bytes of the module", bytes.len() as f64)?;
         Ok(with_float_bytes(module, &self.say(bytes)?))
-    }
-
-    /// The gradient over all samples, from the shares of those who have one, over the parameters `like`; `None`
-    /// where nobody has.
-    ///
-    /// # Errors
-    /// [`Error::Collective`] where another worker is gone.
-    pub fn mean_of(&self, share: Option<&Share>, like: &ParamVec) -> Result<Option<ParamVec>> {
-        let own = share.map(|share| &share.gradient);
-        let Some(all) = self.others() else { return Ok(own.cloned()) };
-        let samples = share.map_or(0.0, |share| share.samples);
-        let mean = Bucket::new(like, &Active::All)?.mean(&**all, own, None, samples)?;
-        Ok(Some(mean.gradient).filter(|_| mean.samples > 0.0))
     }
 
     /// Checks that a number is the same for all workers.

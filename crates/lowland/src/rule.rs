@@ -8,11 +8,10 @@ use burn::tensor::kind::Basic;
 use dyn_clone::DynClone;
 
 use crate::ascend::Ascend;
-use crate::parallel::{Half, Share};
 use crate::schedule::Schedule;
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::Scalar;
-use crate::{ParamVec, Parameters, Result, Workers};
+use crate::{Active, ParamVec, Parameters, Result};
 
 /// A rule turns what it sees of the loss surface into the gradient that goes to the base
 /// optimizer: `w ← base(w, rule(surface))`.
@@ -36,12 +35,21 @@ pub trait Rule: Debug + DynClone + Send {
         Ok(())
     }
 
-    /// Shows all that the rule carries from step to step to `state`, which saves or replaces it.
-    /// A rule that remembers nothing has nothing to show.
+    /// Writes all that the rule carries from step to step. A rule that remembers nothing has nothing to
+    /// write.
     ///
     /// # Errors
-    /// What `state` holds does not fit the rule.
-    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+    /// The device fails.
+    fn save(&self, _memory: &mut Memory) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads all that [`save`](Self::save) wrote. Also called where layers were frozen or unfrozen, with
+    /// vectors over the parameters that are trained from now on.
+    ///
+    /// # Errors
+    /// What `memory` holds does not fit the rule.
+    fn restore(&mut self, _memory: &mut Memory) -> Result<()> {
         Ok(())
     }
 
@@ -55,21 +63,6 @@ pub trait Rule: Debug + DynClone + Send {
     /// a budget can take its place.
     fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
         None
-    }
-
-    /// Brings together what the halves of the workers found each by itself, before a record is made. Does nothing
-    /// unless the rule [works in halves](Self::works_in_halves).
-    ///
-    /// # Errors
-    /// Another worker is gone.
-    fn settle(&mut self, _workers: &Workers) -> Result<()> {
-        Ok(())
-    }
-
-    /// Whether the rule takes the two gradients of a step by two halves of the workers at once, where there
-    /// are such.
-    fn works_in_halves(&self) -> bool {
-        false
     }
 
     /// Whether the rule asks for some samples of a batch or for their losses, which not every training
@@ -128,34 +121,6 @@ pub trait Surface {
     /// Another worker is gone.
     fn mean(&mut self, _own: &ParamVec) -> Result<Option<ParamVec>> {
         Ok(None)
-    }
-
-    /// The half of the workers that this one is in, where the two gradients of a step are taken by two halves at
-    /// once.
-    fn half(&self) -> Option<Half> {
-        None
-    }
-
-    /// This worker's share of `∇L(w + e)`, where its half is to take it; counted for all. Without
-    /// waiting for other workers, unless it is the first evaluation of the step.
-    ///
-    /// # Errors
-    /// What the loss closure gave is not usable.
-    fn share_at(
-        &mut self,
-        _half: Half,
-        e: &Perturbation<'_>,
-        of: &Selection,
-    ) -> Result<Option<Share>> {
-        Ok(Some(Share { gradient: self.gradient_at(e, of)?, samples: 1.0 }))
-    }
-
-    /// The gradient that the shares of all workers make; `None` where nobody has one.
-    ///
-    /// # Errors
-    /// Another worker is gone.
-    fn mean_of(&mut self, share: Option<&Share>) -> Result<Option<ParamVec>> {
-        Ok(share.map(|share| share.gradient.clone()))
     }
 
     /// One decision for all workers: worker 0's.
@@ -320,25 +285,6 @@ impl Selection {
 impl From<Samples> for Selection {
     fn from(samples: Samples) -> Self {
         Self { samples, parameters: Active::All }
-    }
-}
-
-/// Parameters that a gradient is taken of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Active {
-    /// All of them.
-    All,
-    /// Those with `true`, one flag for each parameter tensor in visit order.
-    Some(Vec<bool>),
-}
-
-impl Active {
-    /// Whether the i-th parameter tensor is one of them.
-    pub fn contains(&self, i: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(flags) => flags.get(i).is_some_and(|&flag| flag),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use dyn_clone::DynClone;
 use serde::{Deserialize, Serialize};
 
 use crate::rule::{Pair, Surface};
-use crate::state::State;
+use crate::state::Memory;
 use crate::{ParamVec, Result};
 
 mod budget;
@@ -33,11 +33,19 @@ pub trait Schedule: Debug + DynClone + Send {
     /// Sees the two gradients of a step that had a second one.
     fn observe(&mut self, _pair: &Pair) {}
 
-    /// Shows what it carries from step to step.
+    /// Writes what it carries from step to step.
     ///
     /// # Errors
-    /// What `state` holds does not fit.
-    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+    /// The device fails.
+    fn save(&self, _memory: &mut Memory) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// What `memory` holds does not fit.
+    fn restore(&mut self, _memory: &mut Memory) -> Result<()> {
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::rule::{Pair, Perturbation, Selection, Surface};
-use crate::state::State;
+use crate::state::Memory;
 
 mod all;
 mod largest_rise;
@@ -50,11 +50,19 @@ pub trait Select: Debug + DynClone + Send {
         Ok(())
     }
 
-    /// Shows what it carries from step to step.
+    /// Writes what it carries from step to step.
     ///
     /// # Errors
-    /// What `state` holds does not fit.
-    fn state(&mut self, _state: &mut dyn State) -> Result<()> {
+    /// The device fails.
+    fn save(&self, _memory: &mut Memory) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// What `memory` holds does not fit.
+    fn restore(&mut self, _memory: &mut Memory) -> Result<()> {
         Ok(())
     }
 

@@ -1,67 +1,202 @@
-//! What a rule carries from step to step, as named fields that can be saved and loaded.
+//! What rules carry from step to step, by name.
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Bytes, DType, Device, Tensor, TensorData};
 use burn_pack::Scalar;
 
 use crate::{Error, ParamVec, Parameters, Result};
 
-/// One view of all that a rule remembers, for saving and for loading alike, so that the two cannot
-/// drift apart: the rule names its fields one by one, and each is read or replaced.
-pub trait State {
-    /// A number.
-    ///
-    /// # Errors
-    /// While loading: the field is missing or of another kind. So for all fields.
-    fn number(&mut self, name: &str, value: &mut f64) -> Result<()>;
-
-    /// A count.
-    ///
-    /// # Errors
-    /// See [`number`](Self::number).
-    fn count(&mut self, name: &str, value: &mut u64) -> Result<()>;
-
-    /// A list of numbers.
-    ///
-    /// # Errors
-    /// See [`number`](Self::number).
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()>;
-
-    /// A vector over the parameters, or its absence.
-    ///
-    /// # Errors
-    /// See [`number`](Self::number).
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()>;
+/// What a rule remembers, by name. A rule and its parts write all of it with `put_…` and read the same
+/// back with `take_…`; what is missing, of another kind or left over is an error. Vectors stay on
+/// their device and are shared, not copied.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    scalars: BTreeMap<String, Scalar>,
+    lists: BTreeMap<String, Vec<f64>>,
+    vectors: BTreeMap<String, Option<ParamVec>>,
+    /// The names of the parts around the one that reads or writes now, each with a dot behind it.
+    prefix: String,
 }
 
-/// Gives the fields of a part names that begin with the part's own.
-pub(crate) struct Within<'a> {
-    pub(crate) part: &'static str,
-    pub(crate) state: &'a mut dyn State,
-}
-
-impl Within<'_> {
+impl Memory {
     fn name(&self, name: &str) -> String {
-        format!("{}.{name}", self.part)
-    }
-}
-
-impl State for Within<'_> {
-    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
-        self.state.number(&self.name(name), value)
+        format!("{}{name}", self.prefix)
     }
 
-    fn count(&mut self, name: &str, value: &mut u64) -> Result<()> {
-        self.state.count(&self.name(name), value)
+    /// Gives the names that `part` uses a prefix of their own, so that parts cannot mix theirs up.
+    ///
+    /// # Errors
+    /// Whatever `part` gives.
+    pub fn within<T>(
+        &mut self,
+        name: &str,
+        part: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let outer = self.prefix.len();
+        self.prefix.push_str(name);
+        self.prefix.push('.');
+        let result = part(self);
+        self.prefix.truncate(outer);
+        result
     }
 
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        self.state.numbers(&self.name(name), value)
+    /// Writes a number.
+    pub fn put_number(&mut self, name: &str, value: f64) {
+        self.scalars.insert(self.name(name), Scalar::Float(value));
     }
 
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        self.state.vector(&self.name(name), value)
+    /// Writes a count.
+    pub fn put_count(&mut self, name: &str, value: u64) {
+        self.scalars.insert(self.name(name), Scalar::UInt(value));
+    }
+
+    /// Writes a list of numbers.
+    pub fn put_numbers(&mut self, name: &str, values: Vec<f64>) {
+        self.lists.insert(self.name(name), values);
+    }
+
+    /// Writes a vector over the parameters, or its absence.
+    pub fn put_vector(&mut self, name: &str, value: Option<&ParamVec>) {
+        self.vectors.insert(self.name(name), value.cloned());
+    }
+
+    /// Reads a number.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where it is missing or of another kind.
+    pub fn take_number(&mut self, name: &str) -> Result<f64> {
+        self.scalar(name)
+    }
+
+    /// Reads a count.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where it is missing or of another kind.
+    pub fn take_count(&mut self, name: &str) -> Result<u64> {
+        self.scalar(name)
+    }
+
+    fn scalar<T: TryFrom<Scalar>>(&mut self, name: &str) -> Result<T> {
+        let name = self.name(name);
+        let scalar = self.scalars.remove(&name).ok_or_else(|| missing(&name))?;
+        T::try_from(scalar).map_err(|_| Error::record(&name, "is of another kind"))
+    }
+
+    /// Reads a list of numbers.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where it is missing.
+    pub fn take_numbers(&mut self, name: &str) -> Result<Vec<f64>> {
+        let name = self.name(name);
+        self.lists.remove(&name).ok_or_else(|| missing(&name))
+    }
+
+    /// Reads a vector over the parameters, or its absence.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where neither is there.
+    pub fn take_vector(&mut self, name: &str) -> Result<Option<ParamVec>> {
+        let name = self.name(name);
+        self.vectors.remove(&name).ok_or_else(|| missing(&name))
+    }
+
+    /// Fails where something was written that nothing has read.
+    pub(crate) fn finish(self) -> Result<()> {
+        let names = self.scalars.into_keys().chain(self.lists.into_keys());
+        match names.chain(self.vectors.into_keys()).next() {
+            Some(name) => Err(Error::record(&name, "is of another algorithm")),
+            None => Ok(()),
+        }
+    }
+
+    /// Carries every vector over to other parameters: what belongs to a parameter that stays is kept, that
+    /// of a new one is absent, which is how rules begin.
+    ///
+    /// # Errors
+    /// [`Error::Record`] for a vector that is not over the old parameters.
+    pub(crate) fn carry(&mut self, old: &Parameters, new: &Parameters) -> Result<()> {
+        let places = new.places_among(old);
+        for (name, value) in &mut self.vectors {
+            let Some(vector) = value.take() else { continue };
+            let fits = |(part, parameter): (&Option<Tensor<1>>, &crate::Parameter)| {
+                part.as_ref().is_none_or(|part| part.dims()[0] == parameter.shape.num_elements())
+            };
+            if vector.len() != old.len() || !vector.parts().iter().zip(old.iter()).all(fits) {
+                return Err(Error::record(name, "is over the parameters of another module"));
+            }
+            let parts = vector.into_parts();
+            let carried = places.iter().map(|place| place.and_then(|i| parts[i].clone()));
+            *value = Some(ParamVec::new(carried.collect()));
+        }
+        Ok(())
+    }
+
+    /// All of it as bytes, in Burn's burnpack format: equal for equal memories.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn into_bytes(self) -> Result<Bytes> {
+        self.into_fields()?.pack(None).into_bytes().map_err(crate::record::broken)
+    }
+
+    /// All of it, off the device.
+    pub(crate) fn into_fields(self) -> Result<Fields> {
+        let mut fields = Fields { scalars: self.scalars, ..Fields::default() };
+        for (name, values) in self.lists {
+            let length = values.len();
+            fields.tensors.insert(name, TensorData::new(values, [length]));
+        }
+        for (name, vector) in self.vectors {
+            let parts = vector.map(ParamVec::into_parts).unwrap_or_default();
+            fields.scalars.insert(parts_name(&name), Scalar::UInt(parts.len() as u64));
+            for (i, part) in parts.into_iter().enumerate() {
+                let Some(part) = part else { continue };
+                let data = part.try_into_data();
+                let data = data.map_err(|error| Error::ReadBack(error.to_string()))?;
+                fields.tensors.insert(part_name(&name, i), data);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// What [`into_fields`](Self::into_fields) gave, with vectors on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Record`] for what is no such thing.
+    pub(crate) fn from_fields(fields: Fields, device: &Device) -> Result<Self> {
+        let Fields { mut scalars, mut tensors, .. } = fields;
+        let mut memory = Self::default();
+        let is_vector = |name: &String, _: &mut Scalar| name.ends_with(PARTS);
+        let counts: Vec<(String, Scalar)> = scalars.extract_if(.., is_vector).collect();
+        for (key, count) in counts {
+            let name = key.strip_suffix(PARTS).unwrap_or(&key);
+            let count = u64::try_from(count).ok().filter(|&count| count <= MOST_PARTS);
+            let count = count.ok_or_else(|| {
+                Error::record(name, "has more parts than a module can have")
+            })?;
+            let mut part = |i| -> Result<Option<Tensor<1>>> {
+                let name = part_name(name, i);
+                let Some(data) = tensors.remove(&name) else { return Ok(None) };
+                if data.shape().rank() != 1 || !data.dtype().is_float() {
+                    return Err(Error::record(&name, "is of another kind"));
+                }
+                let dtype = data.dtype();
+                Ok(Some(Tensor::from_data(data, (device, dtype))))
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST_PARTS")]
+            let parts: Result<Vec<_>> = (0..count as usize).map(&mut part).collect();
+            let vector = (count > 0).then_some(ParamVec::new(parts?));
+            memory.vectors.insert(name.to_owned(), vector);
+        }
+        for (name, data) in tensors {
+            if data.dtype() != DType::F64 || data.shape().rank() != 1 {
+                return Err(Error::record(&name, "is of another kind"));
+            }
+            memory.lists.insert(name, data.iter::<f64>().collect());
+        }
+        memory.scalars = scalars;
+        Ok(memory)
     }
 }
 
@@ -75,72 +210,15 @@ pub(crate) struct Fields {
     pub(crate) parameters: Vec<(u64, usize, String)>,
 }
 
-/// Saves: copies every field.
-#[derive(Debug, Default)]
-pub(crate) struct Save {
-    pub(crate) fields: Fields,
-}
-
-impl State for Save {
-    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
-        self.fields.scalars.insert(name.to_owned(), Scalar::Float(*value));
-        Ok(())
-    }
-
-    fn count(&mut self, name: &str, value: &mut u64) -> Result<()> {
-        self.fields.scalars.insert(name.to_owned(), Scalar::UInt(*value));
-        Ok(())
-    }
-
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        let data = TensorData::new(value.clone(), [value.len()]);
-        self.fields.tensors.insert(name.to_owned(), data);
-        Ok(())
-    }
-
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        let parts = value.as_ref().map(ParamVec::parts).unwrap_or_default();
-        self.count(&parts_name(name), &mut (parts.len() as u64))?;
-        for (i, part) in parts.iter().enumerate() {
-            if let Some(part) = part {
-                let data = part.clone().try_into_data();
-                let data = data.map_err(|error| Error::ReadBack(error.to_string()))?;
-                self.fields.tensors.insert(part_name(name, i), data);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Loads: replaces every field, and knows at the end whether one was left over.
-#[derive(Debug)]
-pub(crate) struct Load {
-    pub(crate) fields: Fields,
-    pub(crate) device: Device,
-}
-
-impl Load {
-    /// Fails where a field was saved that nothing asked for.
-    pub(crate) fn finish(self) -> Result<()> {
-        let Fields { scalars, tensors, .. } = self.fields;
-        match scalars.into_keys().chain(tensors.into_keys()).next() {
-            Some(field) => Err(Error::record(&field, "is of another algorithm")),
-            None => Ok(()),
-        }
-    }
-
-    fn scalar<T: TryFrom<Scalar>>(&mut self, name: &str) -> Result<T> {
-        let scalar = self.fields.scalars.remove(name).ok_or_else(|| missing(name))?;
-        T::try_from(scalar).map_err(|_| Error::record(name, "is of another kind"))
-    }
-}
-
 fn missing(name: &str) -> Error {
     Error::record(name, "is missing")
 }
 
+/// What stands behind the name of a vector where the number of its parts is saved.
+const PARTS: &str = ".parts";
+
 fn parts_name(name: &str) -> String {
-    format!("{name}.parts")
+    format!("{name}{PARTS}")
 }
 
 fn part_name(name: &str, i: usize) -> String {
@@ -150,110 +228,43 @@ fn part_name(name: &str, i: usize) -> String {
 /// More parameter tensors than any module has: a corrupt count asks for no more memory than this.
 const MOST_PARTS: u64 = 1 << 20;
 
-impl State for Load {
-    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
-        *value = self.scalar(name)?;
-        Ok(())
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn count(&mut self, name: &str, value: &mut u64) -> Result<()> {
-        *value = self.scalar(name)?;
-        Ok(())
-    }
-
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        let data = self.fields.tensors.remove(name).ok_or_else(|| missing(name))?;
-        if data.dtype() != DType::F64 {
-            return Err(Error::record(name, "is of another kind"));
-        }
-        *value = data.iter::<f64>().collect();
-        Ok(())
-    }
-
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        let parts: u64 = self.scalar(&parts_name(name))?;
-        if parts > MOST_PARTS {
-            return Err(Error::record(name, "has more parts than a module can have"));
-        }
-        let mut part = |i| {
-            let name = part_name(name, i);
-            let Some(data) = self.fields.tensors.remove(&name) else { return Ok(None) };
-            if data.shape().rank() != 1 || !data.dtype().is_float() {
-                return Err(Error::record(&name, "is of another kind"));
-            }
-            let dtype = data.dtype();
-            Ok(Some(Tensor::from_data(data, (&self.device, dtype))))
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "at most MOST_PARTS")]
-        let list: Result<Vec<_>> = (0..parts as usize).map(&mut part).collect();
-        *value = (parts > 0).then_some(ParamVec::new(list?));
-        Ok(())
-    }
-}
-
-/// Carries every vector over to other parameters: what belongs to a parameter that stays is kept, that of
-/// a new one is absent, which is how rules begin.
-#[derive(Debug)]
-pub(crate) struct Carry<'a> {
-    /// The place of each new parameter among the old ones.
-    places: Vec<Option<usize>>,
-    old: &'a Parameters,
-}
-
-impl<'a> Carry<'a> {
-    pub(crate) fn new(old: &'a Parameters, new: &Parameters) -> Self {
-        Self { places: new.places_among(old), old }
-    }
-}
-
-impl State for Carry<'_> {
-    fn number(&mut self, _name: &str, _value: &mut f64) -> Result<()> {
-        Ok(())
-    }
-
-    fn count(&mut self, _name: &str, _value: &mut u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn numbers(&mut self, _name: &str, _value: &mut Vec<f64>) -> Result<()> {
-        Ok(())
-    }
-
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        let Some(vector) = value.take() else { return Ok(()) };
-        Fit(self.old).vector(name, &mut Some(vector.clone()))?;
-        let old = vector.into_parts();
-        let parts = self.places.iter().map(|place| place.and_then(|i| old[i].clone()));
-        *value = Some(ParamVec::new(parts.collect()));
-        Ok(())
-    }
-}
-
-/// Checks that every vector runs over these parameters.
-#[derive(Debug)]
-pub(crate) struct Fit<'a>(pub(crate) &'a Parameters);
-
-impl State for Fit<'_> {
-    fn number(&mut self, _name: &str, _value: &mut f64) -> Result<()> {
-        Ok(())
-    }
-
-    fn count(&mut self, _name: &str, _value: &mut u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn numbers(&mut self, _name: &str, _value: &mut Vec<f64>) -> Result<()> {
-        Ok(())
-    }
-
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        let Some(vector) = value else { return Ok(()) };
-        let fits = |(part, parameter): (&Option<Tensor<1>>, &crate::Parameter)| {
-            part.as_ref().is_none_or(|part| part.dims()[0] == parameter.shape.num_elements())
-        };
-        if vector.len() != self.0.len() || !vector.parts().iter().zip(self.0.iter()).all(fits) {
-            return Err(Error::record(name, "is over the parameters of another module"));
-        }
-        Ok(())
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        let device = Device::flex();
+        let vector = ParamVec::new(vec![Some(Tensor::from_floats([1.0, 2.0], &device)), None]);
+        let mut memory = Memory::default();
+        memory.put_number("rate", 0.5);
+        memory
+            .within("part", |memory| {
+                memory.put_count("rate", 3);
+                memory.put_numbers("list", vec![1.0, f64::NAN]);
+                memory.put_vector("kept", Some(&vector));
+                memory.put_vector("none", None);
+                Ok(())
+            })
+            .unwrap();
+        let fields = memory.clone().into_fields().unwrap();
+        let mut read = Memory::from_fields(fields, &device).unwrap();
+        assert_eq!(read.take_number("rate").unwrap().to_bits(), 0.5_f64.to_bits());
+        assert!(read.take_number("rate").is_err(), "each is read once");
+        read.within("part", |read| {
+            assert!(read.clone().take_number("rate").is_err(), "a count is no number");
+            assert_eq!(read.take_count("rate").unwrap(), 3);
+            let list = read.take_numbers("list").unwrap();
+            assert!(list[1].is_nan());
+            let kept = read.take_vector("kept").unwrap().unwrap();
+            assert_eq!(kept.len(), 2);
+            assert!(kept.parts()[1].is_none());
+            Ok(())
+        })
+        .unwrap();
+        let error = read.clone().finish().unwrap_err();
+        assert!(error.to_string().contains("part.none is of another algorithm"), "{error}");
+        assert!(read.within("part", |read| read.take_vector("none")).unwrap().is_none());
+        read.finish().unwrap();
     }
 }

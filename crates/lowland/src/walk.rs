@@ -5,7 +5,7 @@ use crate::descend::Descend;
 use crate::rule::{Note, PSF_NORM, Pair, Rule, Surface};
 use crate::schedule::{Frequency, Schedule};
 use crate::select::Select;
-use crate::state::{State, Within};
+use crate::state::Memory;
 use crate::{Error, ParamVec, Result};
 
 /// A sharpness-aware step as a walk through four rooms. Most algorithms of the family are one
@@ -122,11 +122,18 @@ impl Rule for Walk {
         Ok(self.descend.double(pair))
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        self.select.state(&mut Within { part: "select", state })?;
-        self.schedule.state(&mut Within { part: "schedule", state })?;
-        self.ascend.state(&mut Within { part: "ascend", state })?;
-        self.descend.state(&mut Within { part: "descend", state })
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.within("select", |memory| self.select.save(memory))?;
+        memory.within("schedule", |memory| self.schedule.save(memory))?;
+        memory.within("ascend", |memory| self.ascend.save(memory))?;
+        memory.within("descend", |memory| self.descend.save(memory))
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        memory.within("select", |memory| self.select.restore(memory))?;
+        memory.within("schedule", |memory| self.schedule.restore(memory))?;
+        memory.within("ascend", |memory| self.ascend.restore(memory))?;
+        memory.within("descend", |memory| self.descend.restore(memory))
     }
 
     fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {

@@ -10,7 +10,6 @@ mod workers;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
@@ -21,7 +20,7 @@ use lowland::descend::SharpGradient;
 use lowland::parallel::{Numbers, threads};
 use lowland::schedule::{BudgetConfig, Schedule, ScheduleConfig, Unit};
 use lowland::select::AllSamples;
-use lowland::state::State;
+use lowland::state::Memory;
 use lowland::{
     Accumulate, Algorithm, BatchInfo, Climb, Collective, ComposedConfig, Error, Measure, ParamVec,
     Result, Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, Surface, Walk, Workers,
@@ -91,41 +90,14 @@ fn workers_that_climb_apart_step_along_the_mean_of_their_own_sam_gradients() {
 #[derive(Debug, Clone)]
 struct Shown {
     rule: Box<dyn Rule>,
-    log: Arc<Mutex<Vec<Fields>>>,
-}
-
-/// What a rule remembers, by name.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Fields(BTreeMap<String, Vec<f64>>);
-
-impl State for Fields {
-    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
-        self.0.insert(name.to_owned(), vec![*value]);
-        Ok(())
-    }
-
-    fn count(&mut self, name: &str, value: &mut u64) -> Result<()> {
-        self.number(name, &mut (*value as f64))
-    }
-
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        self.0.insert(name.to_owned(), value.clone());
-        Ok(())
-    }
-
-    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
-        let parts = value.as_ref().map(ParamVec::parts).unwrap_or_default();
-        let numbers = parts.iter().flatten().flat_map(|part| common::numbers(part.clone()));
-        self.0.insert(name.to_owned(), numbers.collect());
-        Ok(())
-    }
+    log: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Rule for Shown {
     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
-        let mut fields = Fields::default();
-        self.rule.clone().state(&mut fields)?;
-        self.log.lock().unwrap().push(fields);
+        let mut memory = Memory::default();
+        self.rule.save(&mut memory)?;
+        self.log.lock().unwrap().push(memory.into_bytes()?.to_vec());
         self.rule.gradient(surface)
     }
 
@@ -133,8 +105,12 @@ impl Rule for Shown {
         self.rule.after(surface)
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        self.rule.state(state)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        self.rule.save(memory)
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.rule.restore(memory)
     }
 
     fn chooses_samples(&self) -> bool {
@@ -446,37 +422,6 @@ fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_told() {
 }
 
 #[test]
-fn gradients_that_come_reduced_are_taken_as_they_are() {
-    for algorithm in all() {
-        let rule = algorithm.build().unwrap();
-        if rule.chooses_samples() {
-            continue; // What it chooses, the one who reduces does not know.
-        }
-        let mut alone = optimizer(&algorithm, sgd(0.9, 0.0), Workers::alone());
-        let expected = go(&mut alone, net(), 0..12).values();
-        let found = together(2, 2, |workers| {
-            let reduced = workers.clone().with_reduced_gradients().unwrap();
-            let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), reduced);
-            let mut net = net();
-            for step in 0..12 {
-                // Each worker's loss has the gradient of the whole batch already.
-                let whole = Data::of(&batch_of(step));
-                let told = BatchInfo::default().with_size(1 + workers.rank());
-                let losses =
-                    |net: &Net, _: usize, samples: &Samples| whole.losses(net, samples).mean();
-                net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
-            }
-            net.values()
-        });
-        for values in found {
-            assert!(far(&expected, &values) < 1e-9, "{algorithm:?}");
-        }
-    }
-    let apart = threads(2, 1).unwrap().remove(0).with_reduced_gradients();
-    assert!(matches!(apart, Err(Error::Combination(_))));
-}
-
-#[test]
 fn a_run_goes_on_with_another_number_of_workers_as_if_it_had_not_been_stopped() {
     for algorithm in all() {
         // Burn loads the momentum of `f64` weights in `f32`: none here, nor a base that has some.
@@ -551,76 +496,6 @@ fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
     }
 }
 
-#[test]
-fn sampa_on_two_halves_takes_the_steps_of_one_worker_and_goes_on_from_its_records() {
-    let algorithm = Algorithm::named("sampa").unwrap();
-    let new = |workers| optimizer(&algorithm, sgd(0.0, 1e-2), workers);
-    let mut alone = new(Workers::alone());
-    let expected = go(&mut alone, net(), 0..STEPS).values();
-    for count in [2, 4] {
-        let found = together(count, count, |workers| {
-            let halves = workers.with_halves().unwrap();
-            let mut optimizer = new(halves.clone());
-            let net = go(&mut optimizer, net(), 0..20);
-            // One half has a gradient that the other lacks: the record has it.
-            let record = optimizer.to_record().unwrap().into_bytes().unwrap();
-            let straight = go(&mut optimizer, net.clone(), 20..STEPS).values();
-            let record = SharpnessAwareRecord::from_bytes(record).unwrap();
-            let mut resumed = new(halves).load_record(record, &net).unwrap();
-            (straight, go(&mut resumed, net, 20..STEPS).values(), optimizer.passes())
-        });
-        for (straight, resumed, passes) in found {
-            assert!(far(&expected, &straight) < 1e-9 && straight == resumed, "{count}");
-            assert!((passes - alone.passes()).abs() < 1e-9, "{passes}");
-        }
-    }
-}
-
-#[test]
-fn the_two_gradients_of_sampa_are_taken_by_two_halves_at_the_same_time() {
-    // Each evaluation takes this long, whatever the machine has to do beside it.
-    let pause = Duration::from_millis(30);
-    let taken = |count: usize, in_halves: bool| {
-        let found = together(count, count, |workers| {
-            let workers = if in_halves { workers.with_halves().unwrap() } else { workers };
-            let rule = Algorithm::named("sampa").unwrap().build().unwrap();
-            let mut optimizer =
-                SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_workers(workers.clone());
-            let mut net = net();
-            let started = Instant::now();
-            for step in 0..20 {
-                let data = Data::of(&shard(5 * step, &workers));
-                let told = BatchInfo::default().with_indices(&data.indices);
-                let losses = |net: &Net, _: usize, samples: &Samples| {
-                    std::thread::sleep(pause);
-                    data.losses(net, samples)
-                };
-                net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
-            }
-            started.elapsed()
-        });
-        found[0].as_secs_f64() / pause.as_secs_f64() / 20.0
-    };
-    let (one_after_the_other, at_once) = (taken(2, false), taken(2, true));
-    assert!(one_after_the_other >= 2.0, "{one_after_the_other}");
-    assert!(at_once < 0.75 * one_after_the_other, "{at_once} of {one_after_the_other}");
-}
-
-#[test]
-fn halves_are_for_rules_and_workers_that_can_work_in_them() {
-    let found = together(2, 2, |workers| {
-        let rule = SamConfig { rho: 0.1 }.build().unwrap();
-        let halves = workers.with_halves().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(halves);
-        one_step(&mut optimizer, 0.1, net(), &[1, 2]).unwrap_err()
-    });
-    assert!(found.iter().all(|error| matches!(error, Error::Combination(_))), "{found:?}");
-    let odd = threads(3, 3).unwrap().remove(0).with_halves();
-    assert!(matches!(odd, Err(Error::Config { field: "workers", .. })));
-    let apart = threads(2, 1).unwrap().remove(0).with_halves();
-    assert!(matches!(apart, Err(Error::Combination(_))));
-}
-
 /// Counts what goes through another way to reach workers.
 #[derive(Debug)]
 struct Counted {
@@ -656,7 +531,7 @@ fn copies_sent(algorithm: &Algorithm, group: usize, measure: Measure) -> f64 {
         let rank = workers.rank();
         let climb = if group == 1 { Climb::Alone } else { Climb::Together };
         let way = Arc::clone(&counted);
-        let workers = Workers::new(rank, 2, way).unwrap().with_climb(climb).unwrap();
+        let workers = Workers::new(rank, 2, way).unwrap().with_climb(climb);
         let mut optimizer = optimizer(algorithm, sgd(0.0, 0.0), workers).with_measure(measure);
         let workers = optimizer.workers().clone().with_check_every(None);
         optimizer = optimizer.with_workers(workers);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend};
 use crate::rule::{Rule, Selection, Surface};
-use crate::state::State;
+use crate::state::Memory;
 use crate::{ParamVec, Result, Scheduled};
 
 /// MSAM (momentum SAM): takes its only gradient at weights perturbed further along the way they came. Choose it for
@@ -106,9 +106,14 @@ impl Rule for Msam {
         surface.gradient_at(&e, &Selection::ALL)
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.vector("before", &mut self.before)?;
-        self.ascend.state(state)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_vector("before", self.before.as_ref());
+        self.ascend.save(memory)
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.before = memory.take_vector("before")?;
+        self.ascend.restore(memory)
     }
 
     fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend};
 use crate::error::fraction;
-use crate::parallel::{Half, Share};
 use crate::rule::{Perturbation, Rule, Selection, Surface};
-use crate::state::State;
-use crate::vector::{one, read};
-use crate::{Error, ParamVec, Result, Scheduled, Workers};
+use crate::state::Memory;
+use crate::vector::one;
+use crate::{ParamVec, Result, Scheduled};
 
 /// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can take them
 /// at once. Choose it where a second device is at hand; on one it costs what SAM costs.
@@ -29,9 +28,8 @@ use crate::{Error, ParamVec, Result, Scheduled, Workers};
 /// at hand. It and the next g depend on x and the latest g alone, not on each other.
 ///
 /// # Cost
-/// Passes per step: 2, one after the other on one device; at once by two halves of the workers of a training
-/// ([`Workers::with_halves`]). The last step's g̃ goes unused. Memory: two copies of
-/// the parameters (g and g̃).
+/// Passes per step: 2, one after the other. The last step's g̃ goes unused. Memory: two copies of the
+/// parameters (g and g̃).
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' code).
@@ -96,8 +94,6 @@ impl AlgorithmConfig for SampaConfig {
             ascend: Box::new(AlongGradient::new(self.rho)?),
             predicted: None,
             sharp: None,
-            awaited: false,
-            share: None,
         }))
     }
 }
@@ -111,29 +107,6 @@ struct Sampa {
     predicted: Option<ParamVec>,
     /// g̃, for the next step.
     sharp: Option<ParamVec>,
-    /// Whether it is still in the hands of one half of the workers.
-    awaited: bool,
-    /// This worker's share of it then.
-    share: Option<Share>,
-}
-
-impl Sampa {
-    /// g̃ from what the half of the workers that took it has of it; none where it is not finite.
-    fn meet(
-        &mut self,
-        mean_of: &mut dyn FnMut(Option<&Share>) -> Result<Option<ParamVec>>,
-    ) -> Result<()> {
-        if !std::mem::take(&mut self.awaited) {
-            return Ok(());
-        }
-        self.sharp = mean_of(self.share.take().as_ref())?;
-        if let Some(sharp) = &self.sharp
-            && !read(vec![sharp.norm()])?[0].is_finite()
-        {
-            self.sharp = None;
-        }
-        Ok(())
-    }
 }
 
 impl Rule for Sampa {
@@ -143,16 +116,9 @@ impl Rule for Sampa {
             Some(before) => {
                 let step = surface.base_step(&before);
                 let e = Perturbation { scale: one(&step), direction: step.into() };
-                if surface.half().is_some() {
-                    // The other half is at work on g̃ meanwhile.
-                    let share = surface.share_at(Half::First, &e, &Selection::ALL)?;
-                    surface.mean_of(share.as_ref())?.ok_or(Error::NoEvaluation)?
-                } else {
-                    surface.gradient_at(&e, &Selection::ALL)?
-                }
+                surface.gradient_at(&e, &Selection::ALL)?
             }
         };
-        self.meet(&mut |share| surface.mean_of(share))?;
         self.predicted = Some(g.clone());
         Ok(match self.sharp.take() {
             None => g,
@@ -166,31 +132,21 @@ impl Rule for Sampa {
     fn after(&mut self, surface: &mut dyn Surface) -> Result<()> {
         if let Some(g) = &self.predicted {
             let e = self.ascend.perturbation(g, surface)?;
-            if surface.half().is_some() {
-                self.share = surface.share_at(Half::Second, &e, &Selection::ALL)?;
-                self.awaited = true;
-            } else {
-                self.sharp = Some(surface.gradient_at(&e, &Selection::ALL)?);
-            }
+            self.sharp = Some(surface.gradient_at(&e, &Selection::ALL)?);
         }
         Ok(())
     }
 
-    fn settle(&mut self, workers: &Workers) -> Result<()> {
-        match self.predicted.clone() {
-            Some(like) => self.meet(&mut |share| workers.mean_of(share, &like)),
-            None => Ok(()),
-        }
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_vector("predicted", self.predicted.as_ref());
+        memory.put_vector("sharp", self.sharp.as_ref());
+        self.ascend.save(memory)
     }
 
-    fn works_in_halves(&self) -> bool {
-        true
-    }
-
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.vector("predicted", &mut self.predicted)?;
-        state.vector("sharp", &mut self.sharp)?;
-        self.ascend.state(state)
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.predicted = memory.take_vector("predicted")?;
+        self.sharp = memory.take_vector("sharp")?;
+        self.ascend.restore(memory)
     }
 
     fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {

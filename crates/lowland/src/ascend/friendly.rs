@@ -3,7 +3,7 @@
 use crate::ascend::Ascend;
 use crate::error::{finite, fraction, non_negative};
 use crate::rule::{Perturbation, Surface};
-use crate::state::State;
+use crate::state::Memory;
 use crate::{ParamVec, Result};
 
 /// `e = ρ·d/(‖d‖ + 1e-12)` with `d = g − σ·m`, where m averages the gradients of the steps before:
@@ -55,7 +55,13 @@ impl Ascend for LessAverage {
         Ok(Perturbation::along(d, self.rho))
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.vector("average", &mut self.average)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_vector("average", self.average.as_ref());
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.average = memory.take_vector("average")?;
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::ascend::Ascend;
 use crate::error::{fraction, non_negative};
 use crate::rule::{Perturbation, Surface};
 use crate::schedule::{Course, Warmup};
-use crate::state::State;
+use crate::state::Memory;
 use crate::{Error, ParamVec, Parameter, Result};
 
 /// The settings of [`Radius`].
@@ -235,9 +235,14 @@ impl Ascend for ScaledRadius {
         Ok(Perturbation { direction, scale: scale.mul_scalar(factor) })
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_number("largest_learning_rate", self.largest);
+        self.inner.save(memory)
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
         self.factors.clear();
-        state.number("largest_learning_rate", &mut self.largest)?;
-        self.inner.state(state)
+        self.largest = memory.take_number("largest_learning_rate")?;
+        self.inner.restore(memory)
     }
 }

@@ -3,7 +3,7 @@
 use crate::descend::Descend;
 use crate::error::non_negative;
 use crate::rule::Pair;
-use crate::state::State;
+use crate::state::Memory;
 use crate::{ParamVec, Result};
 
 /// `g_s` where there is one; otherwise `g + α·‖g‖·g_v/(‖g_v‖ + 1e-12)`, where `g_v = g_s − (⟨g, g_s⟩/‖g‖²)·g` is
@@ -40,8 +40,14 @@ impl Descend for ReuseOrthogonal {
         g.plus(&g_v.clone().times(&factor))
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.vector("orthogonal", &mut self.orthogonal)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_vector("orthogonal", self.orthogonal.as_ref());
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.orthogonal = memory.take_vector("orthogonal")?;
+        Ok(())
     }
 
     fn reuses(&self) -> bool {

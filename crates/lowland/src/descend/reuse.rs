@@ -3,7 +3,7 @@
 use crate::descend::Descend;
 use crate::error::fraction;
 use crate::rule::Pair;
-use crate::state::State;
+use crate::state::Memory;
 use crate::{Error, ParamVec, Result};
 
 /// `g_s` where there is one; otherwise `g + β^j·psf` at the j-th step since, for j up to a limit,
@@ -53,12 +53,17 @@ impl Descend for ReusePsf {
         g.plus_scaled(psf, self.decay.powf(f64::from(self.state.reused)))
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        let mut reused = u64::from(self.state.reused);
-        state.count("reused", &mut reused)?;
-        self.state.reused = u32::try_from(reused)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_count("reused", self.state.reused.into());
+        memory.put_vector("psf", self.state.psf.as_ref());
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.state.reused = u32::try_from(memory.take_count("reused")?)
             .map_err(|_| Error::record("reused", "is larger than any limit"))?;
-        state.vector("psf", &mut self.state.psf)
+        self.state.psf = memory.take_vector("psf")?;
+        Ok(())
     }
 
     fn reuses(&self) -> bool {

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Element, Tensor, TensorData};
 
 use super::{Collective, Numbers, Workers};
-use crate::parameters::{restored, untrained_by_id};
-use crate::rule::Active;
+use crate::module::{restored, untrained};
+use crate::Active;
 use crate::vector::{Scalar, cast, read, wide};
 use crate::{Error, ParamVec, Parameters, Result};
 
@@ -167,11 +167,11 @@ pub(crate) fn mean_running_state<M: Module>(
     samples: usize,
 ) -> Result<M> {
     let Some(all) = workers.others() else { return Ok(module) };
-    let before = untrained_by_id(parameters, before);
+    let before = untrained(parameters, before);
     if before.is_empty() {
         return Ok(module);
     }
-    let after = untrained_by_id(parameters, &module.valid());
+    let after = untrained(parameters, &module.valid());
     let added: Vec<Tensor<1>> =
         before.iter().zip(after).map(|((_, before), (_, after))| after - before.clone()).collect();
     let sizes = added.iter().map(|added| cast(added.clone(), wide(added.dtype())).abs().sum());

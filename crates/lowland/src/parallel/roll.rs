@@ -81,16 +81,6 @@ pub(crate) fn roll_call(
     }
     let own = batch.len().ok_or(Error::BatchSize)?;
     let pieces = pieces(batch, own);
-    if workers.half().is_some() {
-        if !pieces.is_empty() {
-            return Err(Error::Combination(
-                "workers in two halves take a batch as a whole, not each of its micro-batches",
-            ));
-        }
-        // The halves go on by themselves: what they find is weighed when they meet.
-        let whole = Shard { before: 0, own, all: own };
-        return Ok(Some(Roll { whole, pieces: Vec::new(), indices: None, seconds }));
-    }
     let [single, double] = seconds;
     let has_indices = f64::from(u8::from(batch.indices.is_some() || own == 0));
     let each = pieces.len() as f64;

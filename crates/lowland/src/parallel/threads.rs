@@ -30,7 +30,7 @@ pub fn threads(count: usize, group: usize) -> Result<Vec<Workers>> {
             _ if group == count => Climb::Together,
             _ => Climb::InGroup(seat(&groups[rank / group], rank % group)),
         };
-        Workers::new(rank, count, seat(&all, rank))?.with_climb(climb)
+        Ok(Workers::new(rank, count, seat(&all, rank))?.with_climb(climb))
     };
     (0..count).map(worker).collect()
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rule::{Note, Pair, Spent, Surface};
 use crate::schedule::{Controller, ControllerConfig, SAMPLES_PER_WINDOW, Schedule};
-use crate::state::State;
+use crate::state::Memory;
 use crate::{Error, ParamVec, Result};
 
 /// What a budget is counted in.
@@ -184,12 +184,24 @@ impl Schedule for Budget {
         self.controller.observe(pair);
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        self.controller.state(state)?;
-        let BudgetState { position, usual, cost, open } = &mut self.state;
-        state.count("budget_position", position)?;
-        state.number("usual", usual)?;
-        state.number("cost", cost)?;
-        state.number("open", open)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        self.controller.save(memory)?;
+        let BudgetState { position, usual, cost, open } = self.state;
+        memory.put_count("budget_position", position);
+        memory.put_number("usual", usual);
+        memory.put_number("cost", cost);
+        memory.put_number("open", open);
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.controller.restore(memory)?;
+        self.state = BudgetState {
+            position: memory.take_count("budget_position")?,
+            usual: memory.take_number("usual")?,
+            cost: memory.take_number("cost")?,
+            open: memory.take_number("open")?,
+        };
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::fraction;
 use crate::rule::{Note, Pair, Surface};
 use crate::schedule::Schedule;
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::{Scalar, read};
 use crate::{Error, ParamVec, Result};
 
@@ -268,31 +268,45 @@ impl Schedule for Controller {
         self.state.pending.push((pair.psf().norm_of_last(last), pair.g().norm_of_last(last)));
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        // A record holds what waits as it is, so that the two runs take it in at the same step.
-        let pending = self.state.pending.drain(..).flat_map(|(psf, g)| [psf, g]).collect();
-        self.state.waiting.extend(read(pending)?);
-        state.numbers("waiting", &mut self.state.waiting)?;
-        let ControllerState { samples_per_window, rate, taken, position, seen, .. } =
-            &mut self.state;
-        state.number("samples_per_window", samples_per_window)?;
-        state.number("rate", rate)?;
-        state.count("taken", taken)?;
-        state.count("position", position)?;
-        state.count("seen", seen)?;
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        let state = &self.state;
+        // What waits is written as it is, so that a resumed run takes it in at the same step.
+        let pending = state.pending.iter().flat_map(|(psf, g)| [psf.clone(), g.clone()]);
+        let mut waiting = state.waiting.clone();
+        waiting.extend(read(pending.collect())?);
+        memory.put_numbers("waiting", waiting);
+        memory.put_number("samples_per_window", state.samples_per_window);
+        memory.put_number("rate", state.rate);
+        memory.put_count("taken", state.taken);
+        memory.put_count("position", state.position);
+        memory.put_count("seen", state.seen);
+        memory.put_numbers("norms", state.norms.iter().copied().collect());
+        memory.put_numbers("ratios", state.ratios.iter().copied().collect());
+        memory.put_numbers("variances", state.variances.iter().copied().collect());
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
         let window = self.config.window;
-        for (name, history) in [
-            ("norms", &mut self.state.norms),
-            ("ratios", &mut self.state.ratios),
-            ("variances", &mut self.state.variances),
-        ] {
-            let mut values: Vec<f64> = history.iter().copied().collect();
-            state.numbers(name, &mut values)?;
-            if values.len() != window {
-                return Err(Error::record(name, "is of another window"));
-            }
-            *history = values.into();
-        }
+        let mut history = |name: &str| match memory.take_numbers(name)? {
+            values if values.len() == window => Ok(VecDeque::from(values)),
+            _ => Err(Error::record(name, "is of another window")),
+        };
+        let norms = history("norms")?;
+        let ratios = history("ratios")?;
+        let variances = history("variances")?;
+        self.state = ControllerState {
+            samples_per_window: memory.take_number("samples_per_window")?,
+            rate: memory.take_number("rate")?,
+            taken: memory.take_count("taken")?,
+            position: memory.take_count("position")?,
+            norms,
+            ratios,
+            variances,
+            seen: memory.take_count("seen")?,
+            pending: Vec::new(),
+            waiting: memory.take_numbers("waiting")?,
+        };
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{fraction, not_nan};
 use crate::rule::Surface;
 use crate::schedule::Schedule;
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::read;
 use crate::{Error, ParamVec, Result};
 
@@ -96,8 +96,15 @@ impl Schedule for NormTest {
         Ok(n >= *mean + threshold * variance.sqrt())
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.number("mean", &mut self.state.mean)?;
-        state.number("variance", &mut self.state.variance)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_number("mean", self.state.mean);
+        memory.put_number("variance", self.state.variance);
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.state.mean = memory.take_number("mean")?;
+        self.state.variance = memory.take_number("variance")?;
+        Ok(())
     }
 }

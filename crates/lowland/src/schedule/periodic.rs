@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rule::Surface;
 use crate::schedule::Schedule;
-use crate::state::State;
+use crate::state::Memory;
 use crate::{Error, ParamVec, Result};
 
 /// The settings of [`Periodic`].
@@ -53,8 +53,14 @@ impl Schedule for Periodic {
         Ok(due)
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.count("step", &mut self.step)
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_count("step", self.step);
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.step = memory.take_count("step")?;
+        Ok(())
     }
 
     fn looks_at_gradient(&self) -> bool {

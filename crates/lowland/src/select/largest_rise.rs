@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::error::positive_fraction;
-use crate::rule::{Active, Perturbation, Samples, Selection, Surface};
+use crate::Active;
+use crate::rule::{Perturbation, Samples, Selection, Surface};
 use crate::select::{Select, largest, share};
 use crate::vector::read;
 

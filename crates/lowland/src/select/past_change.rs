@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{non_negative, positive_fraction};
 use crate::rule::{Pair, Perturbation, Samples, Selection, Surface};
 use crate::select::Select;
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::{Scalar, read};
 use crate::{Error, Result};
 
@@ -136,18 +136,20 @@ impl Select for PastChange {
         Ok(())
     }
 
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        let seen = self.seen.iter();
+        let flat = seen.flat_map(|(&index, &(sum, count))| [index as f64, sum, count]);
+        memory.put_numbers("seen", flat.collect());
+        Ok(())
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "counts below 2^53"
     )]
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        let mut flat: Vec<f64> = self
-            .seen
-            .iter()
-            .flat_map(|(&index, &(sum, count))| [index as f64, sum, count])
-            .collect();
-        state.numbers("seen", &mut flat)?;
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        let flat = memory.take_numbers("seen")?;
         self.seen = flat.chunks_exact(3).map(|c| (c[0] as u64, (c[1], c[2]))).collect();
         Ok(())
     }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{non_negative, positive_fraction};
-use crate::rule::{Active, Note, Pair, Samples, Selection, Surface};
+use crate::Active;
+use crate::rule::{Note, Pair, Samples, Selection, Surface};
 use crate::select::Select;
-use crate::state::State;
+use crate::state::Memory;
 use crate::vector::read;
 use crate::{Error, Parameters, Result};
 
@@ -193,9 +194,15 @@ impl Select for SampledLayers {
         Ok(())
     }
 
-    fn state(&mut self, state: &mut dyn State) -> Result<()> {
-        state.numbers("probabilities", &mut self.bandit.probabilities)?;
-        state.number("largest", &mut self.bandit.largest)?;
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_numbers("probabilities", self.bandit.probabilities.clone());
+        memory.put_number("largest", self.bandit.largest);
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.bandit.probabilities = memory.take_numbers("probabilities")?;
+        self.bandit.largest = memory.take_number("largest")?;
         self.layers.clear();
         Ok(())
     }

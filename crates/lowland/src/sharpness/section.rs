@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use nalgebra::{DMatrix, DVector};
 
-use crate::parameters::untrained;
+use crate::module::untrained;
 use crate::vector::read;
 use crate::{Error, ParamVec, Parameters, Result};
 
@@ -30,7 +30,7 @@ impl Position {
 
     /// At `weights`, with what is not trained from a [`Module::valid`] copy.
     pub(super) fn around<M: Module>(parameters: &Parameters, weights: ParamVec, valid: &M) -> Self {
-        Self { weights, others: untrained(parameters, valid) }
+        Self { weights, others: untrained(parameters, valid).into_iter().map(|(_, value)| value).collect() }
     }
 
     /// The weights.

@@ -10,7 +10,7 @@ use super::lanczos::epsilon;
 use super::map::SymmetricMap;
 use super::section::Position;
 use crate::error::positive;
-use crate::parameters::placed;
+use crate::module::placed;
 use crate::vector::{Scalar, read};
 use crate::{Active, Error, ParamVec, Parameters, Result};
 
