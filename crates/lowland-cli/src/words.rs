@@ -3,8 +3,8 @@
 mod figures;
 
 pub use figures::{
-    MISSING, count, counted, counted_as, duration, number, p_value, percent, percent_spread,
-    points, roughly, round_percent, significant, spread,
+    MISSING, count, counted, counted_as, duration, eigenvalue, number, p_value, percent,
+    percent_spread, points, roughly, round_percent, significant, spread,
 };
 
 use crate::compare::equal::Equal;

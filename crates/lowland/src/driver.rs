@@ -12,8 +12,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::batch::BatchInfo;
 use crate::error::non_negative;
 use crate::evaluation::{Evaluation, Setting, Source};
-use crate::parallel::{Workers, mean_running_state, roll_call};
 use crate::module::{into_gradients, restore_running_state, retied};
+use crate::parallel::{Workers, mean_running_state, roll_call};
 use crate::report::StepReport;
 use crate::rule::{Rule, Spent};
 use crate::state::{Fields, Memory};
@@ -182,7 +182,8 @@ impl Driver {
         let guarded = self.settings.measure != Measure::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
         let wants_indices = self.rule.chooses_samples();
-        let roll = roll_call(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
+        let roll =
+            roll_call(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
         if let Some(roll) = &roll {
             // Decisions by the clock are the same for all.
             let spent = &mut self.state.spent;

@@ -8,12 +8,12 @@ use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::Active;
 use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::{Base, Settings, State};
-use crate::parallel::{Bucket, Climb, Roll, Shard, Workers, gathered};
 use crate::module::{into_gradients, perturbed};
+use crate::parallel::{Bucket, Climb, Roll, Shard, Workers, gathered};
 use crate::report::StepReport;
-use crate::Active;
 use crate::rule::{Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
 use crate::vector::{Scalar, read, wide};
 use crate::{Error, Measure, ParamVec, Parameters, Result};

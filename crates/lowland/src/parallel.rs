@@ -99,13 +99,7 @@ impl Default for Workers {
 impl Workers {
     /// One worker.
     pub fn alone() -> Self {
-        Self {
-            rank: 0,
-            count: 1,
-            all: None,
-            climb: Climb::Together,
-            check_every: None,
-        }
+        Self { rank: 0, count: 1, all: None, climb: Climb::Together, check_every: None }
     }
 
     /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They climb together, and compare their

@@ -172,9 +172,8 @@ impl Memory {
         for (key, count) in counts {
             let name = key.strip_suffix(PARTS).unwrap_or(&key);
             let count = u64::try_from(count).ok().filter(|&count| count <= MOST_PARTS);
-            let count = count.ok_or_else(|| {
-                Error::record(name, "has more parts than a module can have")
-            })?;
+            let count = count
+                .ok_or_else(|| Error::record(name, "has more parts than a module can have"))?;
             let mut part = |i| -> Result<Option<Tensor<1>>> {
                 let name = part_name(name, i);
                 let Some(data) = tensors.remove(&name) else { return Ok(None) };

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Element, Tensor, TensorData};
 
 use super::{Collective, Numbers, Workers};
-use crate::module::{restored, untrained};
 use crate::Active;
+use crate::module::{restored, untrained};
 use crate::vector::{Scalar, cast, read, wide};
 use crate::{Error, ParamVec, Parameters, Result};
 

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Active;
 use crate::Result;
 use crate::error::positive_fraction;
-use crate::Active;
 use crate::rule::{Perturbation, Samples, Selection, Surface};
 use crate::select::{Select, largest, share};
 use crate::vector::read;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{non_negative, positive_fraction};
 use crate::Active;
+use crate::error::{non_negative, positive_fraction};
 use crate::rule::{Note, Pair, Samples, Selection, Surface};
 use crate::select::Select;
 use crate::state::Memory;

@@ -30,7 +30,10 @@ impl Position {
 
     /// At `weights`, with what is not trained from a [`Module::valid`] copy.
     pub(super) fn around<M: Module>(parameters: &Parameters, weights: ParamVec, valid: &M) -> Self {
-        Self { weights, others: untrained(parameters, valid).into_iter().map(|(_, value)| value).collect() }
+        Self {
+            weights,
+            others: untrained(parameters, valid).into_iter().map(|(_, value)| value).collect(),
+        }
     }
 
     /// The weights.
