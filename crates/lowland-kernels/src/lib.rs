@@ -35,6 +35,7 @@
 //!
 //! Gradients are of first order, as everywhere in Burn.
 
+mod attention;
 pub mod calls;
 mod convolution;
 #[cfg(feature = "flex")]
@@ -44,6 +45,7 @@ mod kernel;
 mod normalisation;
 mod pointwise;
 
+pub use attention::self_attention;
 pub use convolution::{conv2d, convolve};
 pub use normalisation::{batch_norm, batch_norm_add_relu, batch_norm_relu, layer_norm};
 pub use pointwise::{add, gelu, relu, scaled_softmax, softmax};

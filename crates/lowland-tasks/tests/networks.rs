@@ -4,21 +4,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod common;
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor};
+use common::{assert_close, numbers};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use lowland_tasks::models::{
     CifarResNetConfig, PyramidNetConfig, ResNetConfig, VisionTransformerConfig, WideResNetConfig,
 };
 use serde::Deserialize;
 
-/// How far an output in `f32` may be from that in `f64`, as a share of the largest output.
-const OUTPUT: f64 = 1e-5;
-
-/// The same of a gradient, as a share of its norm.
-const GRADIENT: f64 = 1e-4;
+/// How far an output may be from the reference, as a share of the largest output, and a gradient, as
+/// a share of its norm. Both sides compute in `f64`: what is left is the order of sums.
+const TOLERANCE: f64 = 1e-9;
 
 #[derive(Deserialize)]
 #[serde(tag = "name", content = "sizes", rename_all = "kebab-case")]
@@ -76,13 +77,13 @@ fn compare<M: Module>(case: &Case, network: M, forward: impl Fn(&M, Tensor<4>) -
     let images: Tensor<4> = filled("images", case.images, 0.0, 1.5, &device);
 
     let evaluated = forward(&network.valid(), images.clone());
-    close("evaluated", &numbers(evaluated), &case.evaluated);
+    assert_close(&numbers(evaluated), &case.evaluated, TOLERANCE, "evaluated");
 
     let device = device.autodiff();
     let trained = forward(&network, Tensor::from_inner(images));
     let weights = filled("loss", trained.dims(), 0.0, 1.0, &device);
     let gradients = (trained.clone() * weights).sum().backward();
-    close("trained", &numbers(trained), &case.trained);
+    assert_close(&numbers(trained), &case.trained, TOLERANCE, "trained");
 
     let mut found = Found { path: Vec::new(), gradients: &gradients, numbers: BTreeMap::new() };
     network.visit(&mut found);
@@ -95,21 +96,8 @@ fn compare<M: Module>(case: &Case, network: M, forward: impl Fn(&M, Tensor<4>) -
         let scale = expected[0] + 1e-3 * longest;
         for (found, expected) in found[path].iter().zip(expected) {
             let off = (found - expected).abs() / scale;
-            assert!(off < GRADIENT, "the gradient of {path}: {found} and {expected}");
+            assert!(off < TOLERANCE, "the gradient of {path}: {found} and {expected}");
         }
-    }
-}
-
-fn numbers(tensor: Tensor<2>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
-
-fn close(what: &str, found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(0.0, |scale: f64, x| scale.max(x.abs()));
-    for (found, expected) in found.iter().zip(expected) {
-        let off = (found - expected).abs() / scale;
-        assert!(off < OUTPUT, "{what}: {found} and {expected}");
     }
 }
 
@@ -134,7 +122,7 @@ impl ModuleVisitor for Found<'_> {
             return;
         }
         let gradient = param.val().grad(self.gradients).unwrap();
-        let values: Vec<f64> = gradient.into_data().iter::<f64>().collect();
+        let values = numbers(gradient);
         let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
         let places = [0, values.len() / 3, values.len() - 1].map(|place| values[place]);
         self.numbers.insert(self.path.join("."), [norm, places[0], places[1], places[2]]);
@@ -184,15 +172,13 @@ fn filled<const D: usize>(
 ) -> Tensor<D> {
     let seed = u64::from(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(path.as_bytes())) << 32;
     let count: usize = shape.iter().product();
-    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     let number = |place: usize| {
         let mut z = (seed | place as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^= z >> 31;
         let unit = (z >> 11) as f64 / 2f64.powi(53);
-        (centre + spread * (2.0 * unit - 1.0)) as f32
+        centre + spread * (2.0 * unit - 1.0)
     };
-    let values: Vec<f32> = (0..count).map(number).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    common::tensor((0..count).map(number).collect(), shape, device)
 }

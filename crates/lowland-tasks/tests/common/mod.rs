@@ -1,0 +1,38 @@
+//! Tensors in `f64`, so that what is compared does not depend on the order in which a processor
+//! adds.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+#[allow(unused_imports, reason = "each test binary uses a part")]
+pub(crate) use in_f64::in_f64;
+
+#[path = "../../../lowland/tests/common/in_f64.rs"]
+mod in_f64;
+
+/// A tensor of type `f64` with these values.
+pub(crate) fn tensor<const D: usize>(
+    values: Vec<f64>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F64))
+}
+
+/// The values of a tensor that has the type `f64`.
+pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    assert_eq!(tensor.dtype(), DType::F64);
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// Fails where `found` is further from `expected` than `tolerance` as a share of the largest of
+/// `expected`.
+#[track_caller]
+pub(crate) fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(0.0, |scale: f64, x| scale.max(x.abs()));
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let off = (found - expected).abs();
+        assert!(off <= tolerance * scale, "{what} {i}: {found} and {expected}");
+    }
+}
