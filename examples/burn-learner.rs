@@ -1,4 +1,4 @@
-//! SAM by Burn's `Learner`, with its dashboard, metrics, checkpoints and early stopping.
+//! ARSAM by Burn's `Learner`, with its dashboard, metrics, checkpoints and early stopping.
 //!
 //! ```sh
 //! cargo run --release -p lowland-examples --example burn-learner
@@ -23,8 +23,8 @@ use burn::train::{
     ClassificationOutput, InferenceStep, Learner, MetricEarlyStoppingStrategy, StoppingCondition,
     SupervisedTraining, TrainOutput, TrainStep,
 };
+use lowland::ArsamConfig;
 use lowland::learner::{Quantity, SharpnessAwareStrategy};
-use lowland::{Config, SamConfig};
 use lowland_tasks::data::{ImageItem, Normalisation, embedded};
 use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
 
@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = DataLoaderBuilder::new(batcher).batch_size(500).build(data.test);
     let model = Classifier { network: SmallCnnConfig::default().init(10, 1, 0, &device)? };
 
-    let strategy = SharpnessAwareStrategy::new(SamConfig { rho: 0.1 }.build()?)?;
+    let strategy = SharpnessAwareStrategy::new(ArsamConfig::new(0.1))?;
     let no_better = MetricEarlyStoppingStrategy::new(
         &LossMetric::new(),
         Aggregate::Mean,
@@ -107,26 +107,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         Split::Valid,
         StoppingCondition::NoImprovementSince { n_epochs: 3 },
     );
-    let result = SupervisedTraining::new(DIRECTORY, train, test)
+    let training = SupervisedTraining::new(DIRECTORY, train, test)
         .num_epochs(8)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .metric_train_numeric(strategy.metric(Quantity::Passes))
         .metric_train_numeric(strategy.metric(Quantity::PsfNorm))
         .metric_train_numeric(strategy.metric(Quantity::SecondGradients))
-        // With `.checkpoint(4)`, a second run goes on after the fourth epoch.
+        // With `.checkpoint(4)`, a second run resumes after the fourth epoch.
         .with_custom_checkpointers(
             FileCheckpointer::new(CHECKPOINTS, "model"),
             strategy.checkpointer(CHECKPOINTS),
             FileCheckpointer::new(CHECKPOINTS, "scheduler"),
         )
         .early_stopping(no_better)
-        .with_training_strategy(strategy.clone().into())
-        .summary()
-        .launch(Learner::new(model, AdamWConfig::new().init(), 1e-3));
-
-    if let Some(error) = strategy.error() {
-        return Err(error.into());
-    }
+        .summary();
+    let result = strategy.launch(training, Learner::new(model, AdamWConfig::new().init(), 1e-3))?;
     if let Some(error) = result.error {
         return Err(error.into());
     }

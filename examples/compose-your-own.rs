@@ -1,4 +1,4 @@
-//! An algorithm that nobody has named: F-SAM's climb and LookSAM's reuse, with second gradients in the
+//! An algorithm that nobody has named: F-SAM's ascent and LookSAM's reuse, with second gradients in the
 //! second half of the training alone, by a schedule that is written here.
 //!
 //! ```sh
@@ -18,10 +18,9 @@ use lowland::descend::ReuseOrthogonal;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    BaseConfig, Config, ParamVec, Rule, SamConfig, Samples, SharpnessAware, Surface, Walk,
+    BaseConfig, ParamVec, Rule, SamConfig, SharpnessAware, Surface, Walk, cross_entropies,
 };
 use lowland_tasks::data::{AugmentConfig, BatchConfig, Loader, Normalisation, embedded};
-use lowland_tasks::loss::cross_entropies;
 use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
 
 const EPOCHS: u64 = 6;
@@ -48,13 +47,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         LessAverage::new(0.1, 1.0, 0.9)?,
         ReuseOrthogonal::new(0.5)?,
     )?;
-    println!("AdamW alone: {}", train(BaseConfig {}.build()?)?);
-    println!("SAM:         {}", train(SamConfig { rho: 0.1 }.build()?)?);
-    println!("our own:     {}", train(Box::new(own))?);
+    println!("AdamW alone: {}", train(BaseConfig::new().build()?)?);
+    println!("SAM:         {}", train(SamConfig::new(0.1).build()?)?);
+    println!("our own:     {}", train(own.into())?);
     Ok(())
 }
 
-/// Trains the small network with a rule and tells what came of it.
+/// Trains the small network with a rule; returns a line on the result.
 fn train(rule: Box<dyn Rule>) -> Result<String, Box<dyn Error>> {
     let device = Device::flex().autodiff();
     let data = embedded::load()?;
@@ -66,15 +65,15 @@ fn train(rule: Box<dyn Rule>) -> Result<String, Box<dyn Error>> {
     let mut model = SmallCnnConfig::default().init(10, 1, 0, &device)?;
     let steps = train.batch_count() as u64 * EPOCHS;
     let base = AdamWConfig::new().init();
-    let mut optimizer = SharpnessAware::new(base, rule).with_total_steps(steps);
+    let mut optimizer = SharpnessAware::new(base, rule)?.with_total_steps(steps);
     for epoch in 0..EPOCHS {
         for batch in train.epoch(epoch) {
             let batch = batch.to_device(&device);
-            let losses = |model: &SmallCnn, samples: &Samples| {
-                let (images, labels) = batch.select(samples);
-                cross_entropies(model.forward(images), labels, 0.0) // [samples]
+            let loss = |model: &SmallCnn| {
+                let logits = model.forward(batch.images.clone()); // [batch, classes]
+                cross_entropies(logits, batch.labels.clone(), 0.0).mean()
             };
-            model = optimizer.step(1e-3, model, losses)?.0;
+            model = optimizer.step(1e-3, model, loss)?.0;
         }
     }
 

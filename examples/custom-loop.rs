@@ -14,9 +14,8 @@ use burn::optim::SgdConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::tensor::{Device, ElementConversion};
-use lowland::{ArsamConfig, Config, Samples, SharpnessAware};
+use lowland::{ArsamConfig, SharpnessAware, cross_entropies};
 use lowland_tasks::data::{AugmentConfig, BatchConfig, Loader, Normalisation, embedded};
-use lowland_tasks::loss::cross_entropies;
 use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
 
 const EPOCHS: u64 = 8;
@@ -32,13 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut model = SmallCnnConfig::default().init(10, 1, 0, &device)?;
 
-    // Any Burn optimizer below, any rule above it. Papers mean a momentum without dampening.
+    // Any Burn optimizer below, any algorithm above it. Papers mean a momentum without dampening.
     let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
     let base = SgdConfig::new().with_momentum(Some(momentum)).init();
-    let rule = ArsamConfig { rho: 0.1, ..ArsamConfig::default() }.build()?;
     let steps = train.batch_count();
-    let mut optimizer =
-        SharpnessAware::new(base, rule).with_seed(0).with_steps_per_epoch(steps as u64);
+    let mut optimizer = SharpnessAware::new(base, ArsamConfig::new(0.1))?
+        .with_seed(0)
+        .with_steps_per_epoch(steps as u64);
     let all_steps = steps * usize::try_from(EPOCHS)?;
     let mut schedule = CosineAnnealingLrSchedulerConfig::new(0.05, all_steps).init()?;
 
@@ -46,19 +45,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut loss = 0.0;
         for batch in train.epoch(epoch) {
             let batch = batch.to_device(&device);
-            // Called once for each gradient, with a model at the weights or a little uphill.
-            let losses = |model: &SmallCnn, samples: &Samples| {
-                let (images, labels) = batch.select(samples);
-                cross_entropies(model.forward(images), labels, 0.0) // [samples]
+            // Called once for each gradient, with the model at the weights or a little uphill.
+            let mean_loss = |model: &SmallCnn| {
+                let logits = model.forward(batch.images.clone()); // [batch, classes]
+                cross_entropies(logits, batch.labels.clone(), 0.0).mean()
             };
-            let (next, report) = optimizer.step(schedule.step(), model, losses)?;
+            let (next, report) = optimizer.step(schedule.step(), model, mean_loss)?;
             model = next;
             loss += report.values()?.loss / steps as f64;
         }
         let accuracy = 100.0 * accuracy(&model, &test, &device);
         let passes = optimizer.passes() / optimizer.steps() as f64;
         println!(
-            "epoch {epoch}: loss {loss:.3}, test accuracy {accuracy:.1} %, {passes:.2} passes a step"
+            "epoch {epoch}: loss {loss:.3}, test accuracy {accuracy:.1} %, {passes:.2} passes per step"
         );
     }
     Ok(())

@@ -18,7 +18,7 @@ use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::tensor::Device;
-use lowland::{ArsamConfig, Config, Samples, SharpnessAware};
+use lowland::{ArsamConfig, SharpnessAware};
 use lowland_tasks::data::epoch_order;
 use lowland_tasks::pose::{
     CropConfig, FoundJoint, PoseConfig, PoseNet, PoseNetConfig, PoseSource, PoseSplits, Reference,
@@ -43,11 +43,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let joints = train.set().skeleton().joints().len();
     let mut model = PoseNetConfig::small().init(joints, 0, &device)?;
-    let rule = ArsamConfig::default().build()?;
     let steps = train.set().len() / BATCH;
     let base = AdamWConfig::new().with_epsilon(1e-8).init(); // Burn's default is 1e-5
-    let mut optimizer =
-        SharpnessAware::new(base, rule).with_seed(0).with_steps_per_epoch(steps as u64);
+    let mut optimizer = SharpnessAware::new(base, ArsamConfig::default())?
+        .with_seed(0)
+        .with_steps_per_epoch(steps as u64);
     let all_steps = steps * usize::try_from(EPOCHS)?;
     let mut schedule = CosineAnnealingLrSchedulerConfig::new(3e-3, all_steps).init()?;
 
@@ -55,11 +55,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut loss = 0.0;
         for indices in epoch_order(0, epoch, train.set().len()).chunks_exact(BATCH) {
             let batch = train.prepare(epoch, indices).to_device(&device);
-            let losses = |model: &PoseNet, samples: &Samples| {
-                let (images, heatmaps, weights) = batch.select(samples);
-                heatmap_losses(model.forward(images), heatmaps, weights) // [samples]
+            let (heatmaps, weights) = (batch.heatmaps.clone(), batch.weights.clone());
+            let mean_loss = |model: &PoseNet| {
+                let found = model.forward(batch.images.clone());
+                heatmap_losses(found, heatmaps.clone(), weights.clone()).mean()
             };
-            let (next, report) = optimizer.step(schedule.step(), model, losses)?;
+            let (next, report) = optimizer.step(schedule.step(), model, mean_loss)?;
             model = next;
             loss += report.values()?.loss / steps as f64;
         }

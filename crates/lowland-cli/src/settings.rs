@@ -190,8 +190,10 @@ impl SettingFlags {
             let config = parse(table.clone())?;
             match config.check() {
                 Ok(()) => return Ok(config),
-                Err(lowland_tasks::Error::NoPlace { setting, .. })
-                    if !own.contains_key(setting) && table.remove(setting).is_some() => {}
+                Err(lowland_tasks::Error::Algorithm(lowland::Error::Unsupported {
+                    setting,
+                    ..
+                })) if !own.contains_key(setting) && table.remove(setting).is_some() => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -26,8 +26,8 @@ use burn::tensor::{Distribution, Tensor};
 use common::{Net, cross_entropies, sgd};
 use lowland::parallel::Numbers;
 use lowland::{
-    Algorithm, Batch, Climb, Collective, Config, Measure, Result, SamConfig, Samples,
-    SharpnessAware, Workers,
+    Algorithm, BatchInfo, Climb, Collective, Measure, Result, SamConfig, Samples, SharpnessAware,
+    Workers,
 };
 use lowland_mpi::{Join, World};
 use workers::{STEPS, all, by_hand, far, go, net, one_step, optimizer, shard};
@@ -110,7 +110,9 @@ fn joined() -> World {
 
 fn sam(workers: Workers) -> SharpnessAware {
     let rule = SamConfig { rho: 0.1 }.build().unwrap();
-    SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.with_check_every(Some(1)))
+    SharpnessAware::new(sgd(0.0, 0.0), rule)
+        .unwrap()
+        .with_workers(workers.with_check_every(Some(1)))
 }
 
 /// All algorithms, together: the steps of one worker with the whole batch.
@@ -379,6 +381,7 @@ fn measures() {
         let workers = workers.with_climb(climb).unwrap().with_check_every(None);
         let algorithm = Algorithm::named(name.split(',').next().unwrap()).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
+            .unwrap()
             .with_measure(Measure::Finite)
             .with_workers(workers.clone());
         device.seed(3);
@@ -391,11 +394,11 @@ fn measures() {
                 started = Instant::now();
                 timed.nanoseconds.store(0, Ordering::Relaxed);
             }
-            let told = Batch::default().with_size(PARTS);
+            let told = BatchInfo::default().with_size(PARTS);
             let losses = |net: &Net, _: usize, _: &Samples| {
                 cross_entropies(net.forward(x.clone(), &[]), y.clone())
             };
-            net = optimizer.step_batch(0.01, net, &told, losses).unwrap().0;
+            net = optimizer.step_micro_batches(0.01, net, &told, losses).unwrap().0;
         }
         let taken = started.elapsed();
         let exchanged = Duration::from_nanos(timed.nanoseconds.load(Ordering::Relaxed));

@@ -329,7 +329,7 @@ impl TrainConfig {
     /// Checks every value that can be checked without the data.
     ///
     /// # Errors
-    /// [`Error::Setting`], [`Error::Algorithm`] or [`Error::NoPlace`] that names the value and what
+    /// [`Error::Setting`] or [`Error::Algorithm`] that names the value and what
     /// is allowed.
     pub fn check(&self) -> Result<()> {
         let epochs = self.epochs;

@@ -146,17 +146,6 @@ pub enum Error {
     #[error(transparent)]
     Algorithm(#[from] lowland::Error),
 
-    /// A setting was given that the algorithm has no use for.
-    #[error("{setting} has no place in {algorithm}: {reason}")]
-    NoPlace {
-        /// The name of the setting.
-        setting: &'static str,
-        /// The algorithm, in text.
-        algorithm: &'static str,
-        /// Why not.
-        reason: &'static str,
-    },
-
     /// A network, or a layer of it, cannot be quantised.
     #[error("cannot quantise {what}: {problem}")]
     Quantise {
@@ -188,7 +177,11 @@ impl Error {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Algorithm(error) => {
-                matches!(error, lowland::Error::Config { .. } | lowland::Error::Combination(_))
+                use lowland::Error::{Combination, Config, Missing, Unsupported};
+                matches!(
+                    error,
+                    Config { .. } | Combination(_) | Missing { .. } | Unsupported { .. }
+                )
             }
             Self::NoModel | Self::Write { .. } => false,
             _ => true,

@@ -13,7 +13,6 @@ mod error;
 pub mod events;
 pub mod flatness;
 mod limit;
-pub mod loss;
 pub mod models;
 pub mod pose;
 pub mod precision;

@@ -1,9 +1,8 @@
 //! From a configuration to the rule and the base optimizer of its run.
 
 use burn::optim::ModuleOptimizer;
-use lowland::ascend::ScaledRadius;
-use lowland::schedule::{Budget, BudgetConfig, Frequency, ScheduleConfig, Unit};
-use lowland::{Algorithm, ControllerConfig, Radius, RadiusConfig, Rule};
+use lowland::schedule::{Frequency, Unit};
+use lowland::{BudgetConfig, Rule, Scheduled};
 
 use crate::config::TrainConfig;
 use crate::{Error, Result};
@@ -22,34 +21,21 @@ pub fn base(config: &TrainConfig) -> Result<ModuleOptimizer> {
 /// radius over its own.
 ///
 /// # Errors
-/// A value out of range, two budgets, a budget or radius that the algorithm has no place for.
+/// A value out of range, two budgets, a budget or radius that does not apply to the algorithm.
 pub fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
-    let mut rule = config.algorithm.build()?;
-    // Before a budget takes the place of the schedule that tells.
-    let never = never_takes_second_gradients(&mut *rule);
-    let no_place =
-        |setting, reason| Error::NoPlace { setting, algorithm: config.algorithm_label(), reason };
-    if config.radius != RadiusConfig::default() {
-        let radius = Radius::new(&config.radius)?;
-        if never {
-            return Err(no_place("radius", "it never perturbs the weights"));
+    let (setting, budget) = budget(config)?;
+    let radius = config.radius.clone();
+    let scheduled = Scheduled { algorithm: config.algorithm.clone(), budget, radius };
+    scheduled.build().map_err(|error| match error {
+        // Under the name that it has here.
+        lowland::Error::Config { field: "budget", found, allowed } => {
+            Error::Setting { field: setting, found, allowed }
         }
-        let Some(ascend) = rule.ascend() else {
-            return Err(no_place("radius", "its perturbation has no radius that can be scheduled"));
-        };
-        *ascend = Box::new(ScaledRadius::new(ascend.clone(), radius));
-    }
-    if let Some((setting, budget)) = budget(config)? {
-        if never {
-            return Err(no_place(setting, "it never takes a second gradient"));
+        lowland::Error::Unsupported { setting: "budget", algorithm, reason } => {
+            lowland::Error::Unsupported { setting, algorithm, reason }.into()
         }
-        let Some(schedule) = rule.schedule() else {
-            let reason = "all its steps take the same gradients, so none can be saved";
-            return Err(no_place(setting, reason));
-        };
-        *schedule = Box::new(budget);
-    }
-    Ok(rule)
+        error => error.into(),
+    })
 }
 
 /// Whether a rule is meant to take second gradients and chooses the steps for them, so that a run
@@ -58,38 +44,17 @@ pub fn schedules_second_gradients(rule: &mut dyn Rule) -> bool {
     rule.schedule().is_some_and(|schedule| schedule.frequency() != Frequency::Never)
 }
 
-fn never_takes_second_gradients(rule: &mut dyn Rule) -> bool {
-    rule.schedule().is_some_and(|schedule| schedule.frequency() == Frequency::Never)
-}
-
-/// The budget that is configured, and the setting that it comes from.
-fn budget(config: &TrainConfig) -> Result<Option<(&'static str, Budget)>> {
-    let (setting, limit, unit) = match (config.budget, config.time_budget) {
-        (None, None) => return Ok(None),
-        (Some(limit), None) => ("budget", limit, Unit::Passes),
-        (None, Some(limit)) => ("time_budget", limit, Unit::Time),
-        (Some(_), Some(limit)) => {
-            return Err(Error::Setting {
-                field: "time_budget",
-                found: limit.to_string(),
-                allowed: "left out beside budget",
-            });
-        }
-    };
-    let controller = match &config.algorithm {
-        Algorithm::Arsam(arsam) => arsam.controller.clone(),
-        Algorithm::Composed(composed) => match &composed.schedule {
-            ScheduleConfig::Controller(controller) => controller.clone(),
-            _ => ControllerConfig::default(),
-        },
-        _ => ControllerConfig::default(),
-    };
-    match Budget::new(BudgetConfig { limit, unit, controller }) {
-        Ok(budget) => Ok(Some((setting, budget))),
-        // Under the name that it has here.
-        Err(lowland::Error::Config { field: "limit", found, allowed }) => {
-            Err(Error::Setting { field: setting, found, allowed })
-        }
-        Err(error) => Err(error.into()),
+/// The setting that a budget comes from, and the budget.
+fn budget(config: &TrainConfig) -> Result<(&'static str, Option<BudgetConfig>)> {
+    let budget = |limit, unit| Some(BudgetConfig::default().with_limit(limit).with_unit(unit));
+    match (config.budget, config.time_budget) {
+        (None, None) => Ok(("budget", None)),
+        (Some(limit), None) => Ok(("budget", budget(limit, Unit::Passes))),
+        (None, Some(limit)) => Ok(("time_budget", budget(limit, Unit::Time))),
+        (Some(_), Some(limit)) => Err(Error::Setting {
+            field: "time_budget",
+            found: limit.to_string(),
+            allowed: "left out beside budget",
+        }),
     }
 }

@@ -10,7 +10,7 @@ use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::store::RecordError;
 use burn::tensor::{Bytes, Device};
-use lowland::{Batch, Parameters, Samples, SharpnessAware, SharpnessAwareRecord, Workers};
+use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, SharpnessAwareRecord, Workers};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{About, Snapshot};
@@ -170,7 +170,7 @@ impl Training {
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
         let mut rule = rule::rule(config)?;
         let schedules_second_gradients = rule::schedules_second_gradients(&mut *rule);
-        let mut optimizer = SharpnessAware::new(rule::base(config)?, rule)
+        let mut optimizer = SharpnessAware::new(rule::base(config)?, rule)?
             .with_seed(config.seed)
             .with_steps_per_epoch(steps_per_epoch)
             .with_total_steps(steps);
@@ -481,8 +481,7 @@ impl Training {
             .map_err(|error| Error::snapshot("the model", error))?;
         let optimizer = Bytes::from_bytes_vec(snapshot.take(optimizer)?);
         let record = SharpnessAwareRecord::from_bytes(optimizer)?;
-        self.optimizer = self.optimizer.load_record(record, &self.device)?;
-        self.optimizer.check(&model)?;
+        self.optimizer = self.optimizer.load_record(record, &model)?;
 
         let steps = self.steps_of(&state)?;
         let State { record, stretch, position, .. } = state;
@@ -538,7 +537,7 @@ impl Training {
             Some(size) => pieces(batch.indices().len(), size),
             None => Vec::new(),
         };
-        let told = Batch::default()
+        let told = BatchInfo::default()
             .with_indices(batch.indices())
             .with_micro_batches(&sizes, self.config.ascent.into());
         let losses = |model: &Model, piece: usize, samples: &Samples| {
@@ -549,7 +548,7 @@ impl Training {
                 batch.losses(model, samples, learning)
             }
         };
-        let (model, report) = self.optimizer.step_batch(rate, model, &told, losses)?;
+        let (model, report) = self.optimizer.step_micro_batches(rate, model, &told, losses)?;
         self.model = Some(model);
 
         let values = report.values()?;

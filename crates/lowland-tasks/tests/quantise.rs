@@ -14,13 +14,12 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use lowland::ascend::{RadiusGroup, ScaledRadius};
+use lowland::cross_entropies;
 use lowland::{
-    ArsamConfig, Config, ControllerConfig, Radius, RadiusConfig, Rule, SamConfig, SharpnessAware,
-    Warmup,
+    ArsamConfig, ControllerConfig, Radius, RadiusConfig, Rule, SamConfig, SharpnessAware, Warmup,
 };
 use lowland_tasks::Result;
 use lowland_tasks::data::{BatchConfig, DataName, ImageBatch, Loader, Normalisation};
-use lowland_tasks::loss::cross_entropies;
 use lowland_tasks::models::{
     Conv2d, Linear, Model, ModelName, PyramidNet, PyramidNetConfig, WideResNet, WideResNetConfig,
 };
@@ -344,14 +343,19 @@ fn a_record_brings_steps_and_numbers_of_bits() {
 fn trained(model: Model, rule: Box<dyn Rule>, steps: usize, rate: f64) -> (Model, Vec<f64>) {
     let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
     let base = SgdConfig::new().with_momentum(Some(momentum)).init();
-    let mut optimizer = SharpnessAware::new(base, rule);
+    let mut optimizer = SharpnessAware::new(base, rule).unwrap();
     let mut losses = Vec::new();
     let mut model = model;
     for batch in batches(steps, &device()) {
-        let stepped = optimizer.step(rate, model, |model: &Model, samples| {
-            let (images, labels) = batch.select(samples);
-            cross_entropies(model.forward(images), labels, 0.0)
-        });
+        let stepped = optimizer.step_samples(
+            rate,
+            model,
+            &lowland::BatchInfo::default(),
+            |model: &Model, samples| {
+                let (images, labels) = batch.select(samples);
+                cross_entropies(model.forward(images), labels, 0.0)
+            },
+        );
         let report;
         (model, report) = stepped.unwrap();
         losses.push(report.values().unwrap().loss);
@@ -402,14 +406,19 @@ fn steps_are_perturbed_unless_a_group_leaves_them_out() {
         let radius = Radius::new(&RadiusConfig { groups, ..RadiusConfig::default() }).unwrap();
         let ascend = rule.ascend().unwrap();
         *ascend = Box::new(ScaledRadius::new(ascend.clone(), radius));
-        let mut optimizer = SharpnessAware::new(SgdConfig::new().init(), rule);
+        let mut optimizer = SharpnessAware::new(SgdConfig::new().init(), rule).unwrap();
         let batch = batches(1, &device()).remove(0);
         let mut seen = Vec::new();
-        let stepped = optimizer.step(0.1, small(4, 4), |model: &Model, samples| {
-            seen.push(Values::of(model).found);
-            let (images, labels) = batch.select(samples);
-            cross_entropies(model.forward(images), labels, 0.0)
-        });
+        let stepped = optimizer.step_samples(
+            0.1,
+            small(4, 4),
+            &lowland::BatchInfo::default(),
+            |model: &Model, samples| {
+                seen.push(Values::of(model).found);
+                let (images, labels) = batch.select(samples);
+                cross_entropies(model.forward(images), labels, 0.0)
+            },
+        );
         stepped.unwrap();
         let [at_w, above] = &seen[..] else { panic!("{} evaluations", seen.len()) };
         let moved = |suffix: &str| {

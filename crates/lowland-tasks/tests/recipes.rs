@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lowland::{
-    AeSamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, EsamConfig, LookSamConfig,
-    SamConfig, SsSamConfig,
+    AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, EsamConfig, LookSamConfig,
+    SamConfig, StochasticSamConfig,
 };
 use lowland_tasks::config::{DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
 use lowland_tasks::data::{AugmentConfig, DataName};
@@ -47,8 +47,8 @@ fn algorithms(data: DataName, model: ModelName) -> [(&'static str, Algorithm); 8
         ("arsam", Algorithm::Arsam(ArsamConfig::default())),
         ("looksam", Algorithm::LookSam(LookSamConfig::default())),
         ("esam", Algorithm::Esam(EsamConfig { rho, beta, ..EsamConfig::default() })),
-        ("aesam", Algorithm::AeSam(AeSamConfig::default())),
-        ("ss-sam", Algorithm::SsSam(SsSamConfig::default())),
+        ("aesam", Algorithm::Aesam(AesamConfig::default())),
+        ("ss-sam", Algorithm::StochasticSam(StochasticSamConfig::default())),
     ]
 }
 

@@ -10,9 +10,9 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::Linear;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use lowland::{Algorithm, Batch, Parameters, SharpnessAware};
+use lowland::cross_entropies;
+use lowland::{Algorithm, BatchInfo, Parameters, SharpnessAware};
 use lowland_tasks::Error;
-use lowland_tasks::loss::cross_entropies;
 use lowland_tasks::text::{
     BertConfig, FineTuning, LoraConfig, Projection, Text, TextClassifier, TextSet, TextTokenizer,
     Trained,
@@ -448,14 +448,15 @@ fn fine_tuned(network: TextClassifier, name: &str, steps: usize) -> (TextClassif
     let (set, algorithm) = (set(), algorithm(name));
     let base = algorithm.base().unwrap().unwrap_or_else(|| AdamWConfig::new().init());
     let mut optimizer = SharpnessAware::new(base, algorithm.build().unwrap())
+        .unwrap()
         .with_steps_per_epoch(1)
         .with_total_steps(steps as u64);
     let batch = set.batch(&[0, 1, 2, 3]).to_device(&device());
     let (mut network, mut losses) = (network, Vec::new());
     for _ in 0..steps {
-        let of = Batch::default().with_indices(&batch.indices);
+        let of = BatchInfo::default().with_indices(&batch.indices);
         let (next, report) = optimizer
-            .step_batch(0.01, network, &of, |network: &TextClassifier, _, samples| {
+            .step_micro_batches(0.01, network, &of, |network: &TextClassifier, _, samples| {
                 let (input, labels) = batch.select(samples);
                 cross_entropies(network.forward(input), labels, 0.0)
             })

@@ -3,8 +3,10 @@
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::ascend::{RadiusConfig, RadiusSchedule};
 use crate::rule::Rule;
+use crate::schedule::Warmup;
+use crate::{Error, Result, Scheduled};
 
 /// What there is to say about an algorithm in a line or a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +25,10 @@ pub struct Descriptor {
     pub source: &'static str,
 }
 
-/// The configuration of an algorithm: plain values that are checked by [`build`](Self::build).
-pub trait Config {
+/// The settings of an algorithm: plain values that are checked once, where the rule is made.
+pub trait AlgorithmConfig {
     /// What there is to say about the algorithm.
-    const DESCRIPTOR: Descriptor;
+    fn descriptor(&self) -> Descriptor;
 
     /// Checks the values and makes the rule.
     ///
@@ -43,10 +45,67 @@ pub trait Config {
     }
 }
 
+/// What every algorithm's settings have: builders for a budget and a radius that changes, and the
+/// way to a rule.
+macro_rules! front_door {
+    ($config:ident) => {
+        impl $config {
+            /// Limits what a step may cost on average, in passes; see [`Scheduled::with_budget`].
+            #[must_use]
+            pub fn with_budget(self, passes: f64) -> Scheduled<Self> {
+                Scheduled::from(self).with_budget(passes)
+            }
+
+            /// Limits what a step may cost on average, in time; see
+            /// [`Scheduled::with_time_budget`].
+            #[must_use]
+            pub fn with_time_budget(self, limit: f64) -> Scheduled<Self> {
+                Scheduled::from(self).with_time_budget(limit)
+            }
+
+            /// Sets how the radius changes over training and from parameter to parameter.
+            #[must_use]
+            pub fn with_radius(self, radius: RadiusConfig) -> Scheduled<Self> {
+                Scheduled::from(self).with_radius(radius)
+            }
+
+            /// Sets how the radius changes over training.
+            #[must_use]
+            pub fn with_radius_schedule(self, schedule: RadiusSchedule) -> Scheduled<Self> {
+                Scheduled::from(self).with_radius_schedule(schedule)
+            }
+
+            /// Sets how long the radius rises from 0 to its own at the start.
+            #[must_use]
+            pub fn with_radius_warmup(self, warmup: Warmup) -> Scheduled<Self> {
+                Scheduled::from(self).with_radius_warmup(warmup)
+            }
+
+            /// Checks the settings and makes the rule.
+            ///
+            /// # Errors
+            /// A value outside its allowed range, named.
+            pub fn build(&self) -> Result<Box<dyn Rule>> {
+                AlgorithmConfig::build(self)
+            }
+        }
+
+        impl TryFrom<$config> for Box<dyn Rule> {
+            type Error = Error;
+
+            fn try_from(settings: $config) -> Result<Self> {
+                settings.build()
+            }
+        }
+    };
+}
+
 macro_rules! register {
     ($($module:ident::$config:ident as $variant:ident = $name:literal $(| $alias:literal)*),* $(,)?) => {
         $(mod $module;)*
         $(pub use $module::*;)*
+        $(front_door!($config);)*
+        front_door!(Algorithm);
 
         /// The configuration of any algorithm; in a file, a table with the key `name`.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,18 +129,26 @@ macro_rules! register {
                     _ => None,
                 }
             }
+        }
 
-            /// What there is to say about this algorithm.
-            pub fn descriptor(&self) -> Descriptor {
+        impl AlgorithmConfig for Algorithm {
+            fn descriptor(&self) -> Descriptor {
                 match self { $(Self::$variant(_) => $config::DESCRIPTOR,)* }
             }
 
-            /// Checks the values and makes the rule.
-            ///
-            /// # Errors
-            /// A value outside its allowed range, named.
-            pub fn build(&self) -> Result<Box<dyn Rule>> {
+            fn build(&self) -> Result<Box<dyn Rule>> {
                 match self { $(Self::$variant(config) => config.build(),)* }
+            }
+
+            fn base(&self) -> Result<Option<ModuleOptimizer>> {
+                match self { $(Self::$variant(config) => config.base(),)* }
+            }
+        }
+
+        impl Algorithm {
+            /// What there is to say about this algorithm.
+            pub fn descriptor(&self) -> Descriptor {
+                AlgorithmConfig::descriptor(self)
             }
 
             /// The base optimizer that belongs under the rule, for algorithms that bring their own.
@@ -89,9 +156,17 @@ macro_rules! register {
             /// # Errors
             /// A value outside its allowed range, named.
             pub fn base(&self) -> Result<Option<ModuleOptimizer>> {
-                match self { $(Self::$variant(config) => config.base(),)* }
+                AlgorithmConfig::base(self)
             }
         }
+
+        $(
+            impl From<$config> for Algorithm {
+                fn from(settings: $config) -> Self {
+                    Self::$variant(settings)
+                }
+            }
+        )*
     };
 }
 
@@ -102,18 +177,18 @@ register! {
     asam::AsamConfig as Asam = "asam",
     arsam::ArsamConfig as Arsam = "arsam" | "vsam",
     looksam::LookSamConfig as LookSam = "looksam",
-    aesam::AeSamConfig as AeSam = "aesam",
-    fsam::FSamConfig as FSam = "fsam",
-    ssam::SSamConfig as SSam = "ssam",
-    gsam::GSamConfig as GSam = "gsam",
+    aesam::AesamConfig as Aesam = "aesam",
+    fsam::FsamConfig as Fsam = "fsam",
+    ssam::StableSamConfig as StableSam = "ssam",
+    gsam::GsamConfig as Gsam = "gsam",
     periodic::PeriodicSamConfig as PeriodicSam = "periodic-sam",
-    sssam::SsSamConfig as SsSam = "ss-sam",
+    sssam::StochasticSamConfig as StochasticSam = "ss-sam",
     esam::EsamConfig as Esam = "esam",
-    ksam::KSamConfig as KSam = "ksam",
+    ksam::KsamConfig as Ksam = "ksam",
     ausam::AusamConfig as Ausam = "ausam",
     adasam::AdaSamConfig as AdaSam = "adasam",
     sampa::SampaConfig as Sampa = "sampa",
     msam::MsamConfig as Msam = "msam",
-    slsam::SlSamConfig as SlSam = "slsam",
+    slsam::SparseLayerSamConfig as SparseLayerSam = "slsam",
     composed::ComposedConfig as Composed = "composed",
 }

@@ -1,4 +1,4 @@
-//! What an optimizer may be told about a batch.
+//! What may be said of a batch.
 
 use crate::{Error, Result};
 
@@ -6,13 +6,13 @@ use crate::{Error, Result};
 ///
 /// # Example
 /// ```
-/// use lowland::{Accumulate, Batch};
+/// use lowland::{Accumulate, BatchInfo};
 ///
 /// // 20 samples in three micro-batches, the whole of them climbed together.
-/// let batch = Batch::default().with_micro_batches(&[8, 8, 4], Accumulate::WholeBatch);
+/// let batch = BatchInfo::default().with_micro_batches(&[8, 8, 4], Accumulate::WholeBatch);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Batch<'a> {
+pub struct BatchInfo<'a> {
     size: Option<usize>,
     pub(crate) indices: Option<&'a [usize]>,
     pub(crate) micro_batches: &'a [usize],
@@ -34,7 +34,7 @@ pub enum Accumulate {
     EachMicroBatch,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> BatchInfo<'a> {
     /// Says which samples of the data set these are, in the order of the batch.
     #[must_use]
     pub fn with_indices(mut self, indices: &'a [usize]) -> Self {

@@ -2,19 +2,23 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::tensor::{DType, Distribution, Shape, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::batch::Batch;
+use crate::batch::BatchInfo;
+use crate::error::non_negative;
 use crate::evaluation::{Evaluation, Setting, Source};
 use crate::parallel::{Workers, mean_running_state, roll_call};
-use crate::parameters::{into_gradients, restore_running_state};
+use crate::parameters::{into_gradients, restore_running_state, retied};
 use crate::report::StepReport;
 use crate::rule::{Rule, Spent};
-use crate::state::{Fields, Fit, Load, Save, Within};
-use crate::{Error, Measure, ParamVec, Parameters, Result};
+use crate::state::{Carry, Fields, Load, Save, Within};
+use crate::vector::read;
+use crate::{Error, Measure, ParamVec, Parameter, Parameters, Result};
 
 /// What takes the step, once a rule has given the gradient.
 pub(crate) trait Base<M> {
@@ -26,6 +30,13 @@ pub(crate) trait Base<M> {
 
     /// The learning rate of this step.
     fn learning_rate(&self) -> f64;
+
+    /// The learning rate of one parameter.
+    fn learning_rate_of(&self, parameter: &Parameter) -> f64;
+
+    /// Whether it can put one value in all places of a tensor that stands in several; one that cannot is
+    /// given no such module.
+    fn keeps_ties(&self) -> bool;
 }
 
 /// A Burn optimizer and the rate of its next step.
@@ -46,6 +57,14 @@ impl<M: Module> Base<M> for Rated<'_> {
     fn learning_rate(&self) -> f64 {
         self.lr.base()
     }
+
+    fn learning_rate_of(&self, parameter: &Parameter) -> f64 {
+        self.lr.lr_from_param(parameter.id, Some(&parameter.path))
+    }
+
+    fn keeps_ties(&self) -> bool {
+        true
+    }
 }
 
 /// A rule under way: all of an optimizer but its base.
@@ -55,13 +74,12 @@ pub(crate) struct Driver {
     pub(crate) settings: Settings,
     parameters: Option<Parameters>,
     pub(crate) state: State,
-    /// A record was loaded and not yet checked against the module.
-    unchecked: bool,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) seed: u64,
+    /// The seed of everything random; `None` for the number that is drawn at the first step.
+    pub(crate) seed: Option<u64>,
     pub(crate) steps_per_epoch: Option<u64>,
     pub(crate) total_steps: Option<u64>,
     pub(crate) clip_norm: Option<f64>,
@@ -79,6 +97,8 @@ pub(crate) struct State {
     pub(crate) second_gradients: u64,
     pub(crate) non_finite: u64,
     non_finite_in_a_row: u64,
+    /// A number that was drawn from the module's device before the first step, and 1; 0 before that.
+    drawn: u64,
     /// Steps since this optimizer was made or loaded.
     here: u64,
 }
@@ -87,12 +107,18 @@ pub(crate) struct State {
 const UNTIMED: u64 = 3;
 
 impl State {
+    /// The number that was drawn at the first step.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.drawn
+    }
+
     fn fields(&mut self, state: &mut dyn crate::state::State) -> Result<()> {
         state.count("step", &mut self.step)?;
         state.count("evaluations", &mut self.evaluations)?;
         state.count("second_gradients", &mut self.second_gradients)?;
         state.count("non_finite", &mut self.non_finite)?;
         state.count("non_finite_in_a_row", &mut self.non_finite_in_a_row)?;
+        state.count("drawn", &mut self.drawn)?;
         let Spent { passes, single_steps, single_seconds, double_steps, double_seconds, .. } =
             &mut self.spent;
         state.number("passes", passes)?;
@@ -106,7 +132,7 @@ impl State {
 impl Driver {
     pub(crate) fn new(rule: Box<dyn Rule>) -> Self {
         let settings = Settings {
-            seed: 0,
+            seed: None,
             steps_per_epoch: None,
             total_steps: None,
             clip_norm: None,
@@ -114,7 +140,12 @@ impl Driver {
             measure: Measure::All,
             workers: Workers::alone(),
         };
-        Self { rule, settings, parameters: None, state: State::default(), unchecked: false }
+        Self { rule, settings, parameters: None, state: State::default() }
+    }
+
+    /// Whether the rule asks for the losses of single samples.
+    pub(crate) fn chooses_samples(&self) -> bool {
+        self.rule.chooses_samples()
     }
 
     pub(crate) fn works_in_halves(&self) -> bool {
@@ -126,21 +157,16 @@ impl Driver {
         &mut self,
         base: &mut dyn Base<M>,
         module: M,
-        batch: &Batch<'_>,
+        batch: &BatchInfo<'_>,
         source: &mut dyn Source<M>,
     ) -> Result<(M, StepReport)> {
         let started = Instant::now();
         batch.check()?;
-        let parameters = match self.parameters.take() {
-            Some(parameters) if parameters.fit(&module) => parameters,
-            _ => Parameters::of(&module)?,
-        };
-        if self.unchecked {
-            self.fit(&parameters)?;
-        }
+        let parameters = self.parameters(&*base, &module)?;
         let guarded = self.settings.measure != Measure::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
-        let workers = &self.settings.workers;
+        let workers = self.settings.workers.clone();
+        let workers = &workers;
         if workers.half().is_some() && !self.rule.works_in_halves() {
             return Err(Error::Combination(
                 "workers in two halves take two gradients at once, and those of this rule wait for each \
@@ -154,6 +180,7 @@ impl Driver {
             let spent = &mut self.state.spent;
             [spent.single_seconds, spent.double_seconds] = roll.seconds;
         }
+        self.draw(&module)?;
         let running = (guarded || roll.is_some()).then(|| module.valid());
         let before = guarded.then(|| self.rule.clone());
 
@@ -191,7 +218,7 @@ impl Driver {
                     }
                     _ => module,
                 };
-                let module = base.step(module, gradients);
+                let module = retied(&parameters, base.step(module, gradients));
                 let setting = Setting {
                     parameters: &parameters,
                     base: &*base,
@@ -208,10 +235,66 @@ impl Driver {
         };
         self.parameters = Some(parameters);
         self.count(&report, started.elapsed().as_secs_f64());
+        self.leave_seeded(&module);
         if self.settings.workers.is_check_due(self.state.step) {
             self.settings.workers.compare(&module, report.step)?;
         }
         Ok((module, report))
+    }
+
+    /// The trainable parameters of `module`. Where they are not those of the step before (layers were
+    /// frozen or unfrozen), what the rule remembers is carried over.
+    fn parameters<M: Module>(&mut self, base: &dyn Base<M>, module: &M) -> Result<Parameters> {
+        let parameters = match self.parameters.take() {
+            Some(parameters) if parameters.fit(module) => parameters,
+            known => {
+                let parameters = Parameters::tracked(module)?;
+                if let Some(known) = known {
+                    self.rule.state(&mut Carry::new(&known, &parameters))?;
+                }
+                if let ([[first, second], ..], false) = (parameters.ties(), base.keeps_ties()) {
+                    let (first, second) = (first.clone(), second.clone());
+                    return Err(Error::Tied { first, second });
+                }
+                parameters
+            }
+        };
+        non_negative("the learning rate", base.learning_rate())?;
+        for parameter in parameters.iter() {
+            non_negative("the learning rate", base.learning_rate_of(parameter))?;
+        }
+        Ok(parameters)
+    }
+
+    /// Draws the optimizer's own number, before its first step: what is drawn on the device afterwards
+    /// depends on it, and so on the seed that the user gave the device. One for all workers.
+    fn draw<M: Module>(&mut self, module: &M) -> Result<()> {
+        if self.state.drawn > 0 {
+            return Ok(());
+        }
+        let device = module.devices().into_iter().next().unwrap_or_default().inner();
+        let halves = Tensor::<1>::random([2], Distribution::Default, (&device, DType::F32));
+        let halves = read(vec![halves])?;
+        // Numbers in [0, 1) have 24 random bits in f32.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^24")]
+        let drawn = halves.iter().fold(0, |bits, half| bits << 24 | (half * 16_777_216.0) as u64);
+        let first = self.settings.workers.say(drawn.to_le_bytes().to_vec())?;
+        let first = first.try_into().map_err(|_| Error::Collective("a seed was cut off".into()))?;
+        self.state.drawn = u64::from_le_bytes(first) + 1;
+        Ok(())
+    }
+
+    /// Leaves the module's devices in a state that depends on this optimizer and the step, not on how the
+    /// step seeded them: what is drawn between steps is new at every step, differs between optimizers, and
+    /// is the same after a resume. Workers draw apart.
+    fn leave_seeded<M: Module>(&self, module: &M) {
+        let mut generator = ChaCha8Rng::seed_from_u64(self.state.drawn);
+        // A stream that no step draws from.
+        generator.set_stream(!self.state.step);
+        let seed = generator.next_u64().wrapping_add(self.settings.workers.rank() as u64);
+        for device in module.devices() {
+            device.seed(seed);
+        }
     }
 
     fn count(&mut self, report: &StepReport, seconds: f64) {
@@ -238,22 +321,29 @@ impl Driver {
         let mut copy = self.clone();
         copy.rule.settle(&self.settings.workers)?;
         copy.show(&mut save)?;
+        let list = self.parameters.iter().flat_map(Parameters::iter);
+        save.fields.parameters =
+            list.map(|p| (p.id.val(), p.shape.num_elements(), p.path.clone())).collect();
         Ok(save.fields)
     }
 
-    /// Puts back what [`fields`](Self::fields) gave, with vectors on `device`.
-    pub(crate) fn load(&mut self, fields: Fields, device: &Device) -> Result<()> {
-        let mut load = Load { fields, device: device.clone().inner() };
+    /// Puts back what [`fields`](Self::fields) gave, for the parameters of `module`.
+    pub(crate) fn load<M: Module>(&mut self, mut fields: Fields, module: &M) -> Result<()> {
+        let parameters = Parameters::tracked(module)?;
+        let known = known(std::mem::take(&mut fields.parameters));
+        let device = module.devices().into_iter().next().unwrap_or_default().inner();
+        let mut load = Load { fields, device };
         self.show(&mut load)?;
         load.finish()?;
-        self.unchecked = true;
-        Ok(())
-    }
-
-    /// Checks that the state of the rule is over these parameters.
-    pub(crate) fn fit(&mut self, parameters: &Parameters) -> Result<()> {
-        self.rule.state(&mut Fit(parameters))?;
-        self.unchecked = false;
+        for parameter in &known {
+            counterpart(&parameters, parameter)?;
+        }
+        let known = Parameters::of_list(known);
+        self.rule.state(&mut Carry::new(&known, &parameters))?;
+        if self.state.step > 0 {
+            self.leave_seeded(module);
+        }
+        self.parameters = Some(parameters);
         Ok(())
     }
 
@@ -278,7 +368,45 @@ impl Driver {
     }
 }
 
+/// The parameters that a record describes.
+pub(crate) fn known(described: Vec<(u64, usize, String)>) -> Vec<Parameter> {
+    let parameter = |(id, elements, path): (u64, usize, String)| Parameter {
+        path,
+        shape: Shape::from([elements]),
+        id: ParamId::from(id),
+    };
+    described.into_iter().map(parameter).collect()
+}
+
+/// What in the module is the parameter that a record describes.
+///
+/// # Errors
+/// [`Error::Record`] where there is none, or one of another size.
+pub(crate) fn counterpart<'a>(
+    parameters: &'a Parameters,
+    known: &Parameter,
+) -> Result<&'a Parameter> {
+    let Some(own) = parameters.named(known.id, &known.path) else {
+        let problem = "is a parameter of the record and not of the module; load the record beside \
+                       the weights it was saved with";
+        return Err(Error::record(&known.path, problem));
+    };
+    let (found, expected) = (known.shape.num_elements(), own.shape.num_elements());
+    if found != expected {
+        let problem = format!("has {expected} values in the module and {found} in the record");
+        return Err(Error::record(&known.path, problem));
+    }
+    Ok(own)
+}
+
 impl Settings {
+    /// Sets the length of an epoch, and of a training of so many.
+    #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "a `Learner` has epochs"))]
+    pub(crate) fn set_steps_per_epoch(&mut self, steps: u64, epochs: usize) {
+        self.steps_per_epoch = Some(steps);
+        self.total_steps = Some(steps.saturating_mul(epochs as u64));
+    }
+
     pub(crate) fn set_clip_norm(&mut self, norm: f64) -> Result<()> {
         if !(norm.is_finite() && norm > 0.0) {
             return Err(Error::config("clip_norm", &norm, "finite and above 0"));

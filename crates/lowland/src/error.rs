@@ -7,7 +7,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is outside its allowed range, or misses something it needs.
+    /// A setting is outside its allowed range.
     #[error("{field} must be {allowed}, found {found}")]
     Config {
         /// The setting.
@@ -16,6 +16,24 @@ pub enum Error {
         found: String,
         /// The values allowed.
         allowed: &'static str,
+    },
+    /// The algorithm needs something that only the training loop knows, and it was not given.
+    #[error("{what} is needed and was not given: call `{call}`")]
+    Missing {
+        /// What is needed, such as the number of steps in the whole training.
+        what: &'static str,
+        /// The call that gives it.
+        call: &'static str,
+    },
+    /// A setting does not apply to the algorithm.
+    #[error("`{setting}` does not apply to {algorithm}: {reason}")]
+    Unsupported {
+        /// The setting.
+        setting: &'static str,
+        /// The algorithm, by its name in text.
+        algorithm: &'static str,
+        /// Why it does not apply.
+        reason: &'static str,
     },
     /// The loss or the gradient stayed non-finite for more steps in a row than is allowed.
     #[error(
@@ -28,12 +46,27 @@ pub enum Error {
         /// How many steps in a row were not finite.
         in_a_row: u64,
     },
-    /// The loss closure gave a tensor that no gradient can be taken of.
+    /// The module, or the tensor that the loss closure returned, has no gradient graph.
     #[error(
-        "the loss has no gradient graph; initialise the module on an autodiff device \
-         (`Device::autodiff`) and do not call `valid` or `inner` in the closure"
+        "{what} has no gradient graph; initialise the module on an autodiff device \
+         (`Device::autodiff`), train the module itself and not its `valid` copy, and do not \
+         call `valid` or `inner` in the loss closure"
     )]
-    Untracked,
+    Untracked {
+        /// What lacks the graph: the loss, or a parameter by its path.
+        what: String,
+    },
+    /// Two places of the module share one tensor, and the training loop can step only the first.
+    #[error(
+        "`{second}` and `{first}` are one tensor, and Burn's `Learner` steps the first place only, \
+         so that they would come apart; train with `SharpnessAware::step` in a loop of your own"
+    )]
+    Tied {
+        /// The path of the first place.
+        first: String,
+        /// The path of the second place.
+        second: String,
+    },
     /// The loss closure gave the wrong number of losses for the samples it was asked for.
     #[error("the loss closure gave {found} losses for {expected} samples")]
     Losses {
@@ -42,10 +75,11 @@ pub enum Error {
         /// How many losses came back.
         found: usize,
     },
-    /// The rule needs the loss of each sample, and the loss closure gave one for all.
+    /// The algorithm chooses among samples by their losses, and there is one loss for all.
     #[error(
-        "the rule chooses among samples and needs the loss of each, \
-         but the loss closure gave one loss; give `[samples]` losses, not their mean"
+        "the algorithm chooses among samples and needs the loss of each; call `step_samples`, with \
+         a closure that returns the losses of the samples it is asked for, `[samples]`, not their \
+         mean (`lowland::CrossEntropy` gives them)"
     )]
     PerSample,
     /// The rule asks for some samples of a batch or for losses, and there are only gradients of whole
@@ -101,10 +135,20 @@ pub enum Error {
         /// What was given.
         found: String,
     },
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {problem}")]
+    File {
+        /// What was tried: read or write.
+        action: &'static str,
+        /// The file.
+        path: String,
+        /// What the system reports.
+        problem: String,
+    },
     /// Workers train together, and one does not know how many samples it has.
     #[error(
-        "workers weigh their gradients by samples: say how many the batch has (`Batch::with_size`, \
-         `with_indices` or `with_micro_batches`; with workers, train by `step_batch`)"
+        "workers weigh their gradients by samples: say how many the batch has (`BatchInfo::with_size`, \
+         `with_indices` or `with_micro_batches`, given to `step_samples`)"
     )]
     BatchSize,
     /// Workers could not reach one another.
@@ -140,7 +184,31 @@ pub enum Error {
     ReadBack(String),
 }
 
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl Error {
+    /// The length of the training is needed.
+    pub(crate) const TOTAL_STEPS: Self = Self::Missing {
+        what: "the number of steps in the whole training",
+        call: "with_total_steps",
+    };
+
+    /// The length of an epoch is needed.
+    pub(crate) const STEPS_PER_EPOCH: Self =
+        Self::Missing { what: "the number of steps in an epoch", call: "with_steps_per_epoch" };
+
+    pub(crate) fn file(
+        action: &'static str,
+        path: &std::path::Path,
+        problem: impl std::fmt::Display,
+    ) -> Self {
+        Self::File { action, path: path.display().to_string(), problem: problem.to_string() }
+    }
+
     pub(crate) fn record(field: &str, problem: impl std::fmt::Display) -> Self {
         Self::Record { field: field.to_owned(), problem: problem.to_string() }
     }

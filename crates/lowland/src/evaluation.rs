@@ -8,7 +8,7 @@ use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::batch::{Accumulate, Batch};
+use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::{Base, Settings, State};
 use crate::parallel::{Bucket, Climb, Half, Roll, Shard, Share, Workers, gathered};
 use crate::parameters::{into_gradients, perturbed};
@@ -44,7 +44,7 @@ pub(crate) enum Evaluated {
     Gradients(GradientsParams),
 }
 
-/// The loss closure of [`SharpnessAware::step_batch`](crate::SharpnessAware::step_batch).
+/// The loss closure of [`SharpnessAware::step_micro_batches`](crate::SharpnessAware::step_micro_batches).
 pub(crate) struct Losses<'a, F>(pub(crate) &'a mut F);
 
 impl<M, F> Source<M> for Losses<'_, F>
@@ -70,7 +70,7 @@ where
 pub(crate) struct Setting<'a, M> {
     pub(crate) parameters: &'a Parameters,
     pub(crate) base: &'a dyn Base<M>,
-    pub(crate) batch: &'a Batch<'a>,
+    pub(crate) batch: &'a BatchInfo<'a>,
     pub(crate) settings: &'a Settings,
     pub(crate) state: &'a State,
     /// What the workers of this training told one another; `None` for one alone.
@@ -149,7 +149,8 @@ impl<'a, M: Module> Evaluation<'a, M> {
         source: &'a mut dyn Source<M>,
     ) -> Self {
         // Seed and step give all that is random in a step: there is no generator state to save.
-        let mut generator = ChaCha8Rng::seed_from_u64(setting.settings.seed);
+        let seed = setting.settings.seed.unwrap_or(setting.state.drawn());
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(setting.state.step);
         let device_seed = generator.next_u64();
         let measure = setting.settings.measure;
@@ -195,7 +196,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
 
     /// The rule's gradient, or the mean of what it gives for each micro-batch.
     pub(crate) fn run(&mut self, rule: &mut dyn Rule) -> Result<ParamVec> {
-        let Batch { micro_batches, accumulate, .. } = *self.setting.batch;
+        let BatchInfo { micro_batches, accumulate, .. } = *self.setting.batch;
         let count = match self.setting.roll {
             Some(roll) => roll.pieces(),
             None if accumulate == Accumulate::WholeBatch => 0,
@@ -378,7 +379,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
         let tracked = losses.is_tracked();
         // Of some parameters only, the loss may depend on none.
         if *active == Active::All && !tracked {
-            return Err(Error::Untracked);
+            return Err(Error::Untracked { what: "the loss".into() });
         }
         let loss = losses.mean();
         let gradient = if tracked {

@@ -10,14 +10,15 @@ use burn::train::checkpoint::CheckpointerError;
 use burn::train::train::WorkerFailure;
 use burn::train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
-    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
-    TrainingComponents, TrainingError, TrainingItem, TrainingStrategy, ValidLoader,
+    LearningResult, SupervisedLearningStrategy, SupervisedTraining,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingError,
+    TrainingItem, TrainingStrategy, ValidLoader,
 };
 
-use crate::batch::{Accumulate, Batch};
+use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::Driver;
 use crate::rule::{Rule, Spent};
-use crate::{Error, Measure, Parameters, Result, StepReport};
+use crate::{Error, Measure, Result, StepReport};
 
 mod checkpoint;
 mod metric;
@@ -44,8 +45,12 @@ use steps::{Learned, Steps};
 ///   once for them: both gradients are taken over all of them, each at one point. They are summed, as Burn
 ///   does it, not averaged: the learning rate means what it means to Burn, and a radius that grows with the
 ///   gradient (that of the raw gradient) grows with their number.
-/// - A tensor that stands in several places of the model gets the gradient of the last of them, as in Burn's
-///   own training, not their sum.
+/// - A model in which one tensor stands in several places is refused ([`Error::Tied`]): a `Learner` steps the
+///   first of them only, so that they would come apart.
+/// - The number of steps in an epoch, which a warm-up in epochs needs, follows from the loader: its number of
+///   items and the size of the first batch. [`with_steps_per_epoch`](Self::with_steps_per_epoch) overrides it.
+/// - A training that resumes repeats the order of the first epochs where the loader shuffles: Burn's loaders
+///   start their shuffling anew. A warning says so.
 /// - `SupervisedTraining::gradient_checkpointing` does not reach a strategy. Put the model on a device that has
 ///   it (`Device::gradient_checkpointing`), or pass that device to [`with_device`](Self::with_device).
 ///
@@ -53,40 +58,79 @@ use steps::{Learned, Steps};
 /// checkpoints. Each training starts with the rule as it was given.
 ///
 /// # Example
-/// ```no_run
+/// ARSAM with its defaults, with a metric of its own and checkpoints from which it resumes exactly:
+/// ```
+/// # use burn::data::dataloader::DataLoaderBuilder;
+/// # use burn::data::dataloader::batcher::Batcher;
+/// # use burn::data::dataset::InMemDataset;
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::prelude::*;
+/// # use burn::train::metric::ItemLazy;
+/// # use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
+/// # use burn::train::renderer::{CliMetricsRenderer, MetricsRenderer};
 /// use burn::optim::SgdConfig;
 /// use burn::train::checkpoint::FileCheckpointer;
 /// use burn::train::metric::LossMetric;
-/// use burn::train::{Learner, LearnerModel, SupervisedTraining, TrainLoader, TrainStep, ValidLoader};
-/// # use burn::train::metric::{Adaptor, LossInput};
-/// # use burn::train::InferenceStep;
+/// use burn::train::{Learner, SupervisedTraining};
+/// use lowland::ArsamConfig;
 /// use lowland::learner::{Quantity, SharpnessAwareStrategy};
-/// use lowland::{ArsamConfig, Config};
+/// # #[derive(Module, Debug)]
+/// # struct Model { linear: Linear }
+/// # impl Model {
+/// #     fn outcome(&self, x: Tensor<2>) -> RegressionOutput {
+/// #         let y = self.linear.forward(x.clone());
+/// #         let target = x.sum_dim(1);
+/// #         let loss = (y.clone() - target.clone()).square().mean();
+/// #         RegressionOutput::new(loss, y, target)
+/// #     }
+/// # }
+/// # impl TrainStep for Model {
+/// #     type Input = Tensor<2>;
+/// #     type Output = RegressionOutput;
+/// #     fn step(&self, x: Tensor<2>) -> TrainOutput<RegressionOutput> {
+/// #         let outcome = self.outcome(x);
+/// #         TrainOutput::new(self, outcome.loss.backward(), outcome)
+/// #     }
+/// # }
+/// # impl InferenceStep for Model {
+/// #     type Input = Tensor<2>;
+/// #     type Output = RegressionOutput;
+/// #     fn step(&self, x: Tensor<2>) -> RegressionOutput { self.outcome(x) }
+/// # }
+/// # #[derive(Clone)]
+/// # struct Stack;
+/// # impl Batcher<[f32; 3], Tensor<2>> for Stack {
+/// #     fn batch(&self, rows: Vec<[f32; 3]>, device: &Device) -> Tensor<2> {
+/// #         let count = rows.len();
+/// #         Tensor::from_data(TensorData::new(rows.concat(), [count, 3]), device)
+/// #     }
+/// # }
+/// # let device = Device::flex().autodiff();
+/// # let model = Model { linear: LinearConfig::new(3, 1).init(&device) };
+/// # let rows: Vec<[f32; 3]> = (0..64).map(|i| [0.1, 0.2, 0.3].map(|x: f32| (x * i as f32).sin())).collect();
+/// # let loader = || DataLoaderBuilder::new(Stack).batch_size(8).build(InMemDataset::new(rows.clone()));
+/// # let (train, valid) = (loader(), loader());
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let directory = directory.path();
 ///
-/// fn train<M: LearnerModel>(model: M, data: TrainLoader<M>, test: ValidLoader<M>) -> lowland::Result<M>
-/// where
-///     <M as TrainStep>::Input: Clone,
-/// #   <M as TrainStep>::Output: Adaptor<LossInput>,
-/// #   <M as InferenceStep>::Output: Adaptor<LossInput>,
-/// {
-///     let strategy = SharpnessAwareStrategy::new(ArsamConfig::default().build()?)?;
-///     let checkpoints = "run/checkpoint";
-///     let result = SupervisedTraining::new("run", data, test)
-///         .num_epochs(10)
-///         .metrics((LossMetric::new(),))
-///         .metric_train_numeric(strategy.metric(Quantity::Passes))
-///         .with_custom_checkpointers(
-///             FileCheckpointer::new(checkpoints, "model"),
-///             strategy.checkpointer(checkpoints),
-///             FileCheckpointer::new(checkpoints, "scheduler"),
-///         )
-///         .with_training_strategy(strategy.clone().into())
-///         .launch(Learner::new(model, SgdConfig::new().init(), 0.1));
-///     match strategy.error() {
-///         Some(error) => Err(error),
-///         None => Ok(result.model),
-///     }
-/// }
+/// let strategy = SharpnessAwareStrategy::new(ArsamConfig::default())?;
+/// let checkpoints = directory.join("checkpoint");
+/// let training = SupervisedTraining::new(directory, train, valid)
+///     .num_epochs(3)
+///     .metrics((LossMetric::new(),))
+///     .metric_train_numeric(strategy.metric(Quantity::Passes))
+///     .with_custom_checkpointers(
+///         FileCheckpointer::new(&checkpoints, "model"),
+///         strategy.checkpointer(&checkpoints),
+///         FileCheckpointer::new(&checkpoints, "scheduler"),
+///     );
+/// # let training = training.renderer(CliMetricsRenderer::new());
+/// let learner = Learner::new(model, SgdConfig::new().init(), 0.1);
+/// let result = strategy.launch(training, learner)?;
+/// # assert!(result.error.is_none());
+/// # let weights = result.model.linear.weight.val().into_data();
+/// # assert!(weights.iter::<f32>().all(f32::is_finite));
+/// # Ok::<(), lowland::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct SharpnessAwareStrategy {
@@ -96,12 +140,19 @@ pub struct SharpnessAwareStrategy {
 }
 
 impl SharpnessAwareStrategy {
-    /// Trains with a rule, on the device of the model. Seed 0, no clipping, at most 10 non-finite steps in a row,
+    /// Trains with an algorithm or a rule of your own, as
+    /// [`SharpnessAware::new`](crate::SharpnessAware::new) takes them, on the device of the model. The
+    /// defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in a row,
     /// [`Measure::All`].
     ///
     /// # Errors
-    /// [`Error::WholeBatches`] for a rule that chooses samples.
-    pub fn new(rule: Box<dyn Rule>) -> Result<Self> {
+    /// A setting outside its allowed range, named; [`Error::WholeBatches`] for an algorithm that chooses
+    /// samples.
+    pub fn new<R>(rule: R) -> Result<Self>
+    where
+        R: TryInto<Box<dyn Rule>, Error: Into<Error>>,
+    {
+        let rule = rule.try_into().map_err(Into::into)?;
         if rule.chooses_samples() {
             return Err(Error::WholeBatches);
         }
@@ -118,12 +169,12 @@ impl SharpnessAwareStrategy {
     /// As [`SharpnessAware::with_seed`](crate::SharpnessAware::with_seed).
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.driver.settings.seed = seed;
+        self.driver.settings.seed = Some(seed);
         self
     }
 
-    /// Tells how many steps of the optimizer an epoch has, for rules whose settings are in epochs or that change on
-    /// the way.
+    /// Sets the number of the optimizer's steps in an epoch. Default: what the loader's number of items and
+    /// its first batch give.
     #[must_use]
     pub fn with_steps_per_epoch(mut self, steps: u64) -> Self {
         self.driver.settings.steps_per_epoch = Some(steps);
@@ -154,7 +205,27 @@ impl SharpnessAwareStrategy {
         self
     }
 
-    /// A metric of the steps, for `SupervisedTraining::metric_train_numeric`. Each is for one training.
+    /// Launches a training with this strategy, and returns what ended it before its time as an error.
+    /// Errors that are Burn's own stay in the result's `error`, beside the model.
+    ///
+    /// # Errors
+    /// Whatever a [step](crate::SharpnessAware::step) gives; [`Error::Record`] for a checkpoint that
+    /// does not fit, [`Error::Checkpoints`] where the rule's state would not be saved.
+    pub fn launch<M>(
+        &self,
+        training: SupervisedTraining<M>,
+        learner: Learner<M>,
+    ) -> Result<LearningResult<M>>
+    where
+        M: LearnerModel,
+        <M as TrainStep>::Input: Clone,
+    {
+        let training = training.with_training_strategy(self.clone().into());
+        let result = training.launch(learner);
+        self.error().map_or(Ok(result), Err)
+    }
+
+    /// Creates a metric for `SupervisedTraining::metric_train_numeric`. Use a new one for each training.
     pub fn metric(&self, quantity: Quantity) -> StepMetric {
         StepMetric::new(quantity, self.link.follow())
     }
@@ -185,22 +256,24 @@ impl SharpnessAwareStrategy {
         &self,
         components: &TrainingComponents<M>,
         model: &M,
-        device: &Device,
     ) -> Result<Driver> {
         let mut driver = self.driver.clone();
-        let epochs = components.num_epochs as u64;
-        let settings = &mut driver.settings;
-        settings.total_steps = settings.steps_per_epoch.map(|steps| steps.saturating_mul(epochs));
+        if let Some(steps) = driver.settings.steps_per_epoch {
+            driver.settings.set_steps_per_epoch(steps, components.num_epochs);
+        }
         let directory = self.link.lock().directory.clone();
         if components.checkpointer.is_some() && directory.is_none() {
             return Err(Error::Checkpoints);
         }
-        let parameters = Parameters::of(model)?;
         if let Some(epoch) = components.checkpoint {
             // Burn starts anew where nothing is there to load from.
             let directory = directory.ok_or(Error::Checkpoints)?;
-            driver.load(read_state(&directory, epoch)?, device)?;
-            driver.fit(&parameters)?;
+            driver.load(read_state(&directory, epoch)?, model)?;
+            tracing::warn!(
+                epoch,
+                "a loader of Burn's that shuffles starts anew: the order of the data after this \
+                 resume is that of the first epochs"
+            );
         }
         Ok(driver)
     }
@@ -238,7 +311,7 @@ where
         let device = device.unwrap_or_default();
         let device = if device.is_autodiff() { device } else { device.autodiff() };
         learner.fork(&device);
-        let driver = match self.start(&components, &learner.model(), &device) {
+        let driver = match self.start(&components, &learner.model()) {
             Ok(driver) => driver,
             Err(error) => {
                 self.fail(error, &components.interrupter);
@@ -250,6 +323,7 @@ where
             train: train.to_device(&device),
             valid: valid.to_device(&device.inner()),
             accumulation: components.grad_accumulation.unwrap_or(1),
+            epochs: components.num_epochs,
             interrupter: components.interrupter.clone(),
             strategy: self,
             driver,
@@ -317,6 +391,8 @@ struct Run<'a, M: LearnerModel> {
     valid: ValidLoader<M>,
     /// How many batches a step takes together.
     accumulation: usize,
+    /// The number of epochs in all.
+    epochs: usize,
     events: SupervisedTrainingEventProcessor<M>,
     interrupter: Interrupter,
 }
@@ -353,6 +429,9 @@ where
             }
             iteration += 1;
             let progress = iterator.progress();
+            if iteration == 1 {
+                self.measure_epoch(&progress);
+            }
             let due = inputs.len() >= self.accumulation || progress.is_completed();
             places.push(Place { progress, iteration });
             if due {
@@ -364,6 +443,15 @@ where
         }
         if !inputs.is_empty() {
             self.step(inputs, places);
+        }
+    }
+
+    /// Finds the number of steps in an epoch, where it is not known, from the size of the first batch.
+    fn measure_epoch(&mut self, first: &Progress) {
+        if self.driver.settings.steps_per_epoch.is_none() && first.items_processed > 0 {
+            let batches = first.items_total.div_ceil(first.items_processed);
+            let steps = batches.div_ceil(self.accumulation) as u64;
+            self.driver.settings.set_steps_per_epoch(steps, self.epochs);
         }
     }
 
@@ -388,7 +476,7 @@ where
     fn optimize(&mut self, steps: &mut Steps<M>) -> Result<StepReport> {
         // Only their number counts.
         let sizes = vec![1; steps.inputs.len()];
-        let batch = Batch::default().with_micro_batches(&sizes, Accumulate::WholeBatch);
+        let batch = BatchInfo::default().with_micro_batches(&sizes, Accumulate::WholeBatch);
         let model = self.learner.model();
         let (_, report) =
             self.driver.step(&mut Learned(&mut self.learner), model, &batch, steps)?;

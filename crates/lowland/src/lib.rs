@@ -1,10 +1,165 @@
 //! Sharpness-aware training on [Burn](https://burn.dev): networks that land in flat minima, which
 //! generalise better, at a cost near plain SGD.
 //!
-//! A [`Rule`] turns what it sees of the loss surface into a gradient;
-//! [`SharpnessAware`] hands that gradient to any Burn optimizer. Most rules are a walk through
-//! [four rooms](walk::Walk): select, schedule, ascend, descend. The named algorithms are in
-//! [`Algorithm`].
+//! Sharpness-aware minimisation (SAM) takes two gradients per step, one at the weights `w` and one at
+//! `w + e`, a little uphill, and so doubles the cost of training. ARSAM takes the second one only as
+//! often as it changes and reuses it in between. This crate has both and the family around them,
+//! over any Burn optimizer:
+//!
+//! ```text
+//! w ← base(w, rule(surface))
+//! ```
+//!
+//! A [`Rule`] turns what it sees of the loss surface into a gradient; [`SharpnessAware`] hands that
+//! gradient to the base optimizer.
+//!
+//! # Getting started
+//!
+//! ```toml
+//! [dependencies]
+//! burn = { version = "0.22", default-features = false, features = ["std", "autodiff", "flex", "optim"] }
+//! lowland = { path = "lowland/crates/lowland" }
+//! ```
+//!
+//! `flex` is Burn's backend for the CPU; add `rayon` and `simd` for its speed, or choose `cuda`,
+//! `wgpu`, `tch` and the like. This crate depends on no backend.
+//!
+//! ```
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::optim::AdamWConfig;
+//! use burn::prelude::*;
+//! use burn::tensor::Distribution;
+//! use lowland::{ArsamConfig, SharpnessAware, cross_entropies};
+//!
+//! let device = Device::flex().autodiff();
+//! let mut model: Linear = LinearConfig::new(4, 3).init(&device);
+//! let x = Tensor::<2>::random([16, 4], Distribution::Default, &device); // [batch, features]
+//! let y = Tensor::<1, Int>::from_ints([0, 1, 2, 1].repeat(4).as_slice(), &device); // [batch]
+//!
+//! let arsam = ArsamConfig::new(0.05).with_budget(1.2); // at most 1.2 gradients per step
+//! let mut optimizer = SharpnessAware::new(AdamWConfig::new().init(), arsam)?;
+//! for _ in 0..20 {
+//!     let loss = |model: &Linear| cross_entropies(model.forward(x.clone()), y.clone(), 0.0).mean();
+//!     let (next, report) = optimizer.step(1e-2, model, loss)?;
+//!     model = next;
+//!     println!("{:.3}", report.values()?.loss);
+//! }
+//! # Ok::<(), lowland::Error>(())
+//! ```
+//!
+//! The closure returns the mean loss of one batch and is called once for each gradient. The live
+//! weights are never perturbed, BatchNorm's running statistics move once per step, and a step whose
+//! loss or gradient is not finite changes nothing. [`SharpnessAware::save`] and
+//! [`load`](SharpnessAware::load) carry all that the optimizer remembers, so that training resumes bit
+//! for bit.
+//!
+//! # Algorithms
+//!
+//! | settings | what it does | passes per step |
+//! | --- | --- | --- |
+//! | [`BaseConfig`] | the base optimizer alone | 1 |
+//! | [`SamConfig`] | descends along the gradient taken a radius uphill | 2 |
+//! | [`AsamConfig`] | SAM whose perturbation is scaled by the size of each weight | 2 |
+//! | [`ArsamConfig`] | SAM's second gradient only as often as it changes, reused with decay in between | 1 + share of sampled steps |
+//! | [`LookSamConfig`] | SAM's second gradient every k-th step, the part across the plain one reused in between | 1 + 1/k |
+//! | [`AesamConfig`] | SAM's second gradient only where the gradient is long | 1 + share of sampled steps |
+//! | [`FsamConfig`] | SAM that perturbs along the gradient minus its running average | 2 |
+//! | [`StableSamConfig`] | SAM's direction at the plain gradient's length | 2 |
+//! | [`GsamConfig`] | SAM that also closes the gap between the loss and the perturbed loss | 2 |
+//! | [`PeriodicSamConfig`] | a SAM step every so many steps, the base optimizer in between | 1 + 1/interval |
+//! | [`StochasticSamConfig`] | a SAM step at random, the base optimizer otherwise | 1 + p |
+//! | [`EsamConfig`] | SAM with a sparse ascent, and a descent on the samples whose losses it lifts most | 4/3 + γ − (1 − β)/3 |
+//! | [`KsamConfig`] | SAM on the samples with the largest losses | 1/3 + 2k/b |
+//! | [`AusamConfig`] | SAM on samples drawn by how much a perturbation has changed their losses | 2α |
+//! | [`AdaSamConfig`] | SAM over AMSGrad without bias correction, a base of its own | 2 |
+//! | [`SampaConfig`] | SAM with two gradients that do not wait for each other | 2 |
+//! | [`MsamConfig`] | one gradient per step, at weights perturbed along the momentum | 1 |
+//! | [`SparseLayerSamConfig`] | SAM on layers that a bandit draws, the others left alone | 2·(1 + d + φ)/3 |
+//! | [`ComposedConfig`] | any four parts: select, schedule, ascend, descend | that of its parts |
+//!
+//! [`Algorithm`] is any of them, as a file or a command line names it. A
+//! [budget or radius schedule](Scheduled) goes over any that it makes sense for.
+//! ESAM, K-SAM and AUSAM choose samples by their losses and take
+//! [`step_samples`](SharpnessAware::step_samples).
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `train` | a [strategy](learner) for Burn's `Learner`, with metrics and checkpoints |
+//! | `tui` | the same, and Burn's terminal dashboard |
+//!
+//! # Your own algorithm
+//!
+//! A rule asks its [`Surface`] for gradients and returns one. It knows no module, device or file:
+//!
+//! ```
+//! use lowland::{ParamVec, Perturbation, Result, Rule, Selection, SharpnessAware, Surface};
+//!
+//! /// The mean of the gradients at `w` and at `w + e`.
+//! #[derive(Debug, Clone)]
+//! struct Halfway {
+//!     rho: f64,
+//! }
+//!
+//! impl Rule for Halfway {
+//!     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+//!         let g = surface.gradient(&Selection::ALL)?;
+//!         let e = Perturbation::along(&g, self.rho);
+//!         let g_s = surface.gradient_at(&e, &Selection::ALL)?;
+//!         drop(e);
+//!         Ok(g.plus(&g_s).map(|part| part.mul_scalar(0.5)))
+//!     }
+//! }
+//!
+//! let optimizer = SharpnessAware::new(burn::optim::SgdConfig::new().init(), Halfway { rho: 0.1 })?;
+//! # let _ = optimizer;
+//! # Ok::<(), lowland::Error>(())
+//! ```
+//!
+//! Most algorithms are one choice of four parts: which samples ([`select`]), whether a second gradient
+//! is due ([`schedule`]), where it is taken ([`ascend`]), what goes to the base optimizer
+//! ([`descend`]). A part of your own joins any others:
+//!
+//! ```
+//! use lowland::ascend::AlongGradient;
+//! use lowland::descend::SharpGradient;
+//! use lowland::schedule::Schedule;
+//! use lowland::select::AllSamples;
+//! use lowland::{ParamVec, Result, SharpnessAware, Surface, Walk};
+//!
+//! /// A second gradient in every second step.
+//! #[derive(Debug, Clone)]
+//! struct EverySecond;
+//!
+//! impl Schedule for EverySecond {
+//!     fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> Result<bool> {
+//!         Ok(surface.step() % 2 == 0)
+//!     }
+//! }
+//!
+//! let rule = Walk::new(AllSamples, EverySecond, AlongGradient::new(0.1)?, SharpGradient)?;
+//! let optimizer = SharpnessAware::new(burn::optim::SgdConfig::new().init(), rule)?;
+//! # let _ = optimizer;
+//! # Ok::<(), lowland::Error>(())
+//! ```
+//!
+//! # Situations
+//!
+//! - **Rates by group.** `step` takes Burn's `ModuleLearningRate` in place of a number, and the base may be a
+//!   `ModuleOptimizer` with groups. Radii by group: [`RadiusConfig::groups`](RadiusConfig).
+//! - **Frozen layers.** Vectors and norms run over the parameters that require a gradient. Layers may be frozen
+//!   and unfrozen on the way (gradual unfreezing): what is remembered of parameters that stay is kept.
+//! - **LoRA.** Freeze the body and train the adapters; perturbations then lie in the adapters alone.
+//! - **Tied weights.** A tensor in several places of a module has one value in all of them after a step.
+//! - **GANs.** One optimizer for each network. Each draws its own noise, in and between its steps, from the
+//!   seed of the device or its own ([`SharpnessAware::with_seed`]).
+//! - **Learning-rate schedules.** Pass the rate of each step; Burn's schedulers give it.
+//! - **Batches too large for the device.** [`SharpnessAware::step_micro_batches`].
+//! - **Several machines.** [`Workers`].
+//! - **How flat is it?** [`sharpness`] measures curvature.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod algorithms;
 mod amsgrad;
@@ -16,6 +171,7 @@ mod error;
 mod evaluation;
 #[cfg(feature = "train")]
 pub mod learner;
+mod loss;
 mod optimizer;
 pub mod parallel;
 mod parameters;
@@ -23,6 +179,7 @@ mod record;
 mod report;
 pub mod rule;
 pub mod schedule;
+mod scheduled;
 pub mod select;
 pub mod sharpness;
 pub mod state;
@@ -34,16 +191,18 @@ use burn::optim::{RecordState, StateSink, StateSource};
 
 pub use algorithms::*;
 pub use amsgrad::{AmsGrad, AmsGradState};
-pub use ascend::{Radius, RadiusConfig, Scaling};
-pub use batch::{Accumulate, Batch};
+pub use ascend::{Radius, RadiusConfig, RadiusSchedule, Scaling};
+pub use batch::{Accumulate, BatchInfo};
 pub use error::{Error, Result};
+pub use loss::{CrossEntropy, CrossEntropyConfig, cross_entropies};
 pub use optimizer::{Measure, SharpnessAware};
 pub use parallel::{Climb, Collective, Workers};
 pub use parameters::{Parameter, Parameters};
 pub use record::SharpnessAwareRecord;
 pub use report::{StepReport, StepValues};
 pub use rule::{Active, Pair, Perturbation, Rule, Samples, Selection, Spent, Surface};
-pub use schedule::{ControllerConfig, Warmup};
+pub use schedule::{BudgetConfig, ControllerConfig, Warmup};
+pub use scheduled::Scheduled;
 pub use vector::ParamVec;
 pub use walk::Walk;
 

@@ -1,14 +1,16 @@
 //! The optimizer: a rule over a base.
 
-use burn::module::Module;
+use std::path::Path;
+
+use burn::module::{Module, ParamId};
 use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bytes, Tensor};
 
-use crate::batch::Batch;
-use crate::driver::{Driver, Rated};
+use crate::batch::BatchInfo;
+use crate::driver::{Driver, Rated, counterpart, known};
 use crate::evaluation::Losses;
-use crate::record::SharpnessAwareRecord;
+use crate::record::{SharpnessAwareRecord, renamed};
 use crate::report::StepReport;
 use crate::rule::{Rule, Samples, Spent};
 use crate::{Error, Parameters, Result, Workers};
@@ -29,16 +31,16 @@ use crate::{Error, Parameters, Result, Workers};
 /// # use burn::nn::{Linear, LinearConfig};
 /// # use burn::optim::SgdConfig;
 /// # use burn::tensor::{Device, Distribution, Tensor};
-/// use lowland::{Config, SamConfig, SharpnessAware};
+/// use lowland::{SamConfig, SharpnessAware};
 ///
 /// let device = Device::flex().autodiff();
 /// let mut model: Linear = LinearConfig::new(3, 1).init(&device);
 /// let x = Tensor::<2>::random([8, 3], Distribution::Default, &device); // [batch, features]
 ///
-/// let mut optimizer = SharpnessAware::new(SgdConfig::new().init(), SamConfig::default().build()?);
+/// let mut optimizer = SharpnessAware::new(SgdConfig::new().init(), SamConfig::new(0.05))?;
 /// for _ in 0..10 {
-///     let losses = |model: &Linear, _: &_| model.forward(x.clone()).square().mean();
-///     let (next, report) = optimizer.step(0.1, model, losses)?;
+///     let loss = |model: &Linear| model.forward(x.clone()).square().mean();
+///     let (next, report) = optimizer.step(0.1, model, loss)?;
 ///     model = next;
 ///     assert_eq!(report.passes, 2.0);
 /// }
@@ -71,29 +73,45 @@ impl std::fmt::Debug for SharpnessAware {
 }
 
 impl SharpnessAware {
-    /// Puts a rule over a base optimizer. Mind that Burn's momentum has a dampening of 0.1 unless it is
-    /// set to 0, as every published recipe has it. Seed 0, no clipping, at most 10 non-finite steps in a
-    /// row, [`Measure::All`].
-    pub fn new(base: impl Into<ModuleOptimizer>, rule: Box<dyn Rule>) -> Self {
-        Self { base: base.into(), driver: Driver::new(rule) }
+    /// Puts an algorithm over a base optimizer: the settings of a named one
+    /// (`ArsamConfig::new(0.05)`), the same with a [budget or radius schedule](crate::Scheduled), an
+    /// [`Algorithm`](crate::Algorithm) from a file, or a [`Rule`] of your own.
+    ///
+    /// Note that Burn's momentum has a dampening of 0.1 unless it is set to 0, as every published recipe
+    /// has it. The defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in
+    /// a row, [`Measure::All`].
+    ///
+    /// # Errors
+    /// A setting outside its allowed range, named; [`Error::Unsupported`] for a budget or radius
+    /// schedule that does not apply to the algorithm.
+    pub fn new<R>(base: impl Into<ModuleOptimizer>, rule: R) -> Result<Self>
+    where
+        R: TryInto<Box<dyn Rule>, Error: Into<Error>>,
+    {
+        Ok(Self { base: base.into(), driver: Driver::new(rule.try_into().map_err(Into::into)?) })
     }
 
-    /// Sets the seed of everything random: the rule's draws, and dropout, for which the device is
-    /// seeded before each evaluation, the same for all evaluations of a step.
+    /// Sets the seed of everything random in a step: the rule's draws, and dropout, for which the
+    /// device is seeded before each evaluation, the same for all evaluations of a step. Default: a
+    /// number that is drawn from the module's device at the first step, so that `Device::seed`
+    /// decides.
+    ///
+    /// What is drawn on the device between steps differs from step to step and between
+    /// optimizers; it follows from the device's seed before the first step.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.driver.settings.seed = seed;
+        self.driver.settings.seed = Some(seed);
         self
     }
 
-    /// Tells how many steps an epoch has, for rules whose settings are in epochs.
+    /// Sets the number of steps in an epoch, for algorithms whose settings are in epochs.
     #[must_use]
     pub fn with_steps_per_epoch(mut self, steps: u64) -> Self {
         self.driver.settings.steps_per_epoch = Some(steps);
         self
     }
 
-    /// Tells how many steps the whole training has, for rules that change on the way.
+    /// Sets the number of steps in the whole training, for algorithms that change over it.
     #[must_use]
     pub fn with_total_steps(mut self, steps: u64) -> Self {
         self.driver.settings.total_steps = Some(steps);
@@ -115,7 +133,8 @@ impl SharpnessAware {
         Ok(self)
     }
 
-    /// Sets how many non-finite steps in a row are borne; the next one is an error.
+    /// Sets the maximum number of consecutive non-finite steps before a step returns
+    /// [`Error::NonFinite`].
     #[must_use]
     pub fn with_non_finite_limit(mut self, steps: u32) -> Self {
         self.driver.settings.non_finite_limit = steps;
@@ -130,7 +149,7 @@ impl SharpnessAware {
     }
 
     /// Trains together with other workers. Batches must then say how many samples they have, and come to
-    /// [`step_batch`](Self::step_batch).
+    /// [`step_micro_batches`](Self::step_micro_batches).
     #[must_use]
     pub fn with_workers(mut self, workers: Workers) -> Self {
         self.driver.settings.workers = workers;
@@ -178,43 +197,94 @@ impl SharpnessAware {
         self.driver.state.non_finite
     }
 
-    /// One step: gives the module after it, and a report.
+    /// Takes one step on the mean loss of a batch; returns the module after it and a report.
     ///
-    /// `losses` gives the losses of the samples it is asked for, `[samples]`, or, for rules that
-    /// never choose samples, their mean, `[1]`. It is called once for every evaluation and must
-    /// give the loss on the same batch each time. `lr` is a learning rate or Burn's
-    /// [`ModuleLearningRate`].
+    /// `loss` returns the mean loss of the batch, `[1]`. It is called once for every gradient, with the
+    /// module at the weights or at perturbed ones, and must use the same batch each time. `lr` is a
+    /// learning rate or Burn's [`ModuleLearningRate`], which has one for each group of parameters.
     ///
     /// # Errors
-    /// The closure's losses cannot be used, the module has no trainable parameter, the device
-    /// fails, or more steps in a row than allowed were not finite. The module is gone then; clone
-    /// it before, which is cheap, where it is still needed.
+    /// [`Error::PerSample`] for algorithms that choose samples, which need
+    /// [`step_samples`](Self::step_samples); [`Error::Untracked`] for a module that is not on an autodiff
+    /// device; [`Error::Missing`] where the algorithm needs to know more of the training; a learning rate
+    /// that is negative or not finite; more non-finite steps in a row than allowed; a device that
+    /// fails. The module is gone then; clone it before, which is cheap, where it is still needed.
     pub fn step<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         module: M,
+        mut loss: F,
+    ) -> Result<(M, StepReport)>
+    where
+        M: Module,
+        F: FnMut(&M) -> Tensor<1>,
+    {
+        if self.driver.chooses_samples() {
+            return Err(Error::PerSample);
+        }
+        let batch = BatchInfo::default();
+        self.step_micro_batches(lr, module, &batch, |module, _, _| loss(module))
+    }
+
+    /// Takes one step of an algorithm that chooses samples, or on a batch of which more is said: the
+    /// positions of its samples in the data set, or their number.
+    ///
+    /// `losses` returns the losses of the samples it is asked for, `[samples]`, in their order
+    /// ([`Samples::select`] picks them from a tensor of the batch); algorithms that never choose
+    /// samples take their mean, `[1]`, as well. All else is as in [`step`](Self::step).
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), losses of another number than was asked for, and a batch whose
+    /// description contradicts itself.
+    ///
+    /// # Example
+    /// K-SAM, on the half of each batch with the largest losses:
+    /// ```
+    /// use burn::nn::{Linear, LinearConfig};
+    /// use burn::optim::SgdConfig;
+    /// use burn::tensor::{Device, Distribution, Int, Tensor};
+    /// use lowland::{BatchInfo, CrossEntropyConfig, KsamConfig, SharpnessAware};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let model: Linear = LinearConfig::new(3, 2).init(&device);
+    /// let x = Tensor::<2>::random([8, 3], Distribution::Default, &device); // [batch, features]
+    /// let y = Tensor::<1, Int>::from_ints([0, 1, 0, 1, 1, 0, 0, 1], &device); // [batch]
+    /// let loss = CrossEntropyConfig::new().init(&device)?;
+    ///
+    /// let mut optimizer = SharpnessAware::new(SgdConfig::new().init(), KsamConfig::new(0.05))?;
+    /// let batch = BatchInfo::default().with_size(8);
+    /// let (model, report) = optimizer.step_samples(0.1, model, &batch, |model, samples| {
+    ///     loss.forward(model.forward(samples.select(x.clone())), samples.select(y.clone()))
+    /// })?;
+    /// # let _ = (model, report);
+    /// # Ok::<(), lowland::Error>(())
+    /// ```
+    pub fn step_samples<M, F>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        module: M,
+        batch: &BatchInfo<'_>,
         mut losses: F,
     ) -> Result<(M, StepReport)>
     where
         M: Module,
         F: FnMut(&M, &Samples) -> Tensor<1>,
     {
-        self.step_batch(lr, module, &Batch::default(), |module, _, samples| losses(module, samples))
+        self.step_micro_batches(lr, module, batch, |module, _, samples| losses(module, samples))
     }
 
-    /// One step on a batch of which more is said: the numbers of its samples in the data set, which some
-    /// rules need, or the micro-batches that it comes in, where it is too large for the device.
+    /// Takes one step on a batch that comes in micro-batches, because it is too large for the device.
     ///
-    /// `losses` is also given the number of the micro-batch, counted from 0, and positions within
-    /// it; it is called for each micro-batch in turn. All else is as in [`step`](Self::step).
+    /// `losses` is also given the number of the micro-batch, counted from 0, and positions within it; it
+    /// is called for each micro-batch in turn. All else is as in [`step_samples`](Self::step_samples).
     ///
     /// # Errors
-    /// As [`step`](Self::step), and a batch whose description contradicts itself.
-    pub fn step_batch<M, F>(
+    /// As [`step_samples`](Self::step_samples).
+    pub fn step_micro_batches<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         module: M,
-        batch: &Batch<'_>,
+        batch: &BatchInfo<'_>,
         mut losses: F,
     ) -> Result<(M, StepReport)>
     where
@@ -225,8 +295,7 @@ impl SharpnessAware {
         self.driver.step(&mut base, module, batch, &mut Losses(&mut losses))
     }
 
-    /// All that the optimizer, its rule and its base carry from step to step. There is no generator to
-    /// save: seed and step give all draws.
+    /// All that the optimizer, its rule and its base carry from step to step.
     ///
     /// # Errors
     /// The device fails.
@@ -234,33 +303,93 @@ impl SharpnessAware {
         Ok(SharpnessAwareRecord { base: self.base.to_record(), own: self.driver.fields()? })
     }
 
-    /// Puts back what [`to_record`](Self::to_record) gave, with vectors on `device`. The optimizer must
-    /// have been made with the same base, rule and settings; training then goes on as if it had
-    /// never stopped, with the module whose record was saved at the same time.
+    /// Puts back what [`to_record`](Self::to_record) gave, for the module whose weights were saved at the
+    /// same time. The optimizer must have been made with the same base, algorithm and settings; training
+    /// then continues as if it had never stopped.
+    ///
+    /// Parameters are known by the identifiers that Burn saves with a module and, where these are
+    /// others (weights from SafeTensors have none), by their paths.
     ///
     /// # Errors
-    /// The record is of another base or rule. Whether it is of another module, [`check`](Self::check)
-    /// or the next step tells.
-    pub fn load_record(mut self, record: SharpnessAwareRecord, device: &Device) -> Result<Self> {
+    /// [`Error::Record`] where the record is of another base, algorithm or module, with the first thing
+    /// that does not fit.
+    pub fn load_record<M: Module>(
+        mut self,
+        record: SharpnessAwareRecord,
+        module: &M,
+    ) -> Result<Self> {
         let SharpnessAwareRecord { base, own } = record;
+        let parameters = Parameters::tracked(module)?;
+        let described = known(own.parameters.clone());
+        let base = renamed(base, &|id, path| {
+            let path = path.unwrap_or_default().to_owned();
+            let id = ParamId::from(id);
+            let described = described.iter().find(|known| known.id == id);
+            let found = match described {
+                Some(known) => counterpart(&parameters, known)?,
+                None => parameters.named(id, &path).ok_or_else(|| {
+                    let problem = format!("has a state for `{path}`, which the module lacks");
+                    Error::record("base", problem)
+                })?,
+            };
+            Ok(found.id.val())
+        })?;
         let tensors = base.len();
         self.base = self.base.load_record(base);
         let loaded = self.base.to_record().len();
         if loaded != tensors {
             // Burn leaves out what it cannot place.
-            let problem = format!("has {tensors} tensors, of which {loaded} fit the base");
+            let problem =
+                format!("has {tensors} tensors, of which {loaded} fit the base optimizer");
             return Err(Error::record("base", problem));
         }
-        self.driver.load(own, device)?;
+        self.driver.load(own, module)?;
         Ok(self)
     }
 
-    /// Checks that the state of rule and base is over the parameters of `module`.
+    /// Saves the [record](Self::to_record) to a file, in Burn's burnpack format. The file takes its name
+    /// once it is whole. Save the module beside it.
     ///
     /// # Errors
-    /// [`Error::Record`] where a record of another module was loaded, [`Error::NoParameters`] for a
-    /// module that has none.
-    pub fn check<M: Module>(&mut self, module: &M) -> Result<()> {
-        self.driver.fit(&Parameters::of(module)?)
+    /// [`Error::File`] where it cannot be written.
+    ///
+    /// # Example
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::AdamWConfig;
+    /// # use burn::tensor::Device;
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("optimizer.bpk");
+    /// use lowland::{ArsamConfig, SharpnessAware};
+    ///
+    /// let model: Linear = LinearConfig::new(3, 1).init(&Device::flex().autodiff());
+    /// let optimizer = || SharpnessAware::new(AdamWConfig::new().init(), ArsamConfig::new(0.05));
+    /// optimizer()?.save(&path)?;
+    /// let optimizer = optimizer()?.load(&path, &model)?;
+    /// # let _ = optimizer;
+    /// # Ok::<(), lowland::Error>(())
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let bytes = self.to_record()?.into_bytes()?;
+        let written = std::fs::write(&part, &*bytes).and_then(|()| std::fs::rename(&part, path));
+        written.map_err(|error| Error::file("write", path, error))
+    }
+
+    /// Puts back what [`save`](Self::save) wrote; see [`load_record`](Self::load_record).
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file cannot be read, and those of [`load_record`](Self::load_record).
+    pub fn load<M: Module>(self, path: impl AsRef<Path>, module: &M) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|error| Error::file("read", path, error))?;
+        let bytes = Bytes::from_bytes_vec(bytes);
+        let record = SharpnessAwareRecord::from_bytes(bytes).map_err(|error| match error {
+            Error::Record { problem, .. } => Error::record(&path.display().to_string(), problem),
+            other => other,
+        })?;
+        self.load_record(record, module)
     }
 }

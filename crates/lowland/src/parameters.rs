@@ -33,13 +33,21 @@ impl Parameter {
 /// The trainable parameters of a module, in the order in which the module is visited.
 ///
 /// A parameter is trainable where it requires a gradient; running statistics and frozen
-/// parameters are not. A tensor that stands in several places of the module counts once, with the sum
-/// of its gradients; Burn's own optimizers then step the first of these places only.
+/// parameters are not. A tensor that stands in several places of the module counts once, under the
+/// path of its first place, with the sum of its gradients.
 #[derive(Debug, Clone)]
 pub struct Parameters {
     list: Vec<Parameter>,
     index: HashMap<ParamId, usize>,
     contexts: HashMap<ParamId, Context>,
+    /// The paths of a trainable tensor's first and of another place, one pair for each further place.
+    ties: Vec<[String; 2]>,
+    /// The float values that are not trainable: frozen parameters and running statistics.
+    others: Vec<Parameter>,
+    /// The path of the first trainable parameter that is not on an autodiff device.
+    untracked: Option<String>,
+    /// Whether any float value is on an autodiff device.
+    any_tracked: bool,
 }
 
 /// What [`Tensor::from_inner`] loses of a tensor's autodiff state.
@@ -83,12 +91,69 @@ impl Parameters {
     /// # Errors
     /// [`Error::NoParameters`] where there is none.
     pub fn of<M: Module>(module: &M) -> Result<Self> {
-        let mut list = ListVisitor {
-            path: Vec::new(),
-            found: Self { list: Vec::new(), index: HashMap::new(), contexts: HashMap::new() },
-        };
+        let found = Self::found_in(module);
+        if found.list.is_empty() { Err(Error::NoParameters) } else { Ok(found) }
+    }
+
+    /// As [`of`](Self::of), of a module that is to be trained.
+    ///
+    /// # Errors
+    /// [`Error::Untracked`] for a module that is not on an autodiff device, or its
+    /// [`valid`](Module::valid) copy; [`Error::NoParameters`] where no parameter is trainable.
+    pub(crate) fn tracked<M: Module>(module: &M) -> Result<Self> {
+        let mut found = Self::found_in(module);
+        match found.untracked.take() {
+            Some(path) => Err(Error::Untracked { what: format!("the parameter `{path}`") }),
+            None if found.list.is_empty() && !found.any_tracked => {
+                Err(Error::Untracked { what: "the module".into() })
+            }
+            None if found.list.is_empty() => Err(Error::NoParameters),
+            None => Ok(found),
+        }
+    }
+
+    fn found_in<M: Module>(module: &M) -> Self {
+        let mut list = ListVisitor { path: Vec::new(), found: Self::of_list(Vec::new()) };
         module.visit(&mut list);
-        if list.found.list.is_empty() { Err(Error::NoParameters) } else { Ok(list.found) }
+        list.found
+    }
+
+    /// Parameters of which no more is known than this list.
+    pub(crate) fn of_list(list: Vec<Parameter>) -> Self {
+        Self {
+            index: list.iter().enumerate().map(|(i, parameter)| (parameter.id, i)).collect(),
+            list,
+            contexts: HashMap::new(),
+            ties: Vec::new(),
+            others: Vec::new(),
+            untracked: None,
+            any_tracked: false,
+        }
+    }
+
+    /// What in the module, trainable or not, has this identifier of Burn's or, where nothing has it, this
+    /// path.
+    pub(crate) fn named(&self, id: ParamId, path: &str) -> Option<&Parameter> {
+        let all = || self.list.iter().chain(&self.others);
+        all().find(|own| own.id == id).or_else(|| all().find(|own| own.path == path))
+    }
+
+    /// The paths of the first and of another place of a trainable tensor that stands in several.
+    pub(crate) fn ties(&self) -> &[[String; 2]] {
+        &self.ties
+    }
+
+    /// The place of each of these parameters among `others`: of the same name of Burn's or, where there is
+    /// none, of the same path; and of the same size.
+    pub(crate) fn places_among(&self, others: &Self) -> Vec<Option<usize>> {
+        let by_path: HashMap<&str, usize> =
+            others.list.iter().enumerate().map(|(i, other)| (other.path.as_str(), i)).collect();
+        let place = |own: &Parameter| {
+            let i =
+                others.index.get(&own.id).or_else(|| by_path.get(own.path.as_str())).copied()?;
+            (others.list[i].shape.num_elements() == own.shape.num_elements()).then_some(i)
+        };
+        self.list.iter().map(place).collect()
     }
 
     /// Whether `module` has exactly these trainable parameters.
@@ -139,6 +204,13 @@ impl Parameters {
         ParamVec::new(visitor.parts)
     }
 
+    /// As [`weights`](Self::weights), of the first place of each tensor.
+    fn weights_of_first_places<M: Module>(&self, module: &M) -> ParamVec {
+        let mut visitor = FirstVisitor { parameters: self, parts: vec![None; self.len()] };
+        module.visit(&mut visitor);
+        ParamVec::new(visitor.parts)
+    }
+
     /// The gradients of `module`'s parameters.
     pub(crate) fn gradients<M: Module>(&self, module: &M, gradients: Gradients) -> ParamVec {
         let parts = vec![None; self.len()];
@@ -174,6 +246,16 @@ pub(crate) fn into_gradients<M: Module>(
     };
     module.visit(&mut visitor);
     visitor.gradients
+}
+
+/// `module` with the value of its first place in all places of each trainable tensor: Burn's optimizers
+/// step the first place only.
+pub(crate) fn retied<M: Module>(parameters: &Parameters, module: M) -> M {
+    if parameters.ties.is_empty() {
+        return module;
+    }
+    let first = parameters.weights_of_first_places(&module);
+    module.map(&mut TieMapper { parameters, first })
 }
 
 /// `module` at `w + e`, or at `w` where there is no perturbation; the active parameters as leaves of a new
@@ -274,11 +356,23 @@ impl ModuleVisitor for ListVisitor {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.base();
-        self.found.contexts.insert(param.id, Context::of(&tensor));
-        if param.is_require_grad() && !self.found.index.contains_key(&param.id) {
+        if tensor.is_autodiff() {
+            self.found.contexts.insert(param.id, Context::of(&tensor));
+        }
+        let path = self.path.join(".");
+        self.found.any_tracked |= tensor.is_autodiff();
+        if !param.is_require_grad() {
+            self.found.others.push(Parameter { path, shape: tensor.shape(), id: param.id });
+            return;
+        }
+        if !tensor.is_autodiff() {
+            self.found.untracked.get_or_insert_with(|| path.clone());
+        }
+        if let Some(&i) = self.found.index.get(&param.id) {
+            self.found.ties.push([self.found.list[i].path.clone(), path]);
+        } else {
             self.found.index.insert(param.id, self.found.list.len());
-            let (path, shape) = (self.path.join("."), tensor.shape());
-            self.found.list.push(Parameter { path, shape, id: param.id });
+            self.found.list.push(Parameter { path, shape: tensor.shape(), id: param.id });
         }
     }
 }
@@ -309,6 +403,37 @@ impl ModuleVisitor for WeightsVisitor<'_> {
         if let Some(&i) = self.parameters.index.get(&param.id) {
             self.parts[i] = Some(flat(param.base().inner()));
         }
+    }
+}
+
+struct FirstVisitor<'a> {
+    parameters: &'a Parameters,
+    parts: Vec<Option<Tensor<1>>>,
+}
+
+impl ModuleVisitor for FirstVisitor<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(&i) = self.parameters.index.get(&param.id)
+            && self.parts[i].is_none()
+        {
+            self.parts[i] = Some(flat(param.base().inner()));
+        }
+    }
+}
+
+struct TieMapper<'a> {
+    parameters: &'a Parameters,
+    first: ParamVec,
+}
+
+impl ModuleMapper for TieMapper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let place = self.parameters.index.get(&param.id);
+        let Some(value) = place.and_then(|&i| self.first.parts()[i].clone()) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let value = Tensor::from_inner(value.reshape(tensor.shape()));
+        let value = Context::of(&tensor).restore(id, value, true);
+        Param::from_mapped_value(id, value, mapper)
     }
 }
 

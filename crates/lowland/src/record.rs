@@ -1,5 +1,7 @@
 //! The record of an optimizer.
 
+use std::collections::BTreeMap;
+
 use burn::optim::OptimizerRecord;
 use burn::tensor::{Bytes, DType, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
@@ -52,15 +54,22 @@ impl Fields {
             Tensor::new(name, dtype, shape, None, bytes)
         };
         let tensors = self.tensors.into_iter().map(pack).chain(beside).collect();
-        let writer = Writer::new(tensors);
-        self.scalars.iter().fold(writer, |writer, (k, v)| writer.with_scalar(k, *v))
+        let mut writer = Writer::new(tensors);
+        for (name, value) in &self.scalars {
+            writer = writer.with_scalar(name, *value);
+        }
+        for (i, (id, elements, path)) in self.parameters.iter().enumerate() {
+            writer = writer.with_metadata(&parameter_key(i), &format!("{id} {elements} {path}"));
+        }
+        writer
     }
 
     /// What [`pack`](Self::pack) packed, the tensor beside the fields among the tensors; the reader's bytes were
     /// `rest` in number.
     pub(crate) fn unpack(reader: Reader, mut rest: usize) -> Result<Self> {
         let scalars = reader.scalars().clone();
-        let mut tensors = std::collections::BTreeMap::new();
+        let parameters = parameters(reader.metadata())?;
+        let mut tensors = BTreeMap::new();
         for tensor in reader.into_tensors().map_err(broken)? {
             let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(broken)?;
             // Burn checks lengths against shapes and leaves it to the file where tensors lie.
@@ -72,8 +81,54 @@ impl Fields {
             let data = TensorData::try_from_bytes(bytes, shape, dtype).map_err(broken)?;
             tensors.insert(name, data);
         }
-        Ok(Self { scalars, tensors })
+        Ok(Self { scalars, tensors, parameters })
     }
+}
+
+/// The key under which the i-th parameter is described.
+fn parameter_key(i: usize) -> String {
+    format!("parameter.{i}")
+}
+
+/// The parameters that a file describes.
+fn parameters(metadata: &BTreeMap<String, String>) -> Result<Vec<(u64, usize, String)>> {
+    let described = (0..).map_while(|i| metadata.get(&parameter_key(i)));
+    let parameter = |text: &String| {
+        let mut words = text.splitn(3, ' ');
+        let (id, elements, path) = (words.next()?, words.next()?, words.next()?);
+        Some((id.parse().ok()?, elements.parse().ok()?, path.to_owned()))
+    };
+    let unreadable = || broken("describes a parameter that cannot be read");
+    described.map(|text| parameter(text).ok_or_else(unreadable)).collect()
+}
+
+/// The record of a base optimizer for parameters that Burn has other names for, `name(id, path)`; the path
+/// is known where Burn saved it.
+pub(crate) fn renamed(
+    record: OptimizerRecord,
+    name: &dyn Fn(u64, Option<&str>) -> Result<u64>,
+) -> Result<OptimizerRecord> {
+    let reader = Reader::from_bytes(record.into_bytes().map_err(broken)?).map_err(broken)?;
+    let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
+    let rename = |key: &str| -> Result<(u64, String)> {
+        let (id, rest) = key.split_once('.').map_or((key, None), |(id, rest)| (id, Some(rest)));
+        let id = name(id.parse().map_err(broken)?, paths.get(id).map(String::as_str))?;
+        Ok((id, rest.map_or_else(|| id.to_string(), |rest| format!("{id}.{rest}"))))
+    };
+    let mut tensors = Vec::new();
+    for tensor in reader.into_tensors().map_err(broken)? {
+        let (key, dtype, shape, _, bytes) = tensor.into_parts().map_err(broken)?;
+        let (id, key) = rename(&key)?;
+        tensors.push(Tensor::new(key, dtype, shape, Some(id), bytes));
+    }
+    let mut writer = Writer::new(tensors);
+    for (key, value) in &scalars {
+        writer = writer.with_scalar(&rename(key)?.1, *value);
+    }
+    for (key, path) in &paths {
+        writer = writer.with_metadata(&rename(key)?.1, path);
+    }
+    OptimizerRecord::from_bytes(writer.into_bytes().map_err(broken)?).map_err(broken)
 }
 
 pub(crate) fn broken(error: impl std::fmt::Display) -> Error {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 
 use burn::tensor::Tensor;
+use burn::tensor::kind::Basic;
 use dyn_clone::DynClone;
 
 use crate::ascend::Ascend;
@@ -79,6 +80,12 @@ pub trait Rule: Debug + DynClone + Send {
 }
 
 dyn_clone::clone_trait_object!(Rule);
+
+impl<R: Rule + 'static> From<R> for Box<dyn Rule> {
+    fn from(rule: R) -> Self {
+        Box::new(rule)
+    }
+}
 
 /// The loss on this step's batch, as a function of the weights.
 ///
@@ -189,7 +196,7 @@ pub trait Surface {
     /// The parameters that every vector of this step runs over.
     fn parameters(&self) -> &Parameters;
 
-    /// The numbers of this batch's samples in the data set, where the optimizer was told.
+    /// The numbers of this batch's samples in the data set, where they were given (`BatchInfo::with_indices`).
     fn indices(&self) -> Option<&[usize]>;
 
     /// A number drawn uniformly from `[0, 1)`, from the optimizer's seeded generator.
@@ -202,10 +209,10 @@ pub trait Surface {
     /// The number of this step, counted from 0.
     fn step(&self) -> u64;
 
-    /// The number of steps in an epoch, where the optimizer was told.
+    /// The number of steps in an epoch, where it was given (`with_steps_per_epoch`).
     fn steps_per_epoch(&self) -> Option<u64>;
 
-    /// The number of steps of the whole training, where the optimizer was told.
+    /// The number of steps of the whole training, where it was given (`with_total_steps`).
     fn total_steps(&self) -> Option<u64>;
 
     /// The learning rate of this step.
@@ -257,7 +264,11 @@ pub enum Note {
     Device(Scalar),
 }
 
-/// Samples of a batch.
+/// Samples of a batch: what a loss closure is asked for.
+///
+/// Algorithms that choose samples (K-SAM, ESAM, AUSAM) ask for the losses of some of them; the
+/// closure picks these with [`select`](Self::select) from every tensor of the batch whose first
+/// dimension is the samples, and returns the loss of each, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Samples {
     /// All of them.
@@ -272,6 +283,17 @@ pub enum Samples {
 }
 
 impl Samples {
+    /// The rows of `tensor`, `[batch, ...]`, that belong to these samples, in their order.
+    ///
+    /// # Panics
+    /// A position beyond the tensor's first dimension, as in Burn's own `select`.
+    pub fn select<const D: usize, K: Basic>(&self, tensor: Tensor<D, K>) -> Tensor<D, K> {
+        let Self::Some { positions, .. } = self else { return tensor };
+        let data: Vec<i64> = positions.iter().map(|&position| position as i64).collect();
+        let device = tensor.device();
+        tensor.select(0, Tensor::from_ints(data.as_slice(), &device))
+    }
+
     /// The share of a batch's cost that evaluating these samples takes, between 0 and 1.
     pub fn fraction(&self) -> f64 {
         match self {

@@ -41,6 +41,11 @@ pub trait Schedule: Debug + DynClone + Send {
         Ok(())
     }
 
+    /// The settings of the controller in it, which a budget that takes its place keeps.
+    fn controller(&self) -> Option<&ControllerConfig> {
+        None
+    }
+
     /// How often a second gradient is due.
     fn frequency(&self) -> Frequency {
         Frequency::Sometimes

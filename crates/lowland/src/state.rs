@@ -70,6 +70,9 @@ impl State for Within<'_> {
 pub(crate) struct Fields {
     pub(crate) scalars: BTreeMap<String, Scalar>,
     pub(crate) tensors: BTreeMap<String, TensorData>,
+    /// The parameters that the vectors among them run over, in order; each is its name of Burn's,
+    /// its number of elements and its path.
+    pub(crate) parameters: Vec<(u64, usize, String)>,
 }
 
 /// Saves: copies every field.
@@ -119,7 +122,7 @@ pub(crate) struct Load {
 impl Load {
     /// Fails where a field was saved that nothing asked for.
     pub(crate) fn finish(self) -> Result<()> {
-        let Fields { scalars, tensors } = self.fields;
+        let Fields { scalars, tensors, .. } = self.fields;
         match scalars.into_keys().chain(tensors.into_keys()).next() {
             Some(field) => Err(Error::record(&field, "is of another algorithm")),
             None => Ok(()),
@@ -184,6 +187,44 @@ impl State for Load {
         #[expect(clippy::cast_possible_truncation, reason = "at most MOST_PARTS")]
         let list: Result<Vec<_>> = (0..parts as usize).map(&mut part).collect();
         *value = (parts > 0).then_some(ParamVec::new(list?));
+        Ok(())
+    }
+}
+
+/// Carries every vector over to other parameters: what belongs to a parameter that stays is kept, that of
+/// a new one is absent, which is how rules begin.
+#[derive(Debug)]
+pub(crate) struct Carry<'a> {
+    /// The place of each new parameter among the old ones.
+    places: Vec<Option<usize>>,
+    old: &'a Parameters,
+}
+
+impl<'a> Carry<'a> {
+    pub(crate) fn new(old: &'a Parameters, new: &Parameters) -> Self {
+        Self { places: new.places_among(old), old }
+    }
+}
+
+impl State for Carry<'_> {
+    fn number(&mut self, _name: &str, _value: &mut f64) -> Result<()> {
+        Ok(())
+    }
+
+    fn count(&mut self, _name: &str, _value: &mut u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn numbers(&mut self, _name: &str, _value: &mut Vec<f64>) -> Result<()> {
+        Ok(())
+    }
+
+    fn vector(&mut self, name: &str, value: &mut Option<ParamVec>) -> Result<()> {
+        let Some(vector) = value.take() else { return Ok(()) };
+        Fit(self.old).vector(name, &mut Some(vector.clone()))?;
+        let old = vector.into_parts();
+        let parts = self.places.iter().map(|place| place.and_then(|i| old[i].clone()));
+        *value = Some(ParamVec::new(parts.collect()));
         Ok(())
     }
 }

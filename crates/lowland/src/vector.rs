@@ -93,6 +93,14 @@ impl ParamVec {
         self.zip(other, Tensor::sub, Tensor::neg)
     }
 
+    /// `self`, with the parts of `other` where it has none.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        self.check_fits(other);
+        let parts = self.parts.into_iter().zip(&other.parts);
+        Self::new(parts.map(|(own, other)| own.or_else(|| other.clone())).collect())
+    }
+
     /// `self + factor * other`
     #[must_use]
     pub fn plus_scaled(self, other: &Self, factor: f64) -> Self {

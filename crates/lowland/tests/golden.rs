@@ -23,10 +23,10 @@ use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    AdaSamConfig, AeSamConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig, Batch, Config,
-    ControllerConfig, EsamConfig, FSamConfig, GSamConfig, KSamConfig, LookSamConfig, MsamConfig,
-    ParamVec, Parameters, Perturbation, Rule, SSamConfig, SamConfig, SampaConfig, Samples, Scaling,
-    Selection, SharpnessAware, Spent, StepValues, Surface, Walk, Warmup,
+    AdaSamConfig, AesamConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo,
+    ControllerConfig, EsamConfig, FsamConfig, GsamConfig, KsamConfig, LookSamConfig, MsamConfig,
+    ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
+    SharpnessAware, Spent, StableSamConfig, StepValues, Surface, Walk, Warmup,
 };
 use serde::Deserialize;
 
@@ -220,7 +220,7 @@ fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
             let (k, alpha) = (settings.count("k")? as u64, settings.number("alpha")?);
             LookSamConfig { rho: rho()?, k, alpha, ..LookSamConfig::default() }.build()
         }
-        "aesam" => AeSamConfig {
+        "aesam" => AesamConfig {
             rho: rho()?,
             delta: settings.number("delta")?,
             lambda_1: settings.number("lambda1")?,
@@ -230,11 +230,11 @@ fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
         .build(),
         "fsam" => {
             let (sigma, lambda) = (settings.number("sigma")?, settings.number("lambda")?);
-            FSamConfig { rho: rho()?, sigma, lambda }.build()
+            FsamConfig { rho: rho()?, sigma, lambda }.build()
         }
-        "ssam" => SSamConfig { rho: rho()?, ..SSamConfig::default() }.build(),
-        "gsam" => GSamConfig { rho: rho()?, alpha: settings.number("alpha")? }.build(),
-        "ksam" => KSamConfig { rho: rho()?, fraction: settings.number("fraction")? }.build(),
+        "ssam" => StableSamConfig { rho: rho()?, ..StableSamConfig::default() }.build(),
+        "gsam" => GsamConfig { rho: rho()?, alpha: settings.number("alpha")? }.build(),
+        "ksam" => KsamConfig { rho: rho()?, fraction: settings.number("fraction")? }.build(),
         "adasam" => AdaSamConfig { rho: rho()?, ..AdaSamConfig::default() }.build(),
         "sampa" => SampaConfig { rho: rho()?, lambda: settings.number("lambda")? }.build(),
         "msam" => MsamConfig { rho: rho()? }.build(),
@@ -386,7 +386,7 @@ fn base(base: &Base) -> (ModuleOptimizer, f64) {
         }
         Base::AdaSam { lr, beta1, beta2, eps } => {
             let config = AdaSamConfig { beta_1: beta1, beta_2: beta2, epsilon: eps, rho: 0.0 };
-            (config.base().unwrap().unwrap(), lr)
+            (config.optimizer().unwrap(), lr)
         }
     }
 }
@@ -439,8 +439,8 @@ fn run(trace: &Trace) -> Result<(), String> {
     let (base, lr) = base(&trace.base);
     let (rule, uniforms) = rule(trace)?;
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let rule = Box::new(Replayed { rule, uniforms, seen: seen.clone() });
-    let mut optimizer = SharpnessAware::new(base, rule).with_steps_per_epoch(6);
+    let rule = Replayed { rule, uniforms, seen: seen.clone() };
+    let mut optimizer = SharpnessAware::new(base, rule).unwrap().with_steps_per_epoch(6);
     let row = trace.data.x_shape[1..].iter().product::<usize>();
     let mut records = Records::default();
 
@@ -456,9 +456,9 @@ fn run(trace: &Trace) -> Result<(), String> {
             let (x, y) = common::chosen(&x, &y, samples);
             cross_entropies(net.forward(x, &trace.data.x_shape), y)
         };
-        let described = Batch::default().with_indices(batch);
+        let described = BatchInfo::default().with_indices(batch);
         let (next, report) =
-            optimizer.step_batch(lr, net, &described, losses).map_err(|e| e.to_string())?;
+            optimizer.step_micro_batches(lr, net, &described, losses).map_err(|e| e.to_string())?;
         net = next;
         let values = report.values().map_err(|e| e.to_string())?;
         records.push(values, report.second_gradient);

@@ -20,10 +20,10 @@ use lowland::rule::Note;
 use lowland::schedule::{EveryStep, Schedule};
 use lowland::select::{AllSamples, Select};
 use lowland::{
-    AeSamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, Config, ControllerConfig, Error,
-    FSamConfig, GSamConfig, LookSamConfig, Measure, ParamVec, Parameters, PeriodicSamConfig,
-    Perturbation, Rule, SSamConfig, SamConfig, Samples, Scaling, Selection, SharpnessAware, Spent,
-    SsSamConfig, StepReport, Surface, Walk, Warmup,
+    AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ControllerConfig, Error,
+    FsamConfig, GsamConfig, LookSamConfig, Measure, ParamVec, Parameters, PeriodicSamConfig,
+    Perturbation, Rule, SamConfig, Samples, Scaling, Selection, SharpnessAware, Spent,
+    StableSamConfig, StepReport, StochasticSamConfig, Surface, Walk, Warmup,
 };
 use proptest::prelude::*;
 
@@ -90,8 +90,8 @@ impl Batch {
             seen();
             self.losses_of(net, samples)
         };
-        let described = lowland::Batch::default().with_indices(&[0, 1, 2, 3, 4, 5, 6, 7]);
-        optimizer.step_batch(lr, net, &described, losses)
+        let described = lowland::BatchInfo::default().with_indices(&[0, 1, 2, 3, 4, 5, 6, 7]);
+        optimizer.step_micro_batches(lr, net, &described, losses)
     }
 }
 
@@ -104,8 +104,8 @@ fn told<M: Module>(
     losses: &dyn Fn(&M) -> Tensor<1>,
 ) -> lowland::Result<(M, StepReport)> {
     let indices: Vec<usize> = (0..size).collect();
-    let described = lowland::Batch::default().with_indices(&indices);
-    optimizer.step_batch(lr, module, &described, |module, _, samples| match samples {
+    let described = lowland::BatchInfo::default().with_indices(&indices);
+    optimizer.step_micro_batches(lr, module, &described, |module, _, samples| match samples {
         Samples::All => losses(module),
         Samples::Some { positions, .. } => {
             let positions: Vec<i64> =
@@ -119,7 +119,7 @@ fn told<M: Module>(
 
 /// An optimizer that knows how long an epoch is.
 fn optimizer_of(algorithm: &Algorithm, base: ModuleOptimizer) -> SharpnessAware {
-    SharpnessAware::new(base, algorithm.build().unwrap()).with_steps_per_epoch(6)
+    SharpnessAware::new(base, algorithm.build().unwrap()).unwrap().with_steps_per_epoch(6)
 }
 
 fn device() -> Device {
@@ -142,8 +142,8 @@ fn in_steps(algorithm: Algorithm, warmup: u64) -> Algorithm {
             },
             ..config
         }),
-        Algorithm::AeSam(config) => {
-            Algorithm::AeSam(AeSamConfig { total_steps: Some(30), ..config })
+        Algorithm::Aesam(config) => {
+            Algorithm::Aesam(AesamConfig { total_steps: Some(30), ..config })
         }
         other => other,
     }
@@ -168,9 +168,9 @@ fn is_base_at_zero(algorithm: &Algorithm) -> bool {
     !matches!(
         algorithm,
         Algorithm::Esam(_)
-            | Algorithm::KSam(_)
+            | Algorithm::Ksam(_)
             | Algorithm::Ausam(_)
-            | Algorithm::SlSam(_)
+            | Algorithm::SparseLayerSam(_)
             | Algorithm::Sampa(_)
     )
 }
@@ -199,11 +199,13 @@ fn train(optimizer: &mut SharpnessAware, steps: u64) -> Values {
 fn a_radius_of_zero_is_the_base_optimizer_bit_for_bit() {
     let _alone = common::alone();
     for (name, base) in bases() {
-        let plain =
-            train(&mut SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap()), 24);
+        let plain = train(
+            &mut SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap()).unwrap(),
+            24,
+        );
         for algorithm in all().into_iter().filter(is_base_at_zero) {
             let rule = with_rho(&algorithm, 0.0).build().unwrap();
-            let found = train(&mut SharpnessAware::new(base.clone(), rule), 24);
+            let found = train(&mut SharpnessAware::new(base.clone(), rule).unwrap(), 24);
             assert_eq!(found, plain, "{algorithm:?} over {name}");
         }
     }
@@ -216,7 +218,7 @@ fn the_base_alone_is_burns_own_training_step_bit_for_bit() {
     let mut net = Small::new(&device);
     let mut ours = net.clone().valid().train();
     let mut base = sgd(0.9, 1e-2);
-    let mut optimizer = SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap());
+    let mut optimizer = SharpnessAware::new(base.clone(), BaseConfig {}.build().unwrap()).unwrap();
     for step in 0..10 {
         let batch = Batch::new(step, &device);
         // Same dropout masks for both: the device is seeded again before each evaluation.
@@ -224,7 +226,8 @@ fn the_base_alone_is_burns_own_training_step_bit_for_bit() {
             device.seed(step);
             batch.losses(net)
         };
-        ours = optimizer.step(0.05, ours, losses).unwrap().0;
+        ours =
+            optimizer.step_samples(0.05, ours, &lowland::BatchInfo::default(), losses).unwrap().0;
         device.seed(step);
         let gradients = batch.losses(&net).mean().backward();
         let gradients = burn::optim::GradientsParams::from_grads(gradients, &net);
@@ -240,7 +243,7 @@ fn equal_seeds_give_equal_bytes_and_other_seeds_other_masks() {
     for algorithm in all() {
         let run = |seed| {
             let rule = algorithm.build().unwrap();
-            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(seed), 12)
+            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_seed(seed), 12)
         };
         assert_eq!(run(3), run(3), "{algorithm:?}");
         assert_ne!(run(3), run(4), "{algorithm:?}");
@@ -253,7 +256,7 @@ fn measuring_less_changes_no_bit_of_the_result() {
     for algorithm in all() {
         let run = |measure| {
             let rule = algorithm.build().unwrap();
-            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).with_measure(measure), 24)
+            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_measure(measure), 24)
         };
         assert_eq!(run(Measure::All), run(Measure::Finite), "{algorithm:?}");
         assert_eq!(run(Measure::All), run(Measure::Nothing), "{algorithm:?}");
@@ -267,8 +270,9 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
     for algorithm in all() {
         let device = device();
         let mut net = Small::new(&device);
-        let mut optimizer =
-            SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap()).with_steps_per_epoch(5);
+        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
+            .unwrap()
+            .with_steps_per_epoch(5);
         let calls = Cell::new(0_u32);
         let mut second = 0;
         for step in 0..35 {
@@ -282,12 +286,12 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
         assert_eq!(optimizer.second_gradients(), u64::from(second), "{algorithm:?}");
         // Forward passes that are no gradients: K-SAM ranks, ESAM looks for the rise.
         let forward = match algorithm {
-            Algorithm::KSam(_) | Algorithm::Esam(_) => 35,
+            Algorithm::Ksam(_) | Algorithm::Esam(_) => 35,
             _ => 0,
         };
         assert_eq!(gradients + forward, u64::from(calls.get()), "{algorithm:?}");
         let model = match &algorithm {
-            Algorithm::KSam(_) => 35.0 * (1.0 / 3.0 + 2.0 * 0.5),
+            Algorithm::Ksam(_) => 35.0 * (1.0 / 3.0 + 2.0 * 0.5),
             // 2 in the 5 steps of the first epoch, 2α after it.
             Algorithm::Ausam(_) => 5.0 * 2.0 + 30.0 * 2.0 * 0.5,
             // 4/3 + γ − (1 − β)/3 on average over the masks: checked on its own, here its bounds.
@@ -295,7 +299,7 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
                 assert!(passes > 35.0 * (2.0 / 3.0 + 0.5) && passes < 35.0 * (4.0 / 3.0 + 0.5));
                 passes
             }
-            Algorithm::SlSam(_) => {
+            Algorithm::SparseLayerSam(_) => {
                 assert!(passes > 35.0 * 2.0 / 3.0 && passes < 35.0 * 2.0, "{passes}");
                 passes
             }
@@ -310,7 +314,7 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
             Algorithm::Arsam(_) => assert!((6..=4 + 2 * 8).contains(&second), "{second}"),
             Algorithm::LookSam(_) => assert_eq!(second, 7),
             Algorithm::PeriodicSam(_) => assert_eq!(second, 3),
-            Algorithm::AeSam(_) | Algorithm::SsSam(_) => {
+            Algorithm::Aesam(_) | Algorithm::StochasticSam(_) => {
                 assert!((5..=30).contains(&second), "{second}");
             }
             _ => assert_eq!(second, 35, "{algorithm:?}"),
@@ -384,7 +388,7 @@ impl Surface for SpySurface<'_> {
 fn spied(algorithm: &Algorithm, base: ModuleOptimizer) -> (SharpnessAware, Arc<Mutex<Seen>>) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let spy = Spy { rule: algorithm.build().unwrap(), seen: seen.clone() };
-    (SharpnessAware::new(base, Box::new(spy)).with_steps_per_epoch(6), seen)
+    (SharpnessAware::new(base, spy).unwrap().with_steps_per_epoch(6), seen)
 }
 
 /// Every evaluation sees `w` or `w + e`, and what is left after the step is exactly
@@ -520,14 +524,19 @@ fn a_first_evaluation_at_perturbed_weights_moves_the_statistics_of_the_live_modu
     let batch = Batch::new(1, &device);
     let losses = |net: &Small, _: &Samples| batch.losses(net);
     let before = Values::of(&Small::new(&device));
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), Box::new(OnlyPerturbed));
-    let (net, report) = optimizer.step(0.0, Small::new(&device), losses).unwrap();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), OnlyPerturbed).unwrap();
+    let (net, report) = optimizer
+        .step_samples(0.0, Small::new(&device), &lowland::BatchInfo::default(), losses)
+        .unwrap();
     assert_ne!(Values::of(&net).running, before.running);
     assert_eq!(Values::of(&net).trainable, before.trainable);
     assert_eq!((report.passes, report.second_gradient), (1.0, false));
 
-    let error = SharpnessAware::new(sgd(0.0, 0.0), Box::new(Idle));
-    let error = error.clone().step(0.0, Small::new(&device), losses).unwrap_err();
+    let error = SharpnessAware::new(sgd(0.0, 0.0), Idle).unwrap();
+    let error = error
+        .clone()
+        .step_samples(0.0, Small::new(&device), &lowland::BatchInfo::default(), losses)
+        .unwrap_err();
     assert_eq!(error, Error::NoEvaluation);
 }
 
@@ -547,7 +556,7 @@ fn tied_tensors_count_once_with_all_of_their_gradient() {
     let x = Batch::new(1, &device).x;
     let (mut optimizer, seen) = spied(&Algorithm::Sam(SamConfig { rho: 0.0 }), sgd(0.0, 0.0));
     let losses = |net: &Twice, _: &Samples| net.b.forward(net.a.forward(x.clone())).square().sum();
-    optimizer.step(0.0, net, losses).unwrap();
+    optimizer.step_samples(0.0, net, &lowland::BatchInfo::default(), losses).unwrap();
     let seen = seen.lock().unwrap();
     let apart = seen.gradients[1].clone().minus(&seen.gradients[0]).norm();
     let apart = common::numbers(apart / seen.gradients[0].norm())[0];
@@ -565,9 +574,12 @@ fn dropout_draws_the_same_masks_in_both_evaluations() {
         outputs.borrow_mut().push(common::numbers(dropped));
         batch.losses(net)
     };
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::default().build().unwrap());
-    let (net, _) = optimizer.step(0.05, Small::new(&device), losses).unwrap();
-    let _ = optimizer.step(0.05, net, losses).unwrap();
+    let mut optimizer =
+        SharpnessAware::new(sgd(0.0, 0.0), SamConfig::default().build().unwrap()).unwrap();
+    let (net, _) = optimizer
+        .step_samples(0.05, Small::new(&device), &lowland::BatchInfo::default(), losses)
+        .unwrap();
+    let _ = optimizer.step_samples(0.05, net, &lowland::BatchInfo::default(), losses).unwrap();
     let outputs = outputs.into_inner();
     assert_eq!(outputs.len(), 4);
     assert_eq!(outputs[0], outputs[1]);
@@ -634,13 +646,14 @@ fn too_many_bad_steps_in_a_row_are_an_error_that_names_the_step() {
     let device = device();
     let mut net = Small::new(&device);
     let rule = SamConfig::default().build().unwrap();
-    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_non_finite_limit(2);
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_non_finite_limit(2);
     let losses =
         |net: &Small, _: &Samples| net.forward(Tensor::full([4, 4], f32::NAN, &device)).sum();
     for _ in 0..2 {
-        net = optimizer.step(0.1, net, losses).unwrap().0;
+        net = optimizer.step_samples(0.1, net, &lowland::BatchInfo::default(), losses).unwrap().0;
     }
-    let error = optimizer.step(0.1, net, losses).unwrap_err();
+    let error =
+        optimizer.step_samples(0.1, net, &lowland::BatchInfo::default(), losses).unwrap_err();
     assert_eq!(error, Error::NonFinite { step: 2, in_a_row: 3 });
 }
 
@@ -650,19 +663,33 @@ fn losses_that_cannot_be_used_are_errors() {
     let device = device();
     let step = |losses: &dyn Fn(&Small) -> Tensor<1>| {
         let rule = SamConfig::default().build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         optimizer
-            .step(0.1, Small::new(&device), |net: &Small, _: &Samples| losses(net))
+            .step_samples(
+                0.1,
+                Small::new(&device),
+                &lowland::BatchInfo::default(),
+                |net: &Small, _: &Samples| losses(net),
+            )
             .unwrap_err()
     };
-    assert_eq!(step(&|_| Tensor::ones([1], &Device::flex())), Error::Untracked);
+    assert_eq!(
+        step(&|_| Tensor::ones([1], &Device::flex())),
+        Error::Untracked { what: "the loss".into() }
+    );
     let x = || Tensor::<2>::ones([2, 4], &Device::flex());
-    assert_eq!(step(&|net| net.valid().forward(x()).sum()), Error::Untracked);
+    assert_eq!(
+        step(&|net| net.valid().forward(x()).sum()),
+        Error::Untracked { what: "the loss".into() }
+    );
 
     let rule = SamConfig::default().build().unwrap();
     let frozen = Small::new(&device).no_grad();
     let losses = |net: &Small, _: &Samples| net.forward(Tensor::ones([2, 4], &device)).sum();
-    let error = SharpnessAware::new(sgd(0.0, 0.0), rule).step(0.1, frozen, losses).unwrap_err();
+    let error = SharpnessAware::new(sgd(0.0, 0.0), rule)
+        .unwrap()
+        .step_samples(0.1, frozen, &lowland::BatchInfo::default(), losses)
+        .unwrap_err();
     assert_eq!(error, Error::NoParameters);
 }
 
@@ -672,15 +699,20 @@ fn a_warm_up_in_epochs_asks_for_the_length_of_an_epoch() {
     let device = device();
     let batch = Batch::new(1, &device);
     let losses = |net: &Small, _: &Samples| batch.losses(net);
-    let rule = ArsamConfig::default().build().unwrap();
-    let optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
-    let error = optimizer.clone().step(0.1, Small::new(&device), losses).unwrap_err();
+    let warmup = Warmup::Epochs(3);
+    let controller = ControllerConfig { warmup, ..ControllerConfig::default() };
+    let arsam = ArsamConfig { controller, ..ArsamConfig::default() };
+    let optimizer = SharpnessAware::new(sgd(0.0, 0.0), arsam).unwrap();
+    let error = optimizer
+        .clone()
+        .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), losses)
+        .unwrap_err();
     assert!(error.to_string().contains("with_steps_per_epoch"), "{error}");
 
     let mut optimizer = optimizer.with_steps_per_epoch(2);
     let mut net = Small::new(&device);
     for _ in 0..8 {
-        net = optimizer.step(0.1, net, losses).unwrap().0;
+        net = optimizer.step_samples(0.1, net, &lowland::BatchInfo::default(), losses).unwrap().0;
     }
     assert_eq!(optimizer.second_gradients(), 6, "three epochs of two steps");
 }
@@ -725,7 +757,7 @@ fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
         let losses = |net: &Net| {
             let found = common::strategies(net);
             // A forward pass alone has nothing to checkpoint.
-            let forward = matches!(algorithm, Algorithm::KSam(_) | Algorithm::Esam(_));
+            let forward = matches!(algorithm, Algorithm::Ksam(_) | Algorithm::Esam(_));
             let kept = found == [device.gradient_checkpointing_strategy()];
             assert!(kept || (forward && found.is_empty()), "{algorithm:?}: {found:?}");
             seen.set(seen.get() + 1_u32);
@@ -745,22 +777,26 @@ fn clipping_scales_the_final_gradient_to_the_norm_and_no_further() {
     let batch = Batch::new(1, &device);
     let moved = |clip: Option<f64>| {
         let rule = SamConfig::default().build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         if let Some(clip) = clip {
             optimizer = optimizer.with_clip_norm(clip).unwrap();
         }
         let net = Small::new(&device);
         let parameters = Parameters::of(&net).unwrap();
         let before = parameters.weights(&net);
-        let (net, _) =
-            optimizer.step(1.0, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
+        let (net, _) = optimizer
+            .step_samples(1.0, net, &lowland::BatchInfo::default(), |net: &Small, _: &Samples| {
+                batch.losses(net)
+            })
+            .unwrap();
         common::numbers(parameters.weights(&net).minus(&before).norm())[0]
     };
     let free = moved(None);
     assert!((moved(Some(free / 2.0)) - free / 2.0).abs() < 1e-5 * free);
     assert_eq!(moved(Some(free * 2.0)).to_bits(), free.to_bits());
     let rule = BaseConfig {}.build().unwrap();
-    let refused = SharpnessAware::new(sgd(0.0, 0.0), rule).with_clip_norm(0.0).unwrap_err();
+    let refused =
+        SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_clip_norm(0.0).unwrap_err();
     assert_eq!(refused.to_string(), "clip_norm must be finite and above 0, found 0");
 }
 
@@ -789,22 +825,23 @@ fn chosen_samples_are_asked_for_and_counted_as_their_share() {
     let device = device();
     let batch = Batch::new(1, &device);
     let walk = || {
-        Box::new(
-            Walk::new(FirstK(2), EveryStep, AlongGradient::new(0.05).unwrap(), SharpGradient)
-                .unwrap(),
-        )
+        Walk::new(FirstK(2), EveryStep, AlongGradient::new(0.05).unwrap(), SharpGradient).unwrap()
     };
     let losses = |net: &Small, samples: &Samples| match samples {
         Samples::All => batch.losses(net),
         Samples::Some { positions, .. } => batch.losses(net).narrow(0, 0, positions.len()),
     };
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk());
-    let (_, report) = optimizer.step(0.1, Small::new(&device), losses).unwrap();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk()).unwrap();
+    let (_, report) = optimizer
+        .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), losses)
+        .unwrap();
     assert!((report.passes - 1.25).abs() < 1e-12);
 
     let whole = |net: &Small, _: &Samples| batch.losses(net);
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk());
-    let error = optimizer.step(0.1, Small::new(&device), whole).unwrap_err();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk()).unwrap();
+    let error = optimizer
+        .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), whole)
+        .unwrap_err();
     assert_eq!(error, Error::Losses { expected: 2, found: 8 });
 }
 
@@ -815,7 +852,12 @@ fn a_report_holds_what_the_step_did() {
     let batch = Batch::new(1, &device);
     let (mut optimizer, seen) = spied(&Algorithm::Sam(SamConfig { rho: 0.1 }), sgd(0.0, 0.0));
     let (_, report) = optimizer
-        .step(0.1, Small::new(&device), |net: &Small, _: &Samples| batch.losses(net))
+        .step_samples(
+            0.1,
+            Small::new(&device),
+            &lowland::BatchInfo::default(),
+            |net: &Small, _: &Samples| batch.losses(net),
+        )
         .unwrap();
     let values = report.values().unwrap();
     let seen = seen.lock().unwrap();
@@ -841,29 +883,29 @@ fn a_report_holds_what_the_step_did() {
 #[test]
 fn at_their_ends_the_relatives_are_sam_or_the_base() {
     let _alone = common::alone();
-    let run = |rule| train(&mut SharpnessAware::new(sgd(0.9, 1e-2), rule), 12);
+    let run = |rule| train(&mut SharpnessAware::new(sgd(0.9, 1e-2), rule).unwrap(), 12);
     let sam = run(SamConfig { rho: 0.05 }.build().unwrap());
     let base = run(BaseConfig {}.build().unwrap());
     assert_ne!(sam, base);
     let rho = 0.05;
-    let ae = |lambda: f64| AeSamConfig {
+    let ae = |lambda: f64| AesamConfig {
         rho,
         lambda_1: lambda,
         lambda_2: lambda,
-        ..AeSamConfig::default()
+        ..AesamConfig::default()
     };
     let sams = [
         (
             "LookSAM with k = 1",
             LookSamConfig { rho, k: 1, alpha: 0.7, ..LookSamConfig::default() }.build(),
         ),
-        ("F-SAM with sigma = 0", FSamConfig { rho, sigma: 0.0, lambda: 0.9 }.build()),
-        ("GSAM with alpha = 0", GSamConfig { rho, alpha: 0.0 }.build()),
+        ("F-SAM with sigma = 0", FsamConfig { rho, sigma: 0.0, lambda: 0.9 }.build()),
+        ("GSAM with alpha = 0", GsamConfig { rho, alpha: 0.0 }.build()),
         ("AE-SAM below every threshold", ae(f64::NEG_INFINITY).build()),
         ("periodic SAM with interval 1", PeriodicSamConfig { rho, interval: 1 }.build()),
         (
             "SS-SAM with p = 1",
-            SsSamConfig { rho, probability: 1.0, ..SsSamConfig::default() }.build(),
+            StochasticSamConfig { rho, probability: 1.0, ..StochasticSamConfig::default() }.build(),
         ),
     ];
     for (name, rule) in sams {
@@ -873,7 +915,7 @@ fn at_their_ends_the_relatives_are_sam_or_the_base() {
         ("AE-SAM above every threshold", ae(f64::INFINITY).build()),
         (
             "SS-SAM with p = 0",
-            SsSamConfig { rho, probability: 0.0, ..SsSamConfig::default() }.build(),
+            StochasticSamConfig { rho, probability: 0.0, ..StochasticSamConfig::default() }.build(),
         ),
     ];
     for (name, rule) in bases {
@@ -905,8 +947,15 @@ fn the_relatives_keep_their_equations() {
         let (mut optimizer, seen) = spied(&algorithm, sgd(0.9, 0.0));
         for step in 0..6 {
             let batch = Batch::new(step, &device);
-            net =
-                optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap().0;
+            net = optimizer
+                .step_samples(
+                    0.05,
+                    net,
+                    &lowland::BatchInfo::default(),
+                    |net: &Small, _: &Samples| batch.losses(net),
+                )
+                .unwrap()
+                .0;
             check(step, &seen.lock().unwrap());
         }
     };
@@ -935,18 +984,21 @@ fn the_relatives_keep_their_equations() {
             }
         },
     );
-    steps(Algorithm::SSam(SSamConfig { rho: 0.1, ..SSamConfig::default() }), &|_, seen| {
-        let last = seen.final_gradient.as_ref().unwrap();
-        let lengths = number(last.norm()) / number(seen.gradients[0].norm());
-        assert!((lengths - 1.0).abs() < 1e-5, "{lengths}");
-    });
-    steps(Algorithm::GSam(GSamConfig { rho: 0.1, alpha: 0.4 }), &|_, seen| {
+    steps(
+        Algorithm::StableSam(StableSamConfig { rho: 0.1, ..StableSamConfig::default() }),
+        &|_, seen| {
+            let last = seen.final_gradient.as_ref().unwrap();
+            let lengths = number(last.norm()) / number(seen.gradients[0].norm());
+            assert!((lengths - 1.0).abs() < 1e-5, "{lengths}");
+        },
+    );
+    steps(Algorithm::Gsam(GsamConfig { rho: 0.1, alpha: 0.4 }), &|_, seen| {
         let g_s = &seen.gradients[1];
         let gap = seen.final_gradient.clone().unwrap().minus(g_s);
         let cosine = number(gap.dot(g_s)) / number(gap.norm()) / number(g_s.norm());
         assert!(cosine.abs() < 1e-3, "{cosine}");
     });
-    steps(Algorithm::FSam(FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.6 }), &|step, seen| {
+    steps(Algorithm::Fsam(FsamConfig { rho: 0.1, sigma: 1.0, lambda: 0.6 }), &|step, seen| {
         let e = seen.perturbations.last().unwrap();
         assert!((number(e.norm()) - 0.1).abs() < 1e-5);
         let g = &seen.gradients[0];
@@ -961,12 +1013,12 @@ fn fsam_does_not_climb_a_constant_gradient() {
     let _alone = common::alone();
     let device = device();
     let (mut optimizer, seen) =
-        spied(&Algorithm::FSam(FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }), sgd(0.0, 0.0));
+        spied(&Algorithm::Fsam(FsamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }), sgd(0.0, 0.0));
     let mut net: Linear = LinearConfig::new(4, 2).init(&device);
     let x = Tensor::<2>::ones([3, 4], &device);
     for step in 0..4 {
         let losses = |net: &Linear, _: &Samples| net.forward(x.clone()).sum();
-        net = optimizer.step(0.1, net, losses).unwrap().0;
+        net = optimizer.step_samples(0.1, net, &lowland::BatchInfo::default(), losses).unwrap().0;
         let length = common::numbers(seen.lock().unwrap().perturbations.last().unwrap().norm())[0];
         let expected = if step == 0 { 0.1 } else { 0.0 };
         assert!((length - expected).abs() < 1e-6, "step {step}: {length}");
@@ -999,7 +1051,7 @@ fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
 fn arsam_that_always_samples_is_sam_and_that_never_reuses_is_the_base() {
     let _alone = common::alone();
     for (name, base) in bases() {
-        let run = |rule| train(&mut SharpnessAware::new(base.clone(), rule), 12);
+        let run = |rule| train(&mut SharpnessAware::new(base.clone(), rule).unwrap(), 12);
         let sam = run(SamConfig { rho: 0.05 }.build().unwrap());
         assert_eq!(run(written(vec![true; 12], 0.7)), sam, "{name}");
         let always = in_steps(Algorithm::Arsam(ArsamConfig::default()), 12).build().unwrap();
@@ -1032,13 +1084,16 @@ fn arsams_windows_hold_exactly_their_quota() {
         ..ControllerConfig::default()
     };
     let rule = ArsamConfig { controller, ..ArsamConfig::default() }.build().unwrap();
-    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(5);
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_seed(5);
     let mut net = Small::new(&device);
     let mut steps = Vec::new();
     for step in 0..15 + 9 + 20 * 10 {
         let batch = Batch::new(step, &device);
-        let (next, report) =
-            optimizer.step(0.05, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
+        let (next, report) = optimizer
+            .step_samples(0.05, net, &lowland::BatchInfo::default(), |net: &Small, _: &Samples| {
+                batch.losses(net)
+            })
+            .unwrap();
         net = next;
         let quota = report.values().unwrap().notes["samples_per_window"];
         steps.push((report.second_gradient, quota));
@@ -1068,7 +1123,9 @@ fn asam_with_weights_of_size_one_is_sam_and_spares_weights_of_zero() {
         let (mut optimizer, seen) = spied(algorithm, sgd(0.0, 0.0));
         let losses =
             |net: &Linear, _: &Samples| net.forward(x.clone()).square().sum_dim(1).reshape([8]);
-        optimizer.step(0.1, linear(weights), losses).unwrap();
+        optimizer
+            .step_samples(0.1, linear(weights), &lowland::BatchInfo::default(), losses)
+            .unwrap();
         let e = seen.lock().unwrap().perturbations.last().cloned().unwrap();
         common::numbers(e.into_parts().remove(0).unwrap())
     };
@@ -1111,8 +1168,8 @@ fn asam_does_not_see_a_rescaling_around_a_relu() {
             found.borrow_mut().push(common::numbers(losses.clone().inner().mean())[0]);
             losses
         };
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm.build().unwrap());
-        optimizer.step(0.0, pair, losses).unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm.build().unwrap()).unwrap();
+        optimizer.step_samples(0.0, pair, &lowland::BatchInfo::default(), losses).unwrap();
         found.into_inner()[1]
     };
     let asam = Algorithm::Asam(AsamConfig { rho: 0.3, eta: 0.0, scaling: Scaling::All });
@@ -1169,7 +1226,7 @@ proptest! {
         let factor = 10.0_f64.powi(scale);
         let (mut optimizer, seen) = spied(&Algorithm::Sam(SamConfig { rho }), sgd(0.0, 0.0));
         let losses = |net: &Small, _: &Samples| batch.losses(net) * factor;
-        optimizer.step(0.0, Small::new(&device), losses).unwrap();
+        optimizer.step_samples(0.0, Small::new(&device), &lowland::BatchInfo::default(), losses).unwrap();
         let seen = seen.lock().unwrap();
         let e = seen.perturbations.last().unwrap();
         let (g, number) = (&seen.gradients[0], |scalar: Tensor<1>| common::numbers(scalar)[0]);
@@ -1193,7 +1250,7 @@ proptest! {
         let run = |rule| {
             let device = device();
             let mut net = Small::new(&device);
-            let mut optimizer = SharpnessAware::new(sgd(momentum, decay), rule).with_seed(seed);
+            let mut optimizer = SharpnessAware::new(sgd(momentum, decay), rule).unwrap().with_seed(seed);
             let calls = Cell::new(0_u32);
             for step in 0..steps {
                 let batch = Batch::new(seed + step, &device);
@@ -1201,7 +1258,7 @@ proptest! {
                     calls.set(calls.get() + 1);
                     batch.losses(net)
                 };
-                net = optimizer.step(lr, net, losses).unwrap().0;
+                net = optimizer.step_samples(lr, net, &lowland::BatchInfo::default(), losses).unwrap().0;
             }
             (Values::of(&net), optimizer.passes() - f64::from(calls.get()))
         };
@@ -1221,7 +1278,7 @@ proptest! {
         let (mut optimizer, seen) = spied(&Algorithm::Asam(asam), sgd(0.0, 0.0));
         let net = Small::new(&device);
         let t = Parameters::of(&net).unwrap().weights(&net).map(|w| w.abs() + eta + 0.01);
-        optimizer.step(0.0, net, |net: &Small, _: &Samples| batch.losses(net)).unwrap();
+        optimizer.step_samples(0.0, net, &lowland::BatchInfo::default(), |net: &Small, _: &Samples| batch.losses(net)).unwrap();
         let e = seen.lock().unwrap().perturbations.last().cloned().unwrap();
         let scaled = e.times_each(&t.map(Tensor::recip));
         let length = common::numbers(scaled.norm())[0];

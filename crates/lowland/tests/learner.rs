@@ -35,9 +35,9 @@ use burn::train::{
 use common::{Values, sgd};
 use lowland::learner::{Quantity, SharpnessAwareStrategy};
 use lowland::{
-    AeSamConfig, Algorithm, ArsamConfig, BaseConfig, Batch, Config, ControllerConfig, Error,
-    EsamConfig, LookSamConfig, PeriodicSamConfig, SamConfig, SampaConfig, SharpnessAware,
-    StepReport, Warmup,
+    AesamConfig, Algorithm, ArsamConfig, BaseConfig, BatchInfo, ControllerConfig, Error,
+    EsamConfig, LookSamConfig, PeriodicSamConfig, RadiusSchedule, SamConfig, SampaConfig,
+    SharpnessAware, StepReport, Warmup,
 };
 
 /// Linear - BatchNorm - Dropout - Linear, of Burn's own layers.
@@ -150,8 +150,8 @@ fn all() -> impl Iterator<Item = Algorithm> {
             },
             ..config
         }),
-        Algorithm::AeSam(config) => {
-            Algorithm::AeSam(AeSamConfig { total_steps: Some(30), ..config })
+        Algorithm::Aesam(config) => {
+            Algorithm::Aesam(AesamConfig { total_steps: Some(30), ..config })
         }
         other => other,
     })
@@ -179,7 +179,8 @@ fn plain(mut optimizer: SharpnessAware, epochs: usize) -> (Values, Vec<StepRepor
         for batch in loader(samples()).iter() {
             let batch = batch.unwrap();
             let losses = |model: &Small, _: &_| model.outcome(batch.clone()).loss;
-            let (next, report) = optimizer.step(LR, model, losses).unwrap();
+            let (next, report) =
+                optimizer.step_samples(LR, model, &BatchInfo::default(), losses).unwrap();
             model = next;
             reports.push(report);
         }
@@ -220,6 +221,7 @@ fn the_learner_gives_the_weights_of_the_plain_loop_bit_for_bit() {
     for algorithm in full_batch() {
         for base in bases() {
             let optimizer = SharpnessAware::new(base.clone(), algorithm.build().unwrap())
+                .unwrap()
                 .with_seed(3)
                 .with_steps_per_epoch(BATCHES as u64)
                 .with_total_steps(4 * BATCHES as u64);
@@ -267,19 +269,19 @@ fn accumulated_batches_are_one_batch_to_the_rule() {
     let result = launch(training.with_training_strategy(strategy.clone().into()), sgd(0.9, 0.0));
 
     let rule = SamConfig::default().build().unwrap();
-    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(3);
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_seed(3);
     let mut model = Small::new(0.2);
     for _ in 0..2 {
         let batches: Vec<Labelled> = loader(samples()).iter().map(Result::unwrap).collect();
         for group in batches.chunks(2) {
             let sizes = vec![1; group.len()];
             let batch =
-                Batch::default().with_micro_batches(&sizes, lowland::Accumulate::WholeBatch);
+                BatchInfo::default().with_micro_batches(&sizes, lowland::Accumulate::WholeBatch);
             // The sum of the batches' losses is their mean, so many times.
             let losses = |model: &Small, i: usize, _: &_| {
                 model.outcome(group[i].clone()).loss.mul_scalar(group.len() as f64)
             };
-            model = optimizer.step_batch(LR, model, &batch, losses).unwrap().0;
+            model = optimizer.step_micro_batches(LR, model, &batch, losses).unwrap().0;
         }
     }
     assert_eq!(strategy.spent().passes, 2.0 * 2.0 * 3.0, "three steps an epoch");
@@ -457,7 +459,7 @@ fn metrics_show_what_the_steps_report() {
     launch(training, sgd(0.9, 0.0));
 
     let rule = every(3).build().unwrap();
-    let (_, reports) = plain(SharpnessAware::new(sgd(0.9, 0.0), rule).with_seed(3), 2);
+    let (_, reports) = plain(SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_seed(3), 2);
     let values: Vec<_> = reports.iter().map(|report| report.values().unwrap()).collect();
     let shown = |name: &str| log.0.lock().unwrap()[name].clone();
     let passes: Vec<f64> = reports.iter().map(|report| report.passes).collect();
@@ -502,7 +504,7 @@ fn a_rule_that_asks_for_losses_unannounced_ends_the_training() {
 
     let _alone = common::alone();
     let directory = tempfile::tempdir().unwrap();
-    let strategy = SharpnessAwareStrategy::new(Box::new(Sly)).unwrap();
+    let strategy = SharpnessAwareStrategy::new(Sly).unwrap();
     let training = training(directory.path(), 1);
     let training = training.with_training_strategy(strategy.clone().into());
     let result = launch(training, sgd(0.9, 0.0));
@@ -541,6 +543,90 @@ fn steps_that_are_not_finite_change_nothing_and_too_many_end_the_training() {
         assert_eq!(strict.error(), Some(Error::NonFinite { step: 1, in_a_row: 1 }));
         assert!(result.error.unwrap().to_string().contains("not finite at step 1"));
     }
+}
+
+#[test]
+fn arsam_trains_with_its_defaults_and_finds_the_length_of_an_epoch() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    for (accumulation, steps) in [(1, BATCHES), (2, BATCHES.div_ceil(2))] {
+        let strategy = SharpnessAwareStrategy::new(ArsamConfig::default()).unwrap();
+        let training = training(directory.path(), 5).grads_accumulation(accumulation);
+        let learner = Learner::new(Small::new(0.2), sgd(0.9, 1e-2), LR);
+        let result = strategy.launch(training, learner).unwrap();
+        assert!(result.error.is_none());
+        let values = Values::of(&result.model).trainable.concat();
+        assert!(values.iter().all(|value| value.is_finite()));
+        // Three epochs of warm-up at two passes; the first window after it has none.
+        let passes = strategy.spent().passes;
+        assert_eq!(passes, (steps * (3 * 2 + 2)) as f64, "{accumulation} batches a step");
+    }
+}
+
+#[test]
+fn what_ends_a_training_reaches_the_caller() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    let mut broken = samples();
+    broken[1].0[0] = f32::NAN;
+    let strategy = SharpnessAwareStrategy::new(ArsamConfig::default()).unwrap();
+    let strategy = strategy.with_non_finite_limit(0);
+    let learner = Learner::new(Small::new(0.2), sgd(0.9, 1e-2), LR);
+    let error = strategy.launch(training_on(directory.path(), 1, broken), learner).err().unwrap();
+    assert_eq!(error, Error::NonFinite { step: 0, in_a_row: 1 });
+
+    let in_epochs = SamConfig::new(0.1).with_radius_schedule(RadiusSchedule::Linear { to: 0.0 });
+    let strategy = SharpnessAwareStrategy::new(in_epochs).unwrap();
+    let learner = Learner::new(Small::new(0.2), sgd(0.9, 1e-2), LR);
+    // The loader knows the length of the training.
+    assert!(strategy.launch(training(directory.path(), 1), learner).unwrap().error.is_none());
+}
+
+/// One matrix in two places.
+#[derive(Module, Debug)]
+struct Tied {
+    first: Linear,
+    second: Linear,
+}
+
+impl TrainStep for Tied {
+    type Input = Labelled;
+    type Output = ClassificationOutput;
+
+    fn step(&self, samples: Labelled) -> TrainOutput<ClassificationOutput> {
+        let outcome = InferenceStep::step(self, samples);
+        TrainOutput::new(self, outcome.loss.backward(), outcome)
+    }
+}
+
+impl InferenceStep for Tied {
+    type Input = Labelled;
+    type Output = ClassificationOutput;
+
+    fn step(&self, samples: Labelled) -> ClassificationOutput {
+        let logits = self.second.forward(self.first.forward(samples.x));
+        let loss = CrossEntropyLossConfig::new().init(&logits.device());
+        let loss = loss.forward(logits.clone(), samples.y.clone());
+        ClassificationOutput::new(loss, logits, samples.y)
+    }
+}
+
+#[test]
+fn a_tensor_in_two_places_is_refused() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    let first = LinearConfig::new(4, 4).init(&device());
+    drop(Values::of(&first));
+    let model = Tied { second: first.clone(), first };
+    let training = SupervisedTraining::new(directory.path(), loader(samples()), loader(samples()))
+        .num_epochs(1)
+        .renderer(Box::new(Quiet))
+        .with_application_logger(None)
+        .with_metric_logger(InMemoryMetricLogger::new());
+    let strategy = SharpnessAwareStrategy::new(SamConfig::new(0.1)).unwrap();
+    let error = strategy.launch(training, Learner::new(model, sgd(0.0, 0.0), LR)).err().unwrap();
+    let (first, second) = ("first.weight".to_owned(), "second.weight".to_owned());
+    assert_eq!(error, Error::Tied { first, second });
 }
 
 /// Shows nothing.

@@ -23,9 +23,8 @@ use lowland::schedule::{BudgetConfig, Schedule, ScheduleConfig, Unit};
 use lowland::select::AllSamples;
 use lowland::state::State;
 use lowland::{
-    Accumulate, Algorithm, Batch, Climb, Collective, ComposedConfig, Config, Error, Measure,
-    ParamVec, Result, Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, Surface,
-    Walk, Workers,
+    Accumulate, Algorithm, BatchInfo, Climb, Collective, ComposedConfig, Error, Measure, ParamVec,
+    Result, Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, Surface, Walk, Workers,
 };
 use workers::{
     Data, STEPS, all, batch_of, by_hand, device, far, go, net, noise, one_step, optimizer, shard,
@@ -75,6 +74,7 @@ fn workers_that_climb_apart_step_along_the_mean_of_their_own_sam_gradients() {
         let found = together(count, group, |workers| {
             let rule = SamConfig { rho: 0.1 }.build().unwrap();
             let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule)
+                .unwrap()
                 .with_workers(workers.with_check_every(Some(1)));
             go(&mut optimizer, net(), 0..20).values()
         });
@@ -149,7 +149,8 @@ fn all_that_rules_remember_and_decide_is_the_same_for_all_workers_however_they_c
             let found = together(4, group, |workers| {
                 let log = Arc::default();
                 let rule = Shown { rule: algorithm.build().unwrap(), log: Arc::clone(&log) };
-                let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), Box::new(rule))
+                let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule)
+                    .unwrap()
                     .with_steps_per_epoch(6)
                     .with_total_steps(STEPS)
                     .with_workers(workers.clone().with_check_every(Some(1)));
@@ -192,7 +193,7 @@ fn the_decision_for_a_second_gradient_is_worker_0s_also_where_others_would_not_t
             let ascend = AlongGradient::new(0.1).unwrap();
             let rule = Walk::new(AllSamples, schedule, ascend, SharpGradient).unwrap();
             let mut optimizer =
-                SharpnessAware::new(sgd(0.0, 0.0), Box::new(rule)).with_workers(workers);
+                SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
             go(&mut optimizer, net(), 0..5);
             optimizer.second_gradients()
         });
@@ -206,7 +207,8 @@ fn decisions_by_the_clock_are_the_same_for_all_workers() {
         let config = BudgetConfig { limit: 1.4, unit: Unit::Time, ..BudgetConfig::default() };
         let schedule = ScheduleConfig::Budget(config);
         let rule = ComposedConfig { schedule, ..ComposedConfig::default() }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.clone());
+        let mut optimizer =
+            SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers.clone());
         let mut net = net();
         let mut second = Vec::new();
         for step in 0..STEPS {
@@ -228,14 +230,14 @@ fn a_step_that_is_not_finite_for_one_worker_changes_nothing_for_any() {
                 let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), workers.clone());
                 let before = go(&mut optimizer, net(), 0..8);
                 let data = Data::of(&shard(8, &workers));
-                let told = Batch::default().with_indices(&data.indices);
+                let told = BatchInfo::default().with_indices(&data.indices);
                 let broken = workers.rank() == 1;
                 let losses = |net: &Net, _: usize, samples: &Samples| {
                     let losses = data.losses(net, samples);
                     if broken { losses.mul_scalar(f64::NAN) } else { losses }
                 };
                 let (after, report) =
-                    optimizer.step_batch(0.05, before.clone(), &told, losses).unwrap();
+                    optimizer.step_micro_batches(0.05, before.clone(), &told, losses).unwrap();
                 (report.skipped, before.values() == after.values(), optimizer.non_finite_steps())
             });
             assert_eq!(found, [(true, true, 1), (true, true, 1)], "{algorithm:?}, {group}");
@@ -264,12 +266,12 @@ fn conv_losses(net: &Net, indices: &[usize]) -> Tensor<1> {
 fn conv_run(workers: Workers, shards: &[Vec<usize>]) -> Net {
     let rule = SamConfig { rho: 0.05 }.build().unwrap();
     let own = shards[workers.rank()].clone();
-    let told = Batch::default().with_size(own.len());
-    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).with_workers(workers);
+    let told = BatchInfo::default().with_size(own.len());
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_workers(workers);
     let mut net = conv();
     for _ in 0..3 {
         let losses = |net: &Net, _: usize, _: &Samples| conv_losses(net, &own);
-        net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+        net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
     }
     net
 }
@@ -284,11 +286,11 @@ fn running_statistics_are_the_mean_over_workers_by_their_samples_after_every_ste
     // The first step, by hand: what each shard alone would have made of them.
     let first = together(3, 3, |workers| {
         let own = shards[workers.rank()].clone();
-        let told = Batch::default().with_size(own.len());
+        let told = BatchInfo::default().with_size(own.len());
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
         let losses = |net: &Net, _: usize, _: &Samples| conv_losses(net, &own);
-        optimizer.step_batch(0.05, conv(), &told, losses).unwrap().0.running()
+        optimizer.step_micro_batches(0.05, conv(), &told, losses).unwrap().0.running()
     });
     let alone = |own: &Vec<usize>| {
         let net = conv();
@@ -311,12 +313,12 @@ fn what_is_not_trained_and_does_not_move_is_left_as_it_is() {
         let frozen = Values::of(&net);
         let mixed = (net, self::net());
         let own = shard(0, &workers);
-        let told = Batch::default().with_indices(&own);
+        let told = BatchInfo::default().with_indices(&own);
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
         let data = Data::of(&own);
         let losses = |(_, net): &(Net, Net), _: usize, s: &Samples| data.losses(net, s);
-        let mixed = optimizer.step_batch(0.05, mixed, &told, losses).unwrap().0;
+        let mixed = optimizer.step_micro_batches(0.05, mixed, &told, losses).unwrap().0;
         (frozen, Values::of(&mixed.0))
     });
     for (before, after) in found {
@@ -363,6 +365,7 @@ fn weights_that_come_apart_are_an_error_that_names_the_worker() {
         }
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule)
+            .unwrap()
             .with_workers(workers.clone().with_check_every(Some(2)));
         net = one_step(&mut optimizer, 0.05, net, &shard(0, &workers)).unwrap().0;
         one_step(&mut optimizer, 0.05, net, &shard(1, &workers)).unwrap_err()
@@ -375,7 +378,8 @@ fn workers_with_different_numbers_of_batches_agree_on_whether_there_is_another()
     let found = together(3, 3, |workers| {
         let batches = 2 + workers.rank();
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.clone());
+        let optimizer =
+            SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers.clone());
         let run = |others: &dyn Fn(bool) -> bool| {
             let (mut optimizer, mut net) = (optimizer.clone(), net());
             let mut step = 0;
@@ -399,7 +403,8 @@ fn a_worker_that_ends_is_an_error_for_the_others_and_they_do_not_wait() {
     let found = together(3, 3, |workers| {
         let rank = workers.rank();
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers.clone());
+        let mut optimizer =
+            SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers.clone());
         let mut net = net();
         for step in 0..10 {
             if rank == 1 && step == 4 {
@@ -420,7 +425,7 @@ fn a_worker_that_ends_is_an_error_for_the_others_and_they_do_not_wait() {
 fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_told() {
     let found = together(2, 2, |workers| {
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         if workers.rank() == 1 {
             one_step(&mut optimizer, 0.05, net(), &[1]).unwrap();
         }
@@ -432,10 +437,10 @@ fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_told() {
 
     let found = together(2, 2, |workers| {
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(workers);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
         let data = Data::of(&[1, 2]);
         let losses = |net: &Net, samples: &Samples| data.losses(net, samples).mean();
-        optimizer.step(0.1, net(), losses).unwrap_err()
+        optimizer.step_samples(0.1, net(), &BatchInfo::default(), losses).unwrap_err()
     });
     assert_eq!(found, [Error::BatchSize, Error::BatchSize]);
 }
@@ -456,10 +461,10 @@ fn gradients_that_come_reduced_are_taken_as_they_are() {
             for step in 0..12 {
                 // Each worker's loss has the gradient of the whole batch already.
                 let whole = Data::of(&batch_of(step));
-                let told = Batch::default().with_size(1 + workers.rank());
+                let told = BatchInfo::default().with_size(1 + workers.rank());
                 let losses =
                     |net: &Net, _: usize, samples: &Samples| whole.losses(net, samples).mean();
-                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+                net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
             }
             net.values()
         });
@@ -491,7 +496,7 @@ fn a_run_goes_on_with_another_number_of_workers_as_if_it_had_not_been_stopped() 
             let found = together(count, count, |workers| {
                 let bytes = burn::tensor::Bytes::from_bytes_vec(record.clone());
                 let record = SharpnessAwareRecord::from_bytes(bytes).unwrap();
-                let mut optimizer = new(workers).load_record(record, &device()).unwrap();
+                let mut optimizer = new(workers).load_record(record, &values).unwrap();
                 // Weights alone go over; the names of tensors are new in each process.
                 go(&mut optimizer, values.clone(), 15..30).values()
             });
@@ -511,14 +516,14 @@ fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
         let expected = {
             let whole = Data::of(&order);
             let sizes = [5, 5];
-            let told = Batch::default()
+            let told = BatchInfo::default()
                 .with_indices(&whole.indices)
                 .with_micro_batches(&sizes, Accumulate::EachMicroBatch);
             let pieces = [Data::of(&order[..5]), Data::of(&order[5..])];
             let mut net = net();
             for _ in 0..8 {
                 let losses = |net: &Net, i: usize, s: &Samples| pieces[i].losses(net, s);
-                net = alone.step_batch(0.05, net, &told, losses).unwrap().0;
+                net = alone.step_micro_batches(0.05, net, &told, losses).unwrap().0;
             }
             net.values()
         };
@@ -528,14 +533,14 @@ fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
                 _ => ((10..15).collect(), vec![2, 3]),
             };
             let pieces = [Data::of(&own[..sizes[0]]), Data::of(&own[sizes[0]..])];
-            let told = Batch::default()
+            let told = BatchInfo::default()
                 .with_indices(&own)
                 .with_micro_batches(&sizes, Accumulate::EachMicroBatch);
             let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), workers);
             let mut net = net();
             for _ in 0..8 {
                 let losses = |net: &Net, i: usize, s: &Samples| pieces[i].losses(net, s);
-                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+                net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
             }
             net.values()
         });
@@ -561,7 +566,7 @@ fn sampa_on_two_halves_takes_the_steps_of_one_worker_and_goes_on_from_its_record
             let record = optimizer.to_record().unwrap().into_bytes().unwrap();
             let straight = go(&mut optimizer, net.clone(), 20..STEPS).values();
             let record = SharpnessAwareRecord::from_bytes(record).unwrap();
-            let mut resumed = new(halves).load_record(record, &device()).unwrap();
+            let mut resumed = new(halves).load_record(record, &net).unwrap();
             (straight, go(&mut resumed, net, 20..STEPS).values(), optimizer.passes())
         });
         for (straight, resumed, passes) in found {
@@ -580,17 +585,17 @@ fn the_two_gradients_of_sampa_are_taken_by_two_halves_at_the_same_time() {
             let workers = if in_halves { workers.with_halves().unwrap() } else { workers };
             let rule = Algorithm::named("sampa").unwrap().build().unwrap();
             let mut optimizer =
-                SharpnessAware::new(sgd(0.9, 0.0), rule).with_workers(workers.clone());
+                SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_workers(workers.clone());
             let mut net = net();
             let started = Instant::now();
             for step in 0..20 {
                 let data = Data::of(&shard(5 * step, &workers));
-                let told = Batch::default().with_indices(&data.indices);
+                let told = BatchInfo::default().with_indices(&data.indices);
                 let losses = |net: &Net, _: usize, samples: &Samples| {
                     std::thread::sleep(pause);
                     data.losses(net, samples)
                 };
-                net = optimizer.step_batch(0.05, net, &told, losses).unwrap().0;
+                net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
             }
             started.elapsed()
         });
@@ -606,7 +611,7 @@ fn halves_are_for_rules_and_workers_that_can_work_in_them() {
     let found = together(2, 2, |workers| {
         let rule = SamConfig { rho: 0.1 }.build().unwrap();
         let halves = workers.with_halves().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_workers(halves);
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(halves);
         one_step(&mut optimizer, 0.1, net(), &[1, 2]).unwrap_err()
     });
     assert!(found.iter().all(|error| matches!(error, Error::Combination(_))), "{found:?}");

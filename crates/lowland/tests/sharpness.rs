@@ -938,7 +938,10 @@ fn bad_input_is_an_error_that_names_it() {
     let mut untracked = LossSurface::new(&case.net, &[3], &config, losses).unwrap();
     assert_eq!(untracked.loss(), Ok(0.0));
     let v = untracked.weights().clone();
-    assert_eq!(untracked.hessian_times(&v).err(), Some(Error::Untracked));
+    assert_eq!(
+        untracked.hessian_times(&v).err(),
+        Some(Error::Untracked { what: "the loss".into() })
+    );
     let difference = Difference::Length(0.0);
     let config = SurfaceConfig { difference, ..config };
     let found = LossSurface::new(&case.net, &[3], &config, losses).err();

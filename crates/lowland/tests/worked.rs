@@ -20,10 +20,10 @@ use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    AdaSamConfig, AeSamConfig, AsamConfig, AusamConfig, BaseConfig, Batch, Config, EsamConfig,
-    EsamMask, FSamConfig, GSamConfig, KSamConfig, LookSamConfig, MsamConfig, ParamVec, Parameters,
-    Perturbation, Rule, SSamAscent, SSamConfig, SamConfig, SampaConfig, Samples, Scaling,
-    Selection, SharpnessAware, Spent, Surface, Walk,
+    AdaSamConfig, AesamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo, EsamConfig,
+    EsamMask, FsamConfig, GsamConfig, KsamConfig, LookSamConfig, MsamConfig, ParamVec, Parameters,
+    Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection, SharpnessAware, Spent,
+    StableSamAscent, StableSamConfig, Surface, Walk,
 };
 
 #[derive(Module, Debug)]
@@ -56,11 +56,16 @@ fn margins(samples: &[usize]) -> Tensor<2> {
 
 /// Trains on L; gives the weights after each of the four steps.
 fn train_l(rule: Box<dyn Rule>, base: ModuleOptimizer, lr: f64) -> Vec<[f64; 2]> {
-    let mut optimizer = SharpnessAware::new(base, rule);
+    let mut optimizer = SharpnessAware::new(base, rule).unwrap();
     let mut at = point([0.5, -0.2]);
     let mut path = Vec::new();
     for batch in [[0, 1], [2, 3], [0, 3], [1, 2]] {
-        at = optimizer.step(lr, at, |p: &Point, _: &Samples| logistic(p, &batch)).unwrap().0;
+        at = optimizer
+            .step_samples(lr, at, &BatchInfo::default(), |p: &Point, _: &Samples| {
+                logistic(p, &batch)
+            })
+            .unwrap()
+            .0;
         path.push(numbers(at.weight.val().inner()).try_into().unwrap());
     }
     path
@@ -72,11 +77,14 @@ fn quadratic(point: &Point) -> Tensor<1> {
 
 /// Trains on Q; gives the weights after each step.
 fn train_q(rule: Box<dyn Rule>, steps: usize) -> Vec<[f64; 2]> {
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
     let mut at = point([1.0, 1.0]);
     let mut path = Vec::new();
     for _ in 0..steps {
-        at = optimizer.step(0.1, at, |p: &Point, _: &Samples| quadratic(p)).unwrap().0;
+        at = optimizer
+            .step_samples(0.1, at, &BatchInfo::default(), |p: &Point, _: &Samples| quadratic(p))
+            .unwrap()
+            .0;
         path.push(numbers(at.weight.val().inner()).try_into().unwrap());
     }
     path
@@ -186,21 +194,16 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
     for beta in [0.5, 0.6, 0.7, 0.8, 0.9, 0.95] {
         let mut written = vec![false; 20];
         (written[0], written[12]) = (true, true);
-        let rule = Box::new(
-            Walk::new(
-                AllSamples,
-                Written(written),
-                AlongGradient::new(0.1).unwrap(),
-                ReusePsf::new(beta, 6).unwrap(),
-            )
-            .unwrap(),
-        );
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+        let ascend = AlongGradient::new(0.1).unwrap();
+        let descend = ReusePsf::new(beta, 6).unwrap();
+        let rule = Walk::new(AllSamples, Written(written), ascend, descend).unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         let mut at = point([1.0, 1.0]);
         let (g, psf) = (10.0, 0.995_037_190_210);
         for step in 0..20 {
-            let (next, report) =
-                optimizer.step(0.0, at, |p: &Point, _: &Samples| quadratic(p)).unwrap();
+            let (next, report) = optimizer
+                .step_samples(0.0, at, &BatchInfo::default(), |p: &Point, _: &Samples| quadratic(p))
+                .unwrap();
             at = next;
             let multiplier: f64 = match step {
                 0 | 12 => 1.0,
@@ -234,7 +237,7 @@ fn looksam_on_q_and_l() {
 #[test]
 fn fsam_on_l() {
     let path = train_l(
-        FSamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }.build().unwrap(),
+        FsamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }.build().unwrap(),
         sgd(0.0, 0.0),
         0.5,
     );
@@ -242,7 +245,7 @@ fn fsam_on_l() {
     assert_at(path[2], [0.042_086_254_702, 0.173_986_347_097], 1e-11);
     assert_at(path[3], [0.161_264_199_452, 0.158_956_852_017], 1e-11);
     let path = train_l(
-        FSamConfig { rho: 0.1, sigma: 0.5, lambda: 0.9 }.build().unwrap(),
+        FsamConfig { rho: 0.1, sigma: 0.5, lambda: 0.9 }.build().unwrap(),
         sgd(0.0, 0.0),
         0.5,
     );
@@ -251,13 +254,13 @@ fn fsam_on_l() {
 
 #[test]
 fn ssam_on_q_and_l() {
-    let normalised = || SSamConfig { rho: 0.1, ..SSamConfig::default() }.build().unwrap();
+    let normalised = || StableSamConfig { rho: 0.1, ..StableSamConfig::default() }.build().unwrap();
     assert_at(train_q(normalised(), 1)[0], [0.908_073_747_912, -0.000_774_482_177], 1e-11);
     let path = train_l(normalised(), sgd(0.0, 0.0), 0.5);
     assert_at(path[0], [0.594_280_461_213, -0.312_629_231_526], 1e-11);
     assert_at(path[3], [0.183_336_631_695, 0.131_559_549_040], 1e-11);
     // The raw ascent alone goes from (1, 1) to (0.89, -1); rescaled, its direction stays.
-    let raw = SSamConfig { rho: 0.1, ascent: SSamAscent::Raw }.build().unwrap();
+    let raw = StableSamConfig { rho: 0.1, ascent: StableSamAscent::Raw }.build().unwrap();
     let at = train_q(raw, 1)[0];
     let (x, y) = (1.0 - at[0], 1.0 - at[1]);
     assert!((y / x - 2.0 / 0.11).abs() < 1e-9, "{at:?}");
@@ -266,7 +269,7 @@ fn ssam_on_q_and_l() {
 
 #[test]
 fn gsam_on_q_and_l() {
-    let gsam = || GSamConfig { rho: 0.1, alpha: 0.4 }.build().unwrap();
+    let gsam = || GsamConfig { rho: 0.1, alpha: 0.4 }.build().unwrap();
     let first = [1.0 - 0.1 * 0.977_643_405_226, 1.0 - 0.1 * 10.998_004_750_250];
     assert_at(train_q(gsam(), 1)[0], first, 1e-11);
     let path = train_l(gsam(), sgd(0.0, 0.0), 0.5);
@@ -276,22 +279,22 @@ fn gsam_on_q_and_l() {
 
 #[test]
 fn aesam_on_l() {
-    let aesam = AeSamConfig { rho: 0.1, total_steps: Some(12), ..AeSamConfig::default() };
+    let aesam = AesamConfig { rho: 0.1, total_steps: Some(12), ..AesamConfig::default() };
     let path = train_l(aesam.build().unwrap(), sgd(0.0, 0.0), 0.5);
     assert_at(path[3], [0.152_906_241_167, 0.149_767_506_998], 1e-11);
 }
 
 /// One step on all four samples of L; gives the weights after it.
 fn step_l(rule: Box<dyn Rule>, draws: &[f64]) -> [f64; 2] {
-    let rule = Box::new(Drawn { rule, draws: draws.to_vec() });
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).with_steps_per_epoch(1);
-    let described = Batch::default().with_indices(&[0, 1, 2, 3]);
+    let rule = Drawn { rule, draws: draws.to_vec() };
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_steps_per_epoch(1);
+    let described = BatchInfo::default().with_indices(&[0, 1, 2, 3]);
     let losses = |p: &Two, _: usize, samples: &Samples| match samples {
         Samples::All => logistic_two(p, &[0, 1, 2, 3]),
         Samples::Some { positions, .. } => logistic_two(p, positions),
     };
     let two = Two { a: parameter(0.5), b: parameter(-0.2) };
-    let (two, _) = optimizer.step_batch(0.5, two, &described, losses).unwrap();
+    let (two, _) = optimizer.step_micro_batches(0.5, two, &described, losses).unwrap();
     [numbers(two.a.val().inner())[0], numbers(two.b.val().inner())[0]]
 }
 
@@ -384,7 +387,7 @@ fn esam_on_all_of_l() {
 #[test]
 fn ksam_and_ausam_on_all_of_l() {
     let expected = [0.097_634_880_598, -0.110_105_227_472];
-    let ksam = KSamConfig { rho: 0.1, fraction: 0.5 }.build().unwrap();
+    let ksam = KsamConfig { rho: 0.1, fraction: 0.5 }.build().unwrap();
     assert_at(step_l(ksam, &[]), expected, 1e-11);
     // Samples 1 and 3 have the largest draws.
     let config = AusamConfig { rho: 0.1, full_epochs: 0, ..AusamConfig::default() };
@@ -394,15 +397,16 @@ fn ksam_and_ausam_on_all_of_l() {
 #[test]
 fn adasam_on_l_and_q() {
     let config = AdaSamConfig { rho: 0.1, ..AdaSamConfig::default() };
-    let path = train_l(config.build().unwrap(), config.base().unwrap().unwrap(), 0.05);
+    let path = train_l(config.build().unwrap(), config.optimizer().unwrap(), 0.05);
     assert_at(path[0], [0.658_113_883_008, -0.358_113_883_008], 1e-11);
     assert_at(path[1], [0.547_486_093_048, -0.257_971_182_369], 1e-11);
     assert_at(path[3], [0.244_485_506_975, 0.041_644_531_261], 1e-11);
     // The first step is 3.1623 learning rates in every coordinate.
     let mut optimizer =
-        SharpnessAware::new(config.base().unwrap().unwrap(), config.build().unwrap());
+        SharpnessAware::new(config.optimizer().unwrap(), config.build().unwrap()).unwrap();
     let losses = |p: &Point, _: &Samples| quadratic(p);
-    let at = optimizer.step(0.1, point([1.0, 1.0]), losses).unwrap().0;
+    let at =
+        optimizer.step_samples(0.1, point([1.0, 1.0]), &BatchInfo::default(), losses).unwrap().0;
     let at = numbers(at.weight.val().inner()).try_into().unwrap();
     assert_at(at, [0.683_772_233_983, 0.683_772_233_983], 1e-11);
 }

@@ -7,13 +7,13 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
+use lowland::cross_entropies;
 use lowland::{
-    Algorithm, ArsamConfig, AusamConfig, Batch, ControllerConfig, Parameters, Samples,
+    Algorithm, ArsamConfig, AusamConfig, BatchInfo, ControllerConfig, Parameters, Samples,
     SharpnessAware, Warmup,
 };
 use lowland_tasks::config::OptimizerConfig;
 use lowland_tasks::data::ImageBatch;
-use lowland_tasks::loss::cross_entropies;
 use lowland_tasks::models::{Model, ModelName};
 
 use crate::failure::Usage;
@@ -165,7 +165,7 @@ impl Bench {
             Some(algorithm) => {
                 let algorithm = self.steady(algorithm);
                 let base = algorithm.base()?.unwrap_or(base);
-                let optimizer = SharpnessAware::new(base, algorithm.build()?)
+                let optimizer = SharpnessAware::new(base, algorithm.build()?)?
                     .with_steps_per_epoch(self.steps as u64)
                     .with_total_steps((self.steps * (self.rounds + 1)) as u64);
                 (algorithm.descriptor().label, Step::Lowland(Box::new(optimizer)))
@@ -260,7 +260,7 @@ fn parameter_bytes(lane: &Lane) -> Result<f64> {
 
 impl Lane {
     fn block(&mut self, place: &Place<'_>, steps: usize, counts: bool) -> Result<()> {
-        let told = Batch::default().with_indices(&place.batch.indices);
+        let told = BatchInfo::default().with_indices(&place.batch.indices);
         let started = Instant::now();
         for _ in 0..steps {
             let Some(model) = self.model.take() else { bail!("a step failed") };
@@ -273,7 +273,7 @@ impl Lane {
                 }
                 Step::Lowland(optimizer) => {
                     let losses = |model: &Model, _, samples: &Samples| place.losses(model, samples);
-                    optimizer.step_batch(1e-3, model, &told, losses)?.0
+                    optimizer.step_micro_batches(1e-3, model, &told, losses)?.0
                 }
             });
         }

@@ -15,9 +15,9 @@ use crate::config::TrainConfig;
 use crate::data::{
     HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, Source, redraw_labels,
 };
-use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::quantise::quantised;
+use lowland::cross_entropies;
 
 /// How many training images go through a network that is to be quantised, to see what comes into its layers.
 const CALIBRATION: usize = 128;

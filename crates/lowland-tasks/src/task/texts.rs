@@ -14,13 +14,13 @@ use super::{
 };
 use crate::config::TrainConfig;
 use crate::data::{LabelNoise, Source, redraw_labels};
-use crate::loss::cross_entropies;
 use crate::models::Model;
 use crate::text::{
     Confusion, GlueTask, HostTextBatch, Metric, TextBatch, TextClassifier, TextSet, TextSplits,
     TextTokenizer,
 };
 use crate::{Error, Result};
+use lowland::cross_entropies;
 
 /// Texts of a task of GLUE. The loss is the cross entropy.
 #[derive(Debug, Clone)]

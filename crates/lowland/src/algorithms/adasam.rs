@@ -1,11 +1,12 @@
 //! AdaSAM: SAM over an adaptive base of its own.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use burn::optim::ModuleOptimizer;
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::amsgrad::AmsGrad;
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
@@ -43,14 +44,17 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, AdaSamConfig};
+/// use lowland::{AdaSamConfig, SharpnessAware};
 ///
-/// let config = AdaSamConfig::default();
-/// let (rule, base) = (config.build()?, config.base()?);
+/// let config = AdaSamConfig::new(0.05);
+/// let optimizer = SharpnessAware::new(config.optimizer()?, config)?;
+/// # let _ = optimizer;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<AdaSamConfig>", field = "algorithm"))]
 pub struct AdaSamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -68,8 +72,8 @@ impl Default for AdaSamConfig {
     }
 }
 
-impl Config for AdaSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl AdaSamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "adasam",
         label: "AdaSAM",
         summary: "SAM over AMSGrad without bias correction, a base of its own",
@@ -78,8 +82,29 @@ impl Config for AdaSamConfig {
         source: "arXiv 2303.00565",
     };
 
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AdaSamConfig {
+    /// Checks the settings and makes the base optimizer that belongs under the rule.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    pub fn optimizer(&self) -> Result<ModuleOptimizer> {
+        Ok(AmsGrad::new(self.beta_1, self.beta_2, self.epsilon)?.init())
+    }
+}
+
+impl AlgorithmConfig for AdaSamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
+
     fn build(&self) -> Result<Box<dyn Rule>> {
-        self.base()?;
+        self.optimizer()?;
         Ok(Box::new(Walk::new(
             AllSamples,
             EveryStep,
@@ -89,6 +114,6 @@ impl Config for AdaSamConfig {
     }
 
     fn base(&self) -> Result<Option<ModuleOptimizer>> {
-        Ok(Some(AmsGrad::new(self.beta_1, self.beta_2, self.epsilon)?.init()))
+        self.optimizer().map(Some)
     }
 }

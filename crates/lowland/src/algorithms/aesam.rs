@@ -1,9 +1,10 @@
 //! AE-SAM: a second gradient where the gradient is long.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -42,14 +43,16 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, AeSamConfig};
+/// use lowland::AesamConfig;
 ///
-/// let rule = AeSamConfig::default().build()?;
+/// let rule = AesamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct AeSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<AesamConfig>", field = "algorithm"))]
+pub struct AesamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// δ, the decay of mean and variance.
@@ -62,14 +65,14 @@ pub struct AeSamConfig {
     pub total_steps: Option<u64>,
 }
 
-impl Default for AeSamConfig {
+impl Default for AesamConfig {
     fn default() -> Self {
         Self { rho: 0.05, delta: 0.9, lambda_1: -1.0, lambda_2: 1.0, total_steps: None }
     }
 }
 
-impl Config for AeSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl AesamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "aesam",
         label: "AE-SAM",
         summary: "SAM's second gradient only where the gradient is long",
@@ -77,6 +80,17 @@ impl Config for AeSamConfig {
         memory: "0",
         source: "arXiv 2304.14647",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for AesamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let schedule = NormTest::new(NormTestConfig {

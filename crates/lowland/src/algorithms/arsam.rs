@@ -1,9 +1,10 @@
 //! ARSAM: SAM's second gradient only where it changes, reused with decay in between.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::ReusePsf;
 use crate::rule::Rule;
@@ -47,14 +48,16 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{ArsamConfig, Config, ControllerConfig, Warmup};
+/// use lowland::{ArsamConfig, ControllerConfig, Warmup};
 ///
 /// let controller = ControllerConfig { warmup: Warmup::Steps(100), ..ControllerConfig::default() };
 /// let rule = ArsamConfig { rho: 0.1, controller, ..ArsamConfig::default() }.build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<ArsamConfig>", field = "algorithm"))]
 pub struct ArsamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -72,8 +75,8 @@ impl Default for ArsamConfig {
     }
 }
 
-impl Config for ArsamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl ArsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "arsam",
         label: "ARSAM",
         summary: "SAM's second gradient only as often as it changes, reused with decay in between",
@@ -81,6 +84,17 @@ impl Config for ArsamConfig {
         memory: "1",
         source: "arXiv 2510.03763, 2403.08821",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for ArsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(

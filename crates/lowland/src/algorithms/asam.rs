@@ -1,9 +1,10 @@
 //! ASAM: SAM with a radius that scales with the weights.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{Adaptive, Scaling};
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -40,13 +41,15 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{AsamConfig, Config, Scaling};
+/// use lowland::{AsamConfig, Scaling};
 ///
 /// let rule = AsamConfig { rho: 2.0, eta: 0.0, scaling: Scaling::All }.build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<AsamConfig>", field = "algorithm"))]
 pub struct AsamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -62,8 +65,8 @@ impl Default for AsamConfig {
     }
 }
 
-impl Config for AsamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl AsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "asam",
         label: "ASAM",
         summary: "SAM with a climb scaled by the size of each weight",
@@ -71,6 +74,17 @@ impl Config for AsamConfig {
         memory: "0",
         source: "arXiv 2102.11600",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for AsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(

@@ -1,9 +1,10 @@
 //! AUSAM: SAM on samples that a perturbation has moved before.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -37,7 +38,7 @@ use crate::walk::Walk;
 /// - `full_epochs`: the epochs at the start that take all samples. Default 1 (authors' code).
 ///
 /// The loss closure must give the losses of the samples it is asked for; each batch must say which samples
-/// it holds (`SharpnessAware::step_batch`), and the optimizer must know the steps of an epoch.
+/// it holds (`SharpnessAware::step_micro_batches`), and the optimizer must know the steps of an epoch.
 ///
 /// # Fidelity
 /// AUSAM, 2024, arXiv 2406.08001, as the authors' code has it. Differences: equal scores give equal weights
@@ -49,13 +50,15 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, AusamConfig};
+/// use lowland::AusamConfig;
 ///
 /// let rule = AusamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<AusamConfig>", field = "algorithm"))]
 pub struct AusamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -77,8 +80,8 @@ impl Default for AusamConfig {
     }
 }
 
-impl Config for AusamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl AusamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "ausam",
         label: "AUSAM",
         summary: "SAM on samples drawn by how much a perturbation has changed their losses",
@@ -86,6 +89,17 @@ impl Config for AusamConfig {
         memory: "0 (2 numbers a sample)",
         source: "arXiv 2406.08001",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for AusamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let select = PastChange::new(PastChangeConfig {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -29,8 +29,8 @@ use crate::walk::Walk;
 #[serde(deny_unknown_fields, default)]
 pub struct BaseConfig {}
 
-impl Config for BaseConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl BaseConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "base",
         label: "base optimizer",
         summary: "the base optimizer alone; also named sgd",
@@ -38,6 +38,17 @@ impl Config for BaseConfig {
         memory: "0",
         source: "-",
     };
+
+    /// Creates the settings with their defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl AlgorithmConfig for BaseConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(AllSamples, Never, AlongGradient::new(0.0)?, SharpGradient)?))

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use derive_setters::Setters;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AscendConfig;
 use crate::descend::DescendConfig;
 use crate::rule::Rule;
@@ -48,7 +49,7 @@ use crate::walk::Walk;
 /// use lowland::descend::DescendConfig;
 /// use lowland::schedule::ScheduleConfig;
 /// use lowland::select::{SelectConfig, TopLossConfig};
-/// use lowland::{ComposedConfig, Config, ControllerConfig};
+/// use lowland::{ComposedConfig, ControllerConfig};
 ///
 /// let rule = ComposedConfig {
 ///     select: SelectConfig::TopLoss(TopLossConfig { fraction: 0.5 }),
@@ -59,8 +60,10 @@ use crate::walk::Walk;
 /// .build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<ComposedConfig>", field = "algorithm"))]
 pub struct ComposedConfig {
     /// Which samples each gradient is taken on.
     #[serde(deserialize_with = "part")]
@@ -76,8 +79,8 @@ pub struct ComposedConfig {
     pub descend: DescendConfig,
 }
 
-impl Config for ComposedConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl ComposedConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "composed",
         label: "Composed",
         summary: "any four parts: select, schedule, ascend, descend",
@@ -85,6 +88,17 @@ impl Config for ComposedConfig {
         memory: "that of its parts",
         source: "-",
     };
+
+    /// Creates the settings with their defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl AlgorithmConfig for ComposedConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::of(

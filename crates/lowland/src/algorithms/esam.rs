@@ -1,9 +1,10 @@
 //! ESAM: SAM with a sparse ascent and a descent on the samples it hurts most.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend, Masked};
 use crate::descend::SharpGradient;
 use crate::error::{non_negative, positive_fraction};
@@ -51,13 +52,15 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, EsamConfig};
+/// use lowland::EsamConfig;
 ///
 /// let rule = EsamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<EsamConfig>", field = "algorithm"))]
 pub struct EsamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -75,8 +78,8 @@ impl Default for EsamConfig {
     }
 }
 
-impl Config for EsamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl EsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "esam",
         label: "ESAM",
         summary: "SAM with a sparse ascent, and a descent on the samples whose losses it lifts most",
@@ -84,6 +87,17 @@ impl Config for EsamConfig {
         memory: "0",
         source: "arXiv 2110.03141",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for EsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let rho = non_negative("rho", self.rho)?;

@@ -1,9 +1,10 @@
 //! F-SAM: climbs what is this batch's own.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::LessAverage;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -40,14 +41,16 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, FSamConfig};
+/// use lowland::FsamConfig;
 ///
-/// let rule = FSamConfig::default().build()?;
+/// let rule = FsamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct FSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<FsamConfig>", field = "algorithm"))]
+pub struct FsamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// σ, the share of the average that is taken off.
@@ -56,14 +59,14 @@ pub struct FSamConfig {
     pub lambda: f64,
 }
 
-impl Default for FSamConfig {
+impl Default for FsamConfig {
     fn default() -> Self {
         Self { rho: 0.1, sigma: 1.0, lambda: 0.95 }
     }
 }
 
-impl Config for FSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl FsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "fsam",
         label: "F-SAM",
         summary: "SAM that climbs the gradient less its running average",
@@ -71,6 +74,17 @@ impl Config for FSamConfig {
         memory: "1",
         source: "arXiv 2403.12350",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for FsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(

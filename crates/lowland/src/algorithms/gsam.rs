@@ -1,9 +1,10 @@
 //! GSAM: SAM that also closes the gap between the two losses.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SurrogateGap;
 use crate::rule::Rule;
@@ -37,28 +38,30 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, GSamConfig};
+/// use lowland::GsamConfig;
 ///
-/// let rule = GSamConfig::default().build()?;
+/// let rule = GsamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct GSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<GsamConfig>", field = "algorithm"))]
+pub struct GsamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// α, the weight of the surrogate gap.
     pub alpha: f64,
 }
 
-impl Default for GSamConfig {
+impl Default for GsamConfig {
     fn default() -> Self {
         Self { rho: 0.05, alpha: 0.4 }
     }
 }
 
-impl Config for GSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl GsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "gsam",
         label: "GSAM",
         summary: "SAM that also closes the gap between the loss and the perturbed loss",
@@ -66,6 +69,17 @@ impl Config for GSamConfig {
         memory: "0",
         source: "arXiv 2203.08065",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for GsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(

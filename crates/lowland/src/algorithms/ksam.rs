@@ -1,9 +1,10 @@
 //! K-SAM: SAM on the samples with the largest losses.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -39,28 +40,30 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, KSamConfig};
+/// use lowland::KsamConfig;
 ///
-/// let rule = KSamConfig::default().build()?;
+/// let rule = KsamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct KSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<KsamConfig>", field = "algorithm"))]
+pub struct KsamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// k/b, the share of the batch.
     pub fraction: f64,
 }
 
-impl Default for KSamConfig {
+impl Default for KsamConfig {
     fn default() -> Self {
         Self { rho: 0.05, fraction: 0.5 }
     }
 }
 
-impl Config for KSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl KsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "ksam",
         label: "K-SAM",
         summary: "SAM on the samples with the largest losses",
@@ -68,6 +71,17 @@ impl Config for KSamConfig {
         memory: "0",
         source: "arXiv 2210.12864",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for KsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(

@@ -1,9 +1,10 @@
 //! LookSAM: SAM's second gradient every k-th step, its direction reused in between.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend, PerTensor, TensorRadius};
 use crate::descend::ReuseOrthogonal;
 use crate::rule::Rule;
@@ -44,13 +45,15 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, LookSamConfig};
+/// use lowland::LookSamConfig;
 ///
 /// let rule = LookSamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<LookSamConfig>", field = "algorithm"))]
 pub struct LookSamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -81,8 +84,8 @@ impl Default for LookSamConfig {
     }
 }
 
-impl Config for LookSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl LookSamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "looksam",
         label: "LookSAM",
         summary: "SAM's second gradient every k-th step, the part across the plain one reused in between",
@@ -90,6 +93,17 @@ impl Config for LookSamConfig {
         memory: "1",
         source: "arXiv 2203.02714",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for LookSamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let ascend: Box<dyn Ascend> = match self.ascent {

@@ -1,12 +1,13 @@
 //! MSAM: one gradient a step, at weights perturbed along the momentum.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{Config, Descriptor};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend};
 use crate::rule::{Rule, Selection, Surface};
 use crate::state::State;
-use crate::{ParamVec, Result};
+use crate::{ParamVec, Result, Scheduled};
 
 /// MSAM (momentum SAM): takes its only gradient at weights perturbed further along the way they came. Choose it for
 /// something of SAM's effect at the cost of the base optimizer.
@@ -37,13 +38,15 @@ use crate::{ParamVec, Result};
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, MsamConfig};
+/// use lowland::MsamConfig;
 ///
 /// let rule = MsamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<MsamConfig>", field = "algorithm"))]
 pub struct MsamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -55,8 +58,8 @@ impl Default for MsamConfig {
     }
 }
 
-impl Config for MsamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl MsamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "msam",
         label: "MSAM",
         summary: "one gradient a step, at weights perturbed along the momentum",
@@ -64,6 +67,17 @@ impl Config for MsamConfig {
         memory: "1",
         source: "arXiv 2401.12033",
     };
+
+    /// Creates the settings with this radius, ρ.
+    pub fn new(rho: f64) -> Self {
+        Self { rho }
+    }
+}
+
+impl AlgorithmConfig for MsamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Msam { ascend: Box::new(AlongGradient::new(self.rho)?), before: None }))
@@ -84,6 +98,8 @@ impl Rule for Msam {
         let Some(before) = self.before.replace(weights.clone()) else {
             return surface.gradient(&Selection::ALL);
         };
+        // A parameter that is new to the training has not moved yet.
+        let before = before.or(&weights);
         let way = weights.minus(&before);
         drop(before);
         let e = self.ascend.perturbation(&way, surface)?;

@@ -1,15 +1,16 @@
 //! Periodic SAM: a SAM step every so many steps.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{Config, Descriptor};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::{Periodic, PeriodicConfig};
 use crate::select::AllSamples;
 use crate::walk::Walk;
-use crate::{Error, Result};
+use crate::{Error, Result, Scheduled};
 
 /// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the others.
 /// Choose it as the plainest way to spend less than SAM, and as the mark that cleverer schedules must
@@ -35,13 +36,15 @@ use crate::{Error, Result};
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, PeriodicSamConfig};
+/// use lowland::PeriodicSamConfig;
 ///
 /// let rule = PeriodicSamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<PeriodicSamConfig>", field = "algorithm"))]
 pub struct PeriodicSamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -55,8 +58,8 @@ impl Default for PeriodicSamConfig {
     }
 }
 
-impl Config for PeriodicSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl PeriodicSamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "periodic-sam",
         label: "periodic SAM",
         summary: "a SAM step every so many steps, the base optimizer in between",
@@ -64,6 +67,17 @@ impl Config for PeriodicSamConfig {
         memory: "0",
         source: "-",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for PeriodicSamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         if self.interval == 0 {

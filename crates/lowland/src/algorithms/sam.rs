@@ -1,9 +1,10 @@
 //! SAM: the gradient at the top of a small climb.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -36,14 +37,16 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, SamConfig};
+/// use lowland::SamConfig;
 ///
 /// let rule = SamConfig { rho: 0.1 }.build()?;
 /// assert!(SamConfig { rho: -0.1 }.build().is_err());
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<SamConfig>", field = "algorithm"))]
 pub struct SamConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -55,8 +58,8 @@ impl Default for SamConfig {
     }
 }
 
-impl Config for SamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl SamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "sam",
         label: "SAM",
         summary: "descends along the gradient taken a radius uphill",
@@ -64,6 +67,17 @@ impl Config for SamConfig {
         memory: "0",
         source: "arXiv 2010.01412",
     };
+
+    /// Creates the settings with this radius, ρ.
+    pub fn new(rho: f64) -> Self {
+        Self { rho }
+    }
+}
+
+impl AlgorithmConfig for SamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Walk::new(

@@ -1,15 +1,16 @@
 //! SAMPa: two gradients a step that do not wait for each other.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{Config, Descriptor};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend};
 use crate::error::fraction;
 use crate::parallel::{Half, Share};
 use crate::rule::{Perturbation, Rule, Selection, Surface};
 use crate::state::State;
 use crate::vector::{one, read};
-use crate::{Error, ParamVec, Result, Workers};
+use crate::{Error, ParamVec, Result, Scheduled, Workers};
 
 /// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can take them
 /// at once. Choose it where a second device is at hand; on one it costs what SAM costs.
@@ -46,13 +47,15 @@ use crate::{Error, ParamVec, Result, Workers};
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, SampaConfig};
+/// use lowland::SampaConfig;
 ///
 /// let rule = SampaConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<SampaConfig>", field = "algorithm"))]
 pub struct SampaConfig {
     /// ρ, the radius.
     pub rho: f64,
@@ -66,8 +69,8 @@ impl Default for SampaConfig {
     }
 }
 
-impl Config for SampaConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl SampaConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "sampa",
         label: "SAMPa",
         summary: "SAM with two gradients that do not wait for each other",
@@ -75,6 +78,17 @@ impl Config for SampaConfig {
         memory: "2",
         source: "arXiv 2410.10683",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for SampaConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(Sampa {

@@ -1,9 +1,10 @@
 //! SL-SAM: SAM on layers that a bandit draws.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -44,14 +45,16 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, SlSamConfig};
+/// use lowland::SparseLayerSamConfig;
 ///
-/// let rule = SlSamConfig::default().build()?;
+/// let rule = SparseLayerSamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct SlSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<SparseLayerSamConfig>", field = "algorithm"))]
+pub struct SparseLayerSamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// s/L, the expected share of active layers.
@@ -62,14 +65,14 @@ pub struct SlSamConfig {
     pub rate: f64,
 }
 
-impl Default for SlSamConfig {
+impl Default for SparseLayerSamConfig {
     fn default() -> Self {
         Self { rho: 0.05, active: 0.5, p_min: 0.1, rate: 1e-4 }
     }
 }
 
-impl Config for SlSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl SparseLayerSamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "slsam",
         label: "SL-SAM",
         summary: "SAM on layers that a bandit draws, the others left alone (a reconstruction)",
@@ -77,6 +80,17 @@ impl Config for SlSamConfig {
         memory: "0",
         source: "arXiv 2602.09395",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for SparseLayerSamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let Self { rho, active, p_min, rate } = *self;

@@ -1,9 +1,10 @@
 //! SSAM: SAM's direction at the plain gradient's length.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend, RawGradient};
 use crate::descend::Rescaled;
 use crate::rule::Rule;
@@ -36,24 +37,26 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, SSamConfig};
+/// use lowland::StableSamConfig;
 ///
-/// let rule = SSamConfig::default().build()?;
+/// let rule = StableSamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct SSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<StableSamConfig>", field = "algorithm"))]
+pub struct StableSamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// Whether the climb is normalised.
-    pub ascent: SSamAscent,
+    pub ascent: StableSamAscent,
 }
 
 /// How far SSAM climbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum SSamAscent {
+pub enum StableSamAscent {
     /// ρ, however long the gradient is.
     #[default]
     Normalised,
@@ -61,14 +64,14 @@ pub enum SSamAscent {
     Raw,
 }
 
-impl Default for SSamConfig {
+impl Default for StableSamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, ascent: SSamAscent::Normalised }
+        Self { rho: 0.05, ascent: StableSamAscent::Normalised }
     }
 }
 
-impl Config for SSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl StableSamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "ssam",
         label: "SSAM",
         summary: "SAM's direction at the plain gradient's length",
@@ -77,10 +80,21 @@ impl Config for SSamConfig {
         source: "arXiv 2401.07250",
     };
 
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for StableSamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
+
     fn build(&self) -> Result<Box<dyn Rule>> {
         let ascend: Box<dyn Ascend> = match self.ascent {
-            SSamAscent::Normalised => Box::new(AlongGradient::new(self.rho)?),
-            SSamAscent::Raw => Box::new(RawGradient::new(self.rho)?),
+            StableSamAscent::Normalised => Box::new(AlongGradient::new(self.rho)?),
+            StableSamAscent::Raw => Box::new(RawGradient::new(self.rho)?),
         };
         Ok(Box::new(Walk::of(
             Box::new(AllSamples),

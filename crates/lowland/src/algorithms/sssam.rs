@@ -1,9 +1,10 @@
 //! SS-SAM: SAM steps at random.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::algorithms::{Config, Descriptor};
+use crate::{Result, Scheduled};
+use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
@@ -39,14 +40,16 @@ use crate::walk::Walk;
 ///
 /// # Example
 /// ```
-/// use lowland::{Config, SsSamConfig};
+/// use lowland::StochasticSamConfig;
 ///
-/// let rule = SsSamConfig::default().build()?;
+/// let rule = StochasticSamConfig::default().build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
-pub struct SsSamConfig {
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "Scheduled<StochasticSamConfig>", field = "algorithm"))]
+pub struct StochasticSamConfig {
     /// ρ, the radius.
     pub rho: f64,
     /// p, the probability of a SAM step, at the first step.
@@ -57,14 +60,14 @@ pub struct SsSamConfig {
     pub course: Course,
 }
 
-impl Default for SsSamConfig {
+impl Default for StochasticSamConfig {
     fn default() -> Self {
         Self { rho: 0.05, probability: 0.5, last_probability: None, course: Course::Linear }
     }
 }
 
-impl Config for SsSamConfig {
-    const DESCRIPTOR: Descriptor = Descriptor {
+impl StochasticSamConfig {
+    pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "ss-sam",
         label: "SS-SAM",
         summary: "a SAM step at random, the base optimizer otherwise",
@@ -72,6 +75,17 @@ impl Config for SsSamConfig {
         memory: "0",
         source: "arXiv 2203.09962",
     };
+
+    /// Creates the settings with this radius, ρ, and the defaults of everything else.
+    pub fn new(rho: f64) -> Self {
+        Self { rho, ..Self::default() }
+    }
+}
+
+impl AlgorithmConfig for StochasticSamConfig {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let schedule = AtRandom::new(AtRandomConfig {

@@ -1,6 +1,7 @@
 //! A radius that changes over training and from parameter to parameter.
 
 use burn::module::ParamGroup;
+use derive_setters::Setters;
 use regex::RegexBuilder;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,9 @@ use crate::state::State;
 use crate::{Error, ParamVec, Parameter, Result};
 
 /// The settings of [`Radius`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_")]
 pub struct RadiusConfig {
     /// How the radius changes over training. Default: it does not.
     pub schedule: RadiusSchedule,
@@ -192,10 +194,7 @@ impl ScaledRadius {
         let lr = surface.learning_rate();
         self.largest = self.largest.max(lr);
         let done = || -> Result<f64> {
-            let total = surface.total_steps().ok_or_else(|| {
-                let allowed = "`constant`, or the optimizer told the steps (`with_total_steps`)";
-                Error::config("radius.schedule", &"given by steps", allowed)
-            })?;
+            let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
             Ok(surface.step() as f64 / total.saturating_sub(1).max(1) as f64)
         };
         let factor = match self.radius.schedule {

@@ -3,10 +3,10 @@
 use burn::optim::GradientsParams;
 use burn::train::{Learner, LearnerModel, TrainStep};
 
-use crate::Result;
 use crate::driver::Base;
 use crate::evaluation::{Evaluated, Source};
 use crate::rule::Samples;
+use crate::{Parameter, Result};
 
 /// The gradients of a model's [`TrainStep`] on the batches of a step.
 pub(super) struct Steps<M: TrainStep> {
@@ -57,5 +57,13 @@ impl<M: LearnerModel> Base<M> for Learned<'_, M> {
 
     fn learning_rate(&self) -> f64 {
         self.0.lr_current().base()
+    }
+
+    fn learning_rate_of(&self, parameter: &Parameter) -> f64 {
+        self.0.lr_current().lr_from_param(parameter.id, Some(&parameter.path))
+    }
+
+    fn keeps_ties(&self) -> bool {
+        false
     }
 }

@@ -1,7 +1,7 @@
 //! What the workers tell one another before a step.
 
 use super::Workers;
-use crate::batch::{Accumulate, Batch};
+use crate::batch::{Accumulate, BatchInfo};
 use crate::{Error, Result};
 
 /// The part that a worker has of the samples of all.
@@ -71,7 +71,7 @@ impl Roll {
 /// alone.
 pub(crate) fn roll_call(
     workers: &Workers,
-    batch: &Batch<'_>,
+    batch: &BatchInfo<'_>,
     step: u64,
     seconds: [f64; 2],
     wants_indices: bool,
@@ -128,7 +128,7 @@ pub(crate) fn roll_call(
 
 /// The sizes of the micro-batches that the rule takes one by one; none where it takes the batch as a
 /// whole.
-fn pieces(batch: &Batch<'_>, own: usize) -> Vec<usize> {
+fn pieces(batch: &BatchInfo<'_>, own: usize) -> Vec<usize> {
     match batch.accumulate {
         Accumulate::WholeBatch => Vec::new(),
         Accumulate::EachMicroBatch if batch.micro_batches.is_empty() => {

@@ -1,5 +1,6 @@
 //! A second gradient as often as a budget allows, where it matters most.
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::rule::{Note, Pair, Spent, Surface};
@@ -19,22 +20,24 @@ pub enum Unit {
 }
 
 /// The settings of [`Budget`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
 pub struct BudgetConfig {
     /// What a step may cost on average, above 0. Default 1.2. At 1 or less no step of a method that
     /// takes its first gradient on the whole batch has a second one; at 2 every step has.
     pub limit: f64,
     /// What it is counted in. Default passes.
     pub unit: Unit,
-    /// How the drift of the PSF moves second gradients from one stretch of training to another. Of
-    /// these settings `warmup` and `max_fraction` play no part: the budget covers the whole run.
-    pub controller: ControllerConfig,
+    /// How the drift of the PSF moves second gradients from one stretch of training to another.
+    /// Default: the controller's settings of the schedule that the budget replaces, or its
+    /// defaults. `warmup` and `max_fraction` have no effect: the budget covers the whole run.
+    pub controller: Option<ControllerConfig>,
 }
 
 impl Default for BudgetConfig {
     fn default() -> Self {
-        Self { limit: 1.2, unit: Unit::Passes, controller: ControllerConfig::default() }
+        Self { limit: 1.2, unit: Unit::Passes, controller: None }
     }
 }
 
@@ -100,9 +103,9 @@ impl Budget {
     /// A limit that is not finite and above 0; settings that the controller refuses.
     pub fn new(config: BudgetConfig) -> Result<Self> {
         if !(config.limit.is_finite() && config.limit > 0.0) {
-            return Err(Error::config("limit", &config.limit, "finite and above 0"));
+            return Err(Error::config("budget", &config.limit, "finite and above 0"));
         }
-        let controller = Controller::new(config.controller.clone())?;
+        let controller = Controller::new(config.controller.clone().unwrap_or_default())?;
         let state = BudgetState { position: 0, usual: 1.0, cost: 1.0, open: -1.0 };
         Ok(Self { config, controller, state })
     }
@@ -135,7 +138,7 @@ impl Budget {
     /// How much more the controller asks for than it usually does.
     fn urgency(&mut self) -> Result<f64> {
         self.state.position += 1;
-        if self.state.position >= self.config.controller.window as u64 {
+        if self.state.position >= self.controller.window() as u64 {
             self.state.position = 0;
             self.controller.adapt()?;
             let s = self.controller.samples_per_window();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::error::fraction;
@@ -12,8 +13,9 @@ use crate::vector::{Scalar, read};
 use crate::{Error, ParamVec, Result};
 
 /// The settings of [`Controller`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_")]
 pub struct ControllerConfig {
     /// K, the window in steps; 2 to 10,000. Default 50 (authors' code).
     pub window: usize,
@@ -29,7 +31,8 @@ pub struct ControllerConfig {
     pub max_fraction: f64,
     /// M: the norms run over the last M parameter tensors. Default 10.
     pub norm_tensors: usize,
-    /// How long every step has a second gradient at the start. Default 3 epochs.
+    /// How long every step has a second gradient at the start. Default 3 epochs (authors' code), or
+    /// 200 steps, four windows, where the optimizer does not know the length of an epoch.
     pub warmup: Warmup,
 }
 
@@ -42,7 +45,7 @@ impl Default for ControllerConfig {
             gain_variance: 0.13,
             max_fraction: 0.8,
             norm_tensors: 10,
-            warmup: Warmup::Epochs(3),
+            warmup: Warmup::EpochsOrSteps { epochs: 3, steps: 200 },
         }
     }
 }
@@ -55,6 +58,13 @@ pub enum Warmup {
     Epochs(u64),
     /// In steps.
     Steps(u64),
+    /// In epochs where the optimizer knows the number of steps in one, in steps elsewhere.
+    EpochsOrSteps {
+        /// The length where the number of steps in an epoch is known.
+        epochs: u64,
+        /// The length where it is not.
+        steps: u64,
+    },
 }
 
 impl Default for Warmup {
@@ -70,13 +80,13 @@ impl Warmup {
             Self::Steps(steps) => Ok(steps),
             Self::Epochs(0) => Ok(0),
             Self::Epochs(epochs) => {
-                let steps = surface.steps_per_epoch().ok_or_else(|| {
-                    let allowed = "given in steps, or the optimizer told the steps of an epoch \
-                                   (`with_steps_per_epoch`)";
-                    Error::config("warmup", &format!("{epochs} epochs"), allowed)
-                })?;
+                let steps = surface.steps_per_epoch().ok_or(Error::STEPS_PER_EPOCH)?;
                 Ok(epochs.saturating_mul(steps))
             }
+            Self::EpochsOrSteps { epochs, steps } => Ok(match surface.steps_per_epoch() {
+                Some(epoch) => epochs.saturating_mul(epoch),
+                None => steps,
+            }),
         }
     }
 }
@@ -188,6 +198,11 @@ impl Controller {
         Ok(())
     }
 
+    /// K, the window in steps.
+    pub(crate) fn window(&self) -> usize {
+        self.config.window
+    }
+
     /// s, the number of second gradients that a window is to have.
     pub(crate) fn samples_per_window(&self) -> f64 {
         self.state.samples_per_window
@@ -238,6 +253,10 @@ impl Controller {
 }
 
 impl Schedule for Controller {
+    fn controller(&self) -> Option<&ControllerConfig> {
+        Some(&self.config)
+    }
+
     fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> Result<bool> {
         let due = self.decide(surface)?;
         surface.note(SAMPLES_PER_WINDOW, Note::Value(self.state.samples_per_window));

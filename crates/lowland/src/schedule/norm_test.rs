@@ -19,7 +19,7 @@ pub struct NormTestConfig {
     pub lambda_1: f64,
     /// λ₂, the threshold at the start, in deviations. Default 1.
     pub lambda_2: f64,
-    /// T, the number of steps of the training. Default: what the optimizer was told.
+    /// T, the number of steps of the training. Default: that of the optimizer (`with_total_steps`).
     pub total_steps: Option<u64>,
 }
 
@@ -76,13 +76,7 @@ impl NormTest {
         if start.to_bits() == end.to_bits() {
             return Ok(start);
         }
-        let total = self.total_steps.or_else(|| surface.total_steps()).ok_or_else(|| {
-            Error::config(
-                "total_steps",
-                &"nothing",
-                "given, or the optimizer told the number of steps (`with_total_steps`)",
-            )
-        })?;
+        let total = self.total_steps.or_else(|| surface.total_steps()).ok_or(Error::TOTAL_STEPS)?;
         let done = (surface.step() as f64 / total as f64).min(1.0);
         Ok(done * end + (1.0 - done) * start)
     }

@@ -75,10 +75,7 @@ impl Schedule for AtRandom {
         let probability = match last_probability {
             None => probability,
             Some(last) => {
-                let total = surface.total_steps().ok_or_else(|| {
-                    let allowed = "constant, or the optimizer told the steps (`with_total_steps`)";
-                    Error::config("last_probability", &last, allowed)
-                })?;
+                let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
                 let done = surface.step() as f64 / total.saturating_sub(1).max(1) as f64;
                 course.at(done, probability, last)
             }

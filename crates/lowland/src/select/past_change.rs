@@ -97,13 +97,12 @@ impl Select for PastChange {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ α ≤ 1")]
     fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection> {
         let Some(indices) = surface.indices().map(<[usize]>::to_vec) else {
-            let allowed = "given with each batch (`Batch::with_indices`)";
-            return Err(Error::config("indices", &"none", allowed));
+            return Err(Error::Missing {
+                what: "the position of each sample in the data set",
+                call: "BatchInfo::with_indices",
+            });
         };
-        let steps = surface.steps_per_epoch().ok_or_else(|| {
-            let allowed = "told to the optimizer (`with_steps_per_epoch`)";
-            Error::config("steps_per_epoch", &"none", allowed)
-        })?;
+        let steps = surface.steps_per_epoch().ok_or(Error::STEPS_PER_EPOCH)?;
         let epoch = surface.step() / steps.max(1);
         let count = ((self.config.alpha * indices.len() as f64 + 1e-9).floor() as usize).max(1);
         if epoch < self.config.full_epochs || count >= indices.len() {

@@ -44,6 +44,8 @@ pub struct SampledLayers {
     bandit: Bandit,
     /// The layer of each parameter tensor; filled at the first step.
     layers: Vec<usize>,
+    /// The paths of the layers, while they are known.
+    paths: Vec<String>,
     drawn: Vec<bool>,
 }
 
@@ -68,30 +70,44 @@ impl SampledLayers {
         if !(config.p_min > 0.0 && config.p_min <= config.active) {
             return Err(Error::config("p_min", &config.p_min, "above 0 and at most `active`"));
         }
-        Ok(Self { config, bandit: Bandit::default(), layers: Vec::new(), drawn: Vec::new() })
+        Ok(Self {
+            config,
+            bandit: Bandit::default(),
+            layers: Vec::new(),
+            paths: Vec::new(),
+            drawn: Vec::new(),
+        })
     }
 
-    /// Finds the layers, and starts the bandit where it has none or other ones.
+    /// Finds the layers. A layer that is new to the bandit starts as all do; one that is no longer trained
+    /// is forgotten.
     fn prepare(&mut self, parameters: &Parameters) -> Result<()> {
         if self.layers.len() == parameters.len() {
             return Ok(());
         }
-        let mut paths: Vec<&str> = Vec::new();
+        let mut paths: Vec<String> = Vec::new();
         self.layers = parameters
             .iter()
             .map(|parameter| {
                 let path = parameter.path.rsplit_once('.').map_or("", |(layer, _)| layer);
-                paths.iter().position(|&known| known == path).unwrap_or_else(|| {
-                    paths.push(path);
+                paths.iter().position(|known| known == path).unwrap_or_else(|| {
+                    paths.push(path.to_owned());
                     paths.len() - 1
                 })
             })
             .collect();
-        if self.bandit.probabilities.is_empty() {
-            self.bandit.probabilities = vec![self.config.active; paths.len()];
-        } else if self.bandit.probabilities.len() != paths.len() {
-            return Err(Error::record("probabilities", "is over the layers of another module"));
+        if self.paths.is_empty() && !self.bandit.probabilities.is_empty() {
+            // They come from a record, which knows the layers by their order.
+            if self.bandit.probabilities.len() != paths.len() {
+                return Err(Error::record("probabilities", "is over the layers of another module"));
+            }
+        } else {
+            let known = |path: &String| self.paths.iter().position(|known| known == path);
+            let probability =
+                |path| known(path).map_or(self.config.active, |i| self.bandit.probabilities[i]);
+            self.bandit.probabilities = paths.iter().map(probability).collect();
         }
+        self.paths = paths;
         Ok(())
     }
 }

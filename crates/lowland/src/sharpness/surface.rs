@@ -390,7 +390,7 @@ where
         if loss.is_tracked() {
             Ok((value, self.parameters.gradients(copy, loss.backward())))
         } else if self.active == Active::All {
-            Err(Error::Untracked)
+            Err(Error::Untracked { what: "the loss".into() })
         } else {
             // Of some parameters only, the loss may depend on none.
             Ok((value, ParamVec::new(vec![None; self.parameters.len()])))

@@ -9,7 +9,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use lowland::schedule::{BudgetConfig, ScheduleConfig};
 use lowland::{
-    AeSamConfig, Algorithm, ArsamConfig, Batch, ComposedConfig, Config, ControllerConfig, Result,
+    AesamConfig, Algorithm, ArsamConfig, BatchInfo, ComposedConfig, ControllerConfig, Result,
     SamConfig, Samples, SharpnessAware, StepReport, Warmup, Workers,
 };
 
@@ -102,8 +102,8 @@ pub(crate) fn one_step(
     indices: &[usize],
 ) -> Result<(Net, StepReport)> {
     let data = Data::of(indices);
-    let told = Batch::default().with_indices(&data.indices);
-    optimizer.step_batch(lr, net, &told, |net, _, samples| data.losses(net, samples))
+    let told = BatchInfo::default().with_indices(&data.indices);
+    optimizer.step_micro_batches(lr, net, &told, |net, _, samples| data.losses(net, samples))
 }
 
 /// Steps of one worker, from and to a network.
@@ -122,6 +122,7 @@ pub(crate) fn optimizer(
 ) -> SharpnessAware {
     let base = algorithm.base().unwrap().unwrap_or(base);
     SharpnessAware::new(base, algorithm.build().unwrap())
+        .unwrap()
         .with_steps_per_epoch(6)
         .with_total_steps(STEPS)
         .with_seed(5)
@@ -140,12 +141,12 @@ pub(crate) fn all() -> Vec<Algorithm> {
         Algorithm::Arsam(config) => {
             Algorithm::Arsam(ArsamConfig { controller: controller.clone(), ..config })
         }
-        Algorithm::AeSam(config) => {
-            Algorithm::AeSam(AeSamConfig { total_steps: Some(30), ..config })
+        Algorithm::Aesam(config) => {
+            Algorithm::Aesam(AesamConfig { total_steps: Some(30), ..config })
         }
         other => other,
     };
-    let budget = BudgetConfig { controller: controller.clone(), ..BudgetConfig::default() };
+    let budget = BudgetConfig { controller: Some(controller.clone()), ..BudgetConfig::default() };
     let composed = [
         toml::toml! { schedule = "at-random" ascend.adaptive.rho = 0.3 select = "top-loss" },
         toml::toml! { ascend.per-tensor = { rho = 0.1, radius = "trust" } descend = "rescaled" },
@@ -165,7 +166,7 @@ pub(crate) fn far(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 /// The gradient that SAM gives for a batch, by one step of plain descent from these weights.
 pub(crate) fn sam_gradient(net: &Net, indices: &[usize], rho: f64) -> Vec<Vec<f64>> {
     let rule = SamConfig { rho }.build().unwrap();
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule);
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
     let stepped = one_step(&mut optimizer, 1.0, net.clone(), indices).unwrap().0;
     let pairs = net.values().into_iter().zip(stepped.values());
     pairs.map(|(w, v)| w.iter().zip(&v).map(|(w, v)| w - v).collect()).collect()

@@ -1,0 +1,519 @@
+//! The front door: what a loop of one's own needs to know, and what it may do. Beside Burn's prelude,
+//! whose names this crate's must not clash with.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
+
+mod common;
+
+use burn::module::{ModuleMapper, Param, ParamGroup};
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::optim::{AdamWConfig, SgdConfig};
+use burn::prelude::*;
+use burn::tensor::Distribution;
+use common::{Values, numbers, sgd};
+use lowland::*;
+
+/// Linear - dropout - linear.
+#[derive(Module, Debug)]
+struct Pair {
+    first: Linear,
+    dropout: Dropout,
+    second: Linear,
+}
+
+impl Pair {
+    fn new(device: &Device) -> Self {
+        device.seed(5);
+        let pair = Self {
+            first: LinearConfig::new(3, 4).init(device),
+            dropout: DropoutConfig::new(0.3).init(),
+            second: LinearConfig::new(4, 2).init(device),
+        };
+        drop(Values::of(&pair)); // Burn makes values when they are first used.
+        pair
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.second.forward(self.dropout.forward(self.first.forward(x).tanh()))
+    }
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// Features `[8, 3]` and labels `[8]`, each step's own.
+fn batch(step: u64, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
+    let number = |i: u64| (i.wrapping_mul(2_654_435_761).wrapping_add(step * 97) % 1000) as f32;
+    let x: Vec<f32> = (0..24).map(|i| number(i) / 500.0 - 1.0).collect();
+    let y: Vec<i32> = (0..8).map(|i| i32::from(number(i + 50) > 500.0)).collect();
+    let x = Tensor::from_data(TensorData::new(x, [8, 3]), device);
+    (x, Tensor::from_ints(y.as_slice(), device))
+}
+
+/// A step that any algorithm can take.
+fn step(optimizer: &mut SharpnessAware, net: Pair, at: u64) -> Result<(Pair, StepReport)> {
+    let (x, y) = batch(at, &device());
+    let indices = [0, 1, 2, 3, 4, 5, 6, 7];
+    let info = BatchInfo::default().with_indices(&indices);
+    optimizer.step_samples(0.05, net, &info, |net, samples| {
+        cross_entropies(net.forward(samples.select(x.clone())), samples.select(y.clone()), 0.0)
+    })
+}
+
+fn run(optimizer: &mut SharpnessAware, mut net: Pair, steps: std::ops::Range<u64>) -> Pair {
+    for at in steps {
+        net = step(optimizer, net, at).unwrap().0;
+    }
+    net
+}
+
+/// All algorithms with their defaults, over an optimizer that knows the length of the training.
+fn all() -> Vec<(&'static str, SharpnessAware)> {
+    let optimizer = |name| {
+        SharpnessAware::new(sgd(0.9, 1e-2), Algorithm::named(name).unwrap())
+            .unwrap()
+            .with_steps_per_epoch(4)
+            .with_total_steps(40)
+    };
+    Algorithm::ALL.iter().map(|d| (d.name, optimizer(d.name))).collect()
+}
+
+#[test]
+fn arsam_trains_with_its_defaults_in_a_plain_loop() {
+    let _alone = common::alone();
+    let device = device();
+    let mut net = Pair::new(&device);
+    let base = AdamWConfig::new().init();
+    let mut optimizer = SharpnessAware::new(base, ArsamConfig::default()).unwrap();
+    let mut losses = Vec::new();
+    let mut second = Vec::new();
+    for at in 0..260 {
+        let (x, y) = batch(at % 4, &device);
+        let loss = |net: &Pair| cross_entropies(net.forward(x.clone()), y.clone(), 0.0).mean();
+        let (next, report) = optimizer.step(1e-2, net, loss).unwrap();
+        net = next;
+        losses.push(report.values().unwrap().loss);
+        second.push(report.second_gradient);
+    }
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let (first, last) = (mean(&losses[..20]), mean(&losses[240..]));
+    assert!(last < 0.9 * first, "{first} to {last}");
+    // Without epochs the warm-up is 200 steps; after it, few steps take a second gradient.
+    assert!(second[..200].iter().all(|&second| second));
+    assert!(second[200..].iter().filter(|&&second| second).count() < 30);
+}
+
+#[test]
+fn a_budget_and_a_radius_schedule_are_set_by_builders() {
+    let _alone = common::alone();
+    let arsam = ArsamConfig::new(0.05).with_budget(1.25).with_beta(0.9);
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), arsam).unwrap();
+    run(&mut optimizer, Pair::new(&device()), 0..500);
+    let average = optimizer.passes() / optimizer.steps() as f64;
+    assert!((average - 1.25).abs() < 0.0125, "{average}");
+
+    let sam = SamConfig::new(0.1).with_radius_schedule(RadiusSchedule::Linear { to: 0.0 });
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), sam).unwrap().with_total_steps(5);
+    let mut net = Pair::new(&device());
+    let mut radii = Vec::new();
+    for at in 0..5 {
+        let (next, report) = step(&mut optimizer, net, at).unwrap();
+        net = next;
+        radii.push(report.values().unwrap().radius.unwrap());
+    }
+    for (found, expected) in radii.iter().zip([0.1, 0.075, 0.05, 0.025, 0.0]) {
+        assert!((found - expected).abs() < 1e-6, "{radii:?}");
+    }
+
+    // Each algorithm takes either, or says why not.
+    for descriptor in Algorithm::ALL {
+        let named = || Algorithm::named(descriptor.name).unwrap();
+        let warmup = Warmup::Steps(3);
+        for made in [named().with_budget(1.2), named().with_radius_warmup(warmup)] {
+            match SharpnessAware::new(sgd(0.0, 0.0), made) {
+                Ok(_) => {}
+                Err(Error::Unsupported { algorithm, .. }) => {
+                    assert_eq!(algorithm, descriptor.label);
+                    assert!(["base", "msam", "sampa"].contains(&descriptor.name), "{algorithm}");
+                }
+                Err(other) => panic!("{}: {other}", descriptor.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_are_checked_where_the_optimizer_is_made() {
+    let refused = |result: Result<SharpnessAware>| result.unwrap_err().to_string();
+    let made = |rho| SharpnessAware::new(SgdConfig::new().init(), SamConfig::new(rho));
+    assert_eq!(refused(made(-0.1)), "rho must be finite and at least 0, found -0.1");
+    assert_eq!(refused(made(f64::NAN)), "rho must be finite and at least 0, found NaN");
+    let budget = ArsamConfig::new(0.1).with_budget(-1.0);
+    assert_eq!(
+        refused(SharpnessAware::new(SgdConfig::new().init(), budget)),
+        "budget must be finite and above 0, found -1"
+    );
+    let controller = ControllerConfig::default().with_window(0);
+    let arsam = ArsamConfig::new(0.1).with_controller(controller).with_budget(1.2);
+    assert!(refused(SharpnessAware::new(SgdConfig::new().init(), arsam)).starts_with("window"));
+}
+
+#[test]
+fn settings_are_plain_values_that_files_hold() {
+    let scheduled = Scheduled::from(Algorithm::from(ArsamConfig::new(0.1))).with_budget(1.2);
+    let text = toml::to_string(&scheduled).unwrap();
+    assert!(text.contains("name = \"arsam\"") && text.contains("limit = 1.2"), "{text}");
+    assert_eq!(toml::from_str::<Scheduled<Algorithm>>(&text).unwrap(), scheduled);
+    assert!(toml::from_str::<Scheduled<SamConfig>>("[algorithm]\nrho = 0.1\nbeta = 1.0").is_err());
+}
+
+#[test]
+fn algorithms_that_choose_samples_ask_for_another_step() {
+    let _alone = common::alone();
+    for algorithm in ["ksam", "esam", "ausam"] {
+        let algorithm = Algorithm::named(algorithm).unwrap();
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm).unwrap();
+        let error =
+            optimizer.step(0.1, Pair::new(&device()), |_| panic!("no loss is wanted")).unwrap_err();
+        assert_eq!(error, Error::PerSample);
+        assert!(error.to_string().contains("step_samples"), "{error}");
+    }
+}
+
+#[test]
+fn what_only_the_loop_knows_is_asked_for_by_name() {
+    let _alone = common::alone();
+    let asked = |algorithm: Algorithm, info: &BatchInfo<'_>| {
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm).unwrap();
+        let net = Pair::new(&device());
+        let (x, y) = batch(0, &device());
+        let losses = |net: &Pair, samples: &Samples| {
+            cross_entropies(net.forward(samples.select(x.clone())), samples.select(y.clone()), 0.0)
+        };
+        optimizer.step_samples(0.1, net, info, losses).unwrap_err()
+    };
+    let unknown = BatchInfo::default();
+    let steps = Error::Missing {
+        what: "the number of steps in the whole training",
+        call: "with_total_steps",
+    };
+    let epoch =
+        Error::Missing { what: "the number of steps in an epoch", call: "with_steps_per_epoch" };
+    assert_eq!(asked(AesamConfig::default().into(), &unknown), steps);
+    let falling = StochasticSamConfig::new(0.1).with_last_probability(0.1);
+    assert_eq!(asked(falling.into(), &unknown), steps);
+    let in_epochs = ControllerConfig::default().with_warmup(Warmup::Epochs(3));
+    assert_eq!(asked(ArsamConfig::new(0.1).with_controller(in_epochs).into(), &unknown), epoch);
+    let error = asked(AusamConfig::default().into(), &unknown);
+    assert!(error.to_string().contains("call `BatchInfo::with_indices`"), "{error}");
+    let indices = [0, 1, 2, 3, 4, 5, 6, 7];
+    assert_eq!(asked(AusamConfig::default().into(), &unknown.with_indices(&indices)), epoch);
+}
+
+/// A module of the same values under other identifiers, as weights from a file without them give.
+fn copied(net: &Pair) -> Pair {
+    struct Set(std::collections::VecDeque<Vec<f64>>);
+    impl ModuleMapper for Set {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let values = self.0.pop_front().unwrap();
+            param.map(|tensor| {
+                let data = TensorData::new(values, tensor.shape()).convert_dtype(tensor.dtype());
+                Tensor::from_data(data, &tensor.device()).require_grad()
+            })
+        }
+    }
+    let values = Values::of(net).trainable;
+    let copy = Pair::new(&device()).map(&mut Set(values.into()));
+    assert_eq!(Values::of(&copy), Values::of(net));
+    copy
+}
+
+#[test]
+fn a_saved_optimizer_resumes_exactly_whatever_the_parameters_are_called() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("optimizer.bpk");
+    for (name, fresh) in all() {
+        let mut optimizer = fresh.clone();
+        let net = run(&mut optimizer, Pair::new(&device()), 0..7);
+        optimizer.save(&path).unwrap();
+        let expected = Values::of(&run(&mut optimizer.clone(), net.clone(), 7..15));
+
+        let same = fresh.clone().load(&path, &net).unwrap();
+        assert_eq!(Values::of(&run(&mut { same }, net.clone(), 7..15)), expected, "{name}");
+        let other = copied(&net);
+        let loaded = fresh.clone().load(&path, &other).unwrap();
+        assert_eq!(Values::of(&run(&mut { loaded }, other, 7..15)), expected, "{name}, other ids");
+    }
+}
+
+#[test]
+fn a_record_of_another_module_is_refused() {
+    let _alone = common::alone();
+    let device = device();
+    let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), ArsamConfig::new(0.1)).unwrap();
+    run(&mut optimizer, Pair::new(&device), 0..3);
+    let refused = |module: &dyn Fn() -> Result<SharpnessAware>| module().unwrap_err().to_string();
+
+    let wider = Pair { first: LinearConfig::new(5, 4).init(&device), ..Pair::new(&device) };
+    let found = refused(&|| optimizer.clone().load_record(optimizer.to_record()?, &wider));
+    let expected = "first.weight has 20 values in the module and 12 in the record";
+    assert_eq!(found, format!("the record does not fit: {expected}"));
+
+    let single: Linear = LinearConfig::new(3, 4).init(&device);
+    let found = refused(&|| optimizer.clone().load_record(optimizer.to_record()?, &single));
+    assert!(found.contains("first.weight is a parameter of the record and not of"), "{found}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing.bpk");
+    let found = refused(&|| optimizer.clone().load(&path, &single));
+    assert!(found.starts_with("cannot read ") && found.contains("missing.bpk"), "{found}");
+    std::fs::write(&path, b"no record").unwrap();
+    let found = refused(&|| optimizer.clone().load(&path, &single));
+    assert!(found.contains("missing.bpk"), "{found}");
+}
+
+fn with_first_frozen(net: Pair, frozen: bool) -> Pair {
+    let first = net.first;
+    Pair { first: if frozen { first.no_grad() } else { first.train() }, ..net }
+}
+
+/// Gradual unfreezing, and freezing again.
+#[test]
+fn layers_may_be_frozen_and_unfrozen_on_the_way() {
+    let _alone = common::alone();
+    for (name, mut optimizer) in all() {
+        let net = with_first_frozen(Pair::new(&device()), true);
+        let start = numbers(net.first.weight.val().inner());
+        let net = run(&mut optimizer, net, 0..6);
+        assert_eq!(numbers(net.first.weight.val().inner()), start, "{name}: frozen");
+        let unfrozen = unfreeze(net);
+        let net = run(&mut optimizer, unfrozen, 6..14);
+        let middle = numbers(net.first.weight.val().inner());
+        assert_ne!(middle, start, "{name}: unfrozen");
+        assert!(middle.iter().all(|value| value.is_finite()), "{name}");
+        let net = run(&mut optimizer, with_first_frozen(net, true), 14..20);
+        assert_eq!(numbers(net.first.weight.val().inner()), middle, "{name}: frozen again");
+        assert_eq!(optimizer.non_finite_steps(), 0, "{name}");
+    }
+}
+
+/// All parameters as leaves again, under the identifiers that they have.
+fn unfreeze(net: Pair) -> Pair {
+    struct Unfreeze;
+    impl ModuleMapper for Unfreeze {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.set_require_grad(true)
+        }
+    }
+    net.map(&mut Unfreeze)
+}
+
+/// What a rule remembers of the parameters that stay is kept: MSAM's perturbation, along the latest
+/// step, is the same for them whether another layer joins or not.
+#[test]
+fn what_is_remembered_of_parameters_that_stay_is_kept() {
+    let _alone = common::alone();
+    let device = device();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), MsamConfig::new(0.3)).unwrap();
+    let mut net = with_first_frozen(Pair::new(&device), true);
+    let second = |net: &Pair| numbers(net.second.weight.val().inner());
+    let mut before = second(&net);
+    for at in 0..3 {
+        before = second(&net);
+        net = step(&mut optimizer, net, at).unwrap().0;
+    }
+    let way: Vec<f64> = second(&net).iter().zip(&before).map(|(now, then)| now - then).collect();
+    let start = numbers(net.first.weight.val().inner());
+    let (x, y) = batch(3, &device);
+    let mut seen = Vec::new();
+    let weights = second(&net);
+    let unfrozen = unfreeze(net);
+    optimizer
+        .step(0.05, unfrozen, |net| {
+            seen.push((second(net), numbers(net.first.weight.val().inner())));
+            cross_entropies(net.forward(x.clone()), y.clone(), 0.0).mean()
+        })
+        .unwrap();
+    let [(perturbed, first)] = seen.as_slice() else { panic!("MSAM takes one gradient") };
+    assert_eq!(*first, start, "a parameter that joins has not moved yet");
+    // e is parallel to the way: one factor for all coordinates, within f32's rounding of w + e.
+    let e: Vec<f64> = perturbed.iter().zip(&weights).map(|(p, w)| p - w).collect();
+    let factor = e.iter().zip(&way).map(|(e, v)| e * v).sum::<f64>()
+        / way.iter().map(|v| v * v).sum::<f64>();
+    assert!(factor > 0.0);
+    let largest = weights.iter().fold(0.0_f64, |most, w| most.max(w.abs()));
+    for (e, v) in e.iter().zip(&way) {
+        // Both differences are of f32 numbers of the weights' size: two roundings each.
+        let bound = 4.0 * f64::from(f32::EPSILON) * largest * (1.0 + factor);
+        assert!((e - factor * v).abs() <= bound, "{e} is not {factor} * {v}");
+    }
+}
+
+#[test]
+fn a_module_without_gradient_graph_is_named() {
+    let _alone = common::alone();
+    let plain = Device::flex();
+    for (what, net) in [("plain", Pair::new(&plain)), ("valid", Pair::new(&device()).valid())] {
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::new(0.1)).unwrap();
+        let error = optimizer.step(0.1, net, |net| net.second.weight.val().mean()).unwrap_err();
+        assert!(matches!(error, Error::Untracked { .. }), "{what}: {error}");
+        assert!(error.to_string().contains("Device::autodiff"), "{error}");
+    }
+}
+
+#[test]
+fn a_learning_rate_that_is_no_rate_is_refused() {
+    let _alone = common::alone();
+    let device = device();
+    let net = Pair::new(&device);
+    let group = |rate: f64| {
+        let second = ParamGroup::from_regex("second").unwrap();
+        ModuleLrScheduler::new(0.1).with_group(second, rate).step()
+    };
+    for rate in [f64::NAN.into(), f64::INFINITY.into(), (-0.1).into(), group(f64::NAN)] {
+        let rate: ModuleLearningRate = rate;
+        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::new(0.1)).unwrap();
+        let (x, y) = batch(0, &device);
+        let loss = |net: &Pair| cross_entropies(net.forward(x.clone()), y.clone(), 0.0).mean();
+        let error = optimizer.step(rate, net.clone(), loss).unwrap_err();
+        assert!(error.to_string().starts_with("the learning rate must be finite"), "{error}");
+    }
+}
+
+/// What two optimizers of one training, as in a GAN, draw between and in their steps.
+fn noise(device_seed: u64, seed: Option<u64>) -> Vec<Vec<f64>> {
+    let device = device();
+    let mut nets = [Some(Pair::new(&device)), Some(Pair::new(&device))];
+    device.seed(device_seed);
+    let optimizer = || {
+        let optimizer = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::new(0.1)).unwrap();
+        match seed {
+            Some(seed) => optimizer.with_seed(seed),
+            None => optimizer,
+        }
+    };
+    let mut optimizers = [optimizer(), optimizer()];
+    let mut drawn = Vec::new();
+    let draw = || numbers(Tensor::<1>::random([4], Distribution::Default, &Device::flex()));
+    for at in 0..6 {
+        let which = at % 2;
+        let (x, y) = batch(0, &device);
+        let mut inside = Vec::new();
+        let loss = |net: &Pair| {
+            inside.push(draw());
+            cross_entropies(net.forward(x.clone()), y.clone(), 0.0).mean()
+        };
+        let net = nets[which].take().unwrap();
+        nets[which] = Some(optimizers[which].step(0.1, net, loss).unwrap().0);
+        assert_eq!(inside[0], inside[1], "one step draws the same for both gradients");
+        if seed.is_none() {
+            drawn.push(inside[0].clone());
+        }
+        drawn.push(draw());
+    }
+    drawn
+}
+
+#[test]
+fn optimizers_steps_and_device_seeds_draw_apart() {
+    let _alone = common::alone();
+    let runs = [1, 2, 3].map(|seed| noise(seed, None));
+    let all: Vec<&Vec<f64>> = runs.iter().flatten().collect();
+    for (i, one) in all.iter().enumerate() {
+        assert!(!all[..i].contains(one), "draw {i} repeats an earlier one");
+    }
+    assert_eq!(noise(2, None), runs[1], "a device's seed decides");
+    // With a seed of one's own, draws between steps still follow the device's seed.
+    let runs = [1, 2].map(|seed| noise(seed, Some(9)));
+    let all: Vec<&Vec<f64>> = runs.iter().flatten().collect();
+    for (i, one) in all.iter().enumerate() {
+        assert!(!all[..i].contains(one), "draw {i} repeats an earlier one");
+    }
+}
+
+#[test]
+fn draws_between_steps_are_the_same_after_a_resume() {
+    let _alone = common::alone();
+    let draw = || numbers(Tensor::<1>::random([4], Distribution::Default, &Device::flex()));
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::new(0.1)).unwrap();
+    let net = run(&mut optimizer, Pair::new(&device()), 0..3);
+    let record = optimizer.to_record().unwrap();
+    let mut expected = vec![draw()];
+    let next = run(&mut optimizer, net.clone(), 3..4);
+    expected.push(draw());
+    device().seed(1234);
+    let fresh = SharpnessAware::new(sgd(0.0, 0.0), SamConfig::new(0.1)).unwrap();
+    let mut resumed = fresh.load_record(record, &net).unwrap();
+    let mut found = vec![draw()];
+    let again = run(&mut resumed, net, 3..4);
+    found.push(draw());
+    assert_eq!(found, expected);
+    assert_eq!(Values::of(&again), Values::of(&next), "dropout included");
+}
+
+/// One matrix in two places, as an encoder and a decoder that share it.
+#[derive(Module, Debug)]
+struct Tied {
+    encode: Linear,
+    decode: Linear,
+}
+
+#[test]
+fn a_tensor_in_two_places_has_one_value_in_both_after_a_step() {
+    let _alone = common::alone();
+    let device = device();
+    let encode = LinearConfig::new(3, 3).with_bias(false).init(&device);
+    drop(Values::of(&encode));
+    let mut tied = Tied { encode: encode.clone(), decode: encode.clone() };
+    let mut single = encode;
+    let optimizer = || SharpnessAware::new(sgd(0.9, 1e-2), SamConfig::new(0.1)).unwrap();
+    let (mut of_tied, mut of_single) = (optimizer(), optimizer());
+    let (x, _) = batch(0, &device);
+    for _ in 0..4 {
+        let loss = |net: &Tied| net.decode.forward(net.encode.forward(x.clone())).square().mean();
+        tied = of_tied.step(0.1, tied, loss).unwrap().0;
+        let loss = |net: &Linear| net.forward(net.forward(x.clone())).square().mean();
+        single = of_single.step(0.1, single, loss).unwrap().0;
+        let [encode, decode, one] =
+            [&tied.encode, &tied.decode, &single].map(|layer| numbers(layer.weight.val().inner()));
+        assert_eq!(encode, decode);
+        for (two, one) in encode.iter().zip(&one) {
+            // The gradient's two terms are added in another order: a few roundings of values
+            // below 1 in each of up to four steps.
+            assert!((two - one).abs() < 4.0 * 16.0 * f64::from(f32::EPSILON), "{two}, {one}");
+        }
+    }
+}
+
+/// A rule of one's own goes in as it is.
+#[derive(Debug, Clone)]
+struct Halved;
+
+impl Rule for Halved {
+    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+        Ok(surface.gradient(&Selection::ALL)?.map(|part| part.mul_scalar(0.5)))
+    }
+}
+
+#[test]
+fn a_rule_of_ones_own_needs_no_box() {
+    let _alone = common::alone();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), Halved).unwrap().with_seed(3);
+    let halved = run(&mut optimizer, Pair::new(&device()), 0..1);
+    let base = SharpnessAware::new(sgd(0.0, 0.0), BaseConfig::new()).unwrap().with_seed(3);
+    let whole = run(&mut { base }, Pair::new(&device()), 0..1);
+    let start = Values::of(&Pair::new(&device())).trainable.concat();
+    let (halved, whole) =
+        (Values::of(&halved).trainable.concat(), Values::of(&whole).trainable.concat());
+    let mut moved = 0.0_f64;
+    for ((h, w), s) in halved.iter().zip(&whole).zip(&start) {
+        // f32 weights of at most 1: one rounding in each of the two steps.
+        assert!((2.0 * (h - s) - (w - s)).abs() < 4.0 * f64::from(f32::EPSILON));
+        moved = moved.max((w - s).abs());
+    }
+    assert!(moved > 1e-4, "{moved}");
+}
