@@ -2,14 +2,13 @@
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
-use burn::tensor::activation::relu;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised};
+use super::layers::{Conv2d, Linear, normalised_add_relu, normalised_relu};
 use crate::Result;
 
 /// How deep a [`CifarResNet`] is.
@@ -86,7 +85,7 @@ impl CifarResNetConfig {
 impl CifarResNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(normalised(&self.stem_norm, self.stem.forward(images))); // [batch, 16, height, width]
+        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 64, height / 4, width / 4]
         self.head.forward(spatial_mean(x))
     }
@@ -104,10 +103,11 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(normalised(&self.first_norm, self.first.forward(x.clone())));
-        let y = normalised(&self.second_norm, self.second.forward(y));
+        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
+        let y = self.second.forward(y);
         let channels = y.dims()[1];
-        relu(y + shortcut(x, self.first.stride[0], channels))
+        let around = shortcut(x, self.first.stride[0], channels);
+        normalised_add_relu(&self.second_norm, y, around)
     }
 }
 

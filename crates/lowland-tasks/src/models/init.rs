@@ -12,6 +12,9 @@ use super::layers::{Conv2d, Linear};
 use crate::data::draw::{Purpose, generator, unit};
 use crate::{Error, Result};
 
+/// ε of all layer normalisations.
+pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-5;
+
 /// Makes the layers of one network.
 #[derive(Debug)]
 pub(crate) struct LayerMaker<'a> {
@@ -48,7 +51,8 @@ impl<'a> LayerMaker<'a> {
 
     /// Layer normalisation with scale 1 and shift 0.
     pub(crate) fn layer_norm(&self, width: usize) -> LayerNorm {
-        let mut layer = LayerNormConfig::new(width).init(self.device);
+        let mut layer =
+            LayerNormConfig::new(width).with_epsilon(LAYER_NORM_EPSILON).init(self.device);
         layer.gamma = Param::from_tensor(layer.gamma.val());
         layer.beta = layer.beta.map(|beta| Param::from_tensor(beta.val()));
         layer

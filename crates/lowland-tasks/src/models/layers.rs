@@ -5,7 +5,8 @@ use burn::module::{Module, Param};
 use burn::nn::BatchNorm;
 use burn::nn::conv::ConvTranspose2d;
 use burn::tensor::Tensor;
-use burn::tensor::module::{conv_transpose2d, conv2d, linear};
+use burn::tensor::activation::relu;
+use burn::tensor::module::{conv_transpose2d, linear};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use crate::quantise::quantised_input;
@@ -30,7 +31,7 @@ impl Conv2d {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
         let images = quantised_input(&self.weight, images);
         let weight = self.weight.val().cast(images.dtype());
-        conv2d(images, weight, None, options)
+        lowland_kernels::convolve(images, weight, None, options)
     }
 }
 
@@ -64,7 +65,26 @@ impl From<Linear> for burn::nn::Linear {
 /// `[batch, channels, height, width]`.
 pub(crate) fn normalised(norm: &BatchNorm, features: Tensor<4>) -> Tensor<4> {
     let dtype = features.dtype();
-    norm.forward(features.cast(norm.gamma.val().dtype())).cast(dtype)
+    lowland_kernels::batch_norm(norm, features.cast(norm.gamma.val().dtype())).cast(dtype)
+}
+
+/// [`normalised`] and `ReLU`.
+pub(crate) fn normalised_relu(norm: &BatchNorm, features: Tensor<4>) -> Tensor<4> {
+    let dtype = features.dtype();
+    lowland_kernels::batch_norm_relu(norm, features.cast(norm.gamma.val().dtype())).cast(dtype)
+}
+
+/// [`normalised`] features and `around` added, and `ReLU`: the end of a residual block.
+pub(crate) fn normalised_add_relu(
+    norm: &BatchNorm,
+    features: Tensor<4>,
+    around: Tensor<4>,
+) -> Tensor<4> {
+    if features.dtype() == norm.gamma.val().dtype() {
+        return lowland_kernels::batch_norm_add_relu(norm, features, around);
+    }
+    // In halves of the precision the sum is one of halves.
+    relu(normalised(norm, features) + around)
 }
 
 /// A transposed convolution without bias, in the type of the features.

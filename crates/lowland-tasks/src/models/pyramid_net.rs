@@ -3,12 +3,11 @@
 use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::features::{spatial_mean, with_zero_channels};
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised};
+use super::layers::{Conv2d, Linear, normalised, normalised_relu};
 use crate::Result;
 
 /// How deep and wide a [`PyramidNet`] is.
@@ -108,7 +107,7 @@ impl PyramidNet {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let x = normalised(&self.stem_norm, self.stem.forward(images)); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 16 + alpha, height / 4, width / 4]
-        self.head.forward(spatial_mean(relu(normalised(&self.norm, x))))
+        self.head.forward(spatial_mean(normalised_relu(&self.norm, x)))
     }
 }
 
@@ -128,13 +127,13 @@ impl Block {
     /// `[batch, from, height, width]` to `[batch, to, height, width]`, or half of both, rounded up.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = self.first.forward(normalised(&self.before, x.clone()));
-        let y = self.second.forward(relu(normalised(&self.between, y)));
+        let y = self.second.forward(normalised_relu(&self.between, y));
         let y = normalised(&self.after, y);
         let around = match &self.shortcut {
             Some(pool) => pool.forward(x),
             None => x,
         };
         let missing = y.dims()[1] - around.dims()[1];
-        y + with_zero_channels(around, 0, missing)
+        lowland_kernels::add(y, with_zero_channels(around, 0, missing))
     }
 }

@@ -2,12 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised};
+use super::layers::{Conv2d, Linear, normalised, normalised_add_relu, normalised_relu};
 use crate::Result;
 
 /// How deep a [`ResNet`] is.
@@ -95,7 +94,7 @@ impl ResNetConfig {
 impl ResNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(normalised(&self.stem_norm, self.stem.forward(images))); // [batch, 64, height, width]
+        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 64, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 512, height / 8, width / 8]
         self.head.forward(spatial_mean(x))
     }
@@ -117,12 +116,12 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(normalised(&self.first_norm, self.first.forward(x.clone())));
-        let y = normalised(&self.second_norm, self.second.forward(y));
+        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
+        let y = self.second.forward(y);
         let around = match &self.shortcut {
             Some(Projection { convolution, norm }) => normalised(norm, convolution.forward(x)),
             None => x,
         };
-        relu(y + around)
+        normalised_add_relu(&self.second_norm, y, around)
     }
 }

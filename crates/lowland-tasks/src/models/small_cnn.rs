@@ -3,12 +3,11 @@
 use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised};
+use super::layers::{Conv2d, Linear, normalised_relu};
 use crate::Result;
 
 /// Rows and columns of what the last layer sees.
@@ -95,10 +94,10 @@ impl SmallCnnConfig {
 impl SmallCnn {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(normalised(&self.first_norm, self.first.forward(images))); // [batch, 8, height / 2, width / 2]
+        let x = normalised_relu(&self.first_norm, self.first.forward(images)); // [batch, 8, height / 2, width / 2]
         let x = self.second_pool.forward(self.second.forward(x)); // [batch, 16, height / 4, width / 4]
-        let x = relu(normalised(&self.second_norm, x));
-        let x = relu(normalised(&self.third_norm, self.third.forward(x))); // [batch, 32, height / 8, width / 8]
+        let x = normalised_relu(&self.second_norm, x);
+        let x = normalised_relu(&self.third_norm, self.third.forward(x)); // [batch, 32, height / 8, width / 8]
         let [_, _, height, width] = x.dims();
         let x = if [height, width] == [GRID, GRID] { x } else { self.grid.forward(x) };
         self.head.forward(x.flatten::<2>(1, 3)) // [batch, 32 · 4 · 4] to [batch, classes]

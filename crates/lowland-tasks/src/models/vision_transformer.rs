@@ -2,12 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::transformer::{
-    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput, TransformerEncoderLayer,
+    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderLayer,
 };
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor, s};
+use lowland_kernels::{add, gelu, layer_norm, self_attention};
 
-use super::init::{LayerMaker, at_least_one};
+use super::init::{LAYER_NORM_EPSILON, LayerMaker, at_least_one};
 use crate::data::ImageShape;
 use crate::{Error, Result};
 
@@ -144,6 +145,16 @@ fn draw(
     layer.norm_2 = maker.layer_norm(width);
 }
 
+/// The forward pass of Burn's layer, normalisation first: `[batch, patches, width]` to the same.
+fn forward(layer: &TransformerEncoderLayer, x: Tensor<3>) -> Tensor<3> {
+    let y = layer_norm(&layer.norm_2, LAYER_NORM_EPSILON, x.clone());
+    let x = add(x, layer.dropout.forward(self_attention(&layer.mha, y, None)));
+    let y = layer_norm(&layer.norm_1, LAYER_NORM_EPSILON, x.clone());
+    let y = gelu(layer.pwff.linear_inner.forward(y));
+    let y = layer.pwff.linear_outer.forward(layer.pwff.dropout.forward(y));
+    add(x, layer.dropout.forward(y))
+}
+
 impl VisionTransformer {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     ///
@@ -151,8 +162,8 @@ impl VisionTransformer {
     ///
     /// If [`VisionTransformerConfig::check`] refuses images of this size.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = self.encoder.forward(TransformerEncoderInput::new(self.embed(images)));
-        let x = self.norm.forward(x); // [batch, patches, width]
+        let x = self.encoder.layers.iter().fold(self.embed(images), |x, layer| forward(layer, x));
+        let x = layer_norm(&self.norm, LAYER_NORM_EPSILON, x); // [batch, patches, width]
         let [batch, _, width] = x.dims();
         self.head.forward(x.mean_dim(1).reshape([batch, width]))
     }

@@ -2,12 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised};
+use super::layers::{Conv2d, Linear, normalised_relu};
 use crate::Result;
 
 /// How deep and wide a [`WideResNet`] is.
@@ -96,7 +95,7 @@ impl WideResNet {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let x = self.stem.forward(images); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 64k, height / 4, width / 4]
-        self.head.forward(spatial_mean(relu(normalised(&self.norm, x))))
+        self.head.forward(spatial_mean(normalised_relu(&self.norm, x)))
     }
 }
 
@@ -114,13 +113,13 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let active = relu(normalised(&self.first_norm, x.clone()));
+        let active = normalised_relu(&self.first_norm, x.clone());
         let y = self.first.forward(active.clone());
-        let y = self.second.forward(relu(normalised(&self.second_norm, y)));
+        let y = self.second.forward(normalised_relu(&self.second_norm, y));
         let around = match &self.shortcut {
             Some(convolution) => convolution.forward(active),
             None => x,
         };
-        y + around
+        lowland_kernels::add(y, around)
     }
 }

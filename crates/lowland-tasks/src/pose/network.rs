@@ -4,13 +4,12 @@ use burn::module::Module;
 use burn::nn::conv::{self, ConvTranspose2d};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, PaddingConfig2d};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::models::Conv2d;
 use crate::models::init::{LayerMaker, at_least_one};
-use crate::models::layers::{normalised, transposed};
+use crate::models::layers::{normalised, normalised_add_relu, normalised_relu, transposed};
 use crate::{Error, Result};
 
 /// The standard deviation of the last layer's weights at the start.
@@ -132,14 +131,14 @@ pub struct PoseNet {
 impl PoseNet {
     /// Images `[batch, 3, height, width]` to heatmaps `[batch, joints, height / 4, width / 4]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let x = relu(normalised(&self.stem_norm, self.stem.forward(images))); // [batch, width, height / 2, width / 2]
+        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, width, height / 2, width / 2]
         let x = match &self.pool {
             Some(pool) => pool.forward(x),
             None => x,
         };
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, …, height / stride, width / stride]
         let x = self.doublings.iter().fold(x, |x, doubling| doubling.forward(x)); // [batch, head, height / 4, width / 4]
-        self.last.forward(x.cast(self.last.weight.val().dtype()))
+        lowland_kernels::conv2d(&self.last, x.cast(self.last.weight.val().dtype()))
     }
 }
 
@@ -175,13 +174,13 @@ impl Block {
 
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(normalised(&self.first_norm, self.first.forward(x.clone())));
-        let y = normalised(&self.second_norm, self.second.forward(y));
+        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
+        let y = self.second.forward(y);
         let around = match &self.shortcut {
             Some(Shortcut { convolution, norm }) => normalised(norm, convolution.forward(x)),
             None => x,
         };
-        relu(y + around)
+        normalised_add_relu(&self.second_norm, y, around)
     }
 }
 
@@ -199,6 +198,6 @@ impl Doubling {
 
     /// `[batch, from, height, width]` to `[batch, to, 2 · height, 2 · width]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(normalised(&self.norm, transposed(&self.convolution, x)))
+        normalised_relu(&self.norm, transposed(&self.convolution, x))
     }
 }

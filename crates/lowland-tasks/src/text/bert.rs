@@ -1,13 +1,13 @@
 //! The encoder of BERT (Devlin et al., arXiv 1810.04805).
 
 use burn::module::Module;
-use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
+use burn::nn::attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::{
     Dropout, DropoutConfig, Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig,
     Linear, LinearConfig,
 };
-use burn::tensor::activation::gelu;
 use burn::tensor::{Bool, Device, Tensor};
+use lowland_kernels::{add, gelu, layer_norm, self_attention};
 
 use super::{BertConfig, TextInput};
 
@@ -38,6 +38,7 @@ pub struct BertEmbeddings {
     pub types: Embedding,
     /// Over the sum.
     pub norm: LayerNorm,
+    epsilon: f64,
     dropout: Dropout,
 }
 
@@ -54,6 +55,7 @@ pub struct BertLayer {
     pub contract: Linear,
     /// Over the sum of what the feed-forward part got and gave.
     pub norm: LayerNorm,
+    epsilon: f64,
     dropout: Dropout,
 }
 
@@ -71,6 +73,7 @@ impl BertConfig {
             positions: table(self.max_position_embeddings),
             types: table(self.type_vocab_size),
             norm: self.norm(device),
+            epsilon: self.layer_norm_eps,
             dropout: DropoutConfig::new(dropout).init(),
         };
         Bert { embeddings, layers }
@@ -89,6 +92,7 @@ impl BertConfig {
             expand: linear(self.hidden_size, self.intermediate_size),
             contract: linear(self.intermediate_size, self.hidden_size),
             norm: self.norm(device),
+            epsilon: self.layer_norm_eps,
             dropout: DropoutConfig::new(dropout).init(),
         }
     }
@@ -131,16 +135,16 @@ impl BertEmbeddings {
         let [_batch, tokens] = input.ids.dims();
         let positions = self.positions.weight.val().slice(0..tokens).unsqueeze_dim(0); // [1, tokens, hidden]
         let sum = self.words.forward(input.ids) + positions + self.types.forward(input.types);
-        self.dropout.forward(self.norm.forward(sum))
+        self.dropout.forward(layer_norm(&self.norm, self.epsilon, sum))
     }
 }
 
 impl BertLayer {
     fn forward(&self, x: Tensor<3>, padding: Tensor<2, Bool>) -> Tensor<3> {
-        let attention = MhaInput::self_attn(x.clone()).mask_pad(padding);
-        let seen = self.dropout.forward(self.attention.forward(attention).context);
-        let x = self.attention_norm.forward(x + seen);
+        let seen = self.dropout.forward(self_attention(&self.attention, x.clone(), Some(padding)));
+        let x = layer_norm(&self.attention_norm, self.epsilon, add(x, seen));
         let inner = gelu(self.expand.forward(x.clone())); // [batch, tokens, intermediate]
-        self.norm.forward(x + self.dropout.forward(self.contract.forward(inner)))
+        let inner = self.dropout.forward(self.contract.forward(inner));
+        layer_norm(&self.norm, self.epsilon, add(x, inner))
     }
 }
