@@ -11,7 +11,7 @@ use std::sync::Arc;
 use burn::module::Module;
 
 use crate::module::{float_bytes, with_float_bytes};
-use crate::{Error, ParamVec, Parameters, Result};
+use crate::{Error, Parameters, Result};
 
 mod bucket;
 mod roll;
