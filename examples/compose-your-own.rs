@@ -18,7 +18,7 @@ use lowland::descend::ReuseOrthogonal;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    BaseConfig, ParamVec, Rule, SamConfig, SharpnessAware, Surface, Walk, cross_entropies,
+    BaseConfig, ComposedRule, ParamVec, Rule, SamConfig, SharpnessAware, Surface, cross_entropies,
 };
 use lowland_tasks::data::{AugmentConfig, BatchConfig, Loader, Normalisation, embedded};
 use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
@@ -41,7 +41,7 @@ impl Schedule for SecondHalf {
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Which samples, at which steps, in which direction and how far, which gradient goes on.
-    let own = Walk::new(
+    let own = ComposedRule::new(
         AllSamples,
         SecondHalf { every: 3 },
         LessAverage::new(0.1, 1.0, 0.9)?,

@@ -56,7 +56,7 @@ impl Together {
     }
 }
 
-/// Whose gradient is climbed: `global`, `local` or a number.
+/// Whose gradient the perturbation is taken along: `global`, `local` or a number.
 ///
 /// # Errors
 /// Anything else.
@@ -143,7 +143,7 @@ impl Company {
         self.place().0 == 0
     }
 
-    /// All processes, as workers that climb together.
+    /// All processes, as workers that ascend together.
     ///
     /// # Errors
     /// A process that is gone.

@@ -170,8 +170,6 @@ fn algorithms_get_the_same_time() {
     assert!(page.contains("measured with 2 concurrent runs"), "how it was measured");
 }
 
-/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told of all.
-
 /// A run that diverges is recorded as such, and is not trained again.
 #[test]
 fn a_run_that_diverges_is_recorded_and_final() {

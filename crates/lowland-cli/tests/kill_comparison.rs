@@ -71,8 +71,16 @@ fn results(out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     entries.filter_map(|entry| result(entry.ok()?.path())).collect()
 }
 
+/// What a run left.
+#[derive(Debug, PartialEq)]
+struct Trained {
+    name: PathBuf,
+    weights: Vec<u8>,
+    metrics: Vec<Value>,
+}
+
 /// The summary without times and the command, which names the folder; and of each run, the weights and the metrics.
-fn outcome(out: &str) -> (Value, Vec<(PathBuf, Vec<u8>, Vec<Value>)>) {
+fn outcome(out: &str) -> (Value, Vec<Trained>) {
     let mut summary = timeless(read_json(&Path::new(out).join("summary.json")));
     summary.as_object_mut().unwrap().remove("command").unwrap();
     let mut runs = Vec::new();
@@ -80,7 +88,8 @@ fn outcome(out: &str) -> (Value, Vec<(PathBuf, Vec<u8>, Vec<Value>)>) {
         let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
         let metrics = metrics.lines().map(|line| timeless(serde_json::from_str(line).unwrap()));
         let weights = fs::read(run.join("model.safetensors")).unwrap();
-        runs.push((run.file_name().unwrap().into(), weights, metrics.collect()));
+        let name = run.file_name().unwrap().into();
+        runs.push(Trained { name, weights, metrics: metrics.collect() });
         assert!(!run.join("checkpoints").exists(), "none are kept once a run is done");
     }
     (summary, runs)

@@ -5,7 +5,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use lowland::{Climb, Workers};
+use lowland::{AscentScope, Workers};
 
 use crate::link::{Job, Line, Link, serve, warn};
 
@@ -121,7 +121,7 @@ impl World {
         self.local_rank
     }
 
-    /// The workers, of which `group` with neighbouring numbers climb together: 1 for each alone, as many as there
+    /// The workers, of which `group` with neighbouring numbers ascend together: 1 for each alone, as many as there
     /// are or more for all together. All processes must call this, with the same number.
     ///
     /// # Errors
@@ -135,16 +135,16 @@ impl World {
             }));
         }
         let line = |group| Arc::new(Line { link: Arc::clone(&self.link), group });
-        let climb = if group >= self.count {
-            Climb::Together
+        let scope = if group >= self.count {
+            AscentScope::Global
         } else if group == 1 {
-            Climb::Alone
+            AscentScope::Local
         } else {
             let color = i32::try_from(self.rank / group).unwrap_or(i32::MAX);
             let number = self.link.ask(|reply| Job::Split { color, reply })?;
-            Climb::InGroup(line(Some(number)))
+            AscentScope::Group(line(Some(number)))
         };
-        Ok(Workers::new(self.rank, self.count, line(None))?.with_climb(climb))
+        Ok(Workers::new(self.rank, self.count, line(None))?.with_ascent_scope(scope))
     }
 
     /// The orderly end: all processes come to it, and each waits for the others.

@@ -26,8 +26,8 @@ use burn::tensor::{Distribution, Tensor};
 use common::{Net, cross_entropies, sgd};
 use lowland::parallel::Numbers;
 use lowland::{
-    Algorithm, BatchInfo, Climb, Collective, Measure, Result, SamConfig, Samples, SharpnessAware,
-    Workers,
+    Algorithm, AscentScope, BatchInfo, Collective, Diagnostics, Result, SamConfig, Samples,
+    SharpnessAware, Workers,
 };
 use lowland_mpi::{Join, World};
 use workers::{STEPS, all, by_hand, far, go, net, one_step, optimizer, shard};
@@ -372,17 +372,19 @@ fn measures() {
     let world = joined();
     let way = world.workers(usize::MAX).unwrap().collective().unwrap();
     let device = burn::tensor::Device::flex().autodiff();
-    for (name, climb) in
-        [("sgd", Climb::Together), ("sam", Climb::Together), ("sam, local", Climb::Alone)]
-    {
+    for (name, climb) in [
+        ("sgd", AscentScope::Global),
+        ("sam", AscentScope::Global),
+        ("sam, local", AscentScope::Local),
+    ] {
         let timed = Arc::new(Timed { way: Arc::clone(&way), nanoseconds: AtomicU64::new(0) });
         let reach: Arc<dyn Collective> = Arc::<Timed>::clone(&timed);
         let workers = Workers::new(world.rank(), world.count(), reach).unwrap();
-        let workers = workers.with_climb(climb).with_check_every(None);
+        let workers = workers.with_ascent_scope(climb).with_check_every(None);
         let algorithm = Algorithm::named(name.split(',').next().unwrap()).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
             .unwrap()
-            .with_measure(Measure::Finite)
+            .with_diagnostics(Diagnostics::Finite)
             .with_workers(workers.clone());
         device.seed(3);
         let mut net = workers.share(Net::mlp(&[784, 512, 512, 10], &device)).unwrap();

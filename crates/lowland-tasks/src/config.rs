@@ -37,7 +37,7 @@ pub enum Perturb {
 }
 
 impl Perturb {
-    /// How many of `workers` climb together.
+    /// How many of `workers` ascend together.
     pub fn group(self, workers: usize) -> usize {
         match self {
             Self::Global => workers,

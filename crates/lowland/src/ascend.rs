@@ -1,4 +1,4 @@
-//! The third room: in which direction and how far the perturbed weights lie.
+//! The third stage: in which direction and how far the perturbed weights lie.
 
 use std::fmt::Debug;
 
@@ -55,7 +55,7 @@ pub trait Ascend: Debug + DynClone + Send {
 
 dyn_clone::clone_trait_object!(Ascend);
 
-/// The third room in configuration.
+/// The third stage in configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AscendConfig {

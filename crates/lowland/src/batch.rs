@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// ```
 /// use lowland::{Accumulate, BatchInfo};
 ///
-/// // 20 samples in three micro-batches, the whole of them climbed together.
+/// // 20 samples in three micro-batches, with one perturbation for all of them.
 /// let batch = BatchInfo::default().with_micro_batches(&[8, 8, 4], Accumulate::WholeBatch);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,4 +1,4 @@
-//! The fourth room: which gradient goes to the base optimizer.
+//! The fourth stage: which gradient goes to the base optimizer.
 
 use std::fmt::Debug;
 
@@ -51,7 +51,7 @@ pub trait Descend: Debug + DynClone + Send {
     }
 
     /// Whether it needs to know the first gradient; a first gradient that it need not know is not averaged
-    /// over workers that climb apart. True unless the part says otherwise.
+    /// over workers that ascend apart. True unless the part says otherwise.
     fn looks_at_gradient(&self) -> bool {
         true
     }
@@ -59,7 +59,7 @@ pub trait Descend: Debug + DynClone + Send {
 
 dyn_clone::clone_trait_object!(Descend);
 
-/// The fourth room in configuration.
+/// The fourth stage in configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DescendConfig {

@@ -15,10 +15,10 @@ use crate::evaluation::{Evaluation, Setting, Source};
 use crate::module::{into_gradients, restore_running_state, retied};
 use crate::parallel::{Workers, mean_running_state, roll_call};
 use crate::report::StepReport;
-use crate::rule::{Rule, Spent};
+use crate::rule::{Cost, Rule};
 use crate::state::{Fields, Memory};
 use crate::vector::read;
-use crate::{Error, Measure, ParamVec, Parameter, Parameters, Result};
+use crate::{Diagnostics, Error, ParamVec, Parameter, Parameters, Result};
 
 /// What takes the step, once a rule has given the gradient.
 pub(crate) trait Base<M> {
@@ -84,7 +84,7 @@ pub(crate) struct Settings {
     pub(crate) total_steps: Option<u64>,
     pub(crate) clip_norm: Option<f64>,
     pub(crate) non_finite_limit: u32,
-    pub(crate) measure: Measure,
+    pub(crate) measure: Diagnostics,
     pub(crate) workers: Workers,
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     pub(crate) step: u64,
-    pub(crate) spent: Spent,
+    pub(crate) spent: Cost,
     pub(crate) evaluations: u64,
     pub(crate) second_gradients: u64,
     pub(crate) non_finite: u64,
@@ -119,7 +119,7 @@ impl State {
         memory.put_count("non_finite", self.non_finite);
         memory.put_count("non_finite_in_a_row", self.non_finite_in_a_row);
         memory.put_count("drawn", self.drawn);
-        let Spent { passes, single_steps, single_seconds, double_steps, double_seconds, .. } =
+        let Cost { passes, single_steps, single_seconds, double_steps, double_seconds, .. } =
             self.spent;
         memory.put_number("passes", passes);
         memory.put_count("single_steps", single_steps);
@@ -131,7 +131,7 @@ impl State {
     fn restored(memory: &mut Memory) -> Result<Self> {
         Ok(Self {
             step: memory.take_count("step")?,
-            spent: Spent {
+            spent: Cost {
                 passes: memory.take_number("passes")?,
                 step_passes: 0.0,
                 single_steps: memory.take_count("single_steps")?,
@@ -157,7 +157,7 @@ impl Driver {
             total_steps: None,
             clip_norm: None,
             non_finite_limit: 10,
-            measure: Measure::All,
+            measure: Diagnostics::All,
             workers: Workers::alone(),
         };
         Self { rule, settings, parameters: None, state: State::default() }
@@ -179,7 +179,7 @@ impl Driver {
         let started = Instant::now();
         batch.check()?;
         let parameters = self.parameters(&*base, &module)?;
-        let guarded = self.settings.measure != Measure::Nothing;
+        let guarded = self.settings.measure != Diagnostics::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
         let wants_indices = self.rule.chooses_samples();
         let roll =

@@ -12,11 +12,11 @@ use crate::Active;
 use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::{Base, Settings, State};
 use crate::module::{into_gradients, perturbed};
-use crate::parallel::{Bucket, Climb, Roll, Shard, Workers, gathered};
+use crate::parallel::{AscentScope, Bucket, Roll, Shard, Workers, gathered};
 use crate::report::StepReport;
-use crate::rule::{Note, Perturbation, RADIUS, Rule, Samples, Selection, Spent, Surface};
+use crate::rule::{Cost, Note, Perturbation, RADIUS, Rule, Samples, Selection, Surface};
 use crate::vector::{Scalar, read, wide};
-use crate::{Error, Measure, ParamVec, Parameters, Result};
+use crate::{Diagnostics, Error, ParamVec, Parameters, Result};
 
 /// Where a step's losses or gradients come from, a micro-batch at a time.
 pub(crate) trait Source<M> {
@@ -101,9 +101,9 @@ pub(crate) struct Evaluation<'a, M> {
     latest_place: Option<(usize, usize)>,
     /// Whether one of those is the mean of several.
     latest_is_mean: bool,
-    /// What the latest gradient to climb is the mean over, where workers climb apart.
-    climbed: Option<Climbed>,
-    measure: Measure,
+    /// What the latest gradient of the ascent is the mean over, where workers ascend apart.
+    ascended: Option<Ascended>,
+    measure: Diagnostics,
     gradient_norm: Option<Scalar>,
     perturbed_norm: Option<Scalar>,
     /// Gradients at perturbed weights after the first evaluation.
@@ -113,7 +113,7 @@ pub(crate) struct Evaluation<'a, M> {
 
 /// What a worker's gradient is the mean over.
 #[derive(Debug, Clone)]
-struct Climbed {
+struct Ascended {
     samples: f64,
     parameters: Active,
 }
@@ -123,8 +123,8 @@ struct Climbed {
 enum Whose {
     /// Those of all workers.
     All,
-    /// Those of the workers that climb together.
-    Climbers,
+    /// Those of the workers that ascend together.
+    Ascent,
 }
 
 /// What a worker found on its own samples.
@@ -170,7 +170,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
             loss: None,
             latest: Vec::new(),
             latest_place: None,
-            climbed: None,
+            ascended: None,
             latest_is_mean: false,
             measure,
             gradient_norm: None,
@@ -189,8 +189,8 @@ impl<'a, M: Module> Evaluation<'a, M> {
         // What is not finite here would only show in the next step: norms are looked at whatever is
         // measured otherwise.
         let measure = match setting.settings.measure {
-            Measure::Nothing => Measure::Nothing,
-            Measure::Finite | Measure::All => Measure::All,
+            Diagnostics::Nothing => Diagnostics::Nothing,
+            Diagnostics::Finite | Diagnostics::All => Diagnostics::All,
         };
         Self { moved: true, measure, ..Self::new(setting, module, source) }
     }
@@ -242,7 +242,7 @@ impl<'a, M: Module> Evaluation<'a, M> {
         if !read(norms)?.iter().all(|norm| norm.is_finite()) {
             rule = before;
         }
-        if self.setting.settings.measure == Measure::All {
+        if self.setting.settings.measure == Diagnostics::All {
             report.perturbed_norm = self.perturbed_norm.or(report.perturbed_norm.take());
         }
         report.notes.extend(self.notes);
@@ -438,11 +438,11 @@ impl<'a, M: Module> Evaluation<'a, M> {
         let workers = self.workers();
         let Some(all) = workers.others() else { return Ok(own) };
         let bucket = Bucket::new(&self.weights(), &of.parameters)?;
-        let climb = match whose {
-            Whose::Climbers if workers.climbs_apart() => &workers.climb,
-            _ => &Climb::Together,
+        let scope = match whose {
+            Whose::Ascent if workers.ascends_apart() => &workers.ascent,
+            _ => &AscentScope::Global,
         };
-        if matches!(climb, Climb::Together) {
+        if matches!(scope, AscentScope::Global) {
             let wanted = own.loss.as_ref().filter(|_| !self.moved);
             let mean = bucket.mean(&**all, own.gradient.as_ref(), wanted, samples)?;
             if mean.samples == 0.0 {
@@ -451,15 +451,15 @@ impl<'a, M: Module> Evaluation<'a, M> {
             return Ok(Own { gradient: Some(mean.gradient), loss: Some(mean.loss) });
         }
         let loss = self.mean_loss(own.loss, samples)?;
-        self.climbed = Some(Climbed { samples, parameters: of.parameters.clone() });
-        let gradient = match climb {
-            Climb::InGroup(group) => {
+        self.ascended = Some(Ascended { samples, parameters: of.parameters.clone() });
+        let gradient = match scope {
+            AscentScope::Group(group) => {
                 let mean = bucket.mean(&**group, own.gradient.as_ref(), None, samples)?;
                 Some(mean.gradient).filter(|_| mean.samples > 0.0)
             }
-            Climb::Alone | Climb::Together => own.gradient,
+            AscentScope::Local | AscentScope::Global => own.gradient,
         };
-        // Who has no sample has nothing to climb, and takes part in all that follows.
+        // Who has no sample has no direction of its own, and takes part in all that follows.
         Ok(Own { gradient: Some(gradient.unwrap_or_else(|| bucket.zeros())), loss })
     }
 
@@ -530,8 +530,8 @@ impl<'a, M: Module> Evaluation<'a, M> {
         if first {
             self.sync();
         }
-        let is_mean = whose == Whose::All || !self.workers().climbs_apart();
-        if is_mean && self.measure == Measure::All {
+        let is_mean = whose == Whose::All || !self.workers().ascends_apart();
+        if is_mean && self.measure == Diagnostics::All {
             self.gradient_norm.get_or_insert_with(|| g.norm());
         }
         Ok(g)
@@ -609,16 +609,16 @@ impl<M: Module> Surface for Evaluation<'_, M> {
         self.gradient_of(of, Whose::All)
     }
 
-    fn gradient_to_climb(&mut self, of: &Selection) -> Result<ParamVec> {
-        self.gradient_of(of, Whose::Climbers)
+    fn ascent_gradient(&mut self, of: &Selection) -> Result<ParamVec> {
+        self.gradient_of(of, Whose::Ascent)
     }
 
     fn mean(&mut self, own: &ParamVec) -> Result<Option<ParamVec>> {
-        let Some(Climbed { samples, parameters }) = &self.climbed else { return Ok(None) };
+        let Some(Ascended { samples, parameters }) = &self.ascended else { return Ok(None) };
         let Some(all) = self.workers().others() else { return Ok(None) };
         let bucket = Bucket::new(&self.weights(), parameters)?;
         let mean = bucket.mean(&**all, Some(own), None, *samples)?.gradient;
-        if self.measure == Measure::All {
+        if self.measure == Diagnostics::All {
             self.gradient_norm.get_or_insert_with(|| mean.norm());
         }
         Ok(Some(mean))
@@ -637,7 +637,7 @@ impl<M: Module> Surface for Evaluation<'_, M> {
         } else {
             self.second_gradients += 1;
         }
-        if self.measure == Measure::All {
+        if self.measure == Diagnostics::All {
             self.perturbed_norm = Some(g_s.norm());
             self.notes.push((RADIUS, Note::Device(e.direction.norm() * e.scale.clone())));
         }
@@ -742,9 +742,9 @@ impl<M: Module> Surface for Evaluation<'_, M> {
         self.setting.base.learning_rate()
     }
 
-    fn spent(&self) -> Spent {
+    fn spent(&self) -> Cost {
         let spent = self.setting.state.spent;
-        Spent { passes: spent.passes + self.passes, step_passes: self.passes, ..spent }
+        Cost { passes: spent.passes + self.passes, step_passes: self.passes, ..spent }
     }
 
     fn note(&mut self, name: &'static str, value: Note) {
@@ -752,6 +752,6 @@ impl<M: Module> Surface for Evaluation<'_, M> {
     }
 
     fn wants_psf(&self) -> bool {
-        self.setting.settings.measure == Measure::All
+        self.setting.settings.measure == Diagnostics::All
     }
 }

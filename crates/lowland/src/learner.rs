@@ -17,8 +17,8 @@ use burn::train::{
 
 use crate::batch::{Accumulate, BatchInfo};
 use crate::driver::Driver;
-use crate::rule::{Rule, Spent};
-use crate::{Error, Measure, Result, StepReport};
+use crate::rule::{Cost, Rule};
+use crate::{Diagnostics, Error, Result, StepReport};
 
 mod checkpoint;
 mod metric;
@@ -143,7 +143,7 @@ impl SharpnessAwareStrategy {
     /// Trains with an algorithm or a rule of your own, as
     /// [`SharpnessAware::new`](crate::SharpnessAware::new) takes them, on the device of the model. The
     /// defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in a row,
-    /// [`Measure::All`].
+    /// [`Diagnostics::All`].
     ///
     /// # Errors
     /// A setting outside its allowed range, named; [`Error::WholeBatches`] for an algorithm that chooses
@@ -197,10 +197,10 @@ impl SharpnessAwareStrategy {
         self
     }
 
-    /// As [`SharpnessAware::with_measure`](crate::SharpnessAware::with_measure). [`Quantity::PsfNorm`] has
-    /// values with [`Measure::All`] alone.
+    /// As [`SharpnessAware::with_diagnostics`](crate::SharpnessAware::with_diagnostics). [`Quantity::PsfNorm`] has
+    /// values with [`Diagnostics::All`] alone.
     #[must_use]
-    pub fn with_measure(mut self, measure: Measure) -> Self {
+    pub fn with_diagnostics(mut self, measure: Diagnostics) -> Self {
         self.driver.settings.measure = measure;
         self
     }
@@ -247,7 +247,7 @@ impl SharpnessAwareStrategy {
     }
 
     /// What the latest training has cost so far.
-    pub fn spent(&self) -> Spent {
+    pub fn spent(&self) -> Cost {
         self.link.lock().spent
     }
 

@@ -126,7 +126,7 @@
 //! use lowland::descend::SharpGradient;
 //! use lowland::schedule::Schedule;
 //! use lowland::select::AllSamples;
-//! use lowland::{ParamVec, Result, SharpnessAware, Surface, Walk};
+//! use lowland::{ParamVec, Result, SharpnessAware, Surface, ComposedRule};
 //!
 //! /// A second gradient in every second step.
 //! #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@
 //!     }
 //! }
 //!
-//! let rule = Walk::new(AllSamples, EverySecond, AlongGradient::new(0.1)?, SharpGradient)?;
+//! let rule = ComposedRule::new(AllSamples, EverySecond, AlongGradient::new(0.1)?, SharpGradient)?;
 //! let optimizer = SharpnessAware::new(burn::optim::SgdConfig::new().init(), rule)?;
 //! # let _ = optimizer;
 //! # Ok::<(), lowland::Error>(())
@@ -165,6 +165,7 @@ pub mod algorithms;
 mod amsgrad;
 pub mod ascend;
 mod batch;
+pub mod compose;
 pub mod descend;
 mod driver;
 mod error;
@@ -184,7 +185,6 @@ pub mod select;
 pub mod sharpness;
 pub mod state;
 pub mod vector;
-pub mod walk;
 
 // What Burn's derive of `RecordState` looks for at the root of the crate.
 use burn::optim::{RecordState, StateSink, StateSource};
@@ -193,18 +193,18 @@ pub use algorithms::*;
 pub use amsgrad::{AmsGrad, AmsGradState};
 pub use ascend::{Radius, RadiusConfig, RadiusSchedule, Scaling};
 pub use batch::{Accumulate, BatchInfo};
+pub use compose::ComposedRule;
 pub use error::{Error, Result};
 pub use loss::{CrossEntropy, CrossEntropyConfig, cross_entropies};
 pub use module::{Active, Parameter, Parameters};
-pub use optimizer::{Measure, SharpnessAware};
-pub use parallel::{Climb, Collective, Workers};
+pub use optimizer::{Diagnostics, SharpnessAware};
+pub use parallel::{AscentScope, Collective, Workers};
 pub use record::SharpnessAwareRecord;
 pub use report::{StepReport, StepValues};
-pub use rule::{Pair, Perturbation, Rule, Samples, Selection, Spent, Surface};
+pub use rule::{Cost, Pair, Perturbation, Rule, Samples, Selection, Surface};
 pub use schedule::{BudgetConfig, ControllerConfig, Warmup};
 pub use scheduled::Scheduled;
 pub use vector::ParamVec;
-pub use walk::Walk;
 
 /// The code in the read-me compiles and runs.
 #[cfg(doctest)]

@@ -12,7 +12,7 @@ use crate::driver::{Driver, Rated, counterpart, known};
 use crate::evaluation::Losses;
 use crate::record::{SharpnessAwareRecord, renamed};
 use crate::report::StepReport;
-use crate::rule::{Rule, Samples, Spent};
+use crate::rule::{Cost, Rule, Samples};
 use crate::{Error, Parameters, Result, Workers};
 
 /// A sharpness-aware optimizer: a rule over any Burn optimizer.
@@ -54,7 +54,7 @@ pub struct SharpnessAware {
 
 /// How much a step measures beside what its rule needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Measure {
+pub enum Diagnostics {
     /// Norms of all gradients and of the PSF, and whether they are finite: a step that is not
     /// changes nothing. One read-back a step, beside what the rule reads itself.
     #[default]
@@ -79,7 +79,7 @@ impl SharpnessAware {
     ///
     /// Note that Burn's momentum has a dampening of 0.1 unless it is set to 0, as every published recipe
     /// has it. The defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in
-    /// a row, [`Measure::All`].
+    /// a row, [`Diagnostics::All`].
     ///
     /// # Errors
     /// A setting outside its allowed range, named; [`Error::Unsupported`] for a budget or radius
@@ -143,7 +143,7 @@ impl SharpnessAware {
 
     /// Sets how much a step measures.
     #[must_use]
-    pub fn with_measure(mut self, measure: Measure) -> Self {
+    pub fn with_diagnostics(mut self, measure: Diagnostics) -> Self {
         self.driver.settings.measure = measure;
         self
     }
@@ -177,7 +177,7 @@ impl SharpnessAware {
     }
 
     /// What the training has cost so far.
-    pub fn spent(&self) -> Spent {
+    pub fn spent(&self) -> Cost {
         self.driver.state.spent
     }
 

@@ -63,17 +63,17 @@ impl Numbers {
     }
 }
 
-/// Which samples the first gradient of a step, the one that is climbed, is the mean over. The gradient that
+/// Over which samples the gradient of the ascent, the first of a step, is the mean. The gradient that
 /// goes to the base optimizer is the mean over the samples of all workers in any case.
 #[derive(Debug, Clone, Default)]
-pub enum Climb {
+pub enum AscentScope {
     /// Those of all workers: the step is that of one worker with the whole batch.
     #[default]
-    Together,
-    /// A worker's own: each climbs the gradient of its own part, as in m-sharpness.
-    Alone,
+    Global,
+    /// A worker's own: each ascends along the gradient of its own part, as in m-sharpness.
+    Local,
     /// Those of a group of workers, which these reach.
-    InGroup(Arc<dyn Collective>),
+    Group(Arc<dyn Collective>),
 }
 
 /// The workers of a training, as one of them sees the others. One alone by default.
@@ -86,7 +86,7 @@ pub struct Workers {
     rank: usize,
     count: usize,
     all: Option<Arc<dyn Collective>>,
-    pub(crate) climb: Climb,
+    pub(crate) ascent: AscentScope,
     check_every: Option<NonZeroU64>,
 }
 
@@ -99,10 +99,10 @@ impl Default for Workers {
 impl Workers {
     /// One worker.
     pub fn alone() -> Self {
-        Self { rank: 0, count: 1, all: None, climb: Climb::Together, check_every: None }
+        Self { rank: 0, count: 1, all: None, ascent: AscentScope::Global, check_every: None }
     }
 
-    /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They climb together, and compare their
+    /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They ascend together, and compare their
     /// weights after every 100 steps.
     ///
     /// # Errors
@@ -117,8 +117,8 @@ impl Workers {
 
     /// Sets over whose samples the gradient of the ascent is the mean.
     #[must_use]
-    pub fn with_climb(mut self, climb: Climb) -> Self {
-        self.climb = climb;
+    pub fn with_ascent_scope(mut self, scope: AscentScope) -> Self {
+        self.ascent = scope;
         self
     }
 
@@ -154,9 +154,9 @@ impl Workers {
         self.all.as_ref().filter(|_| self.count > 1)
     }
 
-    /// Whether the gradient that a worker climbs is not that of all.
-    pub(crate) fn climbs_apart(&self) -> bool {
-        self.others().is_some() && !matches!(self.climb, Climb::Together)
+    /// Whether the gradient that a worker ascends along is not that of all.
+    pub(crate) fn ascends_apart(&self) -> bool {
+        self.others().is_some() && !matches!(self.ascent, AscentScope::Global)
     }
 
     /// The sums of numbers over all workers.

@@ -8,7 +8,7 @@ use crate::rule::{Note, PSF_NORM, RADIUS};
 use crate::vector::{Scalar, read};
 
 /// What one step did. Numbers lie on the device until [`values`](Self::values) asks for them; the
-/// optimizer asks itself, unless it is told to measure [`Nothing`](crate::Measure::Nothing).
+/// optimizer asks itself, unless it is told to measure [`Nothing`](crate::Diagnostics::Nothing).
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// The number of the step, counted from 0.

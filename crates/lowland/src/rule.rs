@@ -105,16 +105,16 @@ pub trait Surface {
     /// What the loss closure gave is not usable.
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec>;
 
-    /// As [`gradient`](Self::gradient), of the samples of those workers alone that climb together: what the
-    /// perturbation of this worker is made of. The same as that, unless workers climb apart.
+    /// As [`gradient`](Self::gradient), of the samples of those workers alone that ascend together: what the
+    /// perturbation of this worker is made of. The same as that, unless workers ascend apart.
     ///
     /// # Errors
     /// What the loss closure gave is not usable.
-    fn gradient_to_climb(&mut self, of: &Selection) -> Result<ParamVec> {
+    fn ascent_gradient(&mut self, of: &Selection) -> Result<ParamVec> {
         self.gradient(of)
     }
 
-    /// What the latest [`gradient_to_climb`](Self::gradient_to_climb), or a vector made of it, is over the
+    /// What the latest [`ascent_gradient`](Self::ascent_gradient), or a vector made of it, is over the
     /// samples of all workers; `None` where it is that already.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ pub trait Surface {
     fn learning_rate(&self) -> f64;
 
     /// What the training has cost so far, this step included.
-    fn spent(&self) -> Spent;
+    fn spent(&self) -> Cost;
 
     /// Puts a number under a name into this step's report. Numbers that lie on the device are
     /// read back with the rest of the report, or never.
@@ -198,7 +198,7 @@ pub trait Surface {
 /// loading left out, and the first three after a start, which are slow; on a device that works in the background they mean what they say only where
 /// each step reads something back.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Spent {
+pub struct Cost {
     /// The cost of all evaluations, in gradient evaluations of a whole batch.
     pub passes: f64,
     /// That of the step that is under way.

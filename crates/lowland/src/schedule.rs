@@ -1,4 +1,4 @@
-//! The second room: whether a second gradient is due at this step.
+//! The second stage: whether a second gradient is due at this step.
 
 use std::fmt::Debug;
 
@@ -60,7 +60,7 @@ pub trait Schedule: Debug + DynClone + Send {
     }
 
     /// Whether it needs to know the first gradient; a first gradient that it need not know is not averaged
-    /// over workers that climb apart. True unless the part says otherwise.
+    /// over workers that ascend apart. True unless the part says otherwise.
     fn looks_at_gradient(&self) -> bool {
         true
     }
@@ -79,7 +79,7 @@ pub enum Frequency {
     Always,
 }
 
-/// The second room in configuration.
+/// The second stage in configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleConfig {

@@ -1,4 +1,4 @@
-//! The first room: which samples of the batch each gradient is taken on, with respect to which parameters.
+//! The first stage: which samples of the batch each gradient is taken on, with respect to which parameters.
 
 use std::fmt::Debug;
 
@@ -77,7 +77,7 @@ pub trait Select: Debug + DynClone + Send {
     }
 
     /// Whether it needs to know the first gradient; a first gradient that it need not know is not averaged
-    /// over workers that climb apart. True unless the part says otherwise.
+    /// over workers that ascend apart. True unless the part says otherwise.
     fn looks_at_gradient(&self) -> bool {
         true
     }
@@ -85,7 +85,7 @@ pub trait Select: Debug + DynClone + Send {
 
 dyn_clone::clone_trait_object!(Select);
 
-/// The first room in configuration.
+/// The first stage in configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectConfig {

@@ -24,9 +24,9 @@ use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
     AdaSamConfig, AesamConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo,
-    ControllerConfig, EsamConfig, FsamConfig, GsamConfig, KsamConfig, LookSamConfig, MsamConfig,
-    ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
-    SharpnessAware, Spent, StableSamConfig, StepValues, Surface, Walk, Warmup,
+    ComposedRule, ControllerConfig, Cost, EsamConfig, FsamConfig, GsamConfig, KsamConfig,
+    LookSamConfig, MsamConfig, ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig,
+    Samples, Scaling, Selection, SharpnessAware, StableSamConfig, StepValues, Surface, Warmup,
 };
 use serde::Deserialize;
 
@@ -251,7 +251,7 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
     if let Some(second_pass) = &trace.script.second_pass {
         return Ok((
             Box::new(
-                Walk::new(
+                ComposedRule::new(
                     AllSamples,
                     Scripted(second_pass.clone()),
                     AlongGradient::new(rho).unwrap(),

@@ -21,10 +21,10 @@ use lowland::rule::Note;
 use lowland::schedule::{EveryStep, Schedule};
 use lowland::select::{AllSamples, Select};
 use lowland::{
-    AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ControllerConfig, Error,
-    FsamConfig, GsamConfig, LookSamConfig, Measure, ParamVec, Parameters, PeriodicSamConfig,
-    Perturbation, Rule, SamConfig, Samples, Scaling, Selection, SharpnessAware, Spent,
-    StableSamConfig, StepReport, StochasticSamConfig, Surface, Walk, Warmup,
+    AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ComposedRule, ControllerConfig,
+    Cost, Diagnostics, Error, FsamConfig, GsamConfig, LookSamConfig, ParamVec, Parameters,
+    PeriodicSamConfig, Perturbation, Rule, SamConfig, Samples, Scaling, Selection, SharpnessAware,
+    StableSamConfig, StepReport, StochasticSamConfig, Surface, Warmup,
 };
 use proptest::prelude::*;
 
@@ -262,10 +262,13 @@ fn measuring_less_changes_no_bit_of_the_result() {
     for algorithm in all() {
         let run = |measure| {
             let rule = algorithm.build().unwrap();
-            train(&mut SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_measure(measure), 24)
+            train(
+                &mut SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_diagnostics(measure),
+                24,
+            )
         };
-        assert_eq!(run(Measure::All), run(Measure::Finite), "{algorithm:?}");
-        assert_eq!(run(Measure::All), run(Measure::Nothing), "{algorithm:?}");
+        assert_eq!(run(Diagnostics::All), run(Diagnostics::Finite), "{algorithm:?}");
+        assert_eq!(run(Diagnostics::All), run(Diagnostics::Nothing), "{algorithm:?}");
     }
 }
 
@@ -877,7 +880,8 @@ fn chosen_samples_are_asked_for_and_counted_as_their_share() {
     let device = device();
     let batch = Batch::new(1, &device);
     let walk = || {
-        Walk::new(FirstK(2), EveryStep, AlongGradient::new(0.05).unwrap(), SharpGradient).unwrap()
+        ComposedRule::new(FirstK(2), EveryStep, AlongGradient::new(0.05).unwrap(), SharpGradient)
+            .unwrap()
     };
     let losses = |net: &Small, samples: &Samples| match samples {
         Samples::All => batch.losses(net),
@@ -978,7 +982,7 @@ fn at_their_ends_the_relatives_are_sam_or_the_base() {
     }
     // α = 0 leaves SAM at the refreshing steps and the base at the others.
     let every_fifth = Box::new(
-        Walk::new(
+        ComposedRule::new(
             AllSamples,
             Written((0..12).map(|step| step % 5 == 0).collect()),
             AlongGradient::new(rho).unwrap(),
@@ -1092,7 +1096,7 @@ impl Schedule for Written {
 
 fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
     Box::new(
-        Walk::new(
+        ComposedRule::new(
             AllSamples,
             Written(second_gradients),
             AlongGradient::new(0.05).unwrap(),
@@ -1114,7 +1118,7 @@ fn arsam_that_always_samples_is_sam_and_that_never_reuses_is_the_base() {
 
         let once: Vec<bool> = (0..12).map(|step| step == 0).collect();
         let plain = Box::new(
-            Walk::new(
+            ComposedRule::new(
                 AllSamples,
                 Written(once.clone()),
                 AlongGradient::new(0.05).unwrap(),

@@ -22,8 +22,9 @@ use lowland::schedule::{BudgetConfig, Schedule, ScheduleConfig, Unit};
 use lowland::select::AllSamples;
 use lowland::state::Memory;
 use lowland::{
-    Accumulate, Algorithm, BatchInfo, Climb, Collective, ComposedConfig, Error, Measure, ParamVec,
-    Result, Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, Surface, Walk, Workers,
+    Accumulate, Algorithm, AscentScope, BatchInfo, Collective, ComposedConfig, ComposedRule,
+    Diagnostics, Error, ParamVec, Result, Rule, SamConfig, Samples, SharpnessAware,
+    SharpnessAwareRecord, Surface, Workers,
 };
 use workers::{
     Data, STEPS, all, batch_of, by_hand, device, far, go, net, noise, one_step, optimizer, shard,
@@ -167,7 +168,7 @@ fn the_decision_for_a_second_gradient_is_worker_0s_also_where_others_would_not_t
         let found = together(2, 1, |workers| {
             let schedule = Wanted(workers.rank() == wanted);
             let ascend = AlongGradient::new(0.1).unwrap();
-            let rule = Walk::new(AllSamples, schedule, ascend, SharpGradient).unwrap();
+            let rule = ComposedRule::new(AllSamples, schedule, ascend, SharpGradient).unwrap();
             let mut optimizer =
                 SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
             go(&mut optimizer, net(), 0..5);
@@ -524,15 +525,15 @@ impl Collective for Counted {
 }
 
 /// Copies of the parameters that worker 0 sends in a step, on average, rounded.
-fn copies_sent(algorithm: &Algorithm, group: usize, measure: Measure) -> f64 {
+fn copies_sent(algorithm: &Algorithm, group: usize, measure: Diagnostics) -> f64 {
     let parameters = net().num_params() as f64;
     let sent = together(2, group, |workers| {
         let counted = Counted::new(workers.collective().unwrap());
         let rank = workers.rank();
-        let climb = if group == 1 { Climb::Alone } else { Climb::Together };
+        let climb = if group == 1 { AscentScope::Local } else { AscentScope::Global };
         let way = Arc::clone(&counted);
-        let workers = Workers::new(rank, 2, way).unwrap().with_climb(climb);
-        let mut optimizer = optimizer(algorithm, sgd(0.0, 0.0), workers).with_measure(measure);
+        let workers = Workers::new(rank, 2, way).unwrap().with_ascent_scope(climb);
+        let mut optimizer = optimizer(algorithm, sgd(0.0, 0.0), workers).with_diagnostics(measure);
         let workers = optimizer.workers().clone().with_check_every(None);
         optimizer = optimizer.with_workers(workers);
         go(&mut optimizer, net(), 0..20);
@@ -548,16 +549,16 @@ fn a_gradient_is_exchanged_once_and_not_where_nothing_looks_at_it() {
     // What stands beside a gradient in so small a network: flags, counts and losses.
     let close = |found: f64, expected: f64| (expected..expected + 0.7).contains(&found);
     for (name, group, measure, expected) in [
-        ("base", 2, Measure::Finite, 1.0),
-        ("base", 1, Measure::Finite, 1.0),
-        ("sam", 2, Measure::Finite, 2.0),
-        ("sam", 1, Measure::Finite, 1.0),
-        ("sam", 1, Measure::All, 2.0),
-        ("asam", 1, Measure::Finite, 1.0),
-        ("gsam", 1, Measure::Finite, 2.0),
-        ("fsam", 1, Measure::Finite, 2.0),
-        ("msam", 2, Measure::Finite, 1.0),
-        ("sampa", 2, Measure::Finite, 2.0),
+        ("base", 2, Diagnostics::Finite, 1.0),
+        ("base", 1, Diagnostics::Finite, 1.0),
+        ("sam", 2, Diagnostics::Finite, 2.0),
+        ("sam", 1, Diagnostics::Finite, 1.0),
+        ("sam", 1, Diagnostics::All, 2.0),
+        ("asam", 1, Diagnostics::Finite, 1.0),
+        ("gsam", 1, Diagnostics::Finite, 2.0),
+        ("fsam", 1, Diagnostics::Finite, 2.0),
+        ("msam", 2, Diagnostics::Finite, 1.0),
+        ("sampa", 2, Diagnostics::Finite, 2.0),
     ] {
         let found = copies_sent(&named(name), group, measure);
         assert!(close(found, expected), "{name} in groups of {group}, {measure:?}: {found}");

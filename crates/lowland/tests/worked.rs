@@ -20,10 +20,10 @@ use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    AdaSamConfig, AesamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo, EsamConfig,
-    EsamMask, FsamConfig, GsamConfig, KsamConfig, LookSamConfig, MsamConfig, ParamVec, Parameters,
-    Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection, SharpnessAware, Spent,
-    StableSamAscent, StableSamConfig, Surface, Walk,
+    AdaSamConfig, AesamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedRule, Cost,
+    EsamConfig, EsamMask, FsamConfig, GsamConfig, KsamConfig, LookSamConfig, MsamConfig, ParamVec,
+    Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
+    SharpnessAware, StableSamAscent, StableSamConfig, Surface,
 };
 
 #[derive(Module, Debug)]
@@ -108,7 +108,7 @@ impl Schedule for Written {
 
 fn arsam(second_gradients: &[bool]) -> Box<dyn Rule> {
     Box::new(
-        Walk::new(
+        ComposedRule::new(
             AllSamples,
             Written(second_gradients.to_vec()),
             AlongGradient::new(0.1).unwrap(),
@@ -196,7 +196,7 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
         (written[0], written[12]) = (true, true);
         let ascend = AlongGradient::new(0.1).unwrap();
         let descend = ReusePsf::new(beta, 6).unwrap();
-        let rule = Walk::new(AllSamples, Written(written), ascend, descend).unwrap();
+        let rule = ComposedRule::new(AllSamples, Written(written), ascend, descend).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         let mut at = point([1.0, 1.0]);
         let (g, psf) = (10.0, 0.995_037_190_210);

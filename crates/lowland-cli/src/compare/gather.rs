@@ -189,7 +189,7 @@ pub fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         version: plan.version.clone(),
         hardware: hardware.join("; "),
     };
-    Ok(Summary { missing, landscapes, galleries, ..outline.summary(runs) })
+    Ok(Summary { landscapes, galleries, missing, ..outline.summary(runs) })
 }
 
 /// The epochs of a run that is not done, as its latest checkpoint has them.

@@ -12,7 +12,7 @@ use crate::words::counted;
 const SHARPNESS_PASSES: usize = 26;
 
 /// How often a line says how far the comparison is, where there is no bar.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// How far the runs are, and how long the rest will take.
 #[derive(Debug)]

@@ -96,7 +96,7 @@ impl Plan {
             contenders: Vec::new(),
         };
         for config in request.configs {
-            plan.add(config);
+            plan.add(&config);
         }
         plan
     }
@@ -124,7 +124,7 @@ impl Plan {
                     planned.config.settings_beside(&seedless(&config)).is_empty()
                 };
                 if !plan.contenders.iter().any(known) {
-                    plan.add(config);
+                    plan.add(&config);
                 }
             }
         }
@@ -171,12 +171,12 @@ impl Plan {
         changes
     }
 
-    fn add(&mut self, config: TrainConfig) {
-        let name = name(&config);
+    fn add(&mut self, config: &TrainConfig) {
+        let name = name(config);
         let twins =
             self.contenders.iter().filter(|other| self::name(&other.config) == name).count();
         let folder = if twins == 0 { name.to_owned() } else { format!("{name}-{}", twins + 1) };
-        self.contenders.push(Planned { folder, config: seedless(&config) });
+        self.contenders.push(Planned { folder, config: seedless(config) });
     }
 }
 

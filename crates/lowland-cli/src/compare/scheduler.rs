@@ -148,7 +148,9 @@ struct Session<'a> {
     board: Board,
     interrupt: Interrupt,
     workers: BTreeMap<usize, Under>,
-    events: (Sender<(usize, Event)>, Receiver<(usize, Event)>),
+    /// The end that workers get, and what comes out: the place of a run, and what its worker says.
+    sender: Sender<(usize, Event)>,
+    events: Receiver<(usize, Event)>,
     failures: Vec<String>,
     /// Whether no more runs begin.
     ends: bool,
@@ -189,6 +191,7 @@ impl<'a> Session<'a> {
                 None => State::Missing,
             });
         }
+        let (sender, events) = mpsc::channel();
         let queue = Queue { equal: plan.equal, contenders: plan.contenders.len(), states };
         Self {
             folder,
@@ -202,7 +205,8 @@ impl<'a> Session<'a> {
             board,
             interrupt: Interrupt::listen(),
             workers: BTreeMap::new(),
-            events: mpsc::channel(),
+            sender,
+            events,
             failures: Vec::new(),
             ends: false,
             asked: None,
@@ -227,7 +231,7 @@ impl<'a> Session<'a> {
             if self.workers.is_empty() {
                 return Ok(());
             }
-            match self.events.1.recv_timeout(LOOK) {
+            match self.events.recv_timeout(LOOK) {
                 Ok((index, Event::Said(message))) => self.said(index, message),
                 Ok((index, Event::Line(line))) => {
                     let line = format!("{}  {line}", self.names[index]);
@@ -266,7 +270,7 @@ impl<'a> Session<'a> {
             turns: self.turns,
         };
         let folder = self.folder.join(RUNS).join(&run.folder);
-        let worker = Worker::start(&folder, &job, index, &self.events.0)?;
+        let worker = Worker::start(&folder, &job, index, &self.sender)?;
         self.queue.states[index] = State::Training;
         self.workers.insert(index, Under { worker, stands: false, failure: None });
         Ok(())

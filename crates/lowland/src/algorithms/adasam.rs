@@ -13,7 +13,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// AdaSAM: SAM's gradient fed to an adaptive optimizer without bias correction, its own base. Choose it for
 /// fine-tuning of transformers, with a learning rate of Adam's size.
@@ -105,7 +105,7 @@ impl AlgorithmConfig for AdaSamConfig {
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         self.optimizer()?;
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
             AlongGradient::new(self.rho)?,

@@ -10,7 +10,7 @@ use crate::descend::ReusePsf;
 use crate::rule::Rule;
 use crate::schedule::{Controller, ControllerConfig};
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// ARSAM: splits SAM's gradient into the plain gradient and the rest, the PSF; takes the PSF anew
 /// only as often as it changes and reuses it with decay in between. Choose it for SAM's effect at a
@@ -97,7 +97,7 @@ impl AlgorithmConfig for ArsamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             AllSamples,
             Controller::new(self.controller.clone())?,
             AlongGradient::new(self.rho)?,

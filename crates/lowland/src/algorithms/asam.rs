@@ -10,10 +10,10 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
-/// ASAM: SAM whose climb is scaled by the size of each weight, so that rescaling a network without
-/// changing its function does not change the climb. Choose it where layers differ much in scale.
+/// ASAM: SAM whose perturbation is scaled by the size of each weight, so that rescaling a network without
+/// changing its function does not change the perturbation. Choose it where layers differ much in scale.
 ///
 /// # Update
 /// ```text
@@ -69,7 +69,7 @@ impl AsamConfig {
     pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "asam",
         label: "ASAM",
-        summary: "SAM with a climb scaled by the size of each weight",
+        summary: "SAM whose perturbation is scaled by the size of each weight",
         passes: "2",
         memory: "0",
         source: "arXiv 2102.11600",
@@ -87,7 +87,7 @@ impl AlgorithmConfig for AsamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
             Adaptive::new(self.rho, self.eta, self.scaling)?,

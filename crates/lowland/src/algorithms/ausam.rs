@@ -10,7 +10,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{PastChange, PastChangeConfig};
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// AUSAM: SAM on a part of each batch, drawn by how much a perturbation has changed the losses of its
 /// samples so far. Choose it for SAM's effect at the base optimizer's cost, where samples can be told
@@ -109,6 +109,6 @@ impl AlgorithmConfig for AusamConfig {
             transition_epochs: self.transition_epochs,
             full_epochs: self.full_epochs,
         })?;
-        Ok(Box::new(Walk::new(select, EveryStep, AlongGradient::new(self.rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(select, EveryStep, AlongGradient::new(self.rho)?, SharpGradient)?))
     }
 }

@@ -9,7 +9,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::Never;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// The base optimizer alone, with nothing added: SGD where the base is SGD. The baseline of every
 /// comparison.
@@ -51,6 +51,6 @@ impl AlgorithmConfig for BaseConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(AllSamples, Never, AlongGradient::new(0.0)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(AllSamples, Never, AlongGradient::new(0.0)?, SharpGradient)?))
     }
 }

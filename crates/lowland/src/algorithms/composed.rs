@@ -16,7 +16,7 @@ use crate::descend::DescendConfig;
 use crate::rule::Rule;
 use crate::schedule::ScheduleConfig;
 use crate::select::SelectConfig;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// Any four parts, each chosen by itself: what no paper has combined, and all that papers have where one part is
 /// to be another. As it stands it is SAM.
@@ -101,7 +101,7 @@ impl AlgorithmConfig for ComposedConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::of(
+        Ok(Box::new(ComposedRule::of(
             self.select.build()?,
             self.schedule.build()?,
             self.ascend.build()?,

@@ -11,9 +11,9 @@ use crate::error::{non_negative, positive_fraction};
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{LargestRise, LargestRiseConfig};
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
-/// ESAM: climbs along randomly chosen weights only, and descends on the samples whose losses rise most by it.
+/// ESAM: ascends along randomly chosen weights only, and descends on the samples whose losses rise most by it.
 /// Choose it where SAM's own cost is too much and per-sample losses are at hand.
 ///
 /// # Update
@@ -107,7 +107,7 @@ impl AlgorithmConfig for EsamConfig {
             EsamMask::Coordinates => (1.0, Box::new(Masked::new(rho, beta)?)),
         };
         let select = LargestRise::new(LargestRiseConfig { gamma: self.gamma, beta: drawn })?;
-        Ok(Box::new(Walk::of(
+        Ok(Box::new(ComposedRule::of(
             Box::new(select),
             Box::new(EveryStep),
             ascend,

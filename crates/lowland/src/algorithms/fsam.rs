@@ -1,4 +1,4 @@
-//! F-SAM: climbs what is this batch's own.
+//! F-SAM: ascends along what is this batch's own.
 
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
-/// F-SAM (friendly SAM): climbs the gradient less its running average, so along what is this batch's
+/// F-SAM (friendly SAM): ascends along the gradient minus its running average, so along what is this batch's
 /// own, and spares the direction that all batches share. Choose it as a drop-in for SAM.
 ///
 /// # Update
@@ -21,7 +21,7 @@ use crate::walk::Walk;
 /// ```
 /// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ and ⟨·,·⟩ run over all trainable
 /// parameters. ĝ goes to the base optimizer.
-/// The first step climbs g itself and sets m = g. A zero d gives e = 0.
+/// The first step ascends along g itself and sets m = g. A zero d gives e = 0.
 ///
 /// # Cost
 /// Passes per step: 2. Memory: one copy of the parameters (m).
@@ -69,7 +69,7 @@ impl FsamConfig {
     pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "fsam",
         label: "F-SAM",
-        summary: "SAM that climbs the gradient less its running average",
+        summary: "SAM that perturbs along the gradient minus its running average",
         passes: "2",
         memory: "1",
         source: "arXiv 2403.12350",
@@ -87,7 +87,7 @@ impl AlgorithmConfig for FsamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
             LessAverage::new(self.rho, self.sigma, self.lambda)?,

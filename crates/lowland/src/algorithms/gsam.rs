@@ -10,7 +10,7 @@ use crate::descend::SurrogateGap;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by taking off
 /// what of the plain gradient lies across SAM's. Choose it beside SAM where a second knob may pay.
@@ -82,7 +82,7 @@ impl AlgorithmConfig for GsamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
             AlongGradient::new(self.rho)?,

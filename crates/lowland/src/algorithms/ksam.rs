@@ -10,7 +10,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{TopLoss, TopLossConfig};
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// K-SAM: SAM on the k samples of each batch that have the largest losses, which a forward pass over the
 /// whole batch finds. Choose it where the backward pass dominates and labels are clean: the largest losses
@@ -84,7 +84,7 @@ impl AlgorithmConfig for KsamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             TopLoss::new(TopLossConfig { fraction: self.fraction })?,
             EveryStep,
             AlongGradient::new(self.rho)?,

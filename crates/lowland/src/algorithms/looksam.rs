@@ -10,7 +10,7 @@ use crate::descend::ReuseOrthogonal;
 use crate::rule::Rule;
 use crate::schedule::{Periodic, PeriodicConfig};
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// LookSAM: takes SAM's second gradient every k-th step and, in between, adds the part of the latest
 /// one that lies across the plain gradient. Choose it for a part of SAM's cost that is known before.
@@ -111,7 +111,7 @@ impl AlgorithmConfig for LookSamConfig {
             LookSamAscent::PerTensor => Box::new(PerTensor::new(self.rho, TensorRadius::Same)?),
             LookSamAscent::LayerWise => Box::new(PerTensor::new(self.rho, TensorRadius::Trust)?),
         };
-        Ok(Box::new(Walk::of(
+        Ok(Box::new(ComposedRule::of(
             Box::new(AllSamples),
             Box::new(Periodic::new(PeriodicConfig { k: self.k, first: 0 })?),
             ascend,

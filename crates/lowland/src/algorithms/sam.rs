@@ -1,4 +1,4 @@
-//! SAM: the gradient at the top of a small climb.
+//! SAM: the gradient a radius uphill.
 
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// SAM: descends along the gradient taken a radius uphill, which prefers flat minima. Choose it
 /// where generalisation matters more than time, and as the mark that cheaper relatives must reach.
@@ -80,7 +80,7 @@ impl AlgorithmConfig for SamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        Ok(Box::new(Walk::new(
+        Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
             AlongGradient::new(self.rho)?,

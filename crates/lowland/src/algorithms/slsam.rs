@@ -10,7 +10,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{SampledLayers, SampledLayersConfig};
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// SL-SAM (sparse-layer SAM): takes both gradients of some layers only, drawn anew at each step by a bandit that
 /// prefers layers with long gradients, and leaves the others as they are. Choose it for fine-tuning, where the
@@ -95,6 +95,6 @@ impl AlgorithmConfig for SparseLayerSamConfig {
     fn build(&self) -> Result<Box<dyn Rule>> {
         let Self { rho, active, p_min, rate } = *self;
         let select = SampledLayers::new(SampledLayersConfig { active, p_min, rate })?;
-        Ok(Box::new(Walk::new(select, EveryStep, AlongGradient::new(rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(select, EveryStep, AlongGradient::new(rho)?, SharpGradient)?))
     }
 }

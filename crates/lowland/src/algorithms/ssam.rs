@@ -10,7 +10,7 @@ use crate::descend::Rescaled;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// SSAM (stable SAM): SAM's direction at the plain gradient's length. Choose it where SAM is unstable,
 /// at large learning rates and radii.
@@ -49,11 +49,11 @@ use crate::walk::Walk;
 pub struct StableSamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// Whether the climb is normalised.
+    /// Whether the perturbation is normalised.
     pub ascent: StableSamAscent,
 }
 
-/// How far SSAM climbs.
+/// How long the perturbation of SSAM is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StableSamAscent {
@@ -96,7 +96,7 @@ impl AlgorithmConfig for StableSamConfig {
             StableSamAscent::Normalised => Box::new(AlongGradient::new(self.rho)?),
             StableSamAscent::Raw => Box::new(RawGradient::new(self.rho)?),
         };
-        Ok(Box::new(Walk::of(
+        Ok(Box::new(ComposedRule::of(
             Box::new(AllSamples),
             Box::new(EveryStep),
             ascend,

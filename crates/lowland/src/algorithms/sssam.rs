@@ -10,7 +10,7 @@ use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::{AtRandom, AtRandomConfig, Course};
 use crate::select::AllSamples;
-use crate::walk::Walk;
+use crate::compose::ComposedRule;
 
 /// SS-SAM (stochastic scheduled SAM): a SAM step with some probability, the base optimizer
 /// otherwise. Choose it where a period could fall in step with the data.
@@ -93,6 +93,6 @@ impl AlgorithmConfig for StochasticSamConfig {
             last_probability: self.last_probability,
             course: self.course,
         })?;
-        Ok(Box::new(Walk::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
     }
 }

@@ -7,7 +7,7 @@ use crate::state::Memory;
 use crate::{ParamVec, Result};
 
 /// `e = ρ·d/(‖d‖ + 1e-12)` with `d = g − σ·m`, where m averages the gradients of the steps before:
-/// `m ← λ·m + (1 − λ)·g`. The first step climbs g itself.
+/// `m ← λ·m + (1 − λ)·g`. The first step ascends along g itself.
 ///
 /// Keeps one copy of the parameters, m, between steps.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Ascend for LessAverage {
         g: &'a ParamVec,
         surface: &mut dyn Surface,
     ) -> Result<Perturbation<'a>> {
-        // The average is over the gradients of all workers, whatever each of them climbs.
+        // The average is over the gradients of all workers, whatever each of them ascends along.
         let mean = surface.mean(g)?;
         let mean = mean.as_ref().unwrap_or(g);
         let Some(m) = self.average.take() else {

@@ -13,7 +13,7 @@ use burn::train::metric::{
 };
 
 use crate::driver::Driver;
-use crate::rule::{PSF_NORM, Spent};
+use crate::rule::{Cost, PSF_NORM};
 use crate::{Error, Result, StepReport};
 
 /// What a strategy shares with its metrics and checkpoints, which Burn runs on threads of their own.
@@ -23,7 +23,7 @@ pub(super) struct Link(Mutex<Shared>);
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) error: Option<Error>,
-    pub(super) spent: Spent,
+    pub(super) spent: Cost,
     /// Where the rule's state is saved.
     pub(super) directory: Option<PathBuf>,
     /// The states at the ends of the latest epochs.
@@ -40,7 +40,7 @@ impl Link {
     pub(super) fn reset(&self) {
         let mut shared = self.lock();
         shared.error = None;
-        shared.spent = Spent::default();
+        shared.spent = Cost::default();
         shared.snapshots.clear();
     }
 

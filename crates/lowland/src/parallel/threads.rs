@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Climb, Collective, Numbers, Workers};
+use super::{AscentScope, Collective, Numbers, Workers};
 use crate::error::at_least_one;
 use crate::{Error, Result};
 
 /// Workers that are threads of one process, such as one for each of its devices: a value for each of `count`
-/// threads. They climb in groups of `group` with neighbouring numbers, the last of which can be smaller: 1 for
+/// threads. They ascend in groups of `group` with neighbouring numbers, the last of which can be smaller: 1 for
 /// each alone, `count` or more for all together.
 ///
 /// Where a thread ends and drops its value, the others get [`Error::Collective`] and do not wait.
@@ -25,12 +25,12 @@ pub fn threads(count: usize, group: usize) -> Result<Vec<Workers>> {
     let groups: Vec<Arc<Room>> = groups.collect();
     let worker = |rank: usize| {
         let seat = |room: &Arc<Room>, rank| Arc::new(Seat { room: Arc::clone(room), rank });
-        let climb = match group {
-            1 => Climb::Alone,
-            _ if group == count => Climb::Together,
-            _ => Climb::InGroup(seat(&groups[rank / group], rank % group)),
+        let scope = match group {
+            1 => AscentScope::Local,
+            _ if group == count => AscentScope::Global,
+            _ => AscentScope::Group(seat(&groups[rank / group], rank % group)),
         };
-        Ok(Workers::new(rank, count, seat(&all, rank))?.with_climb(climb))
+        Ok(Workers::new(rank, count, seat(&all, rank))?.with_ascent_scope(scope))
     };
     (0..count).map(worker).collect()
 }

@@ -3,7 +3,7 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{Note, Pair, Spent, Surface};
+use crate::rule::{Cost, Note, Pair, Surface};
 use crate::schedule::{Controller, ControllerConfig, SAMPLES_PER_WINDOW, Schedule};
 use crate::state::Memory;
 use crate::{Error, ParamVec, Result};
@@ -110,7 +110,7 @@ impl Budget {
         Ok(Self { config, controller, state })
     }
 
-    fn passes(&mut self, spent: Spent, steps: f64) -> Account {
+    fn passes(&mut self, spent: Cost, steps: f64) -> Account {
         let before = spent.passes - spent.step_passes;
         if self.state.open >= 0.0 {
             self.state.cost = (before - self.state.open).max(1e-3);
@@ -121,8 +121,8 @@ impl Budget {
         Account { left, allowed: limit, first: spent.step_passes, cost: self.state.cost }
     }
 
-    fn time(&self, spent: Spent) -> Option<Account> {
-        let Spent { single_steps, single_seconds, double_steps, double_seconds, .. } = spent;
+    fn time(&self, spent: Cost) -> Option<Account> {
+        let Cost { single_steps, single_seconds, double_steps, double_seconds, .. } = spent;
         if single_steps < TIMED {
             return None;
         }

@@ -357,7 +357,7 @@ macro_rules! forward_surface {
             self.surface.learning_rate()
         }
 
-        fn spent(&self) -> Spent {
+        fn spent(&self) -> Cost {
             self.surface.spent()
         }
 

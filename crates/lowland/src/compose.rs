@@ -1,4 +1,4 @@
-//! The rule of four rooms.
+//! The rule that four stages compose.
 
 use crate::ascend::Ascend;
 use crate::descend::Descend;
@@ -8,21 +8,21 @@ use crate::select::Select;
 use crate::state::Memory;
 use crate::{Error, ParamVec, Result};
 
-/// A sharpness-aware step as a walk through four rooms. Most algorithms of the family are one
+/// A sharpness-aware step of four stages. Most algorithms of the family are one
 /// choice of the four.
 ///
 /// ```text
 /// select ──> gradient at w ──> schedule ──> ascend ──> gradient at w + e ──> descend
 /// ```
 #[derive(Debug, Clone)]
-pub struct Walk {
+pub struct ComposedRule {
     select: Box<dyn Select>,
     schedule: Box<dyn Schedule>,
     ascend: Box<dyn Ascend>,
     descend: Box<dyn Descend>,
 }
 
-impl Walk {
+impl ComposedRule {
     /// Joins four parts: which samples each gradient is taken on, at which steps a second one is due,
     /// in which direction and how far the perturbed weights lie, which gradient goes to the
     /// base optimizer.
@@ -74,7 +74,7 @@ impl Walk {
     }
 }
 
-impl Walk {
+impl ComposedRule {
     /// Whether any part but the ascent needs to know the first gradient.
     fn looks_at_gradient(&self) -> bool {
         self.select.looks_at_gradient()
@@ -91,10 +91,10 @@ impl Walk {
     }
 }
 
-impl Rule for Walk {
+impl Rule for ComposedRule {
     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
         let selection = self.select.first(surface)?;
-        let own = surface.gradient_to_climb(&selection)?;
+        let own = surface.ascent_gradient(&selection)?;
         let mut mean = if self.looks_at_gradient() || surface.wants_psf() {
             surface.mean(&own)?
         } else {
