@@ -1,12 +1,12 @@
 //! Kernels over slices of numbers, without Burn.
 
 mod aligned;
-pub mod batch_norm;
-pub mod convolution;
-pub mod elementwise;
+pub(crate) mod batch_norm;
+pub(crate) mod convolution;
+pub(crate) mod elementwise;
 pub(crate) mod float;
 mod function;
-pub mod rows;
+pub(crate) mod rows;
 mod sum;
 
-pub use float::Real;
+pub(crate) use float::Real;

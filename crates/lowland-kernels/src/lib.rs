@@ -47,7 +47,9 @@ mod pointwise;
 
 pub use attention::self_attention;
 pub use convolution::{conv2d, convolve};
-pub use normalisation::{batch_norm, batch_norm_add_relu, batch_norm_relu, layer_norm};
+pub use normalisation::{
+    batch_norm, batch_norm_add_relu, batch_norm_relu, batch_norm_train, layer_norm,
+};
 pub use pointwise::{add, gelu, relu, scaled_softmax, softmax};
 
 /// Whether kernels compute these tensors: all on Flex, all of the same of the two types.

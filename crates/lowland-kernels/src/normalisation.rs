@@ -2,7 +2,30 @@
 
 use burn::nn::{BatchNorm, LayerNorm};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
+use burn::tensor::module::BatchNormTrainOutput;
+
+use crate::pointwise::relu_of_burn;
+
+/// Burn's [`batch_norm_train`](burn::tensor::module::batch_norm_train): `[batch, channels, ..]` normalised by the
+/// statistics of the batch, which are returned, with γ and β `[channels]`.
+///
+/// # Panics
+///
+/// If there are fewer than two dimensions, or γ and β have not the input's channels, as Burn's own.
+pub fn batch_norm_train<const D: usize>(
+    input: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> BatchNormTrainOutput<D> {
+    #[cfg(feature = "flex")]
+    if fits_weights(&input, [&gamma, &beta]) {
+        let (output, mean, variance) =
+            crate::flex::batch_norm(input, [gamma, beta], epsilon, After::Nothing);
+        return BatchNormTrainOutput { output, mean, variance };
+    }
+    burn::tensor::module::batch_norm_train(input, gamma, beta, epsilon)
+}
 
 /// The forward pass of Burn's [`BatchNorm`] over `[batch, channels, ..]`: by the statistics of the batch, which move
 /// the running ones, where the layer trains on a device with autodiff; by the running ones elsewhere.
@@ -28,7 +51,7 @@ pub fn batch_norm_relu<const D: usize>(layer: &BatchNorm, input: Tensor<D>) -> T
     if fits(layer, &input) {
         return normalise(layer, input, After::Relu);
     }
-    relu(layer.forward(input))
+    relu_of_burn(layer.forward(input))
 }
 
 /// [`batch_norm`], a sum with `other` of the same shape, and `ReLU` in one sweep: the end of a residual block.
@@ -49,7 +72,7 @@ pub fn batch_norm_add_relu<const D: usize>(
     {
         return normalise(layer, input, After::AddRelu(other));
     }
-    relu(layer.forward(input) + other)
+    relu_of_burn(layer.forward(input) + other)
 }
 
 /// What follows the normalisation.
@@ -63,15 +86,22 @@ pub(crate) enum After<const D: usize> {
 /// Whether kernels compute it.
 #[cfg(feature = "flex")]
 fn fits<const D: usize>(layer: &BatchNorm, input: &Tensor<D>) -> bool {
-    let gamma = layer.gamma.val();
+    let (gamma, beta) = (layer.gamma.val(), layer.beta.val());
     // A frozen layer that gradients go through is Burn's.
     let frozen = input.device().is_autodiff() && !layer.training.is_enabled();
-    D >= 2
-        && !frozen
+    !frozen
         && (input.device().is_autodiff() || !gamma.device().is_autodiff())
+        && fits_weights(input, [&gamma, &beta])
+}
+
+#[cfg(feature = "flex")]
+fn fits_weights<const D: usize>(input: &Tensor<D>, weights: [&Tensor<1>; 2]) -> bool {
+    let mut tensors = vec![(input.device(), input.dtype())];
+    tensors.extend(weights.map(|weight| (weight.device(), weight.dtype())));
+    D >= 2
         && input.dims().iter().all(|&size| size > 0)
-        && gamma.dims() == [input.dims()[1]]
-        && crate::by_kernels(&[(input.device(), input.dtype()), (gamma.device(), gamma.dtype())])
+        && weights.iter().all(|weight| weight.dims() == [input.dims()[1]])
+        && crate::by_kernels(&tensors)
 }
 
 #[cfg(feature = "flex")]

@@ -10,7 +10,7 @@ use super::sum::{WAYS, halves, sum};
 
 /// What is done with normalised numbers.
 #[derive(Clone, Copy, Debug)]
-pub enum After<'a, T> {
+pub(crate) enum After<'a, T> {
     /// Nothing.
     Nothing,
     /// Numbers below 0 become 0.
@@ -21,11 +21,11 @@ pub enum After<'a, T> {
 
 /// How numbers lie in memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Channels.
-    pub channels: usize,
+    pub(crate) channels: usize,
     /// Numbers of a channel in an image.
-    pub pixels: usize,
+    pub(crate) pixels: usize,
 }
 
 impl Shape {
@@ -47,22 +47,22 @@ impl Shape {
 
 /// The mean and the biased variance of each channel.
 #[derive(Clone, Debug)]
-pub struct Statistics<T> {
+pub(crate) struct Statistics<T> {
     /// Means.
-    pub mean: Vec<T>,
+    pub(crate) mean: Vec<T>,
     /// Variances.
-    pub variance: Vec<T>,
+    pub(crate) variance: Vec<T>,
 }
 
 /// Weights and bias of each channel, and what is added to the variance.
 #[derive(Clone, Copy, Debug)]
-pub struct Affine<'a, T> {
+pub(crate) struct Affine<'a, T> {
     /// γ.
-    pub gamma: &'a [T],
+    pub(crate) gamma: &'a [T],
     /// β.
-    pub beta: &'a [T],
+    pub(crate) beta: &'a [T],
     /// ε.
-    pub epsilon: f64,
+    pub(crate) epsilon: f64,
 }
 
 /// What a channel's numbers are multiplied by, and what is added then.
@@ -84,7 +84,7 @@ impl<T: Real> Affine<'_, T> {
 }
 
 /// Normalises by the statistics of the batch, and returns these too.
-pub fn train<T: Real>(
+pub(crate) fn train<T: Real>(
     shape: Shape,
     x: &[T],
     affine: Affine<'_, T>,
@@ -108,7 +108,12 @@ pub fn train<T: Real>(
 }
 
 /// Multiplies and shifts each channel by numbers that are given.
-pub fn infer<T: Real>(shape: Shape, x: &[T], line: [&[T]; 2], after: After<'_, T>) -> Vec<T> {
+pub(crate) fn infer<T: Real>(
+    shape: Shape,
+    x: &[T],
+    line: [&[T]; 2],
+    after: After<'_, T>,
+) -> Vec<T> {
     let mut output = vec![T::ZERO; x.len()];
     shape.rows(&mut output).into_par_iter().enumerate().for_each(|(channel, mut rows)| {
         let line = [line[0][channel], line[1][channel]];
@@ -190,19 +195,19 @@ fn apply<T: Real>(
 
 /// Gradients of [`train`].
 #[derive(Clone, Debug)]
-pub struct Gradients<T> {
+pub(crate) struct Gradients<T> {
     /// With respect to the input.
-    pub x: Vec<T>,
+    pub(crate) x: Vec<T>,
     /// With respect to γ.
-    pub gamma: Vec<T>,
+    pub(crate) gamma: Vec<T>,
     /// With respect to β.
-    pub beta: Vec<T>,
+    pub(crate) beta: Vec<T>,
     /// With respect to what was added; empty where nothing was.
-    pub other: Vec<T>,
+    pub(crate) other: Vec<T>,
 }
 
 /// The gradients of [`train`], of `g`, that with respect to its output.
-pub fn gradients<T: Real>(
+pub(crate) fn gradients<T: Real>(
     shape: Shape,
     x: &[T],
     affine: Affine<'_, T>,

@@ -13,7 +13,7 @@ mod tile;
 mod transpose;
 mod weights;
 
-pub use geometry::Geometry;
+pub(crate) use geometry::Geometry;
 
 use super::float::Real;
 use correlation::correlate;
@@ -21,19 +21,24 @@ use plan::Plan;
 
 /// The convolution of `[images, groups · from, height, width]` with weights
 /// `[groups · to, from, kernel height, kernel width]`, plus a number for each output channel.
-pub fn forward<T: Real>(geometry: &Geometry, x: &[T], w: &[T], bias: Option<&[T]>) -> Vec<T> {
+pub(crate) fn forward<T: Real>(
+    geometry: &Geometry,
+    x: &[T],
+    w: &[T],
+    bias: Option<&[T]>,
+) -> Vec<T> {
     correlate(&Plan::forward(geometry), x, w, bias)
 }
 
 /// The gradient with respect to the input, of `g`, that with respect to the output.
-pub fn input_gradient<T: Real>(geometry: &Geometry, w: &[T], g: &[T]) -> Vec<T> {
+pub(crate) fn input_gradient<T: Real>(geometry: &Geometry, w: &[T], g: &[T]) -> Vec<T> {
     correlate(&Plan::input_gradient(geometry), g, w, None)
 }
 
-pub use weights::weight_gradient;
+pub(crate) use weights::weight_gradient;
 
 /// The gradient with respect to the bias: the sum of `g` for each channel.
-pub fn bias_gradient<T: Real>(geometry: &Geometry, g: &[T]) -> Vec<T> {
+pub(crate) fn bias_gradient<T: Real>(geometry: &Geometry, g: &[T]) -> Vec<T> {
     let pixels: usize = geometry.output().iter().product();
     let channels = geometry.groups * geometry.to;
     let mut sums = vec![T::ZERO; channels];

@@ -41,7 +41,7 @@ fn zip<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T + Copy + Send + Sync) ->
 }
 
 /// `x + y`.
-pub fn add<T: Real>(x: &[T], y: &[T]) -> Vec<T> {
+pub(crate) fn add<T: Real>(x: &[T], y: &[T]) -> Vec<T> {
     zip(
         x,
         y,
@@ -51,7 +51,7 @@ pub fn add<T: Real>(x: &[T], y: &[T]) -> Vec<T> {
 }
 
 /// Numbers below 0 become 0; NaN stays.
-pub fn relu<T: Real>(x: &[T]) -> Vec<T> {
+pub(crate) fn relu<T: Real>(x: &[T]) -> Vec<T> {
     map(
         x,
         #[inline(always)]
@@ -60,7 +60,7 @@ pub fn relu<T: Real>(x: &[T]) -> Vec<T> {
 }
 
 /// The gradient of [`relu`], of its output `y`.
-pub fn relu_gradient<T: Real>(y: &[T], g: &[T]) -> Vec<T> {
+pub(crate) fn relu_gradient<T: Real>(y: &[T], g: &[T]) -> Vec<T> {
     zip(
         y,
         g,
@@ -70,7 +70,7 @@ pub fn relu_gradient<T: Real>(y: &[T], g: &[T]) -> Vec<T> {
 }
 
 /// `x · (1 + erf(x / √2)) / 2`.
-pub fn gelu<T: Real>(x: &[T]) -> Vec<T> {
+pub(crate) fn gelu<T: Real>(x: &[T]) -> Vec<T> {
     let (half, root) = (T::from_f64(0.5), T::from_f64(std::f64::consts::FRAC_1_SQRT_2));
     map(
         x,
@@ -80,7 +80,7 @@ pub fn gelu<T: Real>(x: &[T]) -> Vec<T> {
 }
 
 /// The gradient of [`gelu`].
-pub fn gelu_gradient<T: Real>(x: &[T], g: &[T]) -> Vec<T> {
+pub(crate) fn gelu_gradient<T: Real>(x: &[T], g: &[T]) -> Vec<T> {
     let (half, root) = (T::from_f64(0.5), T::from_f64(std::f64::consts::FRAC_1_SQRT_2));
     // 1/√(2π).
     let density = T::from_f64(std::f64::consts::FRAC_2_SQRT_PI / (2.0 * std::f64::consts::SQRT_2));

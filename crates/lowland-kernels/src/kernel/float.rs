@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 use super::function;
 
 /// `f32` or `f64`.
-pub trait Real:
+pub(crate) trait Real:
     Pod
     + Debug
     + Default
@@ -37,8 +37,6 @@ pub trait Real:
 
     /// The nearest number of this type.
     fn from_f64(value: f64) -> Self;
-    /// The same number.
-    fn to_f64(self) -> f64;
     /// `self · b + c`, rounded once.
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// The square root.
@@ -78,11 +76,6 @@ macro_rules! real {
             #[allow(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
             fn from_f64(value: f64) -> Self {
                 value as Self
-            }
-
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                f64::from(self)
             }
 
             #[inline(always)]

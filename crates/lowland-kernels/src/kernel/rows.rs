@@ -31,7 +31,7 @@ fn sum_of<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {
 }
 
 /// The softmax of each row of `scale · x`.
-pub fn softmax<T: Real>(length: usize, x: &[T], scale: f64) -> Vec<T> {
+pub(crate) fn softmax<T: Real>(length: usize, x: &[T], scale: f64) -> Vec<T> {
     let mut output = vec![T::ZERO; x.len()];
     if x.is_empty() {
         return output;
@@ -79,7 +79,7 @@ fn softmax_row<T: Real>(to: &mut [T], x: &[T], scale: T) {
 }
 
 /// The gradient of [`softmax`], of its output `y`.
-pub fn softmax_gradient<T: Real>(length: usize, y: &[T], g: &[T], scale: f64) -> Vec<T> {
+pub(crate) fn softmax_gradient<T: Real>(length: usize, y: &[T], g: &[T], scale: f64) -> Vec<T> {
     let mut output = vec![T::ZERO; y.len()];
     if y.is_empty() {
         return output;
@@ -124,7 +124,7 @@ fn moments<T: Real>(x: &[T], epsilon: T) -> (T, T) {
 }
 
 /// Each row normalised, times γ plus β.
-pub fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64) -> Vec<T> {
+pub(crate) fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64) -> Vec<T> {
     let mut output = vec![T::ZERO; x.len()];
     if x.is_empty() {
         return output;
@@ -150,7 +150,12 @@ pub fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64) -> Ve
 }
 
 /// The gradients of [`layer_norm`] with respect to `x`, γ and β.
-pub fn layer_norm_gradients<T: Real>(x: &[T], gamma: &[T], epsilon: f64, g: &[T]) -> [Vec<T>; 3] {
+pub(crate) fn layer_norm_gradients<T: Real>(
+    x: &[T],
+    gamma: &[T],
+    epsilon: f64,
+    g: &[T],
+) -> [Vec<T>; 3] {
     let length = gamma.len();
     let mut output = vec![T::ZERO; x.len()];
     let mut sums = [vec![T::ZERO; length], vec![T::ZERO; length]];

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,17 @@ impl FineTuning {
     }
 }
 
+/// Draws all matrices of a network.
+struct Draw<'a, 'b> {
+    maker: &'a mut LayerMaker<'b>,
+}
+
+impl ModuleMapper for Draw<'_, '_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D == 2 { self.maker.normal(param.dims(), 0.02) } else { param }
+    }
+}
+
 /// A [`Bert`] and a linear layer on the mean of its tokens.
 #[derive(Module, Debug)]
 pub struct TextClassifier {
@@ -91,6 +102,26 @@ impl TextClassifier {
             Trained::Lora(lora) => encoder.apply_reparameterization(SeededLora::new(lora, seed)),
         };
         let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes).into();
+        Ok(Self { encoder, head })
+    }
+
+    /// Makes the network of these sizes for `classes` classes with weights that are not trained: those of linear maps
+    /// and embeddings normal with deviation 0.02, as BERT begins its pretraining. Weights are a function of `seed`
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `classes` is 0.
+    pub fn untrained(
+        config: &BertConfig,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        at_least_one("classes", classes)?;
+        let mut maker = LayerMaker::new(seed, device);
+        let encoder = config.empty(0.0, device).map(&mut Draw { maker: &mut maker });
+        let head = maker.linear(config.hidden_size, classes).into();
         Ok(Self { encoder, head })
     }
 

@@ -11,14 +11,15 @@ use burn::nn::{Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
-use burn::tensor::activation::{log_softmax, relu, tanh};
-use burn::tensor::module::batch_norm_train;
+use burn::tensor::activation::{log_softmax, tanh};
 use burn::tensor::{
     DType, Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
 };
 #[allow(unused_imports, reason = "each test binary uses a part")]
 pub(crate) use in_f64::in_f64;
 use lowland::Samples;
+use lowland_kernels::calls::{Kernel, calls};
+use lowland_kernels::{batch_norm_train, conv2d, relu};
 
 mod in_f64;
 
@@ -122,8 +123,10 @@ impl Net {
             Self::ConvBn(net) => {
                 let [n, _] = x.dims();
                 let x = x.reshape([n, shape[1], shape[2], shape[3]]);
-                let x = relu(net.bn1.forward(net.conv1.forward(x)));
-                let x = relu(net.bn2.forward(net.conv2.forward(x)));
+                let before = calls(Kernel::Convolution);
+                let x = relu(net.bn1.forward(conv2d(&net.conv1, x)));
+                let x = relu(net.bn2.forward(conv2d(&net.conv2, x)));
+                assert!(calls(Kernel::Convolution) >= before + 2, "the kernels did not run");
                 let x = x.mean_dim(3).mean_dim(2).flatten::<2>(1, 3);
                 net.fc.forward(x)
             }

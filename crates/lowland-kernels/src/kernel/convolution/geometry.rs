@@ -2,30 +2,30 @@
 
 /// The sizes of a convolution over images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
+pub(crate) struct Geometry {
     /// Images in the batch.
-    pub images: usize,
+    pub(crate) images: usize,
     /// Groups of channels that do not see one another.
-    pub groups: usize,
+    pub(crate) groups: usize,
     /// Input channels of a group.
-    pub from: usize,
+    pub(crate) from: usize,
     /// Output channels of a group.
-    pub to: usize,
+    pub(crate) to: usize,
     /// Rows and columns of an image.
-    pub size: [usize; 2],
+    pub(crate) size: [usize; 2],
     /// Rows and columns of the weights.
-    pub kernel: [usize; 2],
+    pub(crate) kernel: [usize; 2],
     /// Rows and columns from one output to the next.
-    pub stride: [usize; 2],
+    pub(crate) stride: [usize; 2],
     /// Rows and columns of zeros on each side.
-    pub padding: [usize; 2],
+    pub(crate) padding: [usize; 2],
     /// Rows and columns from one tap to the next.
-    pub dilation: [usize; 2],
+    pub(crate) dilation: [usize; 2],
 }
 
 impl Geometry {
     /// Rows and columns of the output.
-    pub fn output(&self) -> [usize; 2] {
+    pub(crate) fn output(&self) -> [usize; 2] {
         [0, 1].map(|d| {
             let reach = self.dilation[d] * (self.kernel[d] - 1) + 1;
             (self.size[d] + 2 * self.padding[d] + 1).saturating_sub(reach).div_ceil(self.stride[d])
@@ -33,22 +33,22 @@ impl Geometry {
     }
 
     /// Whether the weights fit into the image with its margins.
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.output().iter().all(|&size| size > 0)
     }
 
     /// The shape of the input.
-    pub fn input_shape(&self) -> [usize; 4] {
+    pub(crate) fn input_shape(&self) -> [usize; 4] {
         [self.images, self.groups * self.from, self.size[0], self.size[1]]
     }
 
     /// The shape of the weights.
-    pub fn weight_shape(&self) -> [usize; 4] {
+    pub(crate) fn weight_shape(&self) -> [usize; 4] {
         [self.groups * self.to, self.from, self.kernel[0], self.kernel[1]]
     }
 
     /// The shape of the output.
-    pub fn output_shape(&self) -> [usize; 4] {
+    pub(crate) fn output_shape(&self) -> [usize; 4] {
         let [height, width] = self.output();
         [self.images, self.groups * self.to, height, width]
     }

@@ -29,7 +29,7 @@ const PARTS: usize = 16;
 ///
 /// Images are added in parts that depend on the sizes alone, and parts in their order, so that the sum is
 /// the same bit for bit on any number of threads.
-pub fn weight_gradient<T: Real>(geometry: &Geometry, x: &[T], g: &[T]) -> Vec<T> {
+pub(crate) fn weight_gradient<T: Real>(geometry: &Geometry, x: &[T], g: &[T]) -> Vec<T> {
     let plan = Plan::forward(geometry);
     let taps = plan.from * plan.parts[0].taps.len();
     let mut gradient = vec![T::ZERO; plan.groups * plan.to * taps];
