@@ -43,7 +43,7 @@ pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
     readouts(&mut chart, &courses, "eigenvalue", words);
     let entry = |(series, algorithm): (usize, &AlgorithmSummary)| {
         algorithm.largest_eigenvalue?;
-        let value = format!("largest {}", crate::words::eigenvalue(algorithm));
+        let value = format!("largest {}", words::eigenvalue(algorithm));
         Some(Entry { series, label: algorithm.label.clone(), value })
     };
     let title = "The largest eigenvalues of the Hessian";
