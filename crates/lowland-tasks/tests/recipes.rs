@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lowland::{
-    AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, EsamConfig, LookSamConfig,
-    SamConfig, StochasticSamConfig,
+    AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ControllerConfig, EsamConfig,
+    LookSamConfig, SamConfig, StochasticSamConfig, Warmup,
 };
 use lowland_tasks::config::{DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
 use lowland_tasks::data::{AugmentConfig, DataName};
@@ -40,11 +40,12 @@ fn algorithms(data: DataName, model: ModelName) -> [(&'static str, Algorithm); 8
         ModelName::PyramidNet110 => (0.2, 0.5),
         _ => (0.1, 0.5),
     };
+    let in_epochs = ControllerConfig::default().with_warmup(Warmup::Epochs(3));
     [
         ("sgd", Algorithm::Base(BaseConfig::default())),
         ("sam", Algorithm::Sam(SamConfig::default())),
         ("asam", Algorithm::Asam(AsamConfig { rho: asam, ..AsamConfig::default() })),
-        ("arsam", Algorithm::Arsam(ArsamConfig::default())),
+        ("arsam", Algorithm::Arsam(ArsamConfig::default().with_controller(in_epochs))),
         ("looksam", Algorithm::LookSam(LookSamConfig::default())),
         ("esam", Algorithm::Esam(EsamConfig { rho, beta, ..EsamConfig::default() })),
         ("aesam", Algorithm::Aesam(AesamConfig::default())),

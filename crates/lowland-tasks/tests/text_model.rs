@@ -458,6 +458,7 @@ fn fine_tuned(network: TextClassifier, name: &str, steps: usize) -> (TextClassif
     let base = algorithm.base().unwrap().unwrap_or_else(|| AdamWConfig::new().init());
     let mut optimizer = SharpnessAware::new(base, algorithm.build().unwrap())
         .unwrap()
+        .with_seed(0)
         .with_steps_per_epoch(1)
         .with_total_steps(steps as u64);
     let batch = set.batch(&[0, 1, 2, 3]).to_device(&device());

@@ -124,7 +124,7 @@ use steps::{Learned, Steps};
 ///         strategy.checkpointer(&checkpoints),
 ///         FileCheckpointer::new(&checkpoints, "scheduler"),
 ///     );
-/// # let training = training.renderer(CliMetricsRenderer::new());
+/// # let training = training.renderer(Box::new(CliMetricsRenderer::new()));
 /// let learner = Learner::new(model, SgdConfig::new().init(), 0.1);
 /// let result = strategy.launch(training, learner)?;
 /// # assert!(result.error.is_none());

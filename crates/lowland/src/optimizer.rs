@@ -315,6 +315,9 @@ impl SharpnessAware {
         let SharpnessAwareRecord { base, own } = record;
         let parameters = Parameters::tracked(module)?;
         let described = known(own.parameters.clone());
+        for known in &described {
+            counterpart(&parameters, known)?;
+        }
         let base = renamed(base, &|id, path| {
             let path = path.unwrap_or_default().to_owned();
             let id = ParamId::from(id);

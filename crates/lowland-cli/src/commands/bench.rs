@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use lowland::{Algorithm, ArsamConfig, AusamConfig, ControllerConfig, SharpnessAware, Warmup};
 use lowland_tasks::config::OptimizerConfig;
 
-use crate::compare::statistics::{median, quantile};
+use crate::compare::statistics::median;
 use crate::failure::Usage;
 use crate::terminal::{Progress, print};
 use crate::{device, memory};
@@ -178,6 +178,7 @@ impl Bench {
                 let algorithm = self.steady(algorithm);
                 let base = algorithm.base()?.unwrap_or(base);
                 let optimizer = SharpnessAware::new(base, algorithm.build()?)?
+                    .with_seed(0)
                     .with_steps_per_epoch(self.steps as u64)
                     .with_total_steps((self.steps * (self.rounds + 1)) as u64);
                 (algorithm.descriptor().label, Step::Lowland(network, Box::new(optimizer)))
