@@ -33,7 +33,13 @@ impl PyTorch {
         threads: usize,
     ) -> Result<Self> {
         let (batch, threads) = (batch.to_string(), threads.to_string());
-        let mut process = Command::new(python)
+        let mut command = Command::new(python);
+        // By default the threads of OpenMP wait in a loop. Where another program wants the core, that takes PyTorch
+        // several times as long at two threads as at one, and the comparison would be of no use.
+        if std::env::var_os("OMP_WAIT_POLICY").is_none() {
+            command.env("OMP_WAIT_POLICY", "PASSIVE").env("GOMP_SPINCOUNT", "0");
+        }
+        let mut process = command
             .args(["-c", SCRIPT, network, &batch, rule, &threads])
             .env("OMP_NUM_THREADS", &threads)
             .stdin(Stdio::piped())
