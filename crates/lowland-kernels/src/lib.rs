@@ -35,6 +35,11 @@
 //!
 //! Gradients are of first order, as everywhere in Burn.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a function takes the vector instructions of the one it is inlined into"
+)]
+
 mod attention;
 pub mod calls;
 mod convolution;

@@ -77,6 +77,7 @@ pub fn batch_norm_add_relu<const D: usize>(
 
 /// What follows the normalisation.
 #[cfg(feature = "flex")]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum After<const D: usize> {
     Nothing,
     Relu,

@@ -12,6 +12,7 @@
 ///
 /// Returns whether the allocator took the settings. Without glibc there is nothing to set, and the result is false. Whoever
 /// sets `MALLOC_MMAP_THRESHOLD_` in the environment has decided otherwise: then nothing is set either.
+#[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
 pub fn keep_freed_memory() -> bool {
     #[cfg(target_env = "gnu")]
     if std::env::var_os("MALLOC_MMAP_THRESHOLD_").is_none() {

@@ -254,6 +254,7 @@ impl Samples {
     /// A position beyond the tensor's first dimension, as in Burn's own `select`.
     pub fn select<const D: usize, K: Basic>(&self, tensor: Tensor<D, K>) -> Tensor<D, K> {
         let Self::Some { positions, .. } = self else { return tensor };
+        #[expect(clippy::cast_possible_wrap, reason = "positions in a batch")]
         let data: Vec<i64> = positions.iter().map(|&position| position as i64).collect();
         let device = tensor.device();
         tensor.select(0, Tensor::from_ints(data.as_slice(), &device))

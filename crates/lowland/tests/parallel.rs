@@ -7,7 +7,6 @@ mod common;
 #[path = "common/workers.rs"]
 mod workers;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,9 +25,7 @@ use lowland::{
     Diagnostics, Error, ParamVec, Result, Rule, SamConfig, Samples, SharpnessAware,
     SharpnessAwareRecord, Surface, Workers,
 };
-use workers::{
-    Data, STEPS, all, batch_of, by_hand, device, far, go, net, noise, one_step, optimizer, shard,
-};
+use workers::{Data, STEPS, all, by_hand, device, far, go, net, noise, one_step, optimizer, shard};
 
 /// Runs a function on every worker, each in a thread, and gives what they give.
 fn together<T: Send>(count: usize, group: usize, run: impl Fn(Workers) -> T + Sync) -> Vec<T> {

@@ -25,6 +25,7 @@ use rows::{Measured, Memory};
 /// the program's allocator counts beyond Burn's own step, in copies of the parameters: held between
 /// steps, and at most during one. It is measured on the CPU alone.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Bench {
     /// The network, as `lowland list` names it, or minilm: the encoder of texts
     #[arg(long, value_name = "NAME", default_value = "small-cnn")]
@@ -41,7 +42,7 @@ pub struct Bench {
     /// The Python for --against pytorch
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: String,
-    /// Threads, of Burn's CPU backend and of PyTorch; the default is Rayon's: RAYON_NUM_THREADS, or all cores
+    /// Threads, of Burn's CPU backend and of PyTorch; the default is Rayon's: `RAYON_NUM_THREADS`, or all cores
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Blocks of each algorithm

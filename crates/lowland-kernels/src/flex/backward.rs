@@ -283,7 +283,7 @@ impl<B: Kernels + Gradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             let [x, other, gamma, beta] = tensors.map(FloatTensor::<Self>::into_primitive);
             B::normalise_batch_add(x, other, gamma, beta, how)
         };
-        let nodes = tensors.each_ref().map(|tensor| tensor.node());
+        let nodes = tensors.each_ref().map(FloatTensor::<Self>::node);
         let step = Backward::<B, 4>::prepare::<C>(BatchNormAdd, nodes);
         let (y, mean, variance) = match step.compute_bound().stateful() {
             OpsKind::Tracked(mut step) => {

@@ -8,6 +8,9 @@ use rayon::prelude::*;
 use super::float::{Real, vectorised_closure};
 use super::sum::{WAYS, halves, sum};
 
+/// The rows of one channel, an image each.
+type Rows<'a, T> = Vec<&'a mut [T]>;
+
 /// What is done with normalised numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum After<'a, T> {
@@ -222,7 +225,7 @@ pub(crate) fn gradients<T: Real>(
     };
     let rows = shape.rows(&mut output);
     let others = shape.rows(&mut other);
-    let channel = |(channel, (mut rows, mut others)): (usize, (Vec<&mut [T]>, Vec<&mut [T]>))| {
+    let channel = |(channel, (mut rows, mut others)): (usize, (Rows<'_, T>, Rows<'_, T>))| {
         let line = affine.line(channel, statistics[0][channel], statistics[1][channel]);
         let back = Back { shape, x, g, channel, line, after };
         match after {

@@ -1,11 +1,12 @@
 //! What several tests share.
 
 #![allow(dead_code, reason = "each test uses some of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
 
 /// Numbers in `f64` between −1 and 1, that follow from a seed.
-pub fn numbers<const D: usize>(shape: [usize; D], seed: u64) -> Vec<f64> {
+pub(crate) fn numbers<const D: usize>(shape: [usize; D], seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     let mut next = || {
         state =
@@ -16,30 +17,30 @@ pub fn numbers<const D: usize>(shape: [usize; D], seed: u64) -> Vec<f64> {
 }
 
 /// A tensor of [`numbers`], in `f64`.
-pub fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let data = TensorData::new(numbers(shape, seed), shape);
     Tensor::from_data(data, (device, DType::F64))
 }
 
 /// The same in `f32`.
-pub fn single<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+pub(crate) fn single<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     tensor(shape, seed, device).cast(FloatDType::F32)
 }
 
 /// The numbers of a tensor.
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.cast(FloatDType::F64).into_data().to_vec().unwrap()
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.cast(FloatDType::F64).into_data().try_to_vec().unwrap()
 }
 
 /// The bits of a tensor of `f32`.
-pub fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
-    let numbers: Vec<f32> = tensor.into_data().to_vec().unwrap();
+pub(crate) fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
+    let numbers: Vec<f32> = tensor.into_data().try_to_vec().unwrap();
     numbers.into_iter().map(f32::to_bits).collect()
 }
 
 /// That two tensors agree to 1e-11 of the largest number.
 #[track_caller]
-pub fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: Tensor<D>) {
+pub(crate) fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: Tensor<D>) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
     let (found, expected) = (values(found), values(expected));
     let largest = expected.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
@@ -51,6 +52,6 @@ pub fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: Tens
 
 /// The gradient of a tensor.
 #[track_caller]
-pub fn gradient<const D: usize>(gradients: &Gradients, of: &Tensor<D>) -> Tensor<D> {
+pub(crate) fn gradient<const D: usize>(gradients: &Gradients, of: &Tensor<D>) -> Tensor<D> {
     of.grad(gradients).unwrap()
 }

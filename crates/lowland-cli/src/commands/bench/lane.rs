@@ -25,6 +25,7 @@ const CLASSES: usize = 10;
 
 /// A network under measurement.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a bench holds a handful")]
 pub(super) enum Network {
     Images(Model),
     Texts(TextClassifier),
@@ -36,6 +37,7 @@ pub(super) struct Place {
     data: Data,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a bench holds one")]
 enum Data {
     Images(ModelName, ImageBatch),
     Texts(BertConfig, TextBatch),
@@ -105,7 +107,7 @@ impl Place {
     }
 }
 
-/// The sizes of MiniLM with six layers, and a small vocabulary.
+/// The sizes of `MiniLM` with six layers, and a small vocabulary.
 fn minilm() -> Result<BertConfig> {
     Ok(serde_json::from_value(serde_json::json!({
         "vocab_size": 1000,

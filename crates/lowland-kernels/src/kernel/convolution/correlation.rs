@@ -237,7 +237,7 @@ impl<T: Real> WithSimd for InRoom<'_, '_, T> {
             for (part, packed) in plan.parts.iter().zip(packed) {
                 let sums = room.sums.as_mut_slice();
                 let width = span.vectors * lanes::<T, S>();
-                let images = Images { images, step, count: planes.len() };
+                let images = Images { values: images, step, count: planes.len() };
                 if packed.offsets.is_empty() {
                     sums.fill(T::ZERO);
                 } else if span.vectors == 1 {
@@ -259,7 +259,7 @@ impl<T: Real> WithSimd for InRoom<'_, '_, T> {
 /// Padded images.
 #[derive(Clone, Copy)]
 struct Images<'a, T> {
-    images: &'a [T],
+    values: &'a [T],
     /// From one to the next.
     step: usize,
     count: usize,
@@ -283,7 +283,7 @@ fn run<T: Real, S: Simd, const V: usize>(
             let start = row / rows * images.step + row % rows * part.pitch;
             for &(x, places) in &packed.tiles {
                 let sums = &mut sums[(row * columns + x) * width..][..places * width];
-                let image = &images.images[start + x..];
+                let image = &images.values[start + x..];
                 let taps = Taps { weights, offsets, image };
                 tile::correlate::<T, S, V>(simd, places, taps, i == 0, sums);
             }

@@ -26,7 +26,7 @@ pub(super) fn cut(
     length: usize,
     overlap: bool,
 ) -> Vec<(usize, usize)> {
-    let fits = |&&width: &&usize| width * vectors + vectors + 1 <= registers.count;
+    let fits = |&&width: &&usize| width * vectors + vectors < registers.count;
     // A step in half cycles: two multiplications a cycle, two loads a cycle, and at least the four cycles that a sum
     // takes until the next can be added to it; and a little for the tile itself.
     let cost = |width: usize| 16 * (width * vectors).max(width + vectors).max(8) + 8;
