@@ -86,7 +86,7 @@
 //!
 //! | feature | what it adds |
 //! | --- | --- |
-//! | `train` | a [strategy](learner) for Burn's `Learner`, with metrics and checkpoints |
+//! | `train` | a strategy for Burn's `Learner`, with metrics and checkpoints (module `learner`) |
 //! | `tui` | the same, and Burn's terminal dashboard |
 //!
 //! # Your own algorithm

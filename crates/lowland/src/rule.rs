@@ -82,7 +82,7 @@ impl<R: Rule + 'static> From<R> for Box<dyn Rule> {
 
 /// The loss on this step's batch, as a function of the weights.
 ///
-/// Where [`Workers`] train together, the batch is that of all of them: gradients, losses, indices and
+/// Where [`Workers`](crate::Workers) train together, the batch is that of all of them: gradients, losses, indices and
 /// positions are over it, and every worker's rule must ask the same in the same order.
 ///
 /// Every evaluation is counted, in fractions of a batch: a forward pass is a third of a gradient, the

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use burn::optim::ModuleOptimizer;
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::amsgrad::AmsGrad;
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// AdaSAM: SAM's gradient fed to an adaptive optimizer without bias correction, its own base. Choose it for
 /// fine-tuning of transformers, with a learning rate of Adam's size.
@@ -35,7 +35,7 @@ use crate::compose::ComposedRule;
 /// - `beta_1`, `beta_2`: the decays, between 0 and 1. Defaults 0.9 and 0.999.
 /// - `epsilon`: ε, above 0. Default 1e-8.
 ///
-/// The rule is SAM's; [`base`](Config::base) gives the optimizer that belongs under it. The first step moves
+/// The rule is SAM's; [`optimizer`](Self::optimizer) gives the optimizer that belongs under it. The first step moves
 /// every weight by 3.16 lr: begin with a small learning rate.
 ///
 /// # Fidelity

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::{NormTest, NormTestConfig};
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// AE-SAM: takes SAM's second gradient only where the gradient is long compared with its past, which
 /// marks sharp places, and is the base optimizer elsewhere. Choose it for about half of SAM's extra
@@ -99,6 +99,11 @@ impl AlgorithmConfig for AesamConfig {
             lambda_2: self.lambda_2,
             total_steps: self.total_steps,
         })?;
-        Ok(Box::new(ComposedRule::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(
+            AllSamples,
+            schedule,
+            AlongGradient::new(self.rho)?,
+            SharpGradient,
+        )?))
     }
 }

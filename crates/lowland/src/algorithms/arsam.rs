@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::ReusePsf;
 use crate::rule::Rule;
 use crate::schedule::{Controller, ControllerConfig};
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// ARSAM: splits SAM's gradient into the plain gradient and the rest, the PSF; takes the PSF anew
 /// only as often as it changes and reuses it with decay in between. Choose it for SAM's effect at a

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{Adaptive, Scaling};
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// ASAM: SAM whose perturbation is scaled by the size of each weight, so that rescaling a network without
 /// changing its function does not change the perturbation. Choose it where layers differ much in scale.

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{PastChange, PastChangeConfig};
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// AUSAM: SAM on a part of each batch, drawn by how much a perturbation has changed the losses of its
 /// samples so far. Choose it for SAM's effect at the base optimizer's cost, where samples can be told
@@ -109,6 +109,11 @@ impl AlgorithmConfig for AusamConfig {
             transition_epochs: self.transition_epochs,
             full_epochs: self.full_epochs,
         })?;
-        Ok(Box::new(ComposedRule::new(select, EveryStep, AlongGradient::new(self.rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(
+            select,
+            EveryStep,
+            AlongGradient::new(self.rho)?,
+            SharpGradient,
+        )?))
     }
 }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::Never;
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
 
 /// The base optimizer alone, with nothing added: SGD where the base is SGD. The baseline of every
 /// comparison.

@@ -9,14 +9,14 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AscendConfig;
+use crate::compose::ComposedRule;
 use crate::descend::DescendConfig;
 use crate::rule::Rule;
 use crate::schedule::ScheduleConfig;
 use crate::select::SelectConfig;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// Any four parts, each chosen by itself: what no paper has combined, and all that papers have where one part is
 /// to be another. As it stands it is SAM.

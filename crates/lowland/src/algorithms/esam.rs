@@ -3,15 +3,15 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend, Masked};
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::error::{non_negative, positive_fraction};
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{LargestRise, LargestRiseConfig};
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// ESAM: ascends along randomly chosen weights only, and descends on the samples whose losses rise most by it.
 /// Choose it where SAM's own cost is too much and per-sample losses are at hand.

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SurrogateGap;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by taking off
 /// what of the plain gradient lies across SAM's. Choose it beside SAM where a second knob may pay.

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{TopLoss, TopLossConfig};
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// K-SAM: SAM on the k samples of each batch that have the largest losses, which a forward pass over the
 /// whole batch finds. Choose it where the backward pass dominates and labels are clean: the largest losses

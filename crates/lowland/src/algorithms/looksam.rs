@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend, PerTensor, TensorRadius};
+use crate::compose::ComposedRule;
 use crate::descend::ReuseOrthogonal;
 use crate::rule::Rule;
 use crate::schedule::{Periodic, PeriodicConfig};
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// LookSAM: takes SAM's second gradient every k-th step and, in between, adds the part of the latest
 /// one that lies across the plain gradient. Choose it for a part of SAM's cost that is known before.

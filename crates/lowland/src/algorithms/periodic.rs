@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::{Periodic, PeriodicConfig};
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
 use crate::{Error, Result, Scheduled};
 
 /// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the others.
@@ -85,6 +85,11 @@ impl AlgorithmConfig for PeriodicSamConfig {
         }
         let schedule = PeriodicConfig { k: self.interval, first: self.interval - 1 };
         let schedule = Periodic::new(schedule)?;
-        Ok(Box::new(ComposedRule::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(
+            AllSamples,
+            schedule,
+            AlongGradient::new(self.rho)?,
+            SharpGradient,
+        )?))
     }
 }

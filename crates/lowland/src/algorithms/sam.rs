@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// SAM: descends along the gradient taken a radius uphill, which prefers flat minima. Choose it
 /// where generalisation matters more than time, and as the mark that cheaper relatives must reach.

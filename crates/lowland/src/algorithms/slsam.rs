@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::{SampledLayers, SampledLayersConfig};
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// SL-SAM (sparse-layer SAM): takes both gradients of some layers only, drawn anew at each step by a bandit that
 /// prefers layers with long gradients, and leaves the others as they are. Choose it for fine-tuning, where the

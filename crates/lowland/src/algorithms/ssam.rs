@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::{AlongGradient, Ascend, RawGradient};
+use crate::compose::ComposedRule;
 use crate::descend::Rescaled;
 use crate::rule::Rule;
 use crate::schedule::EveryStep;
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// SSAM (stable SAM): SAM's direction at the plain gradient's length. Choose it where SAM is unstable,
 /// at large learning rates and radii.

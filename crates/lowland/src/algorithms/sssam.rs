@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Scheduled};
 use crate::algorithms::{AlgorithmConfig, Descriptor};
 use crate::ascend::AlongGradient;
+use crate::compose::ComposedRule;
 use crate::descend::SharpGradient;
 use crate::rule::Rule;
 use crate::schedule::{AtRandom, AtRandomConfig, Course};
 use crate::select::AllSamples;
-use crate::compose::ComposedRule;
+use crate::{Result, Scheduled};
 
 /// SS-SAM (stochastic scheduled SAM): a SAM step with some probability, the base optimizer
 /// otherwise. Choose it where a period could fall in step with the data.
@@ -93,6 +93,11 @@ impl AlgorithmConfig for StochasticSamConfig {
             last_probability: self.last_probability,
             course: self.course,
         })?;
-        Ok(Box::new(ComposedRule::new(AllSamples, schedule, AlongGradient::new(self.rho)?, SharpGradient)?))
+        Ok(Box::new(ComposedRule::new(
+            AllSamples,
+            schedule,
+            AlongGradient::new(self.rho)?,
+            SharpGradient,
+        )?))
     }
 }
