@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::{Module, ParamId};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{DType, Distribution, Shape, Tensor};
+use burn::tensor::{DType, Device, Distribution, Shape, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -284,7 +284,7 @@ impl Driver {
         if self.state.drawn > 0 {
             return Ok(());
         }
-        let device = module.devices().into_iter().next().unwrap_or_default().inner();
+        let device = plain_device(module);
         let halves = Tensor::<1>::random([2], Distribution::Default, (&device, DType::F32));
         let halves = read(vec![halves])?;
         // Numbers in [0, 1) have 24 random bits in f32.
@@ -342,11 +342,15 @@ impl Driver {
         Ok(fields)
     }
 
-    /// Puts back what [`fields`](Self::fields) gave, for the parameters of `module`.
-    pub(crate) fn load<M: Module>(&mut self, mut fields: Fields, module: &M) -> Result<()> {
+    /// Puts back what [`fields`](Self::fields) gave, for the parameters of `module`, and returns these.
+    pub(crate) fn load<M: Module>(
+        &mut self,
+        mut fields: Fields,
+        module: &M,
+    ) -> Result<&Parameters> {
         let parameters = Parameters::tracked(module)?;
         let known = known(std::mem::take(&mut fields.parameters));
-        let device = module.devices().into_iter().next().unwrap_or_default().inner();
+        let device = plain_device(module);
         for parameter in &known {
             counterpart(&parameters, parameter)?;
         }
@@ -358,8 +362,7 @@ impl Driver {
         if self.state.step > 0 {
             self.leave_seeded(module);
         }
-        self.parameters = Some(parameters);
-        Ok(())
+        Ok(self.parameters.insert(parameters))
     }
 
     fn count_non_finite(&mut self, step: u64) -> Result<()> {
@@ -376,6 +379,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The device of a module, without autodiff.
+fn plain_device<M: Module>(module: &M) -> Device {
+    module.devices().into_iter().next().unwrap_or_default().inner()
 }
 
 /// The parameters that a record describes.

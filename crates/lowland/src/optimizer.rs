@@ -13,7 +13,7 @@ use crate::evaluation::Losses;
 use crate::record::{SharpnessAwareRecord, renamed};
 use crate::report::StepReport;
 use crate::rule::{Cost, Rule, Samples};
-use crate::{Error, Parameters, Result, Workers};
+use crate::{Error, Result, Workers};
 
 /// A sharpness-aware optimizer: a rule over any Burn optimizer.
 ///
@@ -313,17 +313,14 @@ impl SharpnessAware {
         module: &M,
     ) -> Result<Self> {
         let SharpnessAwareRecord { base, own } = record;
-        let parameters = Parameters::tracked(module)?;
         let described = known(own.parameters.clone());
-        for known in &described {
-            counterpart(&parameters, known)?;
-        }
+        let parameters = self.driver.load(own, module)?;
         let base = renamed(base, &|id, path| {
             let path = path.unwrap_or_default().to_owned();
             let id = ParamId::from(id);
             let described = described.iter().find(|known| known.id == id);
             let found = match described {
-                Some(known) => counterpart(&parameters, known)?,
+                Some(known) => counterpart(parameters, known)?,
                 None => parameters.named(id, &path).ok_or_else(|| {
                     let problem = format!("has a state for `{path}`, which the module lacks");
                     Error::record("base", problem)
@@ -340,7 +337,6 @@ impl SharpnessAware {
                 format!("has {tensors} tensors, of which {loaded} fit the base optimizer");
             return Err(Error::record("base", problem));
         }
-        self.driver.load(own, module)?;
         Ok(self)
     }
 

@@ -375,11 +375,6 @@ impl ImageBatch {
 
     /// The images and labels of the chosen samples.
     pub fn select(&self, samples: &Samples) -> (Tensor<4>, Tensor<1, Int>) {
-        let (images, labels) = (self.images.clone(), self.labels.clone());
-        let Samples::Some { positions, .. } = samples else { return (images, labels) };
-        let positions: Vec<i64> =
-            positions.iter().map(|&p| i64::try_from(p).unwrap_or(i64::MAX)).collect();
-        let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &images.device());
-        (images.select(0, positions.clone()), labels.select(0, positions))
+        (samples.select(self.images.clone()), samples.select(self.labels.clone()))
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
@@ -368,13 +368,8 @@ impl PoseBatch {
 
     /// Images, heatmaps and weights of the chosen people.
     pub fn select(&self, samples: &Samples) -> (Tensor<4>, Tensor<4>, Tensor<2>) {
-        let (images, heatmaps, weights) =
-            (self.images.clone(), self.heatmaps.clone(), self.weights.clone());
-        let Samples::Some { positions, .. } = samples else { return (images, heatmaps, weights) };
-        let positions: Vec<i64> =
-            positions.iter().map(|&p| i64::try_from(p).unwrap_or(i64::MAX)).collect();
-        let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &images.device());
-        let weights = weights.select(0, positions.clone());
-        (images.select(0, positions.clone()), heatmaps.select(0, positions), weights)
+        let (images, heatmaps) = (self.images.clone(), self.heatmaps.clone());
+        let weights = self.weights.clone();
+        (samples.select(images), samples.select(heatmaps), samples.select(weights))
     }
 }

@@ -84,16 +84,12 @@ impl TextBatch {
 
     /// The texts and labels of the chosen samples.
     pub fn select(&self, samples: &Samples) -> (TextInput, Tensor<1, Int>) {
-        let (input, labels) = (self.input.clone(), self.labels.clone());
-        let Samples::Some { positions, .. } = samples else { return (input, labels) };
-        let positions: Vec<i64> =
-            positions.iter().map(|&p| i64::try_from(p).unwrap_or(i64::MAX)).collect();
-        let positions = Tensor::<1, Int>::from_ints(positions.as_slice(), &labels.device());
+        let TextInput { ids, types, padding } = self.input.clone();
         let input = TextInput {
-            ids: input.ids.select(0, positions.clone()),
-            types: input.types.select(0, positions.clone()),
-            padding: input.padding.select(0, positions.clone()),
+            ids: samples.select(ids),
+            types: samples.select(types),
+            padding: samples.select(padding),
         };
-        (input, labels.select(0, positions))
+        (input, samples.select(self.labels.clone()))
     }
 }

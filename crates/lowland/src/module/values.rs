@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::visit::{Replacement, map_flat, visit_flat};
+use super::visit::{Replacement, flat, map_flat, visit_flat};
 use super::{Active, Parameters};
 use crate::vector::{Scalar, scaled};
 use crate::{Error, ParamVec, Result};
@@ -186,11 +186,6 @@ pub(crate) fn with_float_bytes<M: Module>(module: M, mut bytes: &[u8]) -> M {
         let value = Tensor::from_data(data, (&device, dtype));
         Some(Replacement { value, leaf: float.trainable, context: None })
     })
-}
-
-fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let elements = tensor.shape().num_elements();
-    tensor.reshape([elements])
 }
 
 // Burn's gradients know the rank of their tensors: these three visitors cannot do without it.

@@ -87,7 +87,8 @@ pub(crate) fn map_flat<M: Module>(
     module.map(&mut FlatMapper { map })
 }
 
-fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+/// The values of a tensor, flattened, without gradient graph.
+pub(super) fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = if tensor.is_autodiff() { tensor.inner() } else { tensor };
     let elements = tensor.shape().num_elements();
     tensor.reshape([elements])
