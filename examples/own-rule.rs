@@ -24,7 +24,7 @@ struct Halfway {
 }
 
 impl Rule for Halfway {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> Result<Update> {
         let g = surface.gradient(&Selection::ALL)?;
         let share = (surface.step() as f64 / self.rise as f64).min(1.0);
         surface.note("share", Note::Value(share));

@@ -3,47 +3,21 @@
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use crate::ascend::{RadiusConfig, RadiusSchedule};
 use crate::rule::Rule;
-use crate::schedule::Warmup;
-use crate::{Error, Result, Scheduled};
+use crate::rule::schedule::Warmup;
+use crate::{Error, Result};
 
-/// What there is to say about an algorithm in a line or a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Descriptor {
-    /// Its name in configuration and on the command line.
-    pub name: &'static str,
-    /// Its name in text.
-    pub label: &'static str,
-    /// One sentence on what it does.
-    pub summary: &'static str,
-    /// Gradient evaluations a step, as a formula.
-    pub passes: &'static str,
-    /// Memory kept between steps beyond the base optimizer's, in copies of the parameters.
-    pub memory: &'static str,
-    /// Where it comes from.
-    pub source: &'static str,
-}
+mod budget;
+mod config;
+mod controller;
+mod radius;
+mod scheduled;
 
-/// The settings of an algorithm: plain values that are checked once, where the rule is made.
-pub trait AlgorithmConfig {
-    /// What there is to say about the algorithm.
-    fn descriptor(&self) -> Descriptor;
-
-    /// Checks the values and makes the rule.
-    ///
-    /// # Errors
-    /// A value outside its allowed range, named.
-    fn build(&self) -> Result<Box<dyn Rule>>;
-
-    /// The base optimizer that belongs under the rule, for algorithms that bring their own.
-    ///
-    /// # Errors
-    /// A value outside its allowed range, named.
-    fn base(&self) -> Result<Option<ModuleOptimizer>> {
-        Ok(None)
-    }
-}
+pub use budget::{Budget, BudgetConfig, Unit};
+pub use config::{AlgorithmConfig, Descriptor, Fidelity};
+pub use controller::{Controller, ControllerConfig, SAMPLES_PER_WINDOW};
+pub use radius::{Perturb, Radius, RadiusConfig, RadiusGroup, RadiusSchedule, ScaledRadius};
+pub use scheduled::Scheduled;
 
 /// What every algorithm's settings have: builders for a budget and a radius that changes, and the
 /// way to a rule.
@@ -61,6 +35,13 @@ macro_rules! front_door {
             #[must_use]
             pub fn with_time_budget(self, limit: f64) -> Scheduled<Self> {
                 Scheduled::from(self).with_time_budget(limit)
+            }
+
+            /// Takes no second gradient before this share of training; see
+            /// [`Scheduled::with_late_start`].
+            #[must_use]
+            pub fn with_late_start(self, start: f64) -> Scheduled<Self> {
+                Scheduled::from(self).with_late_start(start)
             }
 
             /// Sets how the radius changes over training and from parameter to parameter.
@@ -143,6 +124,10 @@ macro_rules! register {
             fn base(&self) -> Result<Option<ModuleOptimizer>> {
                 match self { $(Self::$variant(config) => config.base(),)* }
             }
+
+            fn controller(&self) -> Option<&ControllerConfig> {
+                match self { $(Self::$variant(config) => config.controller(),)* }
+            }
         }
 
         impl Algorithm {
@@ -190,5 +175,9 @@ register! {
     sampa::SampaConfig as Sampa = "sampa",
     msam::MsamConfig as Msam = "msam",
     slsam::SparseLayerSamConfig as SparseLayerSam = "slsam",
+    late::LateSamConfig as LateSam = "late",
+    wsam::WsamConfig as Wsam = "wsam",
+    gcsam::GcsamConfig as Gcsam = "gcsam",
+    bsam::BsamConfig as Bsam = "bsam",
     composed::ComposedConfig as Composed = "composed",
 }

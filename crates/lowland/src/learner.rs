@@ -15,9 +15,9 @@ use burn::train::{
     TrainingItem, TrainingStrategy, ValidLoader,
 };
 
-use crate::batch::{Accumulate, BatchInfo};
-use crate::driver::Driver;
 use crate::rule::{Cost, Rule};
+use crate::step::batch::{Accumulate, BatchInfo};
+use crate::step::driver::Driver;
 use crate::{Diagnostics, Error, Result, StepReport};
 
 mod checkpoint;

@@ -75,10 +75,14 @@
 //! | [`SampaConfig`] | SAM with two gradients that do not wait for each other | 2 |
 //! | [`MsamConfig`] | one gradient per step, at weights perturbed along the momentum | 1 |
 //! | [`SparseLayerSamConfig`] | SAM on layers that a bandit draws, the others left alone | 2·(1 + d + φ)/3 |
+//! | [`LateSamConfig`] | the base optimizer first, SAM in the last part of training | 2 − start |
+//! | [`WsamConfig`] | SAM whose sharpness has a weight of its own, outside the base optimizer | 2 |
+//! | [`GcsamConfig`] | SAM that perturbs along a centralised gradient | 2 |
+//! | [`BsamConfig`] | SAM over a learned precision of each weight, a base of its own | 2 |
 //! | [`ComposedConfig`] | any four parts: select, schedule, ascend, descend | that of its parts |
 //!
 //! [`Algorithm`] is any of them, as a file or a command line names it. A
-//! [budget or radius schedule](Scheduled) goes over any that it makes sense for.
+//! [budget, late start or radius schedule](Scheduled) goes over any that it makes sense for.
 //! ESAM, K-SAM and AUSAM choose samples by their losses and take
 //! [`step_samples`](SharpnessAware::step_samples).
 //!
@@ -91,10 +95,10 @@
 //!
 //! # Your own algorithm
 //!
-//! A rule asks its [`Surface`] for gradients and returns one. It knows no module, device or file:
+//! A rule asks its [`Surface`] for gradients and returns an update. It knows no module, device or file:
 //!
 //! ```
-//! use lowland::{ParamVec, Perturbation, Result, Rule, Selection, SharpnessAware, Surface};
+//! use lowland::{Perturbation, Result, Rule, Selection, SharpnessAware, Surface, Update};
 //!
 //! /// The mean of the gradients at `w` and at `w + e`.
 //! #[derive(Debug, Clone)]
@@ -103,12 +107,12 @@
 //! }
 //!
 //! impl Rule for Halfway {
-//!     fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+//!     fn update(&mut self, surface: &mut dyn Surface) -> Result<Update> {
 //!         let g = surface.gradient(&Selection::ALL)?;
 //!         let e = Perturbation::along(&g, self.rho);
 //!         let g_s = surface.gradient_at(&e, &Selection::ALL)?;
 //!         drop(e);
-//!         Ok(g.plus(&g_s).map(|part| part.mul_scalar(0.5)))
+//!         Ok(g_s.plus(&g).map(|part| part.mul_scalar(0.5)).into())
 //!     }
 //! }
 //!
@@ -126,14 +130,14 @@
 //! use lowland::descend::SharpGradient;
 //! use lowland::schedule::Schedule;
 //! use lowland::select::AllSamples;
-//! use lowland::{ParamVec, Result, SharpnessAware, Surface, ComposedRule};
+//! use lowland::{ComposedRule, Gradient, Result, SharpnessAware, Surface};
 //!
 //! /// A second gradient in every second step.
 //! #[derive(Debug, Clone)]
 //! struct EverySecond;
 //!
 //! impl Schedule for EverySecond {
-//!     fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> Result<bool> {
+//!     fn due(&mut self, _g: &Gradient, surface: &mut dyn Surface) -> Result<bool> {
 //!         Ok(surface.step() % 2 == 0)
 //!     }
 //! }
@@ -162,48 +166,104 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod algorithms;
-mod amsgrad;
-pub mod ascend;
-mod batch;
-pub mod compose;
-pub mod descend;
-mod driver;
 mod error;
-mod evaluation;
 #[cfg(feature = "train")]
 pub mod learner;
 mod loss;
-mod module;
-mod optimizer;
 pub mod parallel;
-mod record;
-mod report;
 pub mod rule;
-pub mod schedule;
-mod scheduled;
-pub mod select;
 pub mod sharpness;
 pub mod state;
 pub mod vector;
+
+/// The module side of a step: which parameters there are, and how vectors go in and out of them.
+/// All goes through Burn's visitors and mappers; no layer is known by name.
+mod module {
+    mod parameters;
+    mod values;
+    mod visit;
+
+    pub use parameters::{Active, Parameter, Parameters};
+    pub(crate) use values::{
+        displaced, float_bytes, into_gradients, perturbed, placed, restore_running_state, restored,
+        retied, untrained, with_float_bytes,
+    };
+}
+
+/// How a step is taken: the optimizer, and the surface that it gives its rule.
+mod step {
+    mod among;
+    pub(crate) mod base;
+    pub(crate) mod batch;
+    pub(crate) mod driver;
+    mod evaluate;
+    mod local;
+    mod micro_batches;
+    pub(crate) mod optimizer;
+    pub(crate) mod record;
+    pub(crate) mod report;
+    pub(crate) mod settings;
+    pub(crate) mod source;
+    mod surface;
+}
+
+/// The first stage: which samples of a batch each gradient is taken on, with respect to which
+/// parameters.
+pub mod select {
+    pub use crate::algorithms::{
+        ACTIVE_LAYERS, LargestRise, LargestRiseConfig, PastChange, PastChangeConfig, SampledLayers,
+        SampledLayersConfig, SelectConfig, TopLoss, TopLossConfig,
+    };
+    pub use crate::rule::select::{AllSamples, Select};
+}
+
+/// The second stage: whether a second gradient is due at this step.
+pub mod schedule {
+    pub use crate::algorithms::{
+        AtRandom, AtRandomConfig, Budget, BudgetConfig, Controller, ControllerConfig, NormTest,
+        NormTestConfig, SAMPLES_PER_WINDOW, ScheduleConfig, Unit,
+    };
+    pub use crate::rule::schedule::{
+        Course, EveryStep, Frequency, LateStart, Never, Periodic, PeriodicConfig, Schedule, Warmup,
+    };
+}
+
+/// The third stage: in which direction and how far the perturbed weights lie.
+pub mod ascend {
+    pub use crate::algorithms::{
+        Adaptive, AscendConfig, Centred, LessAverage, Masked, PerTensor, Perturb, Radius,
+        RadiusConfig, RadiusGroup, RadiusSchedule, RawGradient, ScaledRadius, Scaling,
+        TensorRadius,
+    };
+    pub use crate::rule::ascend::{AlongGradient, Ascend};
+}
+
+/// The fourth stage: which gradient goes to the base optimizer.
+pub mod descend {
+    pub use crate::algorithms::{
+        DescendConfig, Rescaled, ReuseOrthogonal, ReuseOrthogonalConfig, ReusePsf, ReusePsfConfig,
+        SurrogateGap, SurrogateGapConfig, Weighted, WeightedConfig,
+    };
+    pub use crate::rule::descend::{Descend, SharpGradient};
+}
 
 // What Burn's derive of `RecordState` looks for at the root of the crate.
 use burn::optim::{RecordState, StateSink, StateSource};
 
 pub use algorithms::*;
-pub use amsgrad::{AmsGrad, AmsGradState};
-pub use ascend::{Radius, RadiusConfig, RadiusSchedule, Scaling};
-pub use batch::{Accumulate, BatchInfo};
-pub use compose::ComposedRule;
 pub use error::{Error, Result};
 pub use loss::{CrossEntropy, CrossEntropyConfig, cross_entropies};
 pub use module::{Active, Parameter, Parameters};
-pub use optimizer::{Diagnostics, SharpnessAware};
 pub use parallel::{AscentScope, Collective, Workers};
-pub use record::SharpnessAwareRecord;
-pub use report::{StepReport, StepValues};
-pub use rule::{Cost, Pair, Perturbation, Rule, Samples, Selection, Surface};
-pub use schedule::{BudgetConfig, ControllerConfig, Warmup};
-pub use scheduled::Scheduled;
+pub use rule::schedule::Warmup;
+pub use rule::{
+    ComposedRule, Cost, Gradient, Pair, Perturbation, Rule, Samples, Selection, Surface, Update,
+};
+pub use step::batch::{Accumulate, BatchInfo};
+pub use step::optimizer::SharpnessAware;
+pub use step::record::SharpnessAwareRecord;
+pub use step::report::{StepReport, StepValues};
+pub use step::settings::Diagnostics;
 pub use vector::ParamVec;
 
 /// The code in the read-me compiles and runs.

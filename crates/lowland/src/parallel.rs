@@ -18,7 +18,7 @@ mod roll;
 mod threads;
 
 pub(crate) use bucket::{Bucket, mean_running_state};
-pub(crate) use roll::{Roll, Shard, gathered, roll_call};
+pub(crate) use roll::{Roll, gathered, roll_call};
 pub use threads::threads;
 
 /// How workers reach one another. Every worker calls the same methods in the same order; each call returns
@@ -150,13 +150,39 @@ impl Workers {
     }
 
     /// What reaches all workers; `None` where there is one.
-    pub(crate) fn others(&self) -> Option<&Arc<dyn Collective>> {
+    fn others(&self) -> Option<&Arc<dyn Collective>> {
         self.all.as_ref().filter(|_| self.count > 1)
     }
 
-    /// Whether the gradient that a worker ascends along is not that of all.
-    pub(crate) fn ascends_apart(&self) -> bool {
-        self.others().is_some() && !matches!(self.ascent, AscentScope::Global)
+    /// Whether there is another worker.
+    pub(crate) fn are_several(&self) -> bool {
+        self.others().is_some()
+    }
+
+    /// A way to all workers for an exchange on that topic.
+    pub(crate) fn checked(&self, topic: Topic) -> Checked {
+        Checked { workers: self.clone(), topic }
+    }
+
+    /// Checks that all workers are about to exchange the same. Each exchange of several workers
+    /// begins with it: one that has taken another branch is found out, and nobody waits for it.
+    ///
+    /// # Errors
+    /// [`Error::OutOfStep`] with the first worker that is at another place.
+    pub(crate) fn meet(&self, topic: Topic, length: usize) -> Result<()> {
+        let places = self.table(&[f64::from(topic as u8), length as f64])?;
+        let place = |worker: usize| (places[2 * worker], places[2 * worker + 1]);
+        let name =
+            |(topic, length): (f64, f64)| format!("{} ({length} values)", Topic::name(topic));
+        match (0..self.count).find(|&worker| place(worker) != place(0)) {
+            None => Ok(()),
+            Some(worker) => Err(Error::OutOfStep {
+                what: "what is exchanged",
+                worker,
+                expected: name(place(0)),
+                found: name(place(worker)),
+            }),
+        }
     }
 
     /// The sums of numbers over all workers.
@@ -164,12 +190,24 @@ impl Workers {
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
     pub fn sums(&self, values: Vec<f64>) -> Result<Vec<f64>> {
-        match self.others() {
-            None => Ok(values),
-            Some(all) => match all.all_reduce_sum(Numbers::F64(values))? {
-                Numbers::F64(sums) => Ok(sums),
-                Numbers::F32(_) => Err(Error::Collective("numbers of another kind".to_owned())),
-            },
+        self.sums_of(Topic::Numbers, values)
+    }
+
+    /// As [`sums`](Self::sums), of numbers on that topic.
+    pub(crate) fn sums_of(&self, topic: Topic, values: Vec<f64>) -> Result<Vec<f64>> {
+        if self.others().is_none() {
+            return Ok(values);
+        }
+        self.meet(topic, values.len())?;
+        self.plain_sums(values)
+    }
+
+    /// The sums, without a check.
+    fn plain_sums(&self, values: Vec<f64>) -> Result<Vec<f64>> {
+        let Some(all) = self.others() else { return Ok(values) };
+        match all.all_reduce_sum(Numbers::F64(values))? {
+            Numbers::F64(sums) => Ok(sums),
+            Numbers::F32(_) => Err(Error::Collective("numbers of another kind".to_owned())),
         }
     }
 
@@ -205,16 +243,22 @@ impl Workers {
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
     pub fn agree(&self, flag: bool) -> Result<bool> {
-        let Some(all) = self.others() else { return Ok(flag) };
-        Ok(all.broadcast(vec![u8::from(flag)])?.first().is_some_and(|&byte| byte != 0))
+        let byte = self.say_of(Topic::Decision, vec![u8::from(flag)])?;
+        Ok(byte.first().is_some_and(|&byte| byte != 0))
     }
 
     /// The bytes of worker 0; what the others give, of any length, is lost.
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
-    pub fn say(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    pub fn say(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        self.say_of(Topic::Bytes, bytes)
+    }
+
+    /// As [`say`](Self::say), on that topic.
+    pub(crate) fn say_of(&self, topic: Topic, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
         let Some(all) = self.others() else { return Ok(bytes) };
+        self.meet(topic, 1)?;
         let length = all.broadcast((bytes.len() as u64).to_le_bytes().to_vec())?;
         let length = <[u8; 8]>::try_from(length).unwrap_or_default();
         bytes.resize(usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX), 0);
@@ -237,7 +281,7 @@ impl Workers {
 
     /// Checks that a number is the same for all workers.
     pub(crate) fn same(&self, what: &'static str, value: f64) -> Result<()> {
-        let values = self.gather(&[value])?;
+        let values = self.gather(Topic::Check, &[value])?;
         match values.iter().position(|other| other.to_bits() != values[0].to_bits()) {
             None => Ok(()),
             Some(worker) => Err(Error::OutOfStep {
@@ -250,10 +294,16 @@ impl Workers {
     }
 
     /// The values of all workers, one worker after the other; all give equally many.
-    fn gather(&self, values: &[f64]) -> Result<Vec<f64>> {
+    fn gather(&self, topic: Topic, values: &[f64]) -> Result<Vec<f64>> {
+        self.meet(topic, values.len())?;
+        self.table(values)
+    }
+
+    /// As [`gather`](Self::gather), without a check.
+    fn table(&self, values: &[f64]) -> Result<Vec<f64>> {
         let mut all = vec![0.0; values.len() * self.count];
         all[self.rank * values.len()..][..values.len()].copy_from_slice(values);
-        self.sums(all)
+        self.plain_sums(all)
     }
 
     /// Whether weights are to be compared once `steps` steps are over.
@@ -279,13 +329,87 @@ impl Workers {
         let sum = hasher.finish();
         // In halves, which are numbers that a sum with zeros leaves as they are.
         let halves = [(sum >> 32) as f64, (sum & u64::from(u32::MAX)) as f64];
-        let sums = self.gather(&halves)?;
+        let sums = self.gather(Topic::Check, &halves)?;
         let sums: Vec<[u64; 2]> =
             sums.chunks_exact(2).map(|half| [half[0].to_bits(), half[1].to_bits()]).collect();
         match odd_one(&sums) {
             None => Ok(()),
             Some(worker) => Err(Error::Diverged { worker, step }),
         }
+    }
+}
+
+/// What workers exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Topic {
+    /// Numbers of the training loop, or of a rule.
+    Numbers,
+    /// Bytes of worker 0.
+    Bytes,
+    /// A decision of worker 0.
+    Decision,
+    /// A loss.
+    Loss,
+    /// The losses of samples.
+    Losses,
+    /// A gradient at the weights.
+    Gradient,
+    /// A gradient of a group of workers.
+    AscentGradient,
+    /// The mean of gradients that workers ascend along.
+    MeanGradient,
+    /// A gradient at perturbed weights.
+    PerturbedGradient,
+    /// Running statistics.
+    RunningStatistics,
+    /// How many samples each worker has for a step.
+    Step,
+    /// A check that workers are alike.
+    Check,
+}
+
+impl Topic {
+    const NAMES: [&str; 12] = [
+        "numbers",
+        "bytes",
+        "a decision",
+        "a loss",
+        "the losses of samples",
+        "a gradient at the weights",
+        "the gradient of a group",
+        "the mean of a gradient that was looked at",
+        "a gradient at perturbed weights",
+        "running statistics",
+        "the start of a step",
+        "a check",
+    ];
+
+    /// The name of the topic of that number.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+    fn name(number: f64) -> &'static str {
+        Self::NAMES.get(number as usize).copied().unwrap_or("something else")
+    }
+}
+
+/// A way to all workers for exchanges on one topic, each of which is checked beforehand.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    workers: Workers,
+    topic: Topic,
+}
+
+impl Collective for Checked {
+    fn all_reduce_sum(&self, values: Numbers) -> Result<Numbers> {
+        let Some(all) = self.workers.others() else { return Ok(values) };
+        self.workers.meet(self.topic, values.len())?;
+        all.all_reduce_sum(values)
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(all) = self.workers.others() else { return Ok(bytes) };
+        self.workers.meet(self.topic, bytes.len())?;
+        all.broadcast(bytes)
     }
 }
 

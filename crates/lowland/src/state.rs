@@ -7,6 +7,9 @@ use burn_pack::Scalar;
 
 use crate::{Error, ParamVec, Parameters, Result};
 
+mod fields;
+pub(crate) use fields::{Fields, broken};
+
 /// What a rule remembers, by name. A rule and its parts write all of it with `put_…` and read the same
 /// back with `take_…`; what is missing, of another kind or left over is an error. Vectors stay on
 /// their device and are shared, not copied.
@@ -137,7 +140,7 @@ impl Memory {
     /// # Errors
     /// A device that fails.
     pub fn into_bytes(self) -> Result<Bytes> {
-        self.into_fields()?.pack(None).into_bytes().map_err(crate::record::broken)
+        self.into_fields()?.pack(None).into_bytes().map_err(broken)
     }
 
     /// All of it, off the device.
@@ -197,16 +200,6 @@ impl Memory {
         memory.scalars = scalars;
         Ok(memory)
     }
-}
-
-/// Fields by name, off the device.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fields {
-    pub(crate) scalars: BTreeMap<String, Scalar>,
-    pub(crate) tensors: BTreeMap<String, TensorData>,
-    /// The parameters that the vectors among them run over, in order; each is its name of Burn's,
-    /// its number of elements and its path.
-    pub(crate) parameters: Vec<(u64, usize, String)>,
 }
 
 fn missing(name: &str) -> Error {

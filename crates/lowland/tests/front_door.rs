@@ -73,7 +73,7 @@ fn run(optimizer: &mut SharpnessAware, mut net: Pair, steps: std::ops::Range<u64
 /// All algorithms with their defaults, over an optimizer that knows the length of the training.
 fn all() -> Vec<(&'static str, SharpnessAware)> {
     let optimizer = |name| {
-        SharpnessAware::new(sgd(0.9, 1e-2), Algorithm::named(name).unwrap())
+        SharpnessAware::new(sgd(0.9, 1e-2), common::named(name))
             .unwrap()
             .with_steps_per_epoch(4)
             .with_total_steps(40)
@@ -130,14 +130,14 @@ fn a_budget_and_a_radius_schedule_are_set_by_builders() {
 
     // Each algorithm takes either, or says why not.
     for descriptor in Algorithm::ALL {
-        let named = || Algorithm::named(descriptor.name).unwrap();
+        let named = || common::named(descriptor.name);
         let warmup = Warmup::Steps(3);
         for made in [named().with_budget(1.2), named().with_radius_warmup(warmup)] {
             match SharpnessAware::new(sgd(0.0, 0.0), made) {
                 Ok(_) => {}
                 Err(Error::Unsupported { algorithm, .. }) => {
                     assert_eq!(algorithm, descriptor.label);
-                    assert!(["base", "msam", "sampa"].contains(&descriptor.name), "{algorithm}");
+                    assert!(["base", "bsam", "msam", "sampa"].contains(&descriptor.name), "{algorithm}");
                 }
                 Err(other) => panic!("{}: {other}", descriptor.name),
             }
@@ -174,7 +174,7 @@ fn settings_are_plain_values_that_files_hold() {
 fn algorithms_that_choose_samples_ask_for_another_step() {
     let _alone = common::alone();
     for algorithm in ["ksam", "esam", "ausam"] {
-        let algorithm = Algorithm::named(algorithm).unwrap();
+        let algorithm = common::named(algorithm);
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), algorithm).unwrap();
         let error =
             optimizer.step(0.1, Pair::new(&device()), |_| panic!("no loss is wanted")).unwrap_err();
@@ -494,8 +494,9 @@ fn a_tensor_in_two_places_has_one_value_in_both_after_a_step() {
 struct Halved;
 
 impl Rule for Halved {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
-        Ok(surface.gradient(&Selection::ALL)?.map(|part| part.mul_scalar(0.5)))
+    fn update(&mut self, surface: &mut dyn Surface) -> Result<Update> {
+        let g = surface.gradient(&Selection::ALL)?.into_vec();
+        Ok(g.map(|part| part.mul_scalar(0.5)).into())
     }
 }
 

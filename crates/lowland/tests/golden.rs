@@ -15,18 +15,21 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
-use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Distribution, FloatDType, Int, Tensor, TensorData};
 use common::{Net, cross_entropies, sgd};
 use lowland::ascend::AlongGradient;
-use lowland::descend::ReusePsf;
+use lowland::descend::{ReusePsf, ReusePsfConfig};
 use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
+use lowland::state::Memory;
 use lowland::{
-    AdaSamConfig, AesamConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo,
-    ComposedRule, ControllerConfig, Cost, EsamConfig, FsamConfig, GsamConfig, KsamConfig,
-    LookSamConfig, MsamConfig, ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig,
-    Samples, Scaling, Selection, SharpnessAware, StableSamConfig, StepValues, Surface, Warmup,
+    AdaSamConfig, AesamConfig, AlgorithmConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig,
+    BatchInfo, BsamConfig, ComposedRule, ControllerConfig, Cost, EsamConfig, FsamConfig,
+    GcsamConfig, Gradient, GsamConfig, KsamConfig, LateSamConfig, LookSamConfig, MsamConfig,
+    ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
+    SharpnessAware, SparseLayerSamConfig, StableSamConfig, StepValues, Surface, Update, Warmup,
+    WsamConfig,
 };
 use serde::Deserialize;
 
@@ -96,6 +99,14 @@ enum Base {
         beta2: f64,
         eps: f64,
     },
+    Bsam {
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        damping: f64,
+        s_init: f64,
+    },
 }
 
 /// An algorithm's settings, all numbers but its kind; a kind's own code says which it needs.
@@ -127,13 +138,36 @@ impl Settings {
 #[derive(Deserialize, Default)]
 struct Script {
     second_pass: Option<Vec<bool>>,
-    uniforms: Option<Vec<f64>>,
+    /// A number a step, or a list of them.
+    uniforms: Option<Vec<Uniforms>>,
+    noise: Option<Vec<Vec<f64>>>,
     mask: Option<Vec<Vec<bool>>>,
     subset: Option<Vec<Vec<usize>>>,
 }
 
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum Uniforms {
+    One(f64),
+    Several(Vec<f64>),
+}
+
+impl Script {
+    /// The draws of each step.
+    fn draws(&self) -> Result<Vec<Vec<f64>>, String> {
+        let uniforms = self.uniforms.clone().ok_or("script.uniforms is missing")?;
+        let list = |uniforms| match uniforms {
+            Uniforms::One(uniform) => vec![uniform],
+            Uniforms::Several(uniforms) => uniforms,
+        };
+        Ok(uniforms.into_iter().map(list).collect())
+    }
+}
+
 #[derive(Deserialize, Default)]
 struct Observed {
+    active: Option<Vec<Vec<bool>>>,
+    probabilities: Option<Vec<Vec<f64>>>,
     second_pass: Option<Vec<bool>>,
     psf_norm: Option<Vec<f64>>,
     psf_ratio: Option<Vec<f64>>,
@@ -164,7 +198,7 @@ struct Controller {
 /// The kinds of algorithm that [`rule`] can make.
 const KINDS: &[&str] = &[
     "base", "sam", "asam", "arsam", "looksam", "aesam", "fsam", "ssam", "gsam", "esam", "ksam",
-    "ausam", "adasam", "sampa", "msam",
+    "ausam", "adasam", "sampa", "msam", "slsam", "late", "wsam", "gcsam", "bsam",
 ];
 
 /// A rule, and the draws that it replays, a list a step.
@@ -181,24 +215,25 @@ fn rule(trace: &Trace) -> Result<RuleAndDraws, String> {
         "arsam" => arsam(trace),
         "esam" => {
             let (beta, gamma) = (settings.number("beta")?, settings.number("gamma")?);
-            let rule = EsamConfig { rho: rho()?, beta, gamma, ..EsamConfig::default() };
+            let rule = EsamConfig::new(rho()?).with_beta(beta).with_gamma(gamma);
             let mask = trace.script.mask.as_ref().ok_or("script.mask is missing")?;
             let uniforms = mask.iter().map(|step| step.iter().copied().map(draws).collect());
             Ok((rule.build().map_err(text)?, Some(uniforms.collect())))
         }
         "ausam" => {
-            let config = AusamConfig {
-                rho: rho()?,
-                alpha: settings.number("alpha")?,
-                full_epochs: 0,
-                ..AusamConfig::default()
-            };
+            let config =
+                AusamConfig::new(rho()?).with_alpha(settings.number("alpha")?).with_full_epochs(0);
             let subset = trace.script.subset.as_ref().ok_or("script.subset is missing")?;
             // Positions with the largest draws win, whatever their weights.
             let uniforms = trace.batches.iter().zip(subset).map(|(batch, subset)| {
                 (0..batch.len()).map(|i| draws(!subset.contains(&i))).collect()
             });
             Ok((config.build().map_err(text)?, Some(uniforms.collect())))
+        }
+        "slsam" => {
+            let (s, rate) = (settings.number("s")?, settings.number("rate")?);
+            let rule = SparseLayerSamConfig::new(rho()?).with_s(s).with_rate(rate).build();
+            Ok((rule.map_err(text)?, Some(trace.script.draws()?)))
         }
         _ => Ok((plain(trace)?, None)),
     }
@@ -218,26 +253,45 @@ fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
         }
         "looksam" => {
             let (k, alpha) = (settings.count("k")? as u64, settings.number("alpha")?);
-            LookSamConfig { rho: rho()?, k, alpha, ..LookSamConfig::default() }.build()
+            LookSamConfig::new(rho()?).with_k(k).with_alpha(alpha).build()
         }
-        "aesam" => AesamConfig {
-            rho: rho()?,
-            delta: settings.number("delta")?,
-            lambda_1: settings.number("lambda1")?,
-            lambda_2: settings.number("lambda2")?,
-            total_steps: Some(settings.count("total_steps")? as u64),
-        }
-        .build(),
+        "aesam" => AesamConfig::new(rho()?)
+            .with_delta(settings.number("delta")?)
+            .with_lambda_1(settings.number("lambda1")?)
+            .with_lambda_2(settings.number("lambda2")?)
+            .with_total_steps(settings.count("total_steps")? as u64)
+            .build(),
         "fsam" => {
             let (sigma, lambda) = (settings.number("sigma")?, settings.number("lambda")?);
             FsamConfig { rho: rho()?, sigma, lambda }.build()
         }
         "ssam" => StableSamConfig { rho: rho()?, ..StableSamConfig::default() }.build(),
-        "gsam" => GsamConfig { rho: rho()?, alpha: settings.number("alpha")? }.build(),
-        "ksam" => KsamConfig { rho: rho()?, fraction: settings.number("fraction")? }.build(),
+        "gsam" => GsamConfig::new(rho()?).with_alpha(settings.number("alpha")?).build(),
+        "ksam" => KsamConfig::new(rho()?).with_fraction(settings.number("fraction")?).build(),
         "adasam" => AdaSamConfig { rho: rho()?, ..AdaSamConfig::default() }.build(),
         "sampa" => SampaConfig { rho: rho()?, lambda: settings.number("lambda")? }.build(),
         "msam" => MsamConfig { rho: rho()? }.build(),
+        "late" => LateSamConfig { rho: rho()?, start: settings.number("start")? }.build(),
+        "wsam" => WsamConfig::new(rho()?)
+            .with_gamma(settings.number("gamma")?)
+            .with_decoupled(settings.flag("decoupled"))
+            .build(),
+        "gcsam" => GcsamConfig::new(rho()?).build(),
+        "bsam" => {
+            let Base::Bsam { beta1, beta2, weight_decay, damping, s_init, .. } = trace.base else {
+                return Err("bsam has a base of its own".into());
+            };
+            BsamConfig {
+                rho: rho()?,
+                data_size: Some(settings.count("data_size")? as u64),
+                beta_1: beta1,
+                beta_2: beta2,
+                weight_decay,
+                damping,
+                precision: s_init,
+            }
+            .build()
+        }
         kind => return Err(format!("unknown kind {kind}")),
     };
     rule.map_err(|error| error.to_string())
@@ -255,7 +309,7 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
                     AllSamples,
                     Scripted(second_pass.clone()),
                     AlongGradient::new(rho).unwrap(),
-                    ReusePsf::new(beta, max_reuse).unwrap(),
+                    ReusePsf::new(ReusePsfConfig { beta, max_reuse }).unwrap(),
                 )
                 .unwrap(),
             ),
@@ -263,7 +317,7 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
         ));
     }
     let controller = trace.controller.as_ref().ok_or("neither script nor controller")?;
-    let uniforms = trace.script.uniforms.clone().ok_or("script.uniforms is missing")?;
+    let uniforms = trace.script.draws()?;
     let controller = ControllerConfig {
         window: controller.window,
         blocks: controller.blocks,
@@ -273,8 +327,13 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
         norm_tensors: trace.algorithm.count("norm_tensors")?,
         warmup: Warmup::Steps(controller.warmup_steps),
     };
-    let rule = ArsamConfig { rho, beta, max_reuse, controller }.build().map_err(text)?;
-    Ok((rule, Some(uniforms.into_iter().map(|uniform| vec![uniform]).collect())))
+    let rule = ArsamConfig::new(rho)
+        .with_beta(beta)
+        .with_max_reuse(max_reuse)
+        .with_controller(controller)
+        .build()
+        .map_err(text)?;
+    Ok((rule, Some(uniforms)))
 }
 
 /// A schedule that is written down.
@@ -282,7 +341,7 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
 struct Scripted(Vec<bool>);
 
 impl Schedule for Scripted {
-    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> lowland::Result<bool> {
+    fn due(&mut self, _g: &Gradient, surface: &mut dyn Surface) -> lowland::Result<bool> {
         Ok(self.0[usize::try_from(surface.step()).unwrap()])
     }
 }
@@ -293,6 +352,10 @@ struct Replayed {
     rule: Box<dyn Rule>,
     /// A list a step; without one, draws are the optimizer's.
     uniforms: Option<Vec<Vec<f64>>>,
+    /// A list a step; without one, noise is the optimizer's.
+    noise: Option<Vec<Vec<f64>>>,
+    /// Whether the rule has probabilities that the trace holds.
+    probabilities: bool,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -303,25 +366,44 @@ struct Seen {
     subset: Vec<Vec<usize>>,
     /// The losses of each step's latest evaluations, as the rule read them.
     losses: Vec<Vec<Vec<f64>>>,
+    /// The parameters of each step's last gradient, where some were left out.
+    active: Vec<Vec<bool>>,
+    /// SL-SAM's probabilities after each step.
+    probabilities: Vec<Vec<f64>>,
 }
 
 impl Rule for Replayed {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
         let step = usize::try_from(surface.step()).unwrap();
         let uniforms = self.uniforms.as_ref().map(|steps| steps[step].clone().into());
         self.seen.lock().unwrap().subset.push(Vec::new());
         self.seen.lock().unwrap().losses.push(Vec::new());
-        self.rule.gradient(&mut ReplayedSurface { surface, uniforms, seen: self.seen.clone() })
-    }
-
-    fn after(&mut self, surface: &mut dyn Surface) -> lowland::Result<()> {
-        self.rule.after(surface)
+        self.seen.lock().unwrap().active.push(Vec::new());
+        let noise = self.noise.as_ref().map(|steps| steps[step].clone().into());
+        let mut surface = ReplayedSurface {
+            surface,
+            uniforms,
+            noise: noise.unwrap_or_default(),
+            seen: self.seen.clone(),
+        };
+        let update = self.rule.update(&mut surface)?;
+        assert!(surface.noise.is_empty(), "the noise is used up");
+        if self.uniforms.is_some() && self.probabilities {
+            assert!(surface.uniforms.is_some_and(|left| left.is_empty()), "the draws are used up");
+            let mut memory = Memory::default();
+            self.rule.save(&mut memory)?;
+            let found = memory.within("select", |memory| memory.take_numbers("probabilities"))?;
+            self.seen.lock().unwrap().probabilities.push(found);
+        }
+        Ok(update)
     }
 }
 
 struct ReplayedSurface<'a> {
     surface: &'a mut dyn Surface,
     uniforms: Option<VecDeque<f64>>,
+    /// Standard normal numbers over all parameters; none where they are the optimizer's.
+    noise: VecDeque<f64>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -330,11 +412,14 @@ impl ReplayedSurface<'_> {
         if let Samples::Some { positions, .. } = &of.samples {
             self.seen.lock().unwrap().subset.last_mut().unwrap().clone_from(positions);
         }
+        let tensors = self.surface.parameters().len();
+        let active = (0..tensors).map(|i| of.parameters.contains(i)).collect();
+        *self.seen.lock().unwrap().active.last_mut().unwrap() = active;
     }
 }
 
 impl Surface for ReplayedSurface<'_> {
-    fn gradient(&mut self, of: &Selection) -> lowland::Result<ParamVec> {
+    fn gradient(&mut self, of: &Selection) -> lowland::Result<Gradient> {
         self.saw(of);
         self.surface.gradient(of)
     }
@@ -353,8 +438,24 @@ impl Surface for ReplayedSurface<'_> {
 
     common::forward_surface!();
 
-    fn mask(&mut self, like: &ParamVec, probability: f64) -> ParamVec {
-        self.surface.mask(like, probability)
+    fn draw(&mut self, like: &ParamVec, distribution: Distribution) -> ParamVec {
+        if self.noise.is_empty() {
+            return self.surface.draw(like, distribution);
+        }
+        assert_eq!(distribution, Distribution::Normal(0.0, 1.0));
+        // The traces hold linear weights as `[out, in]`.
+        let parameters = self.surface.parameters().iter();
+        let parts = like.parts().iter().zip(parameters).map(|(part, parameter)| {
+            let part = part.as_ref()?;
+            let mut values: Vec<f64> = self.noise.drain(..part.dims()[0]).collect();
+            if let ([rows, columns], 1) = (parameter.shape.as_slice(), parameter.outputs) {
+                let at = |i: usize| values[(i % columns) * rows + i / columns];
+                values = (0..values.len()).map(at).collect();
+            }
+            let data = TensorData::new(values, [part.dims()[0]]);
+            Some(Tensor::from_data(data, (&part.device(), part.dtype())))
+        });
+        ParamVec::new(parts.collect())
     }
 
     fn uniform(&mut self) -> f64 {
@@ -371,7 +472,7 @@ fn precision(base: &Base, device: &Device) -> (FloatDType, f64) {
         return (FloatDType::F32, 2e-4);
     }
     match base {
-        Base::Sgd { .. } | Base::AdaSam { .. } => (FloatDType::F64, 1e-9),
+        Base::Sgd { .. } | Base::AdaSam { .. } | Base::Bsam { .. } => (FloatDType::F64, 1e-9),
         // Burn keeps AdamW's hyper-parameters in f32.
         Base::AdamW { .. } => (FloatDType::F64, 1e-5),
     }
@@ -385,9 +486,11 @@ fn base(base: &Base) -> (ModuleOptimizer, f64) {
             (config.with_epsilon(eps).with_weight_decay(weight_decay).init(), lr)
         }
         Base::AdaSam { lr, beta1, beta2, eps } => {
-            let config = AdaSamConfig { beta_1: beta1, beta_2: beta2, epsilon: eps, rho: 0.0 };
+            let config =
+                AdaSamConfig::new(0.0).with_beta_1(beta1).with_beta_2(beta2).with_epsilon(eps);
             (config.optimizer().unwrap(), lr)
         }
+        Base::Bsam { lr, .. } => (BsamConfig::default().base().unwrap().unwrap(), lr),
     }
 }
 
@@ -439,8 +542,13 @@ fn run(trace: &Trace) -> Result<(), String> {
     let (base, lr) = base(&trace.base);
     let (rule, uniforms) = rule(trace)?;
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let rule = Replayed { rule, uniforms, seen: seen.clone() };
+    let noise = trace.script.noise.clone();
+    let probabilities = trace.observed.probabilities.is_some();
+    let rule = Replayed { rule, uniforms, noise, probabilities, seen: seen.clone() };
     let mut optimizer = SharpnessAware::new(base, rule).unwrap().with_steps_per_epoch(6);
+    if let Ok(steps) = trace.algorithm.count("total_steps") {
+        optimizer = optimizer.with_total_steps(steps as u64);
+    }
     let row = trace.data.x_shape[1..].iter().product::<usize>();
     let mut records = Records::default();
 
@@ -481,6 +589,20 @@ fn check_seen(seen: &Seen, trace: &Trace, tolerance: f64) -> Result<(), String> 
     {
         let step = expected.iter().zip(&seen.subset).position(|(a, b)| a != b);
         return Err(format!("the samples at step {step:?} are not the trace's"));
+    }
+    if let Some(expected) = &trace.observed.active
+        && *expected != seen.active
+    {
+        let step = expected.iter().zip(&seen.active).position(|(a, b)| a != b);
+        return Err(format!("the layers at step {step:?} are not the trace's"));
+    }
+    if let Some(expected) = &trace.observed.probabilities {
+        if expected.len() != seen.probabilities.len() {
+            return Err("the probabilities are not of as many steps".into());
+        }
+        for (step, (found, expected)) in seen.probabilities.iter().zip(expected).enumerate() {
+            compare("probabilities", step, found, expected, tolerance)?;
+        }
     }
     for (step, expected) in trace.observed.loss_change.iter().flatten().enumerate() {
         let [before, after] = seen.losses[step].as_slice() else {

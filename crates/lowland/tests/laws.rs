@@ -16,15 +16,16 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{DType, Device, Distribution, Int, Tensor};
 use common::{Net, Values, cross_entropies, in_f64, sgd};
 use lowland::ascend::AlongGradient;
-use lowland::descend::{ReusePsf, SharpGradient};
+use lowland::descend::{ReusePsf, ReusePsfConfig, SharpGradient};
 use lowland::rule::Note;
 use lowland::schedule::{EveryStep, Schedule};
 use lowland::select::{AllSamples, Select};
 use lowland::{
     AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ComposedRule, ControllerConfig,
-    Cost, Diagnostics, Error, FsamConfig, GsamConfig, LookSamConfig, ParamVec, Parameters,
-    PeriodicSamConfig, Perturbation, Rule, SamConfig, Samples, Scaling, Selection, SharpnessAware,
-    StableSamConfig, StepReport, StochasticSamConfig, Surface, Warmup,
+    Cost, Diagnostics, Error, FsamConfig, Gradient, GsamConfig, LateSamConfig, LookSamConfig,
+    ParamVec, Parameters, PeriodicSamConfig, Perturbation, Rule, SamConfig, Samples, Scaling,
+    Selection, SharpnessAware, StableSamConfig, StepReport, StochasticSamConfig, Surface, Update,
+    Warmup, WsamConfig,
 };
 use proptest::prelude::*;
 
@@ -125,7 +126,10 @@ fn told<M: Module>(
 
 /// An optimizer that knows how long an epoch is.
 fn optimizer_of(algorithm: &Algorithm, base: ModuleOptimizer) -> SharpnessAware {
-    SharpnessAware::new(base, algorithm.build().unwrap()).unwrap().with_steps_per_epoch(6)
+    SharpnessAware::new(base, algorithm.build().unwrap())
+        .unwrap()
+        .with_steps_per_epoch(6)
+        .with_total_steps(30)
 }
 
 fn device() -> Device {
@@ -134,7 +138,7 @@ fn device() -> Device {
 
 /// All algorithms with their defaults, the warm-up in steps.
 fn all() -> Vec<Algorithm> {
-    Algorithm::ALL.iter().map(|d| in_steps(Algorithm::named(d.name).unwrap(), 4)).collect()
+    Algorithm::ALL.iter().map(|d| in_steps(common::named(d.name), 4)).collect()
 }
 
 fn in_steps(algorithm: Algorithm, warmup: u64) -> Algorithm {
@@ -148,9 +152,7 @@ fn in_steps(algorithm: Algorithm, warmup: u64) -> Algorithm {
             },
             ..config
         }),
-        Algorithm::Aesam(config) => {
-            Algorithm::Aesam(AesamConfig { total_steps: Some(30), ..config })
-        }
+        Algorithm::Aesam(config) => Algorithm::Aesam(config.with_total_steps(30)),
         other => other,
     }
 }
@@ -169,7 +171,7 @@ fn with_rho(algorithm: &Algorithm, rho: f64) -> Algorithm {
 }
 
 /// Whether a radius of 0 leaves the base optimizer. Not where samples or layers are still selected, and not
-/// for SAMPa, which mixes the gradients of two batches.
+/// for SAMPa, which mixes the gradients of two batches, and bSAM, an optimizer of its own.
 fn is_base_at_zero(algorithm: &Algorithm) -> bool {
     !matches!(
         algorithm,
@@ -178,6 +180,7 @@ fn is_base_at_zero(algorithm: &Algorithm) -> bool {
             | Algorithm::Ausam(_)
             | Algorithm::SparseLayerSam(_)
             | Algorithm::Sampa(_)
+            | Algorithm::Bsam(_)
     )
 }
 
@@ -191,7 +194,7 @@ fn bases() -> Vec<(&'static str, ModuleOptimizer)> {
 
 /// Runs `steps` steps over changing batches; gives all values, running statistics included.
 fn train(optimizer: &mut SharpnessAware, steps: u64) -> Values {
-    *optimizer = optimizer.clone().with_steps_per_epoch(6);
+    *optimizer = optimizer.clone().with_steps_per_epoch(6).with_total_steps(steps);
     let device = device();
     let mut net = Small::new(&device);
     for step in 0..steps {
@@ -313,7 +316,8 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
         let parameters = Parameters::of(&net).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
             .unwrap()
-            .with_steps_per_epoch(5);
+            .with_steps_per_epoch(5)
+            .with_total_steps(35);
         let (seen, gradients) = (Cell::new(0.0), Cell::new(0_u32));
         let mut second = 0;
         for step in 0..35 {
@@ -343,6 +347,9 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
             Algorithm::Base(_) | Algorithm::Msam(_) => Some(35.0),
             Algorithm::LookSam(_) => Some(35.0 + 7.0),
             Algorithm::PeriodicSam(_) => Some(35.0 + 3.0),
+            Algorithm::Wsam(_) | Algorithm::Gcsam(_) | Algorithm::Bsam(_) => Some(35.0 * 2.0),
+            // The last 17 steps of 35: from ⌈17.5⌉ on.
+            Algorithm::LateSam(_) => Some(35.0 + 17.0),
             _ => None,
         };
         if let Some(model) = model {
@@ -370,19 +377,19 @@ struct Seen {
     perturbations: Vec<ParamVec>,
     gradients: Vec<ParamVec>,
     final_gradient: Option<ParamVec>,
+    displacement: Option<ParamVec>,
 }
 
 impl Rule for Spy {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
         *self.seen.lock().unwrap() = Seen::default();
         let mut surface = SpySurface { surface, seen: self.seen.clone() };
-        let gradient = self.rule.gradient(&mut surface)?;
-        self.seen.lock().unwrap().final_gradient = Some(gradient.clone());
-        Ok(gradient)
-    }
-
-    fn after(&mut self, surface: &mut dyn Surface) -> lowland::Result<()> {
-        self.rule.after(&mut SpySurface { surface, seen: self.seen.clone() })
+        let update = self.rule.update(&mut surface)?;
+        let mut seen = self.seen.lock().unwrap();
+        seen.final_gradient = Some(update.gradient.clone());
+        seen.displacement.clone_from(&update.displacement);
+        drop(seen);
+        Ok(update)
     }
 }
 
@@ -392,9 +399,9 @@ struct SpySurface<'a> {
 }
 
 impl Surface for SpySurface<'_> {
-    fn gradient(&mut self, of: &Selection) -> lowland::Result<ParamVec> {
+    fn gradient(&mut self, of: &Selection) -> lowland::Result<Gradient> {
         let g = self.surface.gradient(of)?;
-        self.seen.lock().unwrap().gradients.push(g.clone());
+        self.seen.lock().unwrap().gradients.push(ParamVec::clone(&g));
         Ok(g)
     }
 
@@ -408,8 +415,8 @@ impl Surface for SpySurface<'_> {
 
     common::forward_surface!();
 
-    fn mask(&mut self, like: &ParamVec, probability: f64) -> ParamVec {
-        self.surface.mask(like, probability)
+    fn draw(&mut self, like: &ParamVec, distribution: Distribution) -> ParamVec {
+        self.surface.draw(like, distribution)
     }
 
     fn latest_losses(&self) -> lowland::Result<Tensor<1>> {
@@ -424,7 +431,7 @@ impl Surface for SpySurface<'_> {
 fn spied(algorithm: &Algorithm, base: ModuleOptimizer) -> (SharpnessAware, Arc<Mutex<Seen>>) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let spy = Spy { rule: algorithm.build().unwrap(), seen: seen.clone() };
-    (SharpnessAware::new(base, spy).unwrap().with_steps_per_epoch(6), seen)
+    (SharpnessAware::new(base, spy).unwrap().with_steps_per_epoch(6).with_total_steps(24), seen)
 }
 
 /// Every evaluation sees `w` or `w + e`, and what is left after the step is exactly
@@ -461,7 +468,7 @@ fn evaluations_see_w_or_w_plus_e_and_no_residue_is_left() {
             }
             assert_eq!(bits(&parameters.weights(&untouched)), bits(&before), "{algorithm:?}");
             let update = seen.final_gradient.clone().unwrap();
-            let expected = apply(&mut base, 0.05, untouched, update);
+            let expected = apply(&mut base, 0.05, untouched, update, seen.displacement.as_ref());
             assert_eq!(bits(&parameters.weights(&next)), expected, "{algorithm:?}");
             net = next;
         }
@@ -469,7 +476,13 @@ fn evaluations_see_w_or_w_plus_e_and_no_residue_is_left() {
 }
 
 /// The weights after a step of the base alone with a given gradient.
-fn apply(base: &mut ModuleOptimizer, lr: f64, net: Small, gradient: ParamVec) -> Vec<u64> {
+fn apply(
+    base: &mut ModuleOptimizer,
+    lr: f64,
+    net: Small,
+    gradient: ParamVec,
+    displacement: Option<&ParamVec>,
+) -> Vec<u64> {
     let mut gradients = burn::optim::GradientsParams::new();
     let parameters = Parameters::of(&net).unwrap();
     let shapes: Vec<_> = parameters.iter().map(|p| p.shape.clone()).collect();
@@ -494,7 +507,11 @@ fn apply(base: &mut ModuleOptimizer, lr: f64, net: Small, gradient: ParamVec) ->
         gradients.register::<1>(output_bias, b);
     }
     let net = base.step(lr, net, gradients);
-    bits(&parameters.weights(&net))
+    let weights = parameters.weights(&net);
+    bits(&match displacement {
+        Some(direction) => weights.plus_scaled(direction, -lr),
+        None => weights,
+    })
 }
 
 fn bits(vector: &ParamVec) -> Vec<u64> {
@@ -537,9 +554,9 @@ fn running_statistics_move_once_a_step_whatever_the_algorithm() {
 struct OnlyPerturbed;
 
 impl Rule for OnlyPerturbed {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
         let w = surface.weights();
-        surface.gradient_at(&Perturbation::along(&w, 0.1), &Selection::ALL)
+        Ok(surface.gradient_at(&Perturbation::along(&w, 0.1), &Selection::ALL)?.into())
     }
 }
 
@@ -548,8 +565,8 @@ impl Rule for OnlyPerturbed {
 struct Idle;
 
 impl Rule for Idle {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
-        Ok(surface.weights())
+    fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
+        Ok(surface.weights().into())
     }
 }
 
@@ -947,35 +964,26 @@ fn at_their_ends_the_relatives_are_sam_or_the_base() {
     let base = run(BaseConfig {}.build().unwrap());
     assert_ne!(sam, base);
     let rho = 0.05;
-    let ae = |lambda: f64| AesamConfig {
-        rho,
-        lambda_1: lambda,
-        lambda_2: lambda,
-        ..AesamConfig::default()
-    };
+    let ae = |lambda: f64| AesamConfig::new(rho).with_lambda_1(lambda).with_lambda_2(lambda);
+    let late = |start: f64| LateSamConfig { rho, start }.build();
+    let at_random = |p: f64| StochasticSamConfig::new(rho).with_probability(p).build();
     let sams = [
-        (
-            "LookSAM with k = 1",
-            LookSamConfig { rho, k: 1, alpha: 0.7, ..LookSamConfig::default() }.build(),
-        ),
+        ("LookSAM with k = 1", LookSamConfig::new(rho).with_k(1).with_alpha(0.7).build()),
         ("F-SAM with sigma = 0", FsamConfig { rho, sigma: 0.0, lambda: 0.9 }.build()),
-        ("GSAM with alpha = 0", GsamConfig { rho, alpha: 0.0 }.build()),
+        ("GSAM with alpha = 0", GsamConfig::new(rho).with_alpha(0.0).build()),
         ("AE-SAM below every threshold", ae(f64::NEG_INFINITY).build()),
         ("periodic SAM with interval 1", PeriodicSamConfig { rho, interval: 1 }.build()),
-        (
-            "SS-SAM with p = 1",
-            StochasticSamConfig { rho, probability: 1.0, ..StochasticSamConfig::default() }.build(),
-        ),
+        ("SS-SAM with p = 1", at_random(1.0)),
+        ("late SAM from the start", late(0.0)),
     ];
     for (name, rule) in sams {
         assert_eq!(run(rule.unwrap()), sam, "{name}");
     }
     let bases = [
         ("AE-SAM above every threshold", ae(f64::INFINITY).build()),
-        (
-            "SS-SAM with p = 0",
-            StochasticSamConfig { rho, probability: 0.0, ..StochasticSamConfig::default() }.build(),
-        ),
+        ("SS-SAM with p = 0", at_random(0.0)),
+        ("late SAM at the end", late(1.0)),
+        ("WSAM with gamma = 0", WsamConfig::new(rho).with_gamma(0.0).build()),
     ];
     for (name, rule) in bases {
         assert_eq!(run(rule.unwrap()), base, "{name}");
@@ -990,7 +998,7 @@ fn at_their_ends_the_relatives_are_sam_or_the_base() {
         )
         .unwrap(),
     );
-    let look = LookSamConfig { rho, k: 5, alpha: 0.0, ..LookSamConfig::default() }.build().unwrap();
+    let look = LookSamConfig::new(rho).with_k(5).with_alpha(0.0).build().unwrap();
     assert_eq!(run(look), run(every_fifth));
 }
 
@@ -1019,30 +1027,22 @@ fn the_relatives_keep_their_equations() {
         }
     };
     let orthogonal = RefCell::new(None);
-    steps(
-        Algorithm::LookSam(LookSamConfig {
-            rho: 0.1,
-            k: 3,
-            alpha: 0.4,
-            ..LookSamConfig::default()
-        }),
-        &|step, seen| {
-            let (g, last) = (&seen.gradients[0], seen.final_gradient.clone().unwrap());
-            if step % 3 == 0 {
-                let g_v = seen.gradients[1].clone().without(g);
-                let cosine = number(g.dot(&g_v)) / number(g.norm()) / number(g_v.norm());
-                assert!(cosine.abs() < 1e-9, "{cosine}");
-                orthogonal.replace(Some(g_v));
-            } else {
-                let added = last.minus(g);
-                let share = number(added.norm()) / number(g.norm());
-                assert!((share - 0.4).abs() < 1e-9, "{share}");
-                let g_v = orthogonal.borrow().clone().unwrap();
-                let cosine = number(added.dot(&g_v)) / number(added.norm()) / number(g_v.norm());
-                assert!((cosine - 1.0).abs() < 1e-9, "{cosine}");
-            }
-        },
-    );
+    steps(Algorithm::LookSam(LookSamConfig::new(0.1).with_k(3).with_alpha(0.4)), &|step, seen| {
+        let (g, last) = (&seen.gradients[0], seen.final_gradient.clone().unwrap());
+        if step % 3 == 0 {
+            let g_v = seen.gradients[1].clone().without(g);
+            let cosine = number(g.dot(&g_v)) / number(g.norm()) / number(g_v.norm());
+            assert!(cosine.abs() < 1e-9, "{cosine}");
+            orthogonal.replace(Some(g_v));
+        } else {
+            let added = last.minus(g);
+            let share = number(added.norm()) / number(g.norm());
+            assert!((share - 0.4).abs() < 1e-9, "{share}");
+            let g_v = orthogonal.borrow().clone().unwrap();
+            let cosine = number(added.dot(&g_v)) / number(added.norm()) / number(g_v.norm());
+            assert!((cosine - 1.0).abs() < 1e-9, "{cosine}");
+        }
+    });
     steps(
         Algorithm::StableSam(StableSamConfig { rho: 0.1, ..StableSamConfig::default() }),
         &|_, seen| {
@@ -1051,7 +1051,7 @@ fn the_relatives_keep_their_equations() {
             assert!((lengths - 1.0).abs() < 1e-9, "{lengths}");
         },
     );
-    steps(Algorithm::Gsam(GsamConfig { rho: 0.1, alpha: 0.4 }), &|_, seen| {
+    steps(Algorithm::Gsam(GsamConfig::new(0.1).with_alpha(0.4)), &|_, seen| {
         let g_s = &seen.gradients[1];
         let gap = seen.final_gradient.clone().unwrap().minus(g_s);
         let cosine = number(gap.dot(g_s)) / number(gap.norm()) / number(g_s.norm());
@@ -1089,7 +1089,7 @@ fn fsam_does_not_climb_a_constant_gradient() {
 struct Written(Vec<bool>);
 
 impl Schedule for Written {
-    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> lowland::Result<bool> {
+    fn due(&mut self, _g: &Gradient, surface: &mut dyn Surface) -> lowland::Result<bool> {
         Ok(self.0[usize::try_from(surface.step()).unwrap()])
     }
 }
@@ -1100,7 +1100,7 @@ fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
             AllSamples,
             Written(second_gradients),
             AlongGradient::new(0.05).unwrap(),
-            ReusePsf::new(beta, 6).unwrap(),
+            ReusePsf::new(ReusePsfConfig { beta, max_reuse: 6 }).unwrap(),
         )
         .unwrap(),
     )
@@ -1269,7 +1269,7 @@ fn a_radius_that_is_negative_or_not_finite_is_refused() {
             );
         }
     }
-    let error = ReusePsf::new(1.5, 6).unwrap_err();
+    let error = ReusePsf::new(ReusePsfConfig { beta: 1.5, max_reuse: 6 }).unwrap_err();
     assert_eq!(error.to_string(), "beta must be between 0 and 1, found 1.5");
 }
 

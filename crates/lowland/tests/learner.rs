@@ -140,7 +140,7 @@ fn loader(samples: Vec<([f32; 4], i64)>) -> Arc<dyn DataLoader<Labelled>> {
 
 /// All algorithms with their defaults, the warm-up in steps.
 fn all() -> impl Iterator<Item = Algorithm> {
-    Algorithm::ALL.iter().map(|descriptor| match Algorithm::named(descriptor.name).unwrap() {
+    Algorithm::ALL.iter().map(|descriptor| match common::named(descriptor.name) {
         Algorithm::Arsam(config) => Algorithm::Arsam(ArsamConfig {
             controller: ControllerConfig {
                 warmup: Warmup::Steps(4),
@@ -490,15 +490,15 @@ fn rules_that_choose_samples_are_refused() {
 
 #[test]
 fn a_rule_that_asks_for_losses_unannounced_ends_the_training() {
-    use lowland::{ParamVec, Rule, Samples, Selection, Surface};
+    use lowland::{Rule, Samples, Selection, Surface, Update};
 
     #[derive(Debug, Clone)]
     struct Sly;
 
     impl Rule for Sly {
-        fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+        fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
             let samples = Samples::Some { positions: vec![0], of: BATCH };
-            surface.gradient(&Selection::from(samples))
+            Ok(surface.gradient(&Selection::from(samples))?.into())
         }
     }
 

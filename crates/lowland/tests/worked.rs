@@ -12,18 +12,18 @@ use std::collections::VecDeque;
 
 use burn::module::{Module, Param};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use common::{numbers, sgd};
 use lowland::ascend::AlongGradient;
-use lowland::descend::ReusePsf;
+use lowland::descend::{ReusePsf, ReusePsfConfig};
 use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
     AdaSamConfig, AesamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedRule, Cost,
-    EsamConfig, EsamMask, FsamConfig, GsamConfig, KsamConfig, LookSamConfig, MsamConfig, ParamVec,
-    Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
-    SharpnessAware, StableSamAscent, StableSamConfig, Surface,
+    EsamConfig, EsamMask, FsamConfig, Gradient, GsamConfig, KsamConfig, LookSamConfig, MsamConfig,
+    ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
+    SharpnessAware, StableSamAscent, StableSamConfig, Surface, Update,
 };
 
 #[derive(Module, Debug)]
@@ -101,7 +101,7 @@ fn assert_at(found: [f64; 2], expected: [f64; 2], tolerance: f64) {
 struct Written(Vec<bool>);
 
 impl Schedule for Written {
-    fn due(&mut self, _g: &ParamVec, surface: &mut dyn Surface) -> lowland::Result<bool> {
+    fn due(&mut self, _g: &Gradient, surface: &mut dyn Surface) -> lowland::Result<bool> {
         Ok(self.0[usize::try_from(surface.step()).unwrap()])
     }
 }
@@ -112,7 +112,7 @@ fn arsam(second_gradients: &[bool]) -> Box<dyn Rule> {
             AllSamples,
             Written(second_gradients.to_vec()),
             AlongGradient::new(0.1).unwrap(),
-            ReusePsf::new(0.7, 6).unwrap(),
+            ReusePsf::new(ReusePsfConfig::default()).unwrap(),
         )
         .unwrap(),
     )
@@ -195,7 +195,7 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
         let mut written = vec![false; 20];
         (written[0], written[12]) = (true, true);
         let ascend = AlongGradient::new(0.1).unwrap();
-        let descend = ReusePsf::new(beta, 6).unwrap();
+        let descend = ReusePsf::new(ReusePsfConfig { beta, max_reuse: 6 }).unwrap();
         let rule = ComposedRule::new(AllSamples, Written(written), ascend, descend).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         let mut at = point([1.0, 1.0]);
@@ -221,9 +221,7 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
 
 #[test]
 fn looksam_on_q_and_l() {
-    let look = || {
-        LookSamConfig { rho: 0.1, k: 2, alpha: 0.7, ..LookSamConfig::default() }.build().unwrap()
-    };
+    let look = || LookSamConfig::new(0.1).with_k(2).with_alpha(0.7).build().unwrap();
     let path = train_l(look(), sgd(0.0, 0.0), 0.5);
     assert_at(path[1], [0.062_784_725_551, -0.200_383_018_934], 1e-11);
     assert_at(path[2], [-0.137_109_706_419, -0.042_263_077_731], 1e-11);
@@ -269,7 +267,7 @@ fn ssam_on_q_and_l() {
 
 #[test]
 fn gsam_on_q_and_l() {
-    let gsam = || GsamConfig { rho: 0.1, alpha: 0.4 }.build().unwrap();
+    let gsam = || GsamConfig::new(0.1).with_alpha(0.4).build().unwrap();
     let first = [1.0 - 0.1 * 0.977_643_405_226, 1.0 - 0.1 * 10.998_004_750_250];
     assert_at(train_q(gsam(), 1)[0], first, 1e-11);
     let path = train_l(gsam(), sgd(0.0, 0.0), 0.5);
@@ -279,7 +277,7 @@ fn gsam_on_q_and_l() {
 
 #[test]
 fn aesam_on_l() {
-    let aesam = AesamConfig { rho: 0.1, total_steps: Some(12), ..AesamConfig::default() };
+    let aesam = AesamConfig::new(0.1).with_total_steps(12);
     let path = train_l(aesam.build().unwrap(), sgd(0.0, 0.0), 0.5);
     assert_at(path[3], [0.152_906_241_167, 0.149_767_506_998], 1e-11);
 }
@@ -327,9 +325,9 @@ struct Drawn {
 }
 
 impl Rule for Drawn {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> lowland::Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
         let draws = self.draws.clone().into();
-        self.rule.gradient(&mut DrawnSurface { surface, draws })
+        self.rule.update(&mut DrawnSurface { surface, draws })
     }
 }
 
@@ -339,7 +337,7 @@ struct DrawnSurface<'a> {
 }
 
 impl Surface for DrawnSurface<'_> {
-    fn gradient(&mut self, of: &Selection) -> lowland::Result<ParamVec> {
+    fn gradient(&mut self, of: &Selection) -> lowland::Result<Gradient> {
         self.surface.gradient(of)
     }
 
@@ -353,7 +351,7 @@ impl Surface for DrawnSurface<'_> {
 
     common::forward_surface!();
 
-    fn mask(&mut self, like: &ParamVec, _probability: f64) -> ParamVec {
+    fn draw(&mut self, like: &ParamVec, _distribution: Distribution) -> ParamVec {
         let mut parts = like.parts().to_vec();
         for part in parts.iter_mut().flatten() {
             *part = part.ones_like().mul_scalar(self.draws.pop_front().unwrap());
@@ -369,7 +367,12 @@ impl Surface for DrawnSurface<'_> {
 #[test]
 fn esam_on_all_of_l() {
     let esam = |beta, gamma| {
-        EsamConfig { rho: 0.1, beta, gamma, mask: EsamMask::Coordinates }.build().unwrap()
+        EsamConfig::new(0.1)
+            .with_beta(beta)
+            .with_gamma(gamma)
+            .with_mask(EsamMask::Coordinates)
+            .build()
+            .unwrap()
     };
     for (mask, expected) in [
         ([1.0, 1.0], [0.188_881_008_682, 0.115_318_402_764]),
@@ -387,10 +390,10 @@ fn esam_on_all_of_l() {
 #[test]
 fn ksam_and_ausam_on_all_of_l() {
     let expected = [0.097_634_880_598, -0.110_105_227_472];
-    let ksam = KsamConfig { rho: 0.1, fraction: 0.5 }.build().unwrap();
+    let ksam = KsamConfig::new(0.1).with_fraction(0.5).build().unwrap();
     assert_at(step_l(ksam, &[]), expected, 1e-11);
     // Samples 1 and 3 have the largest draws.
-    let config = AusamConfig { rho: 0.1, full_epochs: 0, ..AusamConfig::default() };
+    let config = AusamConfig::new(0.1).with_full_epochs(0);
     assert_at(step_l(config.build().unwrap(), &[0.0, 0.9, 0.0, 0.9]), expected, 1e-11);
 }
 

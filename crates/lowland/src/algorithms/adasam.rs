@@ -1,19 +1,19 @@
 //! AdaSAM: SAM over an adaptive base of its own.
 
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState};
+use burn::tensor::{Device, Tensor};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use burn::optim::ModuleOptimizer;
-
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::amsgrad::AmsGrad;
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::fraction;
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Rule};
+use crate::{Error, Result};
 
 /// AdaSAM: SAM's gradient fed to an adaptive optimizer without bias correction, its own base. Choose it for
 /// fine-tuning of transformers, with a learning rate of Adam's size.
@@ -32,8 +32,7 @@ use crate::{Result, Scheduled};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
-/// - `beta_1`, `beta_2`: the decays, between 0 and 1. Defaults 0.9 and 0.999.
-/// - `epsilon`: ε, above 0. Default 1e-8.
+/// - `beta_1`, `beta_2`, `epsilon`, in the table `base`: see [`AmsGradConfig`].
 ///
 /// The rule is SAM's; [`optimizer`](Self::optimizer) gives the optimizer that belongs under it. The first step moves
 /// every weight by 3.16 lr: begin with a small learning rate.
@@ -58,17 +57,13 @@ use crate::{Result, Scheduled};
 pub struct AdaSamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// β₁, the decay of the mean gradient.
-    pub beta_1: f64,
-    /// β₂, the decay of the mean square.
-    pub beta_2: f64,
-    /// ε, the least root of a mean square.
-    pub epsilon: f64,
+    /// The base optimizer.
+    pub base: AmsGradConfig,
 }
 
 impl Default for AdaSamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 }
+        Self { rho: 0.05, base: AmsGradConfig::default() }
     }
 }
 
@@ -80,6 +75,7 @@ impl AdaSamConfig {
         passes: "2",
         memory: "0 (base: 3)",
         source: "arXiv 2303.00565",
+        fidelity: Fidelity::Equations,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
@@ -94,7 +90,13 @@ impl AdaSamConfig {
     /// # Errors
     /// A value outside its allowed range, named.
     pub fn optimizer(&self) -> Result<ModuleOptimizer> {
-        Ok(AmsGrad::new(self.beta_1, self.beta_2, self.epsilon)?.init())
+        Ok(AmsGrad::new(self.base)?.init())
+    }
+}
+
+impl Scheduled<AdaSamConfig> {
+    fn base(&mut self) -> &mut AmsGradConfig {
+        &mut self.algorithm.base
     }
 }
 
@@ -115,5 +117,107 @@ impl AlgorithmConfig for AdaSamConfig {
 
     fn base(&self) -> Result<Option<ModuleOptimizer>> {
         self.optimizer().map(Some)
+    }
+}
+
+/// The settings of [`AmsGrad`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "AdaSamConfig", field = "base"))]
+#[setters(generate_delegates(ty = "Scheduled<AdaSamConfig>", method = "base"))]
+pub struct AmsGradConfig {
+    /// β₁, the decay of the mean gradient, between 0 and 1. Default 0.9.
+    pub beta_1: f64,
+    /// β₂, the decay of the mean square, between 0 and 1. Default 0.999.
+    pub beta_2: f64,
+    /// ε, the least root of a mean square, above 0. Default 1e-8.
+    pub epsilon: f64,
+}
+
+impl Default for AmsGradConfig {
+    fn default() -> Self {
+        Self { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+/// The base optimizer of AdaSAM (arXiv 2303.00565):
+///
+/// ```text
+/// m ← β₁m + (1 − β₁)g,   v ← β₂v + (1 − β₂)g²,   v̂ ← max(v̂, v) with v̂ = ε² at first
+/// w ← w − lr·m/√v̂
+/// ```
+///
+/// element by element. There is no bias correction: the first step moves every weight by
+/// `lr·(1 − β₁)/√(1 − β₂)`, 3.16 lr at the usual decays, so begin with a small learning rate. There is no weight
+/// decay in it. Keeps three copies of the parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AmsGrad {
+    beta_1: f64,
+    beta_2: f64,
+    epsilon: f64,
+}
+
+/// What [`AmsGrad`] keeps for one parameter tensor.
+#[derive(Debug, Clone, RecordState)]
+pub struct AmsGradState<const D: usize> {
+    first: Tensor<D>,
+    second: Tensor<D>,
+    largest: Tensor<D>,
+}
+
+impl AmsGrad {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A decay outside `[0, 1]`, an ε that is not finite and above 0.
+    pub fn new(config: AmsGradConfig) -> Result<Self> {
+        let AmsGradConfig { beta_1, beta_2, epsilon } = config;
+        if !(epsilon.is_finite() && epsilon > 0.0) {
+            return Err(Error::config("epsilon", &epsilon, "finite and above 0"));
+        }
+        Ok(Self {
+            beta_1: fraction("beta_1", beta_1)?,
+            beta_2: fraction("beta_2", beta_2)?,
+            epsilon,
+        })
+    }
+
+    /// The optimizer of a whole module.
+    pub fn init(self) -> ModuleOptimizer {
+        self.into()
+    }
+}
+
+impl Optimizer for AmsGrad {
+    type State<const D: usize> = AmsGradState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let square = grad.clone().square().mul_scalar(1.0 - self.beta_2);
+        let gradient = grad.mul_scalar(1.0 - self.beta_1);
+        let (first, second, largest) = match state {
+            Some(AmsGradState { first, second, largest }) => {
+                let second = second.mul_scalar(self.beta_2) + square;
+                let largest = largest.max_pair(second.clone());
+                (first.mul_scalar(self.beta_1) + gradient, second, largest)
+            }
+            None => (gradient, square.clone(), square.clamp_min(self.epsilon.powi(2))),
+        };
+        let step = (first.clone() / largest.clone().sqrt()).mul_scalar(lr);
+        (tensor - step, Some(AmsGradState { first, second, largest }))
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        AmsGradState {
+            first: state.first.to_device(device),
+            second: state.second.to_device(device),
+            largest: state.largest.to_device(device),
+        }
     }
 }

@@ -3,14 +3,16 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::{NormTest, NormTestConfig};
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::{fraction, not_nan};
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::Schedule;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Gradient, Rule, Surface};
+use crate::state::Memory;
+use crate::{Error, Result};
 
 /// AE-SAM: takes SAM's second gradient only where the gradient is long compared with its past, which
 /// marks sharp places, and is the base optimizer elsewhere. Choose it for about half of SAM's extra
@@ -31,10 +33,8 @@ use crate::{Result, Scheduled};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
-/// - `delta`: δ, the decay of mean and variance, between 0 and 1. Default 0.9.
-/// - `lambda_1`, `lambda_2`: the thresholds at the end and at the start, in deviations. Defaults −1
-///   and 1: sparse early, dense late.
-/// - `total_steps`: T. Default: what the optimizer was told (`with_total_steps`).
+/// - `delta`, `lambda_1`, `lambda_2`, `total_steps`, in the table `schedule`: see
+///   [`NormTestConfig`]. The defaults sample sparsely early and densely late.
 ///
 /// # Fidelity
 /// AE-SAM, 2023, arXiv 2304.14647. The defaults are not confirmed from the paper's text.
@@ -55,19 +55,13 @@ use crate::{Result, Scheduled};
 pub struct AesamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// δ, the decay of mean and variance.
-    pub delta: f64,
-    /// λ₁, the threshold at the end of training.
-    pub lambda_1: f64,
-    /// λ₂, the threshold at the start.
-    pub lambda_2: f64,
-    /// T, the number of steps of the training.
-    pub total_steps: Option<u64>,
+    /// When a second gradient is due.
+    pub schedule: NormTestConfig,
 }
 
 impl Default for AesamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, delta: 0.9, lambda_1: -1.0, lambda_2: 1.0, total_steps: None }
+        Self { rho: 0.05, schedule: NormTestConfig::default() }
     }
 }
 
@@ -79,11 +73,18 @@ impl AesamConfig {
         passes: "1 + share of sampled steps",
         memory: "0",
         source: "arXiv 2304.14647",
+        fidelity: Fidelity::Equations,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
     pub fn new(rho: f64) -> Self {
         Self { rho, ..Self::default() }
+    }
+}
+
+impl Scheduled<AesamConfig> {
+    fn schedule(&mut self) -> &mut NormTestConfig {
+        &mut self.algorithm.schedule
     }
 }
 
@@ -93,17 +94,115 @@ impl AlgorithmConfig for AesamConfig {
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
-        let schedule = NormTest::new(NormTestConfig {
-            delta: self.delta,
-            lambda_1: self.lambda_1,
-            lambda_2: self.lambda_2,
-            total_steps: self.total_steps,
-        })?;
+        let schedule = NormTest::new(self.schedule)?;
         Ok(Box::new(ComposedRule::new(
             AllSamples,
             schedule,
             AlongGradient::new(self.rho)?,
             SharpGradient,
         )?))
+    }
+}
+
+/// The settings of [`NormTest`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "AesamConfig", field = "schedule"))]
+#[setters(generate_delegates(ty = "Scheduled<AesamConfig>", method = "schedule"))]
+pub struct NormTestConfig {
+    /// δ, the decay of mean and variance, between 0 and 1. Default 0.9.
+    pub delta: f64,
+    /// λ₁, the threshold at the end of training, in deviations. Default −1.
+    pub lambda_1: f64,
+    /// λ₂, the threshold at the start, in deviations. Default 1.
+    pub lambda_2: f64,
+    /// T, the number of steps of the training. Default: that of the optimizer (`with_total_steps`).
+    pub total_steps: Option<u64>,
+}
+
+impl Default for NormTestConfig {
+    fn default() -> Self {
+        Self { delta: 0.9, lambda_1: -1.0, lambda_2: 1.0, total_steps: None }
+    }
+}
+
+/// A second gradient where `‖g‖² ≥ μ + c·σ`, with running mean and variance of `‖g‖²`:
+///
+/// ```text
+/// n = ‖g‖²,   μ ← δμ + (1 − δ)n,   σ² ← δσ² + (1 − δ)(n − μ)²,   c = (t/T)·λ₁ + (1 − t/T)·λ₂
+/// ```
+///
+/// μ and σ² begin at 0 and are updated before the test. Reads `‖g‖²` back from the device at every
+/// step, before it is known whether a second gradient is due.
+#[derive(Debug, Clone)]
+pub struct NormTest {
+    delta: f64,
+    /// λ₂ at the start of training and λ₁ at its end.
+    thresholds: [f64; 2],
+    total_steps: Option<u64>,
+    state: NormTestState,
+}
+
+/// What [`NormTest`] remembers.
+#[derive(Debug, Clone, Default)]
+struct NormTestState {
+    mean: f64,
+    variance: f64,
+}
+
+impl NormTest {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A decay outside `[0, 1]`, a threshold that is not a number, a T of 0.
+    pub fn new(config: NormTestConfig) -> Result<Self> {
+        let NormTestConfig { delta, lambda_1, lambda_2, total_steps } = config;
+        if total_steps == Some(0) {
+            return Err(Error::config("total_steps", &0, "at least 1"));
+        }
+        Ok(Self {
+            delta: fraction("delta", delta)?,
+            thresholds: [not_nan("lambda_2", lambda_2)?, not_nan("lambda_1", lambda_1)?],
+            total_steps,
+            state: NormTestState::default(),
+        })
+    }
+
+    fn threshold(&self, surface: &dyn Surface) -> Result<f64> {
+        let [start, end] = self.thresholds;
+        if start.to_bits() == end.to_bits() {
+            return Ok(start);
+        }
+        let total = self.total_steps.or_else(|| surface.total_steps()).ok_or(Error::TOTAL_STEPS)?;
+        let done = (surface.step() as f64 / total as f64).min(1.0);
+        Ok(done * end + (1.0 - done) * start)
+    }
+}
+
+impl Schedule for NormTest {
+    fn due(&mut self, g: &Gradient, surface: &mut dyn Surface) -> Result<bool> {
+        let threshold = self.threshold(surface)?;
+        let n = surface.read(vec![g.norm_squared()])?[0];
+        let NormTestState { mean, variance } = &mut self.state;
+        *mean = self.delta * *mean + (1.0 - self.delta) * n;
+        *variance = self.delta * *variance + (1.0 - self.delta) * (n - *mean).powi(2);
+        // An infinite threshold decides alone, also where it meets a deviation of zero.
+        if threshold.is_infinite() {
+            return Ok(threshold < 0.0);
+        }
+        Ok(n >= *mean + threshold * variance.sqrt())
+    }
+
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_number("mean", self.state.mean);
+        memory.put_number("variance", self.state.variance);
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.state.mean = memory.take_number("mean")?;
+        self.state.variance = memory.take_number("variance")?;
+        Ok(())
     }
 }

@@ -3,14 +3,16 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::ReusePsf;
-use crate::rule::Rule;
-use crate::schedule::{Controller, ControllerConfig};
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::controller::{Controller, ControllerConfig};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::fraction;
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::Descend;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Pair, Rule, Update};
+use crate::state::Memory;
+use crate::{Error, ParamVec, Result};
 
 /// ARSAM: splits SAM's gradient into the plain gradient and the rest, the PSF; takes the PSF anew
 /// only as often as it changes and reuses it with decay in between. Choose it for SAM's effect at a
@@ -31,8 +33,7 @@ use crate::{Result, Scheduled};
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' training
 ///   script).
-/// - `beta`: β, the decay, between 0 and 1, dimensionless. Default 0.7 (authors' code).
-/// - `max_reuse`: R, how many times one PSF is reused. Default 6 (authors' code).
+/// - `beta`, `max_reuse`, in the table `descend`: see [`ReusePsfConfig`].
 /// - `window`, `blocks`, `gain_ratio`, `gain_variance`, `max_fraction`, `norm_tensors`, `warmup`,
 ///   in the table `controller`: see [`ControllerConfig`].
 ///
@@ -61,17 +62,19 @@ use crate::{Result, Scheduled};
 pub struct ArsamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// β, the decay of a reused PSF.
-    pub beta: f64,
-    /// R, how many times one PSF is reused.
-    pub max_reuse: u32,
+    /// How a PSF is reused.
+    pub descend: ReusePsfConfig,
     /// When the PSF is sampled.
     pub controller: ControllerConfig,
 }
 
 impl Default for ArsamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, beta: 0.7, max_reuse: 6, controller: ControllerConfig::default() }
+        Self {
+            rho: 0.05,
+            descend: ReusePsfConfig::default(),
+            controller: ControllerConfig::default(),
+        }
     }
 }
 
@@ -83,6 +86,7 @@ impl ArsamConfig {
         passes: "1 + share of sampled steps",
         memory: "1",
         source: "arXiv 2510.03763, 2403.08821",
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
@@ -91,9 +95,19 @@ impl ArsamConfig {
     }
 }
 
+impl Scheduled<ArsamConfig> {
+    fn descend(&mut self) -> &mut ReusePsfConfig {
+        &mut self.algorithm.descend
+    }
+}
+
 impl AlgorithmConfig for ArsamConfig {
     fn descriptor(&self) -> Descriptor {
         Self::DESCRIPTOR
+    }
+
+    fn controller(&self) -> Option<&ControllerConfig> {
+        Some(&self.controller)
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
@@ -101,7 +115,92 @@ impl AlgorithmConfig for ArsamConfig {
             AllSamples,
             Controller::new(self.controller.clone())?,
             AlongGradient::new(self.rho)?,
-            ReusePsf::new(self.beta, self.max_reuse)?,
+            ReusePsf::new(self.descend)?,
         )?))
+    }
+}
+
+/// The settings of [`ReusePsf`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "ArsamConfig", field = "descend"))]
+#[setters(generate_delegates(ty = "Scheduled<ArsamConfig>", method = "descend"))]
+pub struct ReusePsfConfig {
+    /// β, the decay, between 0 and 1. Default 0.7 (authors' code).
+    pub beta: f64,
+    /// R, how many times one PSF is reused. Default 6 (authors' code).
+    pub max_reuse: u32,
+}
+
+impl Default for ReusePsfConfig {
+    fn default() -> Self {
+        Self { beta: 0.7, max_reuse: 6 }
+    }
+}
+
+/// `g_s` where there is one; otherwise `g + β^j·psf` at the j-th step since, for j up to a limit,
+/// and plain `g` after that.
+///
+/// Keeps one copy of the parameters, the PSF, between steps.
+#[derive(Debug, Clone)]
+pub struct ReusePsf {
+    decay: f64,
+    max_reuse: u32,
+    state: ReusePsfState,
+}
+
+/// What [`ReusePsf`] remembers.
+#[derive(Debug, Clone, Default)]
+struct ReusePsfState {
+    psf: Option<ParamVec>,
+    reused: u32,
+}
+
+impl ReusePsf {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A decay outside `[0, 1]`.
+    pub fn new(config: ReusePsfConfig) -> Result<Self> {
+        let ReusePsfConfig { beta, max_reuse } = config;
+        Ok(Self { decay: fraction("beta", beta)?, max_reuse, state: ReusePsfState::default() })
+    }
+}
+
+impl Descend for ReusePsf {
+    fn double(&mut self, pair: Pair) -> Update {
+        let (g_s, psf) = pair.into_g_s_and_psf();
+        self.state = ReusePsfState { psf: Some(psf), reused: 0 };
+        g_s.into()
+    }
+
+    fn single(&mut self, g: ParamVec) -> Update {
+        if self.state.reused >= self.max_reuse {
+            // It has had its last use: its memory goes.
+            self.state.psf = None;
+        }
+        let Some(psf) = &self.state.psf else { return g.into() };
+        self.state.reused += 1;
+        // An integer counts the reuses: a product of decays compared with a power, as elsewhere,
+        // gives one reuse too many at some decays.
+        g.plus_scaled(psf, self.decay.powf(f64::from(self.state.reused))).into()
+    }
+
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_count("reused", self.state.reused.into());
+        memory.put_vector("psf", self.state.psf.as_ref());
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.state.reused = u32::try_from(memory.take_count("reused")?)
+            .map_err(|_| Error::record("reused", "is larger than any limit"))?;
+        self.state.psf = memory.take_vector("psf")?;
+        Ok(())
+    }
+
+    fn reuses(&self) -> bool {
+        true
     }
 }

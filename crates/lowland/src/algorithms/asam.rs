@@ -3,14 +3,15 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::{Adaptive, Scaling};
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::non_negative;
+use crate::rule::ascend::Ascend;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Surface};
+use crate::{ParamVec, Parameters, Result};
 
 /// ASAM: SAM whose perturbation is scaled by the size of each weight, so that rescaling a network without
 /// changing its function does not change the perturbation. Choose it where layers differ much in scale.
@@ -73,6 +74,7 @@ impl AsamConfig {
         passes: "2",
         memory: "0",
         source: "arXiv 2102.11600",
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
@@ -90,8 +92,70 @@ impl AlgorithmConfig for AsamConfig {
         Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
-            Adaptive::new(self.rho, self.eta, self.scaling)?,
+            Adaptive::new(*self)?,
             SharpGradient,
         )?))
+    }
+}
+
+/// Which parameter tensors are scaled by the size of their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// Those that PyTorch calls `weight`, as the authors' code has it: weights proper, and the
+    /// scales of normalisation layers, which Burn calls `gamma`. Others keep the plain gradient.
+    #[default]
+    Weights,
+    /// All of them.
+    All,
+}
+
+impl Scaling {
+    fn covers(self, name: &str) -> bool {
+        self == Self::All || name.contains("weight") || name == "gamma"
+    }
+}
+
+/// `e = ρ·T²g/(‖T·g‖ + 1e-12)` with `T = |w| + η` on the tensors that [`Scaling`] covers and `T = 1`
+/// on the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Adaptive {
+    rho: f64,
+    eta: f64,
+    scaling: Scaling,
+}
+
+impl Adaptive {
+    /// Checks the settings of ASAM.
+    ///
+    /// # Errors
+    /// A radius or offset that is negative or not finite.
+    pub fn new(config: AsamConfig) -> Result<Self> {
+        let AsamConfig { rho, eta, scaling } = config;
+        Ok(Self { rho: non_negative("rho", rho)?, eta: non_negative("eta", eta)?, scaling })
+    }
+
+    /// `T`, absent where it is 1.
+    pub(crate) fn scales(&self, weights: ParamVec, parameters: &Parameters) -> ParamVec {
+        let covered = parameters.iter().map(|parameter| self.scaling.covers(parameter.name()));
+        let parts = weights.into_parts().into_iter().zip(covered);
+        ParamVec::new(
+            parts
+                .map(|(w, covered)| Some(w.filter(|_| covered)?.abs().add_scalar(self.eta)))
+                .collect(),
+        )
+    }
+}
+
+impl Ascend for Adaptive {
+    fn perturbation<'a>(
+        &mut self,
+        g: &'a Gradient,
+        surface: &mut dyn Surface,
+    ) -> Result<Perturbation<'a>> {
+        let t = self.scales(surface.weights(), surface.parameters());
+        let t_g = g.ascent().clone().times_where(&t);
+        let scale = t_g.inverse_norm().mul_scalar(self.rho);
+        Ok(Perturbation { direction: t_g.times_where(&t).into(), scale })
     }
 }

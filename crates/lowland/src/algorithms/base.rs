@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::Never;
-use crate::select::AllSamples;
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::Never;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Rule};
 
 /// The base optimizer alone, with nothing added: SGD where the base is SGD. The baseline of every
 /// comparison.
@@ -37,6 +36,7 @@ impl BaseConfig {
         passes: "1",
         memory: "0",
         source: "-",
+        fidelity: Fidelity::Equations,
     };
 
     /// Creates the settings with their defaults.

@@ -6,17 +6,31 @@ use std::marker::PhantomData;
 
 use derive_setters::Setters;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AscendConfig;
-use crate::compose::ComposedRule;
-use crate::descend::DescendConfig;
-use crate::rule::Rule;
-use crate::schedule::ScheduleConfig;
-use crate::select::SelectConfig;
-use crate::{Result, Scheduled};
+use crate::Result;
+use crate::algorithms::aesam::{NormTest, NormTestConfig};
+use crate::algorithms::arsam::{ReusePsf, ReusePsfConfig};
+use crate::algorithms::asam::{Adaptive, AsamConfig};
+use crate::algorithms::ausam::{PastChange, PastChangeConfig};
+use crate::algorithms::budget::{Budget, BudgetConfig};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::controller::{Controller, ControllerConfig};
+use crate::algorithms::esam::{LargestRise, LargestRiseConfig, Masked};
+use crate::algorithms::fsam::{FsamConfig, LessAverage};
+use crate::algorithms::gsam::{SurrogateGap, SurrogateGapConfig};
+use crate::algorithms::ksam::{TopLoss, TopLossConfig};
+use crate::algorithms::looksam::{PerTensor, ReuseOrthogonal, ReuseOrthogonalConfig, TensorRadius};
+use crate::algorithms::scheduled::Scheduled;
+use crate::algorithms::slsam::{SampledLayers, SampledLayersConfig};
+use crate::algorithms::ssam::{RawGradient, Rescaled};
+use crate::algorithms::sssam::{AtRandom, AtRandomConfig};
+use crate::rule::ascend::{AlongGradient, Ascend};
+use crate::rule::descend::{Descend, SharpGradient};
+use crate::rule::schedule::{EveryStep, Never, Periodic, PeriodicConfig, Schedule};
+use crate::rule::select::{AllSamples, Select};
+use crate::rule::{ComposedRule, Rule};
 
 /// Any four parts, each chosen by itself: what no paper has combined, and all that papers have where one part is
 /// to be another. As it stands it is SAM.
@@ -46,7 +60,7 @@ use crate::{Result, Scheduled};
 /// # Example
 /// ARSAM's schedule and descent, on the samples that K-SAM selects:
 /// ```
-/// use lowland::descend::DescendConfig;
+/// use lowland::descend::{DescendConfig, ReusePsfConfig};
 /// use lowland::schedule::ScheduleConfig;
 /// use lowland::select::{SelectConfig, TopLossConfig};
 /// use lowland::{ComposedConfig, ControllerConfig};
@@ -54,7 +68,7 @@ use crate::{Result, Scheduled};
 /// let rule = ComposedConfig {
 ///     select: SelectConfig::TopLoss(TopLossConfig { fraction: 0.5 }),
 ///     schedule: ScheduleConfig::Controller(ControllerConfig::default()),
-///     descend: DescendConfig::ReusePsf { beta: 0.7, max_reuse: 6 },
+///     descend: DescendConfig::ReusePsf(ReusePsfConfig::default()),
 ///     ..ComposedConfig::default()
 /// }
 /// .build()?;
@@ -87,6 +101,7 @@ impl ComposedConfig {
         passes: "that of its parts",
         memory: "that of its parts",
         source: "-",
+        fidelity: Fidelity::Laws,
     };
 
     /// Creates the settings with their defaults.
@@ -98,6 +113,14 @@ impl ComposedConfig {
 impl AlgorithmConfig for ComposedConfig {
     fn descriptor(&self) -> Descriptor {
         Self::DESCRIPTOR
+    }
+
+    fn controller(&self) -> Option<&ControllerConfig> {
+        match &self.schedule {
+            ScheduleConfig::Controller(controller) => Some(controller),
+            ScheduleConfig::Budget(budget) => budget.controller.as_ref(),
+            _ => None,
+        }
     }
 
     fn build(&self) -> Result<Box<dyn Rule>> {
@@ -124,7 +147,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for PartVisitor<T> {
         f.write_str("the name of a part, or a table from its name to its settings")
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<T, E> {
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
         if let Ok(part) = T::deserialize(StrDeserializer::<E>::new(name)) {
             return Ok(part);
         }
@@ -136,5 +159,173 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for PartVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(table))
+    }
+}
+
+/// The first stage in configuration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectConfig {
+    /// See [`AllSamples`].
+    #[default]
+    All,
+    /// See [`TopLoss`].
+    TopLoss(TopLossConfig),
+    /// See [`LargestRise`].
+    LargestRise(LargestRiseConfig),
+    /// See [`PastChange`].
+    PastChange(PastChangeConfig),
+    /// See [`SampledLayers`].
+    SampledLayers(SampledLayersConfig),
+}
+
+impl SelectConfig {
+    /// Checks the values and makes the part.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    pub fn build(&self) -> Result<Box<dyn Select>> {
+        Ok(match self {
+            Self::All => Box::new(AllSamples),
+            Self::TopLoss(config) => Box::new(TopLoss::new(*config)?),
+            Self::LargestRise(config) => Box::new(LargestRise::new(*config)?),
+            Self::PastChange(config) => Box::new(PastChange::new(*config)?),
+            Self::SampledLayers(config) => Box::new(SampledLayers::new(*config)?),
+        })
+    }
+}
+
+/// The second stage in configuration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleConfig {
+    /// See [`EveryStep`].
+    #[default]
+    EveryStep,
+    /// See [`Never`].
+    Never,
+    /// See [`Periodic`].
+    Periodic(PeriodicConfig),
+    /// See [`AtRandom`].
+    AtRandom(AtRandomConfig),
+    /// See [`NormTest`].
+    NormTest(NormTestConfig),
+    /// See [`Controller`].
+    Controller(ControllerConfig),
+    /// See [`Budget`].
+    Budget(BudgetConfig),
+}
+
+impl ScheduleConfig {
+    /// Checks the values and makes the part.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    pub fn build(&self) -> Result<Box<dyn Schedule>> {
+        Ok(match self {
+            Self::EveryStep => Box::new(EveryStep),
+            Self::Never => Box::new(Never),
+            Self::Periodic(config) => Box::new(Periodic::new(*config)?),
+            Self::AtRandom(config) => Box::new(AtRandom::new(*config)?),
+            Self::NormTest(config) => Box::new(NormTest::new(*config)?),
+            Self::Controller(config) => Box::new(Controller::new(config.clone())?),
+            Self::Budget(config) => Box::new(Budget::new(config.clone())?),
+        })
+    }
+}
+
+/// The third stage in configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AscendConfig {
+    /// See [`AlongGradient`].
+    Gradient {
+        /// ρ, the radius.
+        rho: f64,
+    },
+    /// See [`Adaptive`].
+    Adaptive(AsamConfig),
+    /// See [`RawGradient`].
+    RawGradient {
+        /// ρ, the length of the step up, as a multiple of the gradient.
+        rho: f64,
+    },
+    /// See [`LessAverage`].
+    LessAverage(FsamConfig),
+    /// See [`Masked`].
+    Masked {
+        /// ρ, the radius.
+        rho: f64,
+        /// β, the probability of a coordinate. Default 0.5.
+        #[serde(default = "beta")]
+        beta: f64,
+    },
+    /// See [`PerTensor`].
+    PerTensor {
+        /// ρ, the radius.
+        rho: f64,
+        /// What the radius of one tensor is. Default ρ.
+        #[serde(default)]
+        radius: TensorRadius,
+    },
+}
+
+fn beta() -> f64 {
+    0.5
+}
+
+impl Default for AscendConfig {
+    fn default() -> Self {
+        Self::Gradient { rho: 0.05 }
+    }
+}
+
+impl AscendConfig {
+    /// Checks the values and makes the part.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    pub fn build(&self) -> Result<Box<dyn Ascend>> {
+        Ok(match *self {
+            Self::Gradient { rho } => Box::new(AlongGradient::new(rho)?),
+            Self::Adaptive(config) => Box::new(Adaptive::new(config)?),
+            Self::RawGradient { rho } => Box::new(RawGradient::new(rho)?),
+            Self::LessAverage(config) => Box::new(LessAverage::new(config)?),
+            Self::Masked { rho, beta } => Box::new(Masked::new(rho, beta)?),
+            Self::PerTensor { rho, radius } => Box::new(PerTensor::new(rho, radius)?),
+        })
+    }
+}
+
+/// The fourth stage in configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DescendConfig {
+    /// See [`SharpGradient`].
+    #[default]
+    Sharp,
+    /// See [`ReusePsf`].
+    ReusePsf(ReusePsfConfig),
+    /// See [`ReuseOrthogonal`].
+    ReuseOrthogonal(ReuseOrthogonalConfig),
+    /// See [`Rescaled`].
+    Rescaled,
+    /// See [`SurrogateGap`].
+    SurrogateGap(SurrogateGapConfig),
+}
+
+impl DescendConfig {
+    /// Checks the values and makes the part.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, named.
+    pub fn build(&self) -> Result<Box<dyn Descend>> {
+        Ok(match *self {
+            Self::Sharp => Box::new(SharpGradient),
+            Self::ReusePsf(config) => Box::new(ReusePsf::new(config)?),
+            Self::ReuseOrthogonal(config) => Box::new(ReuseOrthogonal::new(config)?),
+            Self::Rescaled => Box::new(Rescaled),
+            Self::SurrogateGap(config) => Box::new(SurrogateGap::new(config)?),
+        })
     }
 }

@@ -1,17 +1,19 @@
 //! ESAM: SAM with a sparse ascent and a descent on the samples it hurts most.
 
+use burn::tensor::Distribution;
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::{AlongGradient, Ascend, Masked};
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
 use crate::error::{non_negative, positive_fraction};
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::{LargestRise, LargestRiseConfig};
-use crate::{Result, Scheduled};
+use crate::rule::ascend::{AlongGradient, Ascend};
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::{Select, largest, share};
+use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Samples, Selection, Surface};
+use crate::vector::read;
+use crate::{Active, Result};
 
 /// ESAM: ascends along randomly chosen weights only, and descends on the samples whose losses rise most by it.
 /// Choose it where SAM's own cost is too much and per-sample losses are at hand.
@@ -34,9 +36,9 @@ use crate::{Result, Scheduled};
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' script for
 ///   ResNet-18).
-/// - `beta`: β, the probability with which a weight takes part in the ascent, above 0 and at most 1.
-///   Default 0.6 (the same).
-/// - `gamma`: γ, the share of the batch, above 0 and at most 1. Default 0.5 (the same).
+/// - `beta`: β, the probability with which a weight takes part in the ascent, above 0 and at most 1,
+///   and `gamma`: γ, the share of the batch, in the table `select`: see [`LargestRiseConfig`].
+///   Defaults 0.6 and 0.5 (the same).
 /// - `mask`: what β draws, `tensors` (authors' code) or `coordinates` (paper). Default tensors, whose masked
 ///   gradients are not computed.
 ///
@@ -64,17 +66,17 @@ use crate::{Result, Scheduled};
 pub struct EsamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// β, the probability with which a weight takes part in the ascent.
-    pub beta: f64,
-    /// γ, the share of the batch that the second gradient is taken on.
-    pub gamma: f64,
+    /// β, the probability with which a weight takes part in the ascent (default 0.6, authors' script
+    /// for ResNet-18), and γ, the share of the batch that the second gradient is taken on.
+    pub select: LargestRiseConfig,
     /// What β draws.
     pub mask: EsamMask,
 }
 
 impl Default for EsamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, beta: 0.6, gamma: 0.5, mask: EsamMask::Tensors }
+        let select = LargestRiseConfig { beta: 0.6, ..LargestRiseConfig::default() };
+        Self { rho: 0.05, select, mask: EsamMask::Tensors }
     }
 }
 
@@ -86,11 +88,18 @@ impl EsamConfig {
         passes: "4/3 + gamma - (1 - beta)/3",
         memory: "0",
         source: "arXiv 2110.03141",
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
     pub fn new(rho: f64) -> Self {
         Self { rho, ..Self::default() }
+    }
+}
+
+impl Scheduled<EsamConfig> {
+    fn select(&mut self) -> &mut LargestRiseConfig {
+        &mut self.algorithm.select
     }
 }
 
@@ -101,12 +110,12 @@ impl AlgorithmConfig for EsamConfig {
 
     fn build(&self) -> Result<Box<dyn Rule>> {
         let rho = non_negative("rho", self.rho)?;
-        let beta = positive_fraction("beta", self.beta)?;
+        let beta = positive_fraction("beta", self.select.beta)?;
         let (drawn, ascend): (f64, Box<dyn Ascend>) = match self.mask {
             EsamMask::Tensors => (beta, Box::new(AlongGradient::new(rho / beta)?)),
             EsamMask::Coordinates => (1.0, Box::new(Masked::new(rho, beta)?)),
         };
-        let select = LargestRise::new(LargestRiseConfig { gamma: self.gamma, beta: drawn })?;
+        let select = LargestRise::new(LargestRiseConfig { beta: drawn, ..self.select })?;
         Ok(Box::new(ComposedRule::of(
             Box::new(select),
             Box::new(EveryStep),
@@ -125,4 +134,108 @@ pub enum EsamMask {
     Tensors,
     /// Single coordinates, as in the paper.
     Coordinates,
+}
+
+/// `e = (ρ/β)·m⊙g/(‖g‖ + 1e-12)` with `m_i ~ Bernoulli(β)` drawn anew for every coordinate at each step, so that
+/// the mean of e is that of SAM.
+#[derive(Debug, Clone, Copy)]
+pub struct Masked {
+    rho: f64,
+    beta: f64,
+}
+
+impl Masked {
+    /// Sets the radius ρ and the probability β of a coordinate.
+    ///
+    /// # Errors
+    /// A radius that is negative or not finite, a probability that is not above 0 or above 1.
+    pub fn new(rho: f64, beta: f64) -> Result<Self> {
+        Ok(Self { rho: non_negative("rho", rho)?, beta: positive_fraction("beta", beta)? })
+    }
+}
+
+impl Ascend for Masked {
+    fn perturbation<'a>(
+        &mut self,
+        g: &'a Gradient,
+        surface: &mut dyn Surface,
+    ) -> Result<Perturbation<'a>> {
+        let g = g.ascent();
+        let scale = g.inverse_norm().mul_scalar(self.rho / self.beta);
+        let mask = surface.draw(g, Distribution::Bernoulli(self.beta));
+        Ok(Perturbation { direction: g.clone().times_each(&mask).into(), scale })
+    }
+}
+
+/// The settings of [`LargestRise`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "EsamConfig", field = "select"))]
+#[setters(generate_delegates(ty = "Scheduled<EsamConfig>", method = "select"))]
+pub struct LargestRiseConfig {
+    /// γ, the share of the batch that the second gradient is taken on, above 0 and at most 1.
+    /// Default 0.5.
+    pub gamma: f64,
+    /// β, the probability with which a parameter tensor takes part in the first gradient, above 0 and
+    /// at most 1. Default 1: all do.
+    pub beta: f64,
+}
+
+impl Default for LargestRiseConfig {
+    fn default() -> Self {
+        Self { gamma: 0.5, beta: 1.0 }
+    }
+}
+
+/// Takes the first gradient on the whole batch with respect to parameter tensors drawn with
+/// probability β each, and the second with respect to all on the `⌈γ·b⌉` samples whose losses rise most
+/// from `w` to `w + e`. A forward pass over the whole batch at `w + e` tells, and one read-back;
+/// none where γ is 1.
+#[derive(Debug, Clone, Copy)]
+pub struct LargestRise {
+    config: LargestRiseConfig,
+}
+
+impl LargestRise {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A share or probability that is not above 0 or above 1.
+    pub fn new(config: LargestRiseConfig) -> Result<Self> {
+        positive_fraction("gamma", config.gamma)?;
+        positive_fraction("beta", config.beta)?;
+        Ok(Self { config })
+    }
+}
+
+impl Select for LargestRise {
+    fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection> {
+        if self.config.beta >= 1.0 {
+            return Ok(Selection::ALL);
+        }
+        let tensors = surface.parameters().len();
+        let flags = (0..tensors).map(|_| surface.uniform() < self.config.beta).collect();
+        Ok(Selection { samples: Samples::All, parameters: Active::Some(flags) })
+    }
+
+    fn second(
+        &mut self,
+        _first: Selection,
+        e: &Perturbation<'_>,
+        surface: &mut dyn Surface,
+    ) -> Result<Selection> {
+        if self.config.gamma >= 1.0 {
+            return Ok(Selection::ALL);
+        }
+        let before = surface.latest_losses()?;
+        let rise = read(vec![surface.losses_at(e, &Samples::All)? - before])?;
+        let of = rise.len();
+        let positions = largest(&rise, share(self.config.gamma, of));
+        Ok(Samples::Some { positions, of }.into())
+    }
+
+    fn chooses_samples(&self) -> bool {
+        self.config.gamma < 1.0
+    }
 }

@@ -3,14 +3,16 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::LessAverage;
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::{finite, fraction, non_negative};
+use crate::rule::ascend::Ascend;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Surface};
+use crate::state::Memory;
+use crate::{ParamVec, Result};
 
 /// F-SAM (friendly SAM): ascends along the gradient minus its running average, so along what is this batch's
 /// own, and spares the direction that all batches share. Choose it as a drop-in for SAM.
@@ -73,6 +75,7 @@ impl FsamConfig {
         passes: "2",
         memory: "1",
         source: "arXiv 2403.12350",
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
@@ -90,8 +93,67 @@ impl AlgorithmConfig for FsamConfig {
         Ok(Box::new(ComposedRule::new(
             AllSamples,
             EveryStep,
-            LessAverage::new(self.rho, self.sigma, self.lambda)?,
+            LessAverage::new(*self)?,
             SharpGradient,
         )?))
+    }
+}
+
+/// `e = ρ·d/(‖d‖ + 1e-12)` with `d = g − σ·m`, where m averages the gradients of the steps before:
+/// `m ← λ·m + (1 − λ)·g`. The first step ascends along g itself.
+///
+/// Keeps one copy of the parameters, m, between steps.
+#[derive(Debug, Clone)]
+pub struct LessAverage {
+    rho: f64,
+    sigma: f64,
+    lambda: f64,
+    average: Option<ParamVec>,
+}
+
+impl LessAverage {
+    /// Checks the settings of F-SAM.
+    ///
+    /// # Errors
+    /// A radius that is negative or not finite, a share that is not finite, a decay outside
+    /// `[0, 1]`.
+    pub fn new(config: FsamConfig) -> Result<Self> {
+        let FsamConfig { rho, sigma, lambda } = config;
+        Ok(Self {
+            rho: non_negative("rho", rho)?,
+            sigma: finite("sigma", sigma)?,
+            lambda: fraction("lambda", lambda)?,
+            average: None,
+        })
+    }
+}
+
+impl Ascend for LessAverage {
+    fn perturbation<'a>(
+        &mut self,
+        g: &'a Gradient,
+        _surface: &mut dyn Surface,
+    ) -> Result<Perturbation<'a>> {
+        // The average is over whole batches, whatever a step ascends along.
+        let Some(m) = self.average.take() else {
+            self.average = Some(ParamVec::clone(g));
+            return Ok(Perturbation::along(g, self.rho));
+        };
+        // By its difference to g, so that a gradient that does not change leaves m exactly as it is:
+        // a residue of rounding would be stretched to the whole radius.
+        let difference = ParamVec::clone(g).minus(&m);
+        let d = g.ascent().clone().plus_scaled(&m, -self.sigma);
+        self.average = Some(m.plus_scaled(&difference, 1.0 - self.lambda));
+        Ok(Perturbation::along(d, self.rho))
+    }
+
+    fn save(&self, memory: &mut Memory) -> Result<()> {
+        memory.put_vector("average", self.average.as_ref());
+        Ok(())
+    }
+
+    fn restore(&mut self, memory: &mut Memory) -> Result<()> {
+        self.average = memory.take_vector("average")?;
+        Ok(())
     }
 }

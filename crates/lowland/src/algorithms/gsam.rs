@@ -3,14 +3,15 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::SurrogateGap;
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::finite;
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::Descend;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Pair, Rule, Update};
+use crate::{ParamVec, Result};
 
 /// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by taking off
 /// what of the plain gradient lies across SAM's. Choose it beside SAM where a second knob may pay.
@@ -27,8 +28,7 @@ use crate::{Result, Scheduled};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
-/// - `alpha`: α, the weight of the gap, dimensionless. Default 0.4, a usual value of public
-///   implementations; 0 gives SAM.
+/// - `alpha`, in the table `descend`: see [`SurrogateGapConfig`]; 0 gives SAM.
 ///
 /// # Fidelity
 /// Surrogate gap minimisation, 2022, arXiv 2203.08065. The radius is constant here; the authors let it
@@ -50,13 +50,13 @@ use crate::{Result, Scheduled};
 pub struct GsamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// α, the weight of the surrogate gap.
-    pub alpha: f64,
+    /// How the gap is closed.
+    pub descend: SurrogateGapConfig,
 }
 
 impl Default for GsamConfig {
     fn default() -> Self {
-        Self { rho: 0.05, alpha: 0.4 }
+        Self { rho: 0.05, descend: SurrogateGapConfig::default() }
     }
 }
 
@@ -68,11 +68,18 @@ impl GsamConfig {
         passes: "2",
         memory: "0",
         source: "arXiv 2203.08065",
+        fidelity: Fidelity::Equations,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
     pub fn new(rho: f64) -> Self {
         Self { rho, ..Self::default() }
+    }
+}
+
+impl Scheduled<GsamConfig> {
+    fn descend(&mut self) -> &mut SurrogateGapConfig {
+        &mut self.algorithm.descend
     }
 }
 
@@ -86,7 +93,54 @@ impl AlgorithmConfig for GsamConfig {
             AllSamples,
             EveryStep,
             AlongGradient::new(self.rho)?,
-            SurrogateGap::new(self.alpha)?,
+            SurrogateGap::new(self.descend)?,
         )?))
+    }
+}
+
+/// The settings of [`SurrogateGap`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_", strip_option)]
+#[setters(generate_delegates(ty = "GsamConfig", field = "descend"))]
+#[setters(generate_delegates(ty = "Scheduled<GsamConfig>", method = "descend"))]
+pub struct SurrogateGapConfig {
+    /// α, the weight of the surrogate gap, dimensionless. Default 0.4, a usual value of public
+    /// implementations.
+    pub alpha: f64,
+}
+
+impl Default for SurrogateGapConfig {
+    fn default() -> Self {
+        Self { alpha: 0.4 }
+    }
+}
+
+/// `g_s − α·g_⊥` with `g_⊥ = g − (⟨g, g_s⟩/‖g_s‖²)·g_s` where there is a second gradient, g otherwise.
+/// Remembers nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct SurrogateGap {
+    alpha: f64,
+}
+
+impl SurrogateGap {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// An α that is not finite.
+    pub fn new(config: SurrogateGapConfig) -> Result<Self> {
+        Ok(Self { alpha: finite("alpha", config.alpha)? })
+    }
+}
+
+impl Descend for SurrogateGap {
+    fn double(&mut self, pair: Pair) -> Update {
+        let (g, g_s) = pair.into_both();
+        let across = g.without(&g_s);
+        g_s.plus_scaled(&across, -self.alpha).into()
+    }
+
+    fn single(&mut self, g: ParamVec) -> Update {
+        g.into()
     }
 }

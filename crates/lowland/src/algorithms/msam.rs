@@ -3,11 +3,12 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::{AlongGradient, Ascend};
-use crate::rule::{Rule, Selection, Surface};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::rule::ascend::{AlongGradient, Ascend};
+use crate::rule::{Gradient, Rule, Selection, Surface, Update};
 use crate::state::Memory;
-use crate::{ParamVec, Result, Scheduled};
+use crate::{ParamVec, Result};
 
 /// MSAM (momentum SAM): takes its only gradient at weights perturbed further along the way they came. Choose it for
 /// something of SAM's effect at the cost of the base optimizer.
@@ -66,6 +67,7 @@ impl MsamConfig {
         passes: "1",
         memory: "1",
         source: "arXiv 2401.12033",
+        fidelity: Fidelity::Equations,
     };
 
     /// Creates the settings with this radius, ρ.
@@ -93,17 +95,18 @@ struct Msam {
 }
 
 impl Rule for Msam {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> Result<Update> {
         let weights = surface.weights();
         let Some(before) = self.before.replace(weights.clone()) else {
-            return surface.gradient(&Selection::ALL);
+            return Ok(surface.gradient(&Selection::ALL)?.into());
         };
         // A parameter that is new to the training has not moved yet.
         let before = before.or(&weights);
         let way = weights.minus(&before);
         drop(before);
+        let way = Gradient::from(way);
         let e = self.ascend.perturbation(&way, surface)?;
-        surface.gradient_at(&e, &Selection::ALL)
+        Ok(surface.gradient_at(&e, &Selection::ALL)?.into())
     }
 
     fn save(&self, memory: &mut Memory) -> Result<()> {

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::{Periodic, PeriodicConfig};
-use crate::select::AllSamples;
-use crate::{Error, Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::{Periodic, PeriodicConfig};
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Rule};
+use crate::{Error, Result};
 
 /// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the others.
 /// Choose it as the plainest way to spend less than SAM, and as the mark that cleverer schedules must
@@ -66,6 +66,7 @@ impl PeriodicSamConfig {
         passes: "1 + 1/interval",
         memory: "0",
         source: "-",
+        fidelity: Fidelity::Laws,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.

@@ -3,14 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::AlongGradient;
-use crate::compose::ComposedRule;
-use crate::descend::SharpGradient;
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::Result;
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::rule::ascend::AlongGradient;
+use crate::rule::descend::SharpGradient;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Rule};
 
 /// SAM: descends along the gradient taken a radius uphill, which prefers flat minima. Choose it
 /// where generalisation matters more than time, and as the mark that cheaper relatives must reach.
@@ -66,6 +66,7 @@ impl SamConfig {
         passes: "2",
         memory: "0",
         source: "arXiv 2010.01412",
+        fidelity: Fidelity::Equations,
     };
 
     /// Creates the settings with this radius, ρ.

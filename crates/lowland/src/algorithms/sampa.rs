@@ -3,13 +3,14 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::{AlongGradient, Ascend};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
 use crate::error::fraction;
-use crate::rule::{Perturbation, Rule, Selection, Surface};
+use crate::rule::ascend::{AlongGradient, Ascend};
+use crate::rule::{Gradient, Perturbation, Rule, Selection, Surface, Update};
 use crate::state::Memory;
 use crate::vector::one;
-use crate::{ParamVec, Result, Scheduled};
+use crate::{ParamVec, Result};
 
 /// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can take them
 /// at once. Choose it where a second device is at hand; on one it costs what SAM costs.
@@ -75,6 +76,7 @@ impl SampaConfig {
         passes: "2",
         memory: "2",
         source: "arXiv 2410.10683",
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
@@ -110,31 +112,31 @@ struct Sampa {
 }
 
 impl Rule for Sampa {
-    fn gradient(&mut self, surface: &mut dyn Surface) -> Result<ParamVec> {
+    fn update(&mut self, surface: &mut dyn Surface) -> Result<Update> {
         let g = match self.predicted.take() {
-            None => surface.gradient(&Selection::ALL)?,
+            None => surface.gradient(&Selection::ALL)?.into_vec(),
             Some(before) => {
                 let step = surface.base_step(&before);
                 let e = Perturbation { scale: one(&step), direction: step.into() };
                 surface.gradient_at(&e, &Selection::ALL)?
             }
         };
-        self.predicted = Some(g.clone());
-        Ok(match self.sharp.take() {
-            None => g,
+        let update = match self.sharp.take() {
+            None => g.clone(),
             Some(sharp) => {
                 let rest = sharp.map(|part| part.mul_scalar(1.0 - self.lambda));
                 rest.plus_scaled(&g, self.lambda)
             }
-        })
-    }
-
-    fn after(&mut self, surface: &mut dyn Surface) -> Result<()> {
-        if let Some(g) = &self.predicted {
-            let e = self.ascend.perturbation(g, surface)?;
-            self.sharp = Some(surface.gradient_at(&e, &Selection::ALL)?);
-        }
-        Ok(())
+        };
+        // g̃ of the next step, at its weights: the batch is at hand now.
+        let step = surface.base_step(&update);
+        let g = Gradient::from(g);
+        let e = self.ascend.perturbation(&g, surface)?;
+        let direction = step.plus(&e.direction.into_owned().times(&e.scale));
+        let e = Perturbation { scale: one(&direction), direction: direction.into() };
+        self.sharp = Some(surface.gradient_at(&e, &Selection::ALL)?);
+        self.predicted = Some(g.into_vec());
+        Ok(update.into())
     }
 
     fn save(&self, memory: &mut Memory) -> Result<()> {

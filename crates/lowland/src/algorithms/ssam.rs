@@ -3,14 +3,16 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use crate::algorithms::{AlgorithmConfig, Descriptor};
-use crate::ascend::{AlongGradient, Ascend, RawGradient};
-use crate::compose::ComposedRule;
-use crate::descend::Rescaled;
-use crate::rule::Rule;
-use crate::schedule::EveryStep;
-use crate::select::AllSamples;
-use crate::{Result, Scheduled};
+use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
+use crate::algorithms::scheduled::Scheduled;
+use crate::error::non_negative;
+use crate::rule::ascend::{AlongGradient, Ascend};
+use crate::rule::descend::Descend;
+use crate::rule::schedule::EveryStep;
+use crate::rule::select::AllSamples;
+use crate::rule::{ComposedRule, Gradient, Pair, Perturbation, Rule, Surface, Update};
+use crate::vector::{one, ratio};
+use crate::{ParamVec, Result};
 
 /// SSAM (stable SAM): SAM's direction at the plain gradient's length. Choose it where SAM is unstable,
 /// at large learning rates and radii.
@@ -78,6 +80,7 @@ impl StableSamConfig {
         passes: "2",
         memory: "0",
         source: "arXiv 2401.07250",
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.
@@ -102,5 +105,48 @@ impl AlgorithmConfig for StableSamConfig {
             ascend,
             Box::new(Rescaled),
         )?))
+    }
+}
+
+/// `e = ρ·g`, not normalised: far where the gradient is long, and next to nothing near a minimum.
+#[derive(Debug, Clone, Copy)]
+pub struct RawGradient {
+    rho: f64,
+}
+
+impl RawGradient {
+    /// Sets ρ, here the length of a step up and no radius.
+    ///
+    /// # Errors
+    /// A ρ that is negative or not finite.
+    pub fn new(rho: f64) -> Result<Self> {
+        Ok(Self { rho: non_negative("rho", rho)? })
+    }
+}
+
+impl Ascend for RawGradient {
+    fn perturbation<'a>(
+        &mut self,
+        g: &'a Gradient,
+        _surface: &mut dyn Surface,
+    ) -> Result<Perturbation<'a>> {
+        Ok(Perturbation { direction: g.into(), scale: one(g.ascent()).mul_scalar(self.rho) })
+    }
+}
+
+/// `g_s·‖g‖/‖g_s‖` where there is a second gradient, g otherwise; zero where `g_s` is zero. Remembers
+/// nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rescaled;
+
+impl Descend for Rescaled {
+    fn double(&mut self, pair: Pair) -> Update {
+        // A quotient, not a product with an inverse: exactly 1 where the two are equal.
+        let scale = ratio(pair.g().norm(), pair.g_s().norm());
+        pair.into_g_s().times(&scale).into()
+    }
+
+    fn single(&mut self, g: ParamVec) -> Update {
+        g.into()
     }
 }

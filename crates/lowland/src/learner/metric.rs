@@ -12,8 +12,8 @@ use burn::train::metric::{
     SerializedEntry,
 };
 
-use crate::driver::Driver;
 use crate::rule::{Cost, PSF_NORM};
+use crate::step::driver::Driver;
 use crate::{Error, Result, StepReport};
 
 /// What a strategy shares with its metrics and checkpoints, which Burn runs on threads of their own.

@@ -3,9 +3,9 @@
 use burn::optim::GradientsParams;
 use burn::train::{Learner, LearnerModel, TrainStep};
 
-use crate::driver::Base;
-use crate::evaluation::{Evaluated, Source};
 use crate::rule::Samples;
+use crate::step::base::Base;
+use crate::step::source::{Evaluated, Source};
 use crate::{Parameter, Result};
 
 /// The gradients of a model's [`TrainStep`] on the batches of a step.

@@ -15,6 +15,9 @@ pub struct Parameter {
     pub path: String,
     /// Its shape.
     pub shape: Shape,
+    /// The axis of its outputs: 0, but 1 for the weight of a `Linear` layer, which Burn keeps as
+    /// `[in, out]`.
+    pub outputs: usize,
     /// Burn's name for it, which is new in each process.
     pub id: ParamId,
 }
@@ -105,7 +108,7 @@ impl Parameters {
             self.contexts.insert(id, context);
         }
         if !float.trainable {
-            self.others.push(Parameter { path, shape: float.shape(), id });
+            self.others.push(Parameter { path, shape: float.shape(), outputs: 0, id });
             return;
         }
         if context.is_none() {
@@ -115,7 +118,8 @@ impl Parameters {
             self.ties.push([self.list[i].path.clone(), path]);
         } else {
             self.index.insert(id, self.list.len());
-            self.list.push(Parameter { path, shape: float.shape(), id });
+            let outputs = usize::from(float.is_linear_weight());
+            self.list.push(Parameter { path, shape: float.shape(), outputs, id });
         }
     }
 

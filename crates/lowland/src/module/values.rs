@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::visit::{Replacement, flat, map_flat, visit_flat};
-use super::{Active, Parameters};
+use super::{Active, Parameter, Parameters};
 use crate::vector::{Scalar, scaled};
 use crate::{Error, ParamVec, Result};
 
@@ -71,6 +71,20 @@ pub(crate) fn retied<M: Module>(parameters: &Parameters, module: M) -> M {
     map_flat(module, &mut |float| {
         let value = first.parts()[*parameters.index.get(&float.id)?].clone()?;
         Some(Replacement { value, leaf: true, context: None })
+    })
+}
+
+/// `module` with `w − lr·direction` for `w`, where `lr` gives the learning rate of each parameter.
+pub(crate) fn displaced<M: Module>(
+    parameters: &Parameters,
+    module: M,
+    direction: &ParamVec,
+    lr: &dyn Fn(&Parameter) -> f64,
+) -> M {
+    map_flat(module, &mut |float| {
+        let i = *parameters.index.get(&float.id)?;
+        let step = direction.parts()[i].clone()?.mul_scalar(lr(&parameters.list[i]));
+        Some(Replacement { value: float.value() - step, leaf: true, context: None })
     })
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Float<'a> {
     /// Whether it requires a gradient.
     pub(crate) trainable: bool,
     path: &'a [String],
+    /// The type of the module that holds it, as Burn names it; empty where that is not known.
+    container: &'a str,
     shape: &'a dyn Fn() -> Shape,
     context: &'a dyn Fn() -> Option<Context>,
     value: &'a dyn Fn() -> Tensor<1>,
@@ -46,6 +48,11 @@ impl Float<'_> {
     /// Its path in the module, such as `layer1.conv.weight`.
     pub(crate) fn path(&self) -> String {
         self.path.join(".")
+    }
+
+    /// Whether it is the weight of a `Linear` layer.
+    pub(crate) fn is_linear_weight(&self) -> bool {
+        self.container == "Struct:Linear" && self.path.last().is_some_and(|name| name == "weight")
     }
 
     pub(crate) fn shape(&self) -> Shape {
@@ -65,7 +72,7 @@ impl Float<'_> {
 
 /// Calls `visit` for every float value of a module, in visit order.
 pub(crate) fn visit_flat<M: Module>(module: &M, visit: &mut dyn FnMut(Float<'_>)) {
-    module.visit(&mut Flat { path: Vec::new(), visit });
+    module.visit(&mut Flat { path: Vec::new(), containers: Vec::new(), visit });
 }
 
 /// What takes the place of a float value.
@@ -100,16 +107,19 @@ fn context<const D: usize>(tensor: &Tensor<D>) -> Option<Context> {
 
 struct Flat<'a> {
     path: Vec<String>,
+    containers: Vec<String>,
     visit: &'a mut dyn FnMut(Float<'_>),
 }
 
 impl ModuleVisitor for Flat<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.push(name.to_owned());
+        self.containers.push(container_type.to_owned());
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
         self.path.pop();
+        self.containers.pop();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -117,6 +127,7 @@ impl ModuleVisitor for Flat<'_> {
             id: param.id,
             trainable: param.is_require_grad(),
             path: &self.path,
+            container: self.containers.last().map_or("", String::as_str),
             shape: &|| param.lazy_shape(),
             context: &|| context(&param.base()),
             value: &|| flat(param.base()),
@@ -136,6 +147,7 @@ impl ModuleMapper for FlatMapper<'_> {
             id,
             trainable,
             path: &[],
+            container: "",
             shape: &|| tensor.shape(),
             context: &|| context(&tensor),
             value: &|| flat(tensor.clone()),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Element, Tensor, TensorData};
 
-use super::{Collective, Numbers, Workers};
+use super::{Collective, Numbers, Topic, Workers};
 use crate::Active;
 use crate::module::{restored, untrained};
 use crate::vector::{Scalar, cast, read, wide};
@@ -84,6 +84,11 @@ impl Bucket {
             Some(Tensor::zeros([length], (&self.device, dtype)))
         };
         ParamVec::new(self.tensors.iter().map(zeros).collect())
+    }
+
+    /// How many numbers it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.elements()
     }
 
     fn elements(&self) -> usize {
@@ -166,7 +171,9 @@ pub(crate) fn mean_running_state<M: Module>(
     before: &M,
     samples: usize,
 ) -> Result<M> {
-    let Some(all) = workers.others() else { return Ok(module) };
+    if !workers.are_several() {
+        return Ok(module);
+    }
     let before = untrained(parameters, before);
     if before.is_empty() {
         return Ok(module);
@@ -176,15 +183,15 @@ pub(crate) fn mean_running_state<M: Module>(
         before.iter().zip(after).map(|((_, before), (_, after))| after - before.clone()).collect();
     let sizes = added.iter().map(|added| cast(added.clone(), wide(added.dtype())).abs().sum());
     let moved = read(sizes.collect())?.into_iter().map(|size| f64::from(u8::from(size != 0.0)));
-    let moved = workers.sums(moved.collect())?;
+    let moved = workers.sums_of(Topic::RunningStatistics, moved.collect())?;
     if moved.iter().all(|&count| count == 0.0) {
         return Ok(module);
     }
+    let all = workers.checked(Topic::RunningStatistics);
     let pairs = added.into_iter().zip(&moved);
     let added =
         ParamVec::new(pairs.map(|(added, &moved)| Some(added).filter(|_| moved > 0.0)).collect());
-    let mean =
-        Bucket::new(&added, &Active::All)?.mean(&**all, Some(&added), None, samples as f64)?;
+    let mean = Bucket::new(&added, &Active::All)?.mean(&all, Some(&added), None, samples as f64)?;
     let values = before.into_iter().zip(mean.gradient.into_parts());
     let values = values.filter_map(|((id, before), added)| Some((id, before + added?)));
     Ok(restored(parameters, module, values.collect::<HashMap<_, _>>()))

@@ -1,7 +1,7 @@
 //! What the workers tell one another before a step.
 
-use super::Workers;
-use crate::batch::{Accumulate, BatchInfo};
+use super::{Topic, Workers};
+use crate::step::batch::{Accumulate, BatchInfo};
 use crate::{Error, Result};
 
 /// The part that a worker has of the samples of all.
@@ -76,7 +76,7 @@ pub(crate) fn roll_call(
     seconds: [f64; 2],
     wants_indices: bool,
 ) -> Result<Option<Roll>> {
-    if workers.others().is_none() {
+    if !workers.are_several() {
         return Ok(None);
     }
     let own = batch.len().ok_or(Error::BatchSize)?;
@@ -84,7 +84,8 @@ pub(crate) fn roll_call(
     let [single, double] = seconds;
     let has_indices = f64::from(u8::from(batch.indices.is_some() || own == 0));
     let each = pieces.len() as f64;
-    let table = workers.gather(&[own as f64, step as f64, each, has_indices, single, double])?;
+    let table = workers
+        .gather(Topic::Step, &[own as f64, step as f64, each, has_indices, single, double])?;
     let column = |i: usize| table.iter().skip(i).step_by(6).copied();
 
     if let Some(worker) = column(1).position(|other| other.to_bits() != table[1].to_bits()) {
@@ -146,7 +147,7 @@ fn counts(numbers: impl Iterator<Item = f64>) -> impl Iterator<Item = usize> {
 fn piece_sizes(workers: &Workers, pieces: Vec<usize>, most: usize) -> Result<Vec<usize>> {
     let mut own: Vec<f64> = pieces.into_iter().map(|size| size as f64).collect();
     own.resize(most, 0.0);
-    Ok(counts(workers.gather(&own)?.into_iter()).collect())
+    Ok(counts(workers.gather(Topic::Step, &own)?.into_iter()).collect())
 }
 
 /// What is listed worker by worker, and within a worker by its micro-batches, for each micro-batch.
@@ -173,5 +174,5 @@ pub(crate) fn gathered(
         return Err(Error::Losses { expected: all.saturating_sub(before), found: own.len() });
     };
     place.copy_from_slice(own);
-    workers.sums(values)
+    workers.sums_of(Topic::Losses, values)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::{gaussian, generator, uniform, unit};
 use super::map::dimension;
 use super::{Estimate, LossSurface, Progress};
-use crate::ascend::{Adaptive, Scaling};
+use crate::algorithms::{Adaptive, AsamConfig, Scaling};
 use crate::error::{at_least_one, non_negative, positive};
 use crate::vector::read;
 use crate::{ParamVec, Result};
@@ -41,9 +41,8 @@ impl Scale {
         let weights = surface.weights().clone();
         match self {
             Self::Plain => Ok(ParamVec::new(vec![None; weights.len()])),
-            Self::Adaptive { eta, scaling } => {
-                Ok(Adaptive::new(rho, eta, scaling)?.scales(weights, surface.parameters()))
-            }
+            Self::Adaptive { eta, scaling } => Ok(Adaptive::new(AsamConfig { rho, eta, scaling })?
+                .scales(weights, surface.parameters())),
         }
     }
 }

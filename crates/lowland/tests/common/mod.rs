@@ -17,11 +17,20 @@ use burn::tensor::{
 };
 #[allow(unused_imports, reason = "each test binary uses a part")]
 pub(crate) use in_f64::in_f64;
-use lowland::Samples;
+use lowland::{Algorithm, Samples};
 use lowland_kernels::calls::{Kernel, calls};
 use lowland_kernels::{batch_norm_train, conv2d, relu};
 
 mod in_f64;
+
+/// The algorithm of that name with its defaults, and what it cannot do without.
+pub(crate) fn named(name: &str) -> Algorithm {
+    match Algorithm::named(name).unwrap() {
+        Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(100).with_weight_decay(0.0)),
+        Algorithm::LateSam(config) => Algorithm::LateSam(config.with_start(0.5)),
+        other => other,
+    }
+}
 
 /// Linear layers with tanh between.
 #[derive(Module, Debug)]
@@ -366,6 +375,10 @@ macro_rules! forward_surface {
 
         fn note(&mut self, name: &'static str, value: Note) {
             self.surface.note(name, value);
+        }
+
+        fn read(&mut self, numbers: Vec<Tensor<1>>) -> lowland::Result<Vec<f64>> {
+            self.surface.read(numbers)
         }
 
         fn wants_psf(&self) -> bool {

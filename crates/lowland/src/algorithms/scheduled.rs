@@ -1,0 +1,163 @@
+//! What can be set over any algorithm: a budget, a late start, and how its radius changes.
+
+use derive_setters::Setters;
+use serde::{Deserialize, Serialize};
+
+use crate::algorithms::budget::{Budget, BudgetConfig, Unit};
+use crate::algorithms::config::AlgorithmConfig;
+use crate::algorithms::radius::{Radius, RadiusConfig, RadiusSchedule, ScaledRadius};
+use crate::rule::Rule;
+use crate::rule::schedule::{Frequency, LateStart, Warmup};
+use crate::{Error, Result};
+
+/// An algorithm with a budget, a late start, a radius that changes, or several of these. Every algorithm's settings have the
+/// same builders (`with_budget`, `with_radius_schedule`, …) and give this; the builders of the
+/// algorithm's own settings are here too, so that their order does not matter.
+///
+/// What does not apply to the algorithm is refused with [`Error::Unsupported`] where the rule is
+/// made.
+///
+/// # Example
+/// ```
+/// use lowland::{ArsamConfig, MsamConfig, RadiusSchedule};
+///
+/// let arsam = ArsamConfig::new(0.05)
+///     .with_budget(1.2)
+///     .with_radius_schedule(RadiusSchedule::Cosine { to: 0.1 })
+///     .with_beta(0.9);
+/// assert!(arsam.build().is_ok());
+///
+/// let error = MsamConfig::new(0.3).with_budget(1.2).build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`budget` does not apply to MSAM: every step computes the same gradients"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Setters)]
+#[serde(deny_unknown_fields)]
+#[setters(prefix = "with_", generate = false)]
+pub struct Scheduled<C> {
+    /// The algorithm.
+    pub algorithm: C,
+    /// What a step may cost on average. Default: what the algorithm's own schedule costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetConfig>,
+    /// The share of training before which no second gradient is taken. Default: from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_start: Option<f64>,
+    /// How the radius changes over training and from parameter to parameter. Default: it does not.
+    #[serde(default)]
+    #[setters(generate = true)]
+    pub radius: RadiusConfig,
+}
+
+impl<C> From<C> for Scheduled<C> {
+    fn from(algorithm: C) -> Self {
+        Self { algorithm, budget: None, late_start: None, radius: RadiusConfig::default() }
+    }
+}
+
+impl<C> Scheduled<C> {
+    /// Limits what a step may cost on average, in passes: second gradients are taken as often as the
+    /// limit allows, by [`Budget`] in place of the algorithm's own schedule.
+    #[must_use]
+    pub fn with_budget(self, passes: f64) -> Self {
+        self.with_budget_of(BudgetConfig::default().with_limit(passes))
+    }
+
+    /// Limits what a step may cost on average, in measured time, where a step without a second
+    /// gradient takes 1. Which steps take one then depends on the clock.
+    #[must_use]
+    pub fn with_time_budget(self, limit: f64) -> Self {
+        self.with_budget_of(BudgetConfig::default().with_limit(limit).with_unit(Unit::Time))
+    }
+
+    /// Limits what a step may cost on average.
+    #[must_use]
+    pub fn with_budget_of(mut self, budget: BudgetConfig) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Takes no second gradient in the first part of training, up to this share of its steps; then the
+    /// algorithm's own schedule or the budget begins, counted from there on (late SAM, arXiv
+    /// 2410.10373). The optimizer must know the number of steps of the training.
+    #[must_use]
+    pub fn with_late_start(mut self, start: f64) -> Self {
+        self.late_start = Some(start);
+        self
+    }
+
+    /// Sets how the radius changes over training.
+    #[must_use]
+    pub fn with_radius_schedule(mut self, schedule: RadiusSchedule) -> Self {
+        self.radius.schedule = schedule;
+        self
+    }
+
+    /// Sets how long the radius rises from 0 to its own at the start.
+    #[must_use]
+    pub fn with_radius_warmup(mut self, warmup: Warmup) -> Self {
+        self.radius.warmup = warmup;
+        self
+    }
+}
+
+impl<C: AlgorithmConfig> Scheduled<C> {
+    /// Puts budget and radius over the algorithm's rule.
+    fn over(&self, mut rule: Box<dyn Rule>) -> Result<Box<dyn Rule>> {
+        let of = self.algorithm.descriptor();
+        let unsupported =
+            |setting, reason| Error::Unsupported { setting, algorithm: of.label, reason };
+        // Before a budget takes the place of the schedule.
+        let never = rule.schedule().is_some_and(|own| own.frequency() == Frequency::Never);
+        if self.radius != RadiusConfig::default() {
+            let radius = Radius::new(&self.radius)?;
+            if never {
+                return Err(unsupported("radius", "it never perturbs the weights"));
+            }
+            let Some(ascend) = rule.ascend() else {
+                return Err(unsupported("radius", "it has no radius that can change"));
+            };
+            *ascend = Box::new(ScaledRadius::new(ascend.clone(), radius));
+        }
+        if let Some(budget) = &self.budget {
+            if never {
+                return Err(unsupported("budget", "it never takes a second gradient"));
+            }
+            let Some(schedule) = rule.schedule() else {
+                return Err(unsupported("budget", "every step computes the same gradients"));
+            };
+            let own = || self.algorithm.controller().cloned();
+            let controller = budget.controller.clone().or_else(own);
+            *schedule = Box::new(Budget::new(BudgetConfig { controller, ..budget.clone() })?);
+        }
+        if let Some(start) = self.late_start {
+            if never {
+                return Err(unsupported("late_start", "it never takes a second gradient"));
+            }
+            let Some(schedule) = rule.schedule() else {
+                return Err(unsupported("late_start", "every step computes the same gradients"));
+            };
+            *schedule = Box::new(LateStart::new(schedule.clone(), start)?);
+        }
+        Ok(rule)
+    }
+
+    /// Checks the settings and makes the rule.
+    ///
+    /// # Errors
+    /// A value outside its allowed range, and [`Error::Unsupported`] for a budget or radius that does
+    /// not apply to the algorithm.
+    pub fn build(&self) -> Result<Box<dyn Rule>> {
+        self.over(self.algorithm.build()?)
+    }
+}
+
+impl<C: AlgorithmConfig> TryFrom<Scheduled<C>> for Box<dyn Rule> {
+    type Error = Error;
+
+    fn try_from(settings: Scheduled<C>) -> Result<Self> {
+        settings.build()
+    }
+}
