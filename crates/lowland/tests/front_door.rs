@@ -137,7 +137,10 @@ fn a_budget_and_a_radius_schedule_are_set_by_builders() {
                 Ok(_) => {}
                 Err(Error::Unsupported { algorithm, .. }) => {
                     assert_eq!(algorithm, descriptor.label);
-                    assert!(["base", "bsam", "msam", "sampa"].contains(&descriptor.name), "{algorithm}");
+                    assert!(
+                        ["base", "bsam", "msam", "sampa"].contains(&descriptor.name),
+                        "{algorithm}"
+                    );
                 }
                 Err(other) => panic!("{}: {other}", descriptor.name),
             }

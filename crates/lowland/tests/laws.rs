@@ -525,8 +525,9 @@ fn bits(vector: &ParamVec) -> Vec<u64> {
 fn running_statistics_move_once_a_step_whatever_the_algorithm() {
     let _alone = common::alone();
     let device = device();
-    // MSAM and SAMPa move them at the perturbed weights of their first evaluation.
-    let elsewhere = |a: &Algorithm| matches!(a, Algorithm::Msam(_) | Algorithm::Sampa(_));
+    // These move them at the perturbed weights of their first evaluation.
+    let elsewhere =
+        |a: &Algorithm| matches!(a, Algorithm::Msam(_) | Algorithm::Sampa(_) | Algorithm::Bsam(_));
     for algorithm in all().into_iter().filter(|algorithm| !elsewhere(algorithm)) {
         let mut net = Small::new(&device);
         let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 0.0));
@@ -1318,7 +1319,7 @@ proptest! {
         let run = |rule| {
             let device = device();
             let mut net = Small::new(&device);
-            let mut optimizer = SharpnessAware::new(sgd(momentum, decay), rule).unwrap().with_seed(seed);
+            let mut optimizer = SharpnessAware::new(sgd(momentum, decay), rule).unwrap().with_seed(seed).with_total_steps(steps);
             let calls = Cell::new(0_u32);
             for step in 0..steps {
                 let batch = Batch::new(seed + step, &device);

@@ -21,9 +21,9 @@ use lowland::schedule::{Budget, BudgetConfig, PeriodicConfig, ScheduleConfig};
 use lowland::select::{SelectConfig, TopLossConfig};
 use lowland::{
     Accumulate, Algorithm, ArsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedConfig,
-    ControllerConfig, Error, EsamConfig, FsamConfig, KsamConfig, ParamVec, Parameters, Radius,
-    Rule, SamConfig, Samples, SharpnessAware, SharpnessAwareRecord, SparseLayerSamConfig,
-    StepReport, Warmup,
+    ControllerConfig, Error, EsamConfig, FsamConfig, KsamConfig, LookSamConfig, MsamConfig,
+    ParamVec, Parameters, Radius, Rule, SamConfig, Samples, Scheduled, SharpnessAware,
+    SharpnessAwareRecord, SparseLayerSamConfig, StepReport, Warmup,
 };
 use proptest::prelude::*;
 
@@ -420,6 +420,57 @@ fn an_ascent_by_tensors_keeps_its_radius_in_each() {
     }
 }
 
+/// No second gradient before the turn, and after it as many as the schedule by itself would take from
+/// its start on.
+#[test]
+fn a_late_start_stands_before_any_schedule() {
+    let _alone = common::alone();
+    let second = |settings: Scheduled<Algorithm>, steps: u64| {
+        let mut optimizer =
+            optimizer(settings.build().unwrap(), sgd(0.0, 0.0)).with_total_steps(steps);
+        let (mut at, mut second) = (net(6), Vec::new());
+        for t in 0..steps {
+            let (next, report) = step(&mut optimizer, at, t).unwrap();
+            at = next;
+            second.push(report.second_gradient);
+        }
+        second
+    };
+    let count = |of: &[bool]| of.iter().filter(|second| **second).count();
+    let controller = ControllerConfig {
+        warmup: Warmup::Steps(3),
+        window: 10,
+        blocks: 2,
+        gain_ratio: 0.0,
+        gain_variance: 0.0,
+        ..ControllerConfig::default()
+    };
+    let arsam = || {
+        Scheduled::from(Algorithm::from(ArsamConfig::new(0.1).with_controller(controller.clone())))
+    };
+    // 3 of the warm-up; its own window has none, the two whole ones after it one each.
+    let late = second(arsam().with_late_start(0.5), 64);
+    assert_eq!(count(&late[..32]), 0);
+    assert_eq!(late[32..35], [true; 3]);
+    assert_eq!(count(&late[35..44]), 0);
+    assert_eq!(count(&late[44..64]), 2);
+
+    let periodic = Scheduled::from(Algorithm::from(LookSamConfig::new(0.1).with_k(4)));
+    let late = second(periodic.with_late_start(0.51), 20);
+    let expected: Vec<bool> = (0..20).map(|t| t >= 11 && (t - 11) % 4 == 0).collect();
+    assert_eq!(late, expected, "from the 11th step of 20 on");
+
+    let late = second(arsam().with_budget(1.4).with_late_start(0.4), 1000);
+    assert_eq!(count(&late[..400]), 0);
+    let passes = 1.0 + count(&late[400..]) as f64 / 600.0;
+    assert!((passes / 1.4 - 1.0).abs() < 0.01, "{passes}");
+
+    let refused = MsamConfig::new(0.1).with_late_start(0.5).build().unwrap_err();
+    assert!(matches!(refused, Error::Unsupported { setting: "late_start", .. }), "{refused}");
+    let refused = ArsamConfig::new(0.1).with_late_start(1.5).build().unwrap_err();
+    assert_eq!(refused.to_string(), "start must be between 0 and 1, found 1.5");
+}
+
 #[test]
 fn a_probability_moves_from_its_first_to_its_last() {
     let _alone = common::alone();
@@ -442,7 +493,8 @@ fn a_probability_moves_from_its_first_to_its_last() {
     }
     let rule = common::named("ss-sam");
     let mut table = toml::Table::try_from(&rule).unwrap();
-    table.insert("last_probability".into(), 0.1.into());
+    let schedule = table["schedule"].as_table_mut().unwrap();
+    schedule.insert("last_probability".into(), 0.1.into());
     let rule = table.try_into::<Algorithm>().unwrap().build().unwrap();
     let mut untold = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
     let (x, y) = batch(0);

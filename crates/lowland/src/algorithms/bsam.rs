@@ -180,10 +180,15 @@ impl Rule for Bsam {
         let e = g.clone().times_each(&inverse).map(|part| part.mul_scalar(rho));
         let g_e = surface.gradient_at(&at(e), &Selection::ALL)?;
 
-        let decayed = g_e.plus_scaled(&w, weight_decay).map(|part| part.mul_scalar(1.0 - beta_1));
-        drop(w);
-        let m = match self.momentum.take() {
-            Some(m) => decayed.plus_scaled(&m, beta_1),
+        // Parameters without a gradient are left alone.
+        let with_gradient = |vector: ParamVec| {
+            let parts = vector.into_parts().into_iter().zip(g_e.parts());
+            ParamVec::new(parts.map(|(part, g)| part.filter(|_| g.is_some())).collect())
+        };
+        let decayed = g_e.clone().plus_scaled(&with_gradient(w), weight_decay);
+        let decayed = decayed.map(|part| part.mul_scalar(1.0 - beta_1));
+        let m = match &self.momentum {
+            Some(m) => decayed.plus_scaled(&with_gradient(m.clone()), beta_1),
             None => decayed,
         };
         let step = m.clone().times_each(&inverse);
@@ -191,8 +196,11 @@ impl Rule for Bsam {
         let target = g.map(Tensor::abs).times_each(&root);
         let target = s.clone().map(|part| part.full_like(damping + weight_decay)).plus(&target);
         let target = target.map(|part| part.mul_scalar(1.0 - beta_2));
-        self.precision = Some(target.plus_scaled(&s, beta_2));
-        self.momentum = Some(m);
+        self.precision = Some(with_gradient(target.plus_scaled(&s, beta_2)).or(&s));
+        self.momentum = Some(match self.momentum.take() {
+            Some(before) => m.or(&before),
+            None => m,
+        });
         Ok(step.into())
     }
 

@@ -26,7 +26,9 @@ mod in_f64;
 /// The algorithm of that name with its defaults, and what it cannot do without.
 pub(crate) fn named(name: &str) -> Algorithm {
     match Algorithm::named(name).unwrap() {
-        Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(100).with_weight_decay(0.0)),
+        Algorithm::Bsam(config) => {
+            Algorithm::Bsam(config.with_data_size(100).with_weight_decay(0.0))
+        }
         Algorithm::LateSam(config) => Algorithm::LateSam(config.with_start(0.5)),
         other => other,
     }
