@@ -10,6 +10,7 @@ use crate::{Error, Result};
 mod budget;
 mod config;
 mod controller;
+mod drift;
 mod radius;
 mod scheduled;
 

@@ -22,13 +22,14 @@ use crate::{Diagnostics, Error, Result, StepReport};
 
 mod checkpoint;
 mod metric;
+mod run;
 mod steps;
 
 pub use checkpoint::RuleCheckpointer;
 use checkpoint::read_state;
 use metric::{Link, Numbers};
 pub use metric::{Quantity, StepMetric};
-use steps::{Learned, Steps};
+use run::Run;
 
 /// Trains the model of a Burn `Learner` with a rule, on one device.
 ///
@@ -314,7 +315,7 @@ where
         let driver = match self.start(&components, &learner.model()) {
             Ok(driver) => driver,
             Err(error) => {
-                self.fail(error, &components.interrupter);
+                self.link.fail(error, &components.interrupter);
                 return (learner.model(), components.event_processor);
             }
         };
@@ -325,7 +326,7 @@ where
             accumulation: components.grad_accumulation.unwrap_or(1),
             epochs: components.num_epochs,
             interrupter: components.interrupter.clone(),
-            strategy: self,
+            link: &self.link,
             driver,
             learner,
             events: components.event_processor,
@@ -363,161 +364,5 @@ where
             tracing::info!(reason = interruption.reason, "training was interrupted");
         }
         (run.learner.model(), run.events)
-    }
-}
-
-impl SharpnessAwareStrategy {
-    /// Ends a training. Burn's errors have no place for ours but as text.
-    fn fail(&self, error: Error, interrupter: &Interrupter) {
-        let message = error.to_string();
-        let failure = match &error {
-            Error::Checkpoints | Error::Record { .. } => {
-                TrainingError::Checkpoint(CheckpointerError::Unknown(message))
-            }
-            // Burn's word for a training step that failed.
-            _ => TrainingError::Workers(vec![WorkerFailure { device_id: 0, message }]),
-        };
-        self.link.lock().error = Some(error);
-        interrupter.fail(failure);
-    }
-}
-
-/// A training under way.
-struct Run<'a, M: LearnerModel> {
-    strategy: &'a SharpnessAwareStrategy,
-    driver: Driver,
-    learner: Learner<M>,
-    train: TrainLoader<M>,
-    valid: ValidLoader<M>,
-    /// How many batches a step takes together.
-    accumulation: usize,
-    /// The number of epochs in all.
-    epochs: usize,
-    events: SupervisedTrainingEventProcessor<M>,
-    interrupter: Interrupter,
-}
-
-/// A batch, and where in the epoch it stands.
-struct Place {
-    progress: Progress,
-    iteration: usize,
-}
-
-impl<M> Run<'_, M>
-where
-    M: LearnerModel,
-    <M as TrainStep>::Input: Clone,
-{
-    fn train(&mut self, epoch: usize) {
-        let (epoch_number, total_items) = (epoch, self.train.num_items());
-        self.send(|events| {
-            events.process_train(LearnerEvent::StartSplit { epoch_number, total_items })
-        });
-        self.train_epoch();
-        self.send(|events| events.process_train(LearnerEvent::EndSplit(epoch)));
-    }
-
-    fn train_epoch(&mut self) {
-        let loader = Arc::clone(&self.train);
-        let mut iterator = loader.iter();
-        let (mut inputs, mut places) = (Vec::new(), Vec::new());
-        let mut iteration = 0;
-        while let Some(input) = iterator.next() {
-            match input {
-                Ok(input) => inputs.push(input),
-                Err(error) => return self.interrupter.fail(error),
-            }
-            iteration += 1;
-            let progress = iterator.progress();
-            if iteration == 1 {
-                self.measure_epoch(&progress);
-            }
-            let due = inputs.len() >= self.accumulation || progress.is_completed();
-            places.push(Place { progress, iteration });
-            if due {
-                self.step(std::mem::take(&mut inputs), std::mem::take(&mut places));
-            }
-            if self.interrupter.should_stop() {
-                return;
-            }
-        }
-        if !inputs.is_empty() {
-            self.step(inputs, places);
-        }
-    }
-
-    /// Finds the number of steps in an epoch, where it is not known, from the size of the first batch.
-    fn measure_epoch(&mut self, first: &Progress) {
-        if self.driver.settings.steps_per_epoch.is_none() && first.items_processed > 0 {
-            let batches = first.items_total.div_ceil(first.items_processed);
-            let steps = batches.div_ceil(self.accumulation) as u64;
-            self.driver.settings.set_steps_per_epoch(steps, self.epochs);
-        }
-    }
-
-    /// One step of the optimizer on one batch, or on several that are accumulated.
-    fn step(&mut self, inputs: Vec<<M as TrainStep>::Input>, places: Vec<Place>) {
-        self.learner.lr_step();
-        let mut steps = Steps { inputs, outputs: Vec::new() };
-        let stepped = self.optimize(&mut steps).and_then(|report| Numbers::of(&report));
-        let numbers = match stepped {
-            Ok(numbers) => numbers,
-            Err(error) => return self.strategy.fail(error, &self.interrupter),
-        };
-        self.strategy.link.lock().spent = self.driver.state.spent;
-        for (output, Place { progress, iteration }) in steps.outputs.into_iter().zip(places) {
-            self.strategy.link.tell(numbers);
-            let lr = self.learner.lr_current();
-            let item = TrainingItem::new(output, progress, Some(iteration), Some(lr));
-            self.send(|events| events.process_train(LearnerEvent::ProcessedItem(item)));
-        }
-    }
-
-    fn optimize(&mut self, steps: &mut Steps<M>) -> Result<StepReport> {
-        // Only their number counts.
-        let sizes = vec![1; steps.inputs.len()];
-        let batch = BatchInfo::default().with_micro_batches(&sizes, Accumulate::WholeBatch);
-        let model = self.learner.model();
-        let (_, report) =
-            self.driver.step(&mut Learned(&mut self.learner), model, &batch, steps)?;
-        Ok(report)
-    }
-
-    fn validate(&mut self, epoch: usize) {
-        let (epoch_number, total_items) = (epoch, self.valid.num_items());
-        self.send(|events| {
-            events.process_valid(LearnerEvent::StartSplit { epoch_number, total_items })
-        });
-        self.validate_epoch();
-        self.send(|events| events.process_valid(LearnerEvent::EndSplit(epoch)));
-    }
-
-    fn validate_epoch(&mut self) {
-        let model = self.learner.model().valid();
-        let loader = Arc::clone(&self.valid);
-        let mut iterator = loader.iter();
-        let mut iteration = 0;
-        while let Some(input) = iterator.next() {
-            let input = match input {
-                Ok(input) => input,
-                Err(error) => return self.interrupter.fail(error),
-            };
-            iteration += 1;
-            let progress = iterator.progress();
-            let output = InferenceStep::step(&model, input);
-            let item = TrainingItem::new(output, progress, Some(iteration), None);
-            self.send(|events| events.process_valid(LearnerEvent::ProcessedItem(item)));
-            if self.interrupter.should_stop() {
-                return;
-            }
-        }
-    }
-
-    /// Hands something to Burn's processor of events; training stops where that fails.
-    fn send<E: Into<TrainingError>>(
-        &mut self,
-        what: impl FnOnce(&mut SupervisedTrainingEventProcessor<M>) -> Result<(), E>,
-    ) {
-        self.interrupter.fail_on_error(what(&mut self.events));
     }
 }

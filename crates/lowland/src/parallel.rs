@@ -16,10 +16,12 @@ use crate::{Error, Parameters, Result};
 mod bucket;
 mod roll;
 mod threads;
+mod topic;
 
 pub(crate) use bucket::{Bucket, mean_running_state};
 pub(crate) use roll::{Roll, gathered, roll_call};
 pub use threads::threads;
+pub(crate) use topic::Topic;
 
 /// How workers reach one another. Every worker calls the same methods in the same order; each call returns
 /// once all have made it.
@@ -336,59 +338,6 @@ impl Workers {
             None => Ok(()),
             Some(worker) => Err(Error::Diverged { worker, step }),
         }
-    }
-}
-
-/// What workers exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Topic {
-    /// Numbers of the training loop, or of a rule.
-    Numbers,
-    /// Bytes of worker 0.
-    Bytes,
-    /// A decision of worker 0.
-    Decision,
-    /// A loss.
-    Loss,
-    /// The losses of samples.
-    Losses,
-    /// A gradient at the weights.
-    Gradient,
-    /// A gradient of a group of workers.
-    AscentGradient,
-    /// The mean of gradients that workers ascend along.
-    MeanGradient,
-    /// A gradient at perturbed weights.
-    PerturbedGradient,
-    /// Running statistics.
-    RunningStatistics,
-    /// How many samples each worker has for a step.
-    Step,
-    /// A check that workers are alike.
-    Check,
-}
-
-impl Topic {
-    const NAMES: [&str; 12] = [
-        "numbers",
-        "bytes",
-        "a decision",
-        "a loss",
-        "the losses of samples",
-        "a gradient at the weights",
-        "the gradient of a group",
-        "the mean of a gradient that was looked at",
-        "a gradient at perturbed weights",
-        "running statistics",
-        "the start of a step",
-        "a check",
-    ];
-
-    /// The name of the topic of that number.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
-    fn name(number: f64) -> &'static str {
-        Self::NAMES.get(number as usize).copied().unwrap_or("something else")
     }
 }
 

@@ -56,6 +56,7 @@ mod map;
 mod progress;
 mod rise;
 mod section;
+mod settings;
 mod surface;
 mod trace;
 mod tridiagonal;
@@ -74,5 +75,6 @@ pub use rise::{
     largest_rise,
 };
 pub use section::{Line, Position, Section, Span};
-pub use surface::{LossSurface, Normalisation, SurfaceConfig};
+pub use settings::{Normalisation, SurfaceConfig};
+pub use surface::LossSurface;
 pub use trace::{Trace, TraceConfig, trace};

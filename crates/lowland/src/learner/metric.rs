@@ -32,6 +32,20 @@ pub(super) struct Shared {
 }
 
 impl Link {
+    /// Ends a training. Burn's errors have no place for ours but as text.
+    pub(super) fn fail(&self, error: Error, interrupter: &Interrupter) {
+        let message = error.to_string();
+        let failure = match &error {
+            Error::Checkpoints | Error::Record { .. } => {
+                TrainingError::Checkpoint(CheckpointerError::Unknown(message))
+            }
+            // Burn's word for a training step that failed.
+            _ => TrainingError::Workers(vec![WorkerFailure { device_id: 0, message }]),
+        };
+        self.lock().error = Some(error);
+        interrupter.fail(failure);
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

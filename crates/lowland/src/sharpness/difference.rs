@@ -1,7 +1,9 @@
 //! How far apart the two gradients lie whose difference is a product with the Hessian.
 
+use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::lanczos::epsilon;
 use crate::vector::read;
 use crate::{Error, ParamVec, Result};
 
@@ -87,6 +89,12 @@ pub(super) fn disagreement(near: &ParamVec, far: &ParamVec) -> Result<f64> {
     let lengths = read(vec![far.norm(), far.clone().minus(near).norm()])?;
     let share = if lengths[1] == 0.0 { 0.0 } else { lengths[1] / lengths[0] };
     Ok(if share.is_nan() { f64::INFINITY } else { share })
+}
+
+/// `ε^(1/3)` for the coarsest type among the weights.
+pub(super) fn by_type(weights: &ParamVec) -> f64 {
+    let types = weights.parts().iter().flatten().map(Tensor::dtype);
+    types.map(epsilon).fold(epsilon(DType::F64), f64::max).cbrt()
 }
 
 #[cfg(test)]

@@ -1,50 +1,17 @@
 //! The loss over stated batches as a function of the weights.
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
-use burn::tensor::{DType, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::tensor::Tensor;
 
-use super::difference::{Difference, chosen, disagreement};
+use super::difference::{Difference, by_type, chosen, disagreement};
 use super::draw::{gaussian, generator, unit};
-use super::lanczos::epsilon;
 use super::map::SymmetricMap;
 use super::section::Position;
+use super::settings::{Normalisation, SurfaceConfig};
 use crate::error::positive;
 use crate::module::placed;
 use crate::vector::{Scalar, read};
 use crate::{Active, Error, ParamVec, Parameters, Result};
-
-/// How layers that know training from evaluation behave while the loss is measured.
-///
-/// Running statistics are never moved, whichever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Normalisation {
-    /// As in evaluation: BatchNorm normalises with its running statistics, dropout drops nothing.
-    /// This is the function that is deployed, and it does not depend on how samples are put into
-    /// batches.
-    ///
-    /// It is brought about through Burn's training flags, which Burn's own layers heed. A layer of
-    /// one's own that has no such flag and looks at the device alone behaves as in training.
-    #[default]
-    Evaluation,
-    /// As in training: BatchNorm normalises with the statistics of each batch, which
-    /// makes the loss depend on the batches, and dropout draws the same masks for a batch at each
-    /// evaluation. A layer whose flag was off before stays off.
-    Batch,
-}
-
-/// The settings of a [`LossSurface`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SurfaceConfig {
-    /// How BatchNorm and dropout behave. Default as in evaluation.
-    pub normalisation: Normalisation,
-    /// How far apart gradients are taken. Default chosen from the loss.
-    pub difference: Difference,
-    /// The seed given to the device before each batch, for dropout. Default 0.
-    pub seed: u64,
-}
 
 /// The mean loss over stated batches, as a function of a module's weights:
 ///
@@ -433,12 +400,6 @@ const POWER: f64 = 0.02;
 
 /// No parameter: a copy that keeps no gradient graph.
 const NONE: Active = Active::Some(Vec::new());
-
-/// `ε^(1/3)` for the coarsest type among the weights.
-fn by_type(weights: &ParamVec) -> f64 {
-    let types = weights.parts().iter().flatten().map(Tensor::dtype);
-    types.map(epsilon).fold(epsilon(DType::F64), f64::max).cbrt()
-}
 
 fn finite(loss: f64) -> Result<f64> {
     if loss.is_finite() { Ok(loss) } else { Err(Error::NotFinite("the loss")) }
