@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use lowland::Workers;
 use lowland_tasks::checkpoint::{About, Snapshot};
-use lowland_tasks::config::{Perturb, TrainConfig};
+use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::Training;
 
 use crate::failure::Usage;
@@ -53,19 +53,6 @@ impl Together {
             ))),
             None => Ok(Company::alone(self)),
         }
-    }
-}
-
-/// Whose gradient the perturbation is taken along: `global`, `local` or a number.
-///
-/// # Errors
-/// Anything else.
-pub fn perturb(whose: &str) -> Result<Perturb> {
-    match (whose, whose.parse()) {
-        ("global", _) => Ok(Perturb::Global),
-        ("local", _) => Ok(Perturb::Local),
-        (_, Ok(group)) => Ok(Perturb::Group(group)),
-        _ => bail!(Usage(format!("--perturb {whose} must be global, local or a number above 0"))),
     }
 }
 
@@ -162,7 +149,7 @@ impl Company {
     /// Settings that the workers or the algorithm have no place for; a process that is gone.
     pub fn take_in(&self, training: Training, config: &TrainConfig) -> Result<Training> {
         let (_, count, _) = self.place();
-        let mut workers = self.workers(config.perturb.group(count))?;
+        let mut workers = self.workers(config.ascent.group(count))?;
         if let Some(steps) = self.together.compare_every {
             workers = workers.with_check_every(Some(steps));
         }

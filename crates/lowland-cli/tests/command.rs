@@ -155,6 +155,24 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
             &["--epochs", "-1"],
             "error: invalid value '-1' for '--epochs <N>': invalid digit found in string (see lowland --help)",
         ),
+        (
+            &["--set", "batch_size=2", "--batch-size", "3"],
+            "error: --batch-size 3 and --set batch_size=2 give batch_size different values: leave one of them out",
+        ),
+        (
+            &["--algorithm", "arsam:budget=1.2", "--budget", "1.5"],
+            "error: --algorithm arsam:budget=1.2 and --budget 1.5 give budget different values: leave one of them \
+             out",
+        ),
+        (
+            &["--algorithm", "sam:rho=0.1", "--rho", "0.3"],
+            "error: --algorithm sam:rho=0.1 and --rho 0.3 give algorithm.rho different values: leave one of them out",
+        ),
+        (
+            &["--ascent", "nobody"],
+            "error: invalid value 'nobody' for '--ascent <SCOPE>': ascent must be global, local, micro-batch or a number \
+             of workers above 0, found nobody (see lowland --help)",
+        ),
         (&["--device", "cpu:5"], "error: device \"cpu:5\" takes no number: there is one cpu"),
         (&["--set", "=1"], "error: --set \"=1\" must look like KEY=VALUE"),
         (
@@ -304,7 +322,7 @@ fn a_file_puts_parts_budget_and_radius_together() {
     let text = r#"
         budget = 1.3
         micro_batch = 32
-        ascent = "each-micro-batch"
+        ascent = "micro-batch"
         [algorithm]
         select = { top-loss = { fraction = 0.5 } }
         schedule = { periodic = { k = 3 } }
@@ -398,6 +416,10 @@ fn help_and_version_are_there() {
     assert!(text(&run(&["--version"]).stdout).starts_with("lowland "));
     for command in ["demo", "train", "compare", "list", "bench"] {
         assert!(text(&run(&[command, "--help"]).stdout).contains("Usage: lowland"), "{command}");
+    }
+    for command in ["train", "compare"] {
+        let help = text(&run(&[command, "--help"]).stdout);
+        assert!(help.contains("Precedence of settings, lowest first: defaults, --task"), "{help}");
     }
 }
 

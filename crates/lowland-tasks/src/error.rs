@@ -188,3 +188,13 @@ impl Error {
         }
     }
 }
+
+/// An error unless a setting holds.
+pub(crate) fn setting(
+    field: &'static str,
+    holds: bool,
+    found: impl Display + Copy,
+    allowed: &'static str,
+) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Setting { field, found: found.to_string(), allowed }) }
+}

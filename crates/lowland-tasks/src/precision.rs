@@ -4,7 +4,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::config::setting;
+use crate::error::setting;
 use crate::models::ModelName;
 
 /// In which type of numbers a network computes while it learns.

@@ -43,7 +43,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::config::setting;
+use crate::error::setting;
 use attach::{Layer, attached, inputs, layers};
 use quantiser::Quantiser;
 

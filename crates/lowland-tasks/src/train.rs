@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{About, Snapshot};
 use crate::config::TrainConfig;
+use crate::config::limit::{Limit, cosine};
 use crate::data::{BatchConfig, Batches, Loader};
-use crate::limit::{Limit, cosine};
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
 use crate::task::{self, AnySource, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch};
-use crate::{Error, Result, rule};
+use crate::{Error, Result, Spec};
 
 /// Samples in a batch when measuring.
 const EVALUATION_BATCH: usize = 500;
@@ -150,12 +150,21 @@ impl std::fmt::Debug for Training {
 }
 
 impl Training {
-    /// Makes model and optimizer; nothing is trained yet.
+    /// Makes model and optimizer, from settings or from a [`Spec`]; nothing is trained yet.
     ///
     /// # Errors
     /// A value out of range, or a model that does not fit the data.
-    pub fn new(config: &TrainConfig, data: &Data, device: &Device) -> Result<Self> {
-        config.check()?;
+    pub fn new<S>(spec: S, data: &Data, device: &Device) -> Result<Self>
+    where
+        S: TryInto<Spec>,
+        Error: From<S::Error>,
+    {
+        Self::of(spec.try_into()?, data, device)
+    }
+
+    fn of(spec: Spec, data: &Data, device: &Device) -> Result<Self> {
+        let config = spec.config().clone();
+        let config = &config;
         let task = data.task();
         let batches = Loader::to_learn(task.to_learn(config)?, config.seed, config.batches())?;
         let evaluation = Loader::to_measure(
@@ -168,9 +177,9 @@ impl Training {
 
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
-        let mut rule = rule::rule(config)?;
-        let schedules_second_gradients = rule::schedules_second_gradients(&mut *rule);
-        let mut optimizer = SharpnessAware::new(rule::base(config)?, rule)?
+        let schedules_second_gradients = spec.schedules_second_gradients();
+        let (base, rule) = spec.into_parts();
+        let mut optimizer = SharpnessAware::new(base, rule)?
             .with_seed(config.seed)
             .with_steps_per_epoch(steps_per_epoch)
             .with_total_steps(steps);
@@ -186,7 +195,7 @@ impl Training {
                     found: config.optimizer.learning_rate.to_string(),
                     allowed: "above 0 and at most 1",
                 })?;
-        let limit = Limit::of(config)?;
+        let limit = config.limit()?;
         Ok(Self {
             config: config.clone(),
             data: data.clone(),
@@ -498,7 +507,7 @@ impl Training {
         let State { config, record, position, .. } = state;
         let per_epoch = self.steps_per_epoch() as u64;
         let steps = record.epochs.len() as u64 * per_epoch + position.steps as u64;
-        let limit = Limit::of(config)?;
+        let limit = config.limit()?;
         let used = limit.map(|limit| limit.share(self.passes(), record.seconds()));
         if position.steps > 0 || used.is_none_or(|share| share < 1.0) {
             return Ok(steps);
@@ -532,9 +541,9 @@ impl Training {
             Some(size) => pieces(batch.indices().len(), size),
             None => Vec::new(),
         };
-        let told = BatchInfo::default()
+        let info = BatchInfo::default()
             .with_indices(batch.indices())
-            .with_micro_batches(&sizes, self.config.ascent.into());
+            .with_micro_batches(&sizes, self.config.ascent.accumulate());
         let losses = |model: &Model, piece: usize, samples: &Samples| {
             if sizes.len() > 1 {
                 let start: usize = sizes[..piece].iter().sum();
@@ -543,7 +552,7 @@ impl Training {
                 batch.losses(model, samples, learning)
             }
         };
-        let (model, report) = self.optimizer.step_micro_batches(rate, model, &told, losses)?;
+        let (model, report) = self.optimizer.step_micro_batches(rate, model, &info, losses)?;
         self.model = Some(model);
 
         let values = report.values()?;

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use lowland::{Algorithm, Warmup};
 use lowland_tasks::Error;
 use lowland_tasks::checkpoint::{Checkpoints, Manifest, Snapshot};
-use lowland_tasks::config::{Ascent, DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
+use lowland_tasks::config::{AscentScope, DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
 use lowland_tasks::data::AugmentConfig;
 use lowland_tasks::record::{RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Done, Training};
@@ -151,7 +151,7 @@ fn every_base_goes_on_bit_for_bit_under_every_setting() {
         TrainConfig { optimizer: base(OptimizerName::AdamW, 0.9), ..plain.clone() },
         TrainConfig { budget: Some(1.4), clip_norm: Some(0.5), ..plain.clone() },
         TrainConfig { micro_batch: Some(5), label_smoothing: 0.1, ..plain.clone() },
-        TrainConfig { micro_batch: Some(5), ascent: Ascent::EachMicroBatch, ..plain },
+        TrainConfig { micro_batch: Some(5), ascent: AscentScope::MicroBatch, ..plain },
     ];
     for config in settings {
         let mut whole = start(&config);

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
 
 use crate::commands::present;
@@ -13,7 +12,7 @@ use crate::compare::keep::{Keep, Kept};
 use crate::compare::request::{MOST_JOBS, Request, Seeds, check_seeds};
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
-use crate::settings::SettingFlags;
+use crate::settings::{PRECEDENCE, SettingFlags};
 use crate::terminal::Output;
 
 /// The largest first seed: a file holds no larger number, and a thousand more may follow.
@@ -32,6 +31,7 @@ const ALGORITHMS: [&str; 3] = ["sgd", "sam", "arsam"];
 /// DIR that holds a comparison already, adds the algorithms and seeds that it lacks. Prints one table and writes
 /// report.html and summary.json.
 #[derive(Debug, Args)]
+#[command(after_help = PRECEDENCE)]
 pub struct Compare {
     /// The algorithms, separated by commas; sgd is the base optimizer alone. Settings go with the
     /// name, as in sgd,sam:rho=0.1,arsam:controller.window=20; so do its learning rate, budget and
@@ -116,9 +116,6 @@ impl Compare {
         let mut configs = Vec::new();
         for algorithm in &algorithms {
             let config = self.settings.resolve_among(algorithm)?;
-            if config.algorithm.descriptor().name != named(algorithm) {
-                bail!(Usage("use --algorithms instead of --set algorithm.name".into()));
-            }
             if configs.contains(&config) {
                 bail!(Usage(format!("{algorithm:?} is in --algorithms twice")));
             }
@@ -150,10 +147,4 @@ pub fn check_jobs(jobs: Option<usize>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The proper name of the algorithm that `text` asks for.
-fn named(text: &str) -> &str {
-    let name = text.split(':').next().unwrap_or_default();
-    Algorithm::named(name).map_or(name, |algorithm| algorithm.descriptor().name)
 }

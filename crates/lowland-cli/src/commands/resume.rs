@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use lowland_tasks::Error;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::{Data, Training};
+use lowland_tasks::{Error, Spec};
 
 use crate::commands::compare::check_jobs;
 use crate::commands::present;
@@ -130,9 +130,10 @@ impl Resume {
 }
 
 fn ready(company: &Company, config: &TrainConfig) -> Result<(Training, Data)> {
+    let spec = Spec::try_from(config)?;
     let device = device::open(&company.device(&config.device))?;
     let data = Data::load(config)?;
-    Ok((company.take_in(Training::new(config, &data, &device)?, config)?, data))
+    Ok((company.take_in(Training::new(spec, &data, &device)?, config)?, data))
 }
 
 fn in_words(error: Error, path: &std::path::Path) -> anyhow::Error {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use lowland_tasks::Spec;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::task::{Split, Wording};
 use lowland_tasks::train::{Data, Training};
@@ -191,7 +192,7 @@ impl Plan {
         if folders.len() < count {
             return Some("two runs have the same folder".to_owned());
         }
-        let bad = |planned: &Planned| planned.config.check().err();
+        let bad = |planned: &Planned| Spec::try_from(&planned.config).err();
         self.contenders.iter().find_map(bad).map(|error| error.to_string())
     }
 

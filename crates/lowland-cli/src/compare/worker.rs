@@ -15,6 +15,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use lowland_tasks::Spec;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::train::{Data, Training};
@@ -211,9 +212,10 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
     if let Some(finished) = Finished::read(path)? {
         return finished.keep.prune(path);
     }
+    let spec = Spec::try_from(config)?;
     let device = device::open(&config.device)?;
     let data = Data::load(config)?;
-    let mut training = Training::new(config, &data, &device)?;
+    let mut training = Training::new(spec, &data, &device)?;
     let otherwise = format!("remove {} to train the run again", path.display());
     let mut lengths = BTreeMap::new();
     if let Some((found, snapshot)) = folder.latest_checkpoint(&otherwise)? {

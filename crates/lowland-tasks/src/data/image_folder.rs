@@ -23,6 +23,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 use super::files::{self, format_error};
 use super::{ImageSet, ImageShape, Splits};
+use crate::error::setting;
 use crate::{Error, Result};
 
 /// The files of a folder as [`read_folder`] looks for them, for messages.
@@ -81,7 +82,7 @@ pub fn read_folder(folder: &Path, image_size: Option<usize>) -> Result<Splits> {
 }
 
 pub(crate) fn check_size(size: usize) -> Result<()> {
-    crate::config::setting("image_size", (1..=LARGEST_SIZE).contains(&size), size, "1 to 4096")
+    setting("image_size", (1..=LARGEST_SIZE).contains(&size), size, "1 to 4096")
 }
 
 /// The names of the classes, and all training images.
