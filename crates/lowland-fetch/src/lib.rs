@@ -24,7 +24,9 @@ mod inventory;
 mod part;
 pub mod published;
 mod transfer;
+mod watch;
 
 pub use data_set::{Contents, DataSet, Member, RemoteFile};
 pub use error::{Error, Problem, Result};
-pub use fetch::{Event, Options, Outcome, Watch, fetch};
+pub use fetch::{Outcome, fetch};
+pub use watch::{Event, Options, Watch};

@@ -1,16 +1,19 @@
 //! Checkpoints: all that a run needs to go on, in a folder that is there whole or not at all.
 
+mod manifest;
+mod snapshot;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
-
-mod manifest;
+pub use manifest::Manifest;
 pub(crate) use manifest::sha256;
-pub use manifest::{About, Manifest};
+pub use snapshot::{About, Snapshot};
+
+use crate::{Error, Result};
 use manifest::{Entry, MANIFEST};
 
 /// How often a run is saved, and how many checkpoints are kept. One is written at the end of each
@@ -30,30 +33,6 @@ pub struct CheckpointConfig {
 impl Default for CheckpointConfig {
     fn default() -> Self {
         Self { every_steps: None, every_minutes: Some(10.0), keep: 3 }
-    }
-}
-
-/// What a checkpoint holds: files by name, and what is said of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// Where the run stood.
-    pub about: About,
-    /// Names, which are those of [`Snapshot::FILES`], and contents.
-    pub files: Vec<(String, Vec<u8>)>,
-}
-
-impl Snapshot {
-    /// The files of a checkpoint.
-    pub const FILES: [&str; 3] = ["model.bpk", "optimizer.bpk", "state.json"];
-
-    /// The contents of a file.
-    ///
-    /// # Errors
-    /// [`Error::Snapshot`] where there is none of that name.
-    pub(crate) fn take(&mut self, name: &'static str) -> Result<Vec<u8>> {
-        let found = self.files.iter_mut().find(|(n, _)| n == name);
-        let contents = found.map(|(_, contents)| std::mem::take(contents));
-        contents.ok_or_else(|| Error::snapshot(name, "is missing"))
     }
 }
 

@@ -17,7 +17,7 @@ pub use optimizer::{OptimizerConfig, OptimizerName};
 
 use crate::Result;
 use crate::checkpoint::CheckpointConfig;
-use crate::data::{AugmentConfig, BatchConfig};
+use crate::data::{AugmentConfig, BatchConfig, Kind};
 use crate::error::setting;
 use crate::models::ModelName;
 use crate::pose::{CropConfig, PoseConfig};
@@ -76,12 +76,12 @@ pub struct TrainConfig {
     pub from: Option<PathBuf>,
     /// To how many bits the network is quantised before training begins. Default: not at all.
     pub quantise: Option<QuantiseConfig>,
-    /// How a pretrained transformer is fine-tuned, where there are texts to learn.
-    pub text: TextConfig,
-    /// How people are cut out of their images, where there are joints to find.
-    pub crop: CropConfig,
-    /// How they are turned and what is made of their joints.
-    pub pose: PoseConfig,
+    /// How a pretrained transformer is fine-tuned; for texts alone. Default: that of [`TextConfig`].
+    pub text: Option<TextConfig>,
+    /// How people are cut out of their images; for poses alone. Default: that of [`CropConfig`].
+    pub crop: Option<CropConfig>,
+    /// How people are turned and what is made of their joints; for poses alone. Default: that of [`PoseConfig`].
+    pub pose: Option<PoseConfig>,
     /// In which type of numbers the network computes while it learns. Default `f32`.
     #[serde(skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
@@ -123,9 +123,9 @@ impl Default for TrainConfig {
             model: ModelName::default(),
             from: None,
             quantise: None,
-            text: TextConfig::default(),
-            crop: CropConfig::default(),
-            pose: PoseConfig::default(),
+            text: None,
+            crop: None,
+            pose: None,
             precision: Precision::default(),
             device: "cpu".to_owned(),
             data: DataConfig::default(),
@@ -153,6 +153,7 @@ impl TrainConfig {
         let smoothing = self.label_smoothing;
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
         self.data.check()?;
+        self.check_task_tables()?;
         if let Some(norm) = self.clip_norm {
             setting("clip_norm", norm > 0.0 && norm.is_finite(), norm, "finite and above 0")?;
         }
@@ -170,6 +171,38 @@ impl TrainConfig {
         self.precision.check(self.model, self.quantise.is_some())?;
         setting("micro_batch", self.micro_batch != Some(0), 0, "at least 1")?;
         self.optimizer.check()
+    }
+
+    /// The same configuration with the tables of its task spelled out, so that a file that is written of it holds
+    /// their defaults.
+    #[must_use]
+    pub fn with_task_tables(mut self) -> Self {
+        match self.data.name.kind() {
+            Kind::Images => {}
+            Kind::People => {
+                self.crop.get_or_insert_default();
+                self.pose.get_or_insert_default();
+            }
+            Kind::Texts(_) => {
+                self.text.get_or_insert_default();
+            }
+        }
+        self
+    }
+
+    /// An error where a table of another task is given.
+    fn check_task_tables(&self) -> Result<()> {
+        let kind = self.data.name.kind();
+        let texts = matches!(kind, Kind::Texts(_));
+        for (field, given, applies) in [
+            ("text", self.text.is_some(), texts),
+            ("crop", self.crop.is_some(), kind == Kind::People),
+            ("pose", self.pose.is_some(), kind == Kind::People),
+        ] {
+            let allowed = "left out: it does not apply to this data set";
+            setting(field, applies || !given, "a table", allowed)?;
+        }
+        Ok(())
     }
 
     /// Where the run ends before its epochs do.

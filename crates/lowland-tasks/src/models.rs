@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod layers;
 mod pyramid_net;
 mod registry;
+pub(crate) mod residual;
 mod resnet;
 mod small_cnn;
 mod vision_transformer;

@@ -18,7 +18,7 @@ use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
-use crate::data::{Kind, Source, files};
+use crate::data::{Source, files};
 use crate::models::Model;
 use crate::precision::Precision;
 use crate::{Error, Result};
@@ -254,18 +254,6 @@ impl Outcome {
     pub fn accuracy(&self) -> f64 {
         self.right / self.answers
     }
-}
-
-/// Loads the task that `config` asks for. The seed decides which labels are redrawn.
-///
-/// # Errors
-/// Whatever reading the data gives, and values out of range.
-pub fn load(config: &TrainConfig) -> Result<Box<dyn Task>> {
-    Ok(match config.data.name.kind() {
-        Kind::Images => Box::new(ImageTask::load(config)?),
-        Kind::People => Box::new(PeopleTask::load(config)?),
-        Kind::Texts(task) => Box::new(TextTask::load(task, config)?),
-    })
 }
 
 /// The first `limit` samples of a set, or all where there is no limit or there are no more.

@@ -102,14 +102,14 @@ fn joints_are_learned_and_shown() {
             dir: Some(folder.path().to_owned()),
             ..DataConfig::default()
         },
-        crop: CropConfig { height: 32, width: 32, enlarge: 1.0 },
-        pose: PoseConfig {
+        crop: Some(CropConfig { height: 32, width: 32, enlarge: 1.0 }),
+        pose: Some(PoseConfig {
             height: 32,
             width: 32,
             flip: false,
             rotation: 10.0,
             ..PoseConfig::default()
-        },
+        }),
         ..TrainConfig::default()
     };
     let training = trained(&config);
@@ -161,7 +161,7 @@ fn fine_tuning(folder: &Path) -> TrainConfig {
             dir: Some(folder.to_owned()),
             ..DataConfig::default()
         },
-        text: TextConfig { max_length: 12, ..TextConfig::default() },
+        text: Some(TextConfig { max_length: 12, ..TextConfig::default() }),
         ..TrainConfig::default()
     }
 }
@@ -176,8 +176,8 @@ fn texts_are_learned_whole_by_the_head_or_by_adapters() {
         Trained::Lora(LoraConfig { rank: 2, ..LoraConfig::default() }),
         Trained::Head,
     ] {
-        let text = TextConfig { trained: kind.clone(), ..config.text.clone() };
-        let training = trained(&TrainConfig { text, ..config.clone() });
+        let text = TextConfig { trained: kind.clone(), ..config.text.clone().unwrap() };
+        let training = trained(&TrainConfig { text: Some(text), ..config.clone() });
         let epochs = &training.record().epochs;
         assert!(epochs.last().unwrap().train_loss < epochs[0].train_loss, "{kind:?}: {epochs:?}");
         assert_eq!(training.evaluate().unwrap().answers.to_bits(), 8.0_f64.to_bits());

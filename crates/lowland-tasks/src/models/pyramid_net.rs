@@ -40,7 +40,7 @@ impl Default for PyramidNetConfig {
 ///
 /// and its shortcut adds channels of zeros after those that there are. The first block of the second
 /// and third stage halves the image, and its shortcut takes the mean over each 2 by 2 pixels, or those of
-/// them that there are. PyramidNet-110 with α = 270 has 28,485,477 trainable numbers for three channels
+/// them that there are. PyramidNet-110 with α = 270 has 28,485,477 trainable parameters for three channels
 /// and ten classes.
 ///
 /// The paper rounds widths down, its authors' code to the nearest number; where α is a multiple of N,
@@ -55,7 +55,7 @@ pub struct PyramidNet {
     head: Linear,
 }
 
-/// Two convolutions, and the way around them.
+/// A residual block with its normalisation before the convolutions.
 #[derive(Module, Debug)]
 struct Block {
     before: BatchNorm,

@@ -19,12 +19,12 @@ pub struct WideResNetConfig {
 }
 
 impl WideResNetConfig {
-    /// WRN-28-10 as its authors have it: 36,479,194 trainable numbers for three channels and ten
+    /// WRN-28-10 as its authors have it: 36,479,194 trainable parameters for three channels and ten
     /// classes.
     pub const WRN_28_10: Self = Self { blocks: 4, widening: 10 };
 
     /// What the code of ARSAM's authors builds under the name of `WideResNet`-28-10: 46,160,474
-    /// trainable numbers for three channels and ten classes. It has five blocks a stage, one that
+    /// trainable parameters for three channels and ten classes. It has five blocks a stage, one that
     /// changes the shape and four more, where WRN-28-10 has four in all; counted as its authors
     /// count, it is WRN-34-10.
     pub const WRN_34_10: Self = Self { blocks: 5, widening: 10 };
@@ -47,7 +47,7 @@ pub struct WideResNet {
     head: Linear,
 }
 
-/// Two convolutions, and the way around them.
+/// A residual block with its normalisation before the convolutions.
 #[derive(Module, Debug)]
 struct Block {
     first_norm: BatchNorm,

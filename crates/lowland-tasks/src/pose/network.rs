@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::Conv2d;
 use crate::models::init::{LayerMaker, at_least_one};
-use crate::models::layers::{normalised, normalised_add_relu, normalised_relu, transposed};
+use crate::models::layers::{normalised_relu, transposed};
+use crate::models::residual::{BasicBlock, Shortcut, basic_blocks};
 use crate::{Error, Result};
 
 /// The standard deviation of the last layer's weights at the start.
@@ -85,11 +86,14 @@ impl PoseNetConfig {
         let (mut blocks, mut from) = (Vec::new(), self.width);
         for (stage, &count) in self.blocks.iter().enumerate() {
             let (to, stride) = (self.width << stage, if stage == 0 { first_stride } else { 2 });
-            for block in 0..count {
-                let stride = if block == 0 { stride } else { 1 };
-                blocks.push(Block::new(&mut layers, [from, to], stride));
-                from = to;
-            }
+            blocks.extend(basic_blocks(
+                &mut layers,
+                [from, to],
+                stride,
+                count,
+                Shortcut::Projection,
+            ));
+            from = to;
         }
         let mut doublings = Vec::new();
         for _ in 1..stages {
@@ -123,7 +127,7 @@ pub struct PoseNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
     pool: Option<MaxPool2d>,
-    blocks: Vec<Block>,
+    blocks: Vec<BasicBlock>,
     doublings: Vec<Doubling>,
     last: conv::Conv2d,
 }
@@ -139,48 +143,6 @@ impl PoseNet {
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, …, height / stride, width / stride]
         let x = self.doublings.iter().fold(x, |x, doubling| doubling.forward(x)); // [batch, head, height / 4, width / 4]
         lowland_kernels::conv2d(&self.last, x.cast(self.last.weight.val().dtype()))
-    }
-}
-
-/// Two convolutions, and the way around them.
-#[derive(Module, Debug)]
-struct Block {
-    first: Conv2d,
-    first_norm: BatchNorm,
-    second: Conv2d,
-    second_norm: BatchNorm,
-    shortcut: Option<Shortcut>,
-}
-
-/// The way around a block that changes shape.
-#[derive(Module, Debug)]
-struct Shortcut {
-    convolution: Conv2d,
-    norm: BatchNorm,
-}
-
-impl Block {
-    fn new(layers: &mut LayerMaker<'_>, [from, to]: [usize; 2], stride: usize) -> Self {
-        let first = layers.convolution([from, to], 3, stride);
-        let second = layers.convolution([to, to], 3, 1);
-        let changes = from != to || stride != 1;
-        let shortcut = changes.then(|| Shortcut {
-            convolution: layers.convolution([from, to], 1, stride),
-            norm: layers.batch_norm(to),
-        });
-        let (first_norm, second_norm) = (layers.batch_norm(to), layers.batch_norm(to));
-        Self { first, first_norm, second, second_norm, shortcut }
-    }
-
-    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
-        let y = self.second.forward(y);
-        let around = match &self.shortcut {
-            Some(Shortcut { convolution, norm }) => normalised(norm, convolution.forward(x)),
-            None => x,
-        };
-        normalised_add_relu(&self.second_norm, y, around)
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param, Reparameterization, Reparameterizer};
 use burn::tensor::Tensor;
 
-use super::{Grid, OUTER_BITS, QuantiseConfig, Quantiser};
+use super::config::{OUTER_BITS, QuantiseConfig};
+use super::quantiser::{Grid, Quantiser};
 use crate::{Error, Result};
 
 /// The quantisers of one layer.

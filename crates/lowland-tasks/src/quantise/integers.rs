@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, Reparameterization};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::Grid;
 use super::attach::Lsq;
-use super::quantiser::{integers, positive, range};
+use super::quantiser::{Grid, integers, positive, range};
 use crate::{Error, Result};
 
 /// A layer of a quantised network in integers.
