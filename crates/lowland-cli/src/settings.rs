@@ -1,9 +1,10 @@
 //! From flags and files to the settings of a run.
 //!
-//! Settings come from four places, the later ones over the earlier: defaults, the preset of `--task`, the file of
-//! `--config`, the command line. On the command line, flags, `--set` and what is given with an algorithm's name have
-//! the same rank: two different values for one setting are an error that names both arguments. Only where several
-//! algorithms are compared, what is given with the name of one is its own and overrides what is given for all.
+//! Settings come from four places, the later ones over the earlier: defaults, the preset of
+//! `--task`, the file of `--config`, the command line. On the command line, flags, `--set` and what
+//! is given with an algorithm's name have the same rank: two different values for one setting are
+//! an error that names both arguments. Only where several algorithms are compared, what is given
+//! with the name of one is its own and overrides what is given for all.
 
 mod algorithm;
 mod file;
@@ -17,8 +18,8 @@ use lowland_tasks::config::TrainConfig;
 use serde::Serialize;
 use toml::{Table, Value};
 
-pub use file::read_run;
-pub use flags::SettingFlags;
+pub(crate) use file::read_run;
+pub(crate) use flags::SettingFlags;
 
 use crate::failure::Usage;
 use algorithm::{has_radius, parse_algorithm};
@@ -26,19 +27,19 @@ use file::{parse, read};
 use merge::{CommandLine, lay_over};
 
 /// The precedence of settings, for the help of the commands that take them.
-pub const PRECEDENCE: &str = "\
+pub(crate) const PRECEDENCE: &str = "\
 Precedence of settings, lowest first: defaults, --task, --config, the command line. Flags, --set and settings given \
 with an algorithm's name, as in sam:rho=0.1, rank equally: two different values for one setting are an error. Where \
 several algorithms are compared, a setting given with the name of one overrides, for that one, what is given for all.";
 
 impl SettingFlags {
-    /// The checked settings of one run. `algorithm` is what `--algorithm` holds, `more` are further flags of the command,
-    /// which serialise as these do.
+    /// The checked settings of one run. `algorithm` is what `--algorithm` holds, `more` are further
+    /// flags of the command, which serialise as these do.
     ///
     /// # Errors
-    /// A file that cannot be read or holds something unknown, a value out of range, a setting that is given two
-    /// values.
-    pub fn resolve(&self, algorithm: Option<&str>, more: &impl Serialize) -> Result<Spec> {
+    /// A file that cannot be read or holds something unknown, a value out of range, a setting that
+    /// is given two values.
+    pub(crate) fn resolve(&self, algorithm: Option<&str>, more: &impl Serialize) -> Result<Spec> {
         let mut line = CommandLine::default();
         if let Some(text) = algorithm {
             line.add(&format!("--algorithm {text}"), parse_algorithm(text)?)?;
@@ -55,12 +56,12 @@ impl SettingFlags {
         Ok(parse(table)?.try_into()?)
     }
 
-    /// The settings of one algorithm of several. A budget or radius that is given for all of them and does not apply
-    /// to this one is left out; what is given with its name must apply.
+    /// The settings of one algorithm of several. A budget or radius that is given for all of them
+    /// and does not apply to this one is left out; what is given with its name must apply.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
-    pub fn resolve_among(&self, algorithm: &str) -> Result<TrainConfig> {
+    pub(crate) fn resolve_among(&self, algorithm: &str) -> Result<TrainConfig> {
         let mut line = CommandLine::default();
         self.add_to(&mut line)?;
         if line.argument("algorithm.name").is_some() {

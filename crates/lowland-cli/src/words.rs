@@ -1,12 +1,10 @@
 //! Numbers, shares, counts and times in words.
 
-use crate::compare::summary::{AlgorithmSummary, Spread};
-
 /// What stands where there is no number.
-pub const MISSING: &str = "–";
+pub(crate) const MISSING: &str = "–";
 
 /// A number with so many decimals, with a true minus sign and without a negative zero.
-pub fn number(value: f64, decimals: usize) -> String {
+pub(crate) fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return MISSING.into();
     }
@@ -18,45 +16,19 @@ pub fn number(value: f64, decimals: usize) -> String {
 }
 
 /// A share as a percentage: 0.814 is "81.4 %".
-pub fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{} %", number(100.0 * share, 1))
 }
 
 /// A share of whole or half points as briefly as it goes: 0.3 is "30 %".
-pub fn round_percent(share: f64) -> String {
+pub(crate) fn round_percent(share: f64) -> String {
     let one = number(100.0 * share, 1);
     format!("{} %", one.strip_suffix(".0").unwrap_or(&one))
 }
 
-/// A mean share with the deviation of single runs: "81.4 % ± 0.8".
-pub fn percent_spread(spread: &Spread) -> String {
-    with_deviation(percent(spread.mean), spread, 100.0, 1)
-}
-
-/// A mean with the deviation of single runs: "2.03 ± 0.01".
-pub fn spread(spread: &Spread) -> String {
-    with_deviation(number(spread.mean, 2), spread, 1.0, 2)
-}
-
-/// The largest eigenvalue of the Hessian with its uncertainty: "12.3 ± 0.6".
-pub fn eigenvalue(algorithm: &AlgorithmSummary) -> String {
-    let Some(Spread { mean, .. }) = algorithm.largest_eigenvalue else { return MISSING.into() };
-    let mean = significant(mean, 3);
-    match algorithm.eigenvalue_uncertainty() {
-        Some(uncertainty) => format!("{mean} ± {}", significant(uncertainty, 2)),
-        None => mean,
-    }
-}
-
-/// Puts the deviation behind the mean, unless there is none at this precision.
-fn with_deviation(mean: String, spread: &Spread, factor: f64, decimals: usize) -> String {
-    let deviation = number(factor * spread.deviation, decimals);
-    if deviation == number(0.0, decimals) { mean } else { format!("{mean} ± {deviation}") }
-}
-
 /// A difference of shares in points, signed. A value that would round to zero without being zero
 /// gets a second decimal, so that an interval that just misses zero is seen to miss it.
-pub fn points(difference: f64) -> String {
+pub(crate) fn points(difference: f64) -> String {
     let value = 100.0 * difference;
     let decimals = if value.abs() < 0.05 && value.abs() >= 0.005 { 2 } else { 1 };
     let text = number(value, decimals);
@@ -65,12 +37,12 @@ pub fn points(difference: f64) -> String {
 }
 
 /// A p-value: "p = 0.012".
-pub fn p_value(value: f64) -> String {
+pub(crate) fn p_value(value: f64) -> String {
     if value < 0.001 { "p < 0.001".into() } else { format!("p = {}", number(value, 3)) }
 }
 
 /// A count with its thousands apart: "23,594".
-pub fn count(value: usize) -> String {
+pub(crate) fn count(value: usize) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -83,17 +55,17 @@ pub fn count(value: usize) -> String {
 }
 
 /// A count and its noun: "1 seed", "3 seeds".
-pub fn counted(value: usize, noun: &str) -> String {
+pub(crate) fn counted(value: usize, noun: &str) -> String {
     counted_as(value, noun, &format!("{noun}s"))
 }
 
 /// A count and its noun: "1 person", "3 people".
-pub fn counted_as(value: usize, one: &str, many: &str) -> String {
+pub(crate) fn counted_as(value: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
 /// Seconds in the unit that suits them: "43 ms", "12.8 s", "3 min 20 s".
-pub fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         _ if !seconds.is_finite() => MISSING.into(),
         _ if seconds < 0.01 => format!("{} ms", number(1000.0 * seconds, 2)),
@@ -108,7 +80,7 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// Seconds as nobody counts on them to the second: "40 s", "3 min", "2 h 5 min".
-pub fn roughly(seconds: f64) -> String {
+pub(crate) fn roughly(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round();
     match seconds {
         _ if !seconds.is_finite() => MISSING.into(),
@@ -122,7 +94,7 @@ pub fn roughly(seconds: f64) -> String {
 }
 
 /// A number with so many digits that count: "12.35", "0.001235", "1.235e-9".
-pub fn significant(value: f64, digits: usize) -> String {
+pub(crate) fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 {
         return "0".into();
     }
@@ -138,6 +110,21 @@ pub fn significant(value: f64, digits: usize) -> String {
         }
         _ => scientific.replace('-', "−"),
     }
+}
+
+/// The warning at the end of a run that took none of the second gradients that it schedules.
+pub(crate) fn no_second_gradient(label: &str, steps: u64) -> String {
+    let steps = counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
+    format!(
+        "warning: {label} took no second gradient in {steps}: its schedule or budget allowed none, so \
+         that nothing was sharpness-aware"
+    )
+}
+
+/// The warning at the end of a run that reached its last epoch before its limit was used up.
+pub(crate) fn limit_left(label: &str, share: f64) -> String {
+    let used = percent(share);
+    format!("warning: {label} reached the end of its epochs with {used} of its limit used up")
 }
 
 #[cfg(test)]

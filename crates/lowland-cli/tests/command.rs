@@ -101,14 +101,14 @@ fn another_run_in_the_folder_stays_as_it_is() {
 }
 
 #[test]
-fn a_run_that_comes_to_nothing_fails() {
+fn a_run_without_a_finite_step_fails() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
     let output = lowland(&short(&out, &["--rho", "1e300"]));
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
     let last = told.lines().last().unwrap();
-    assert!(last.starts_with("error: the run came to nothing: 8 of 8 steps"), "{told}");
+    assert!(last.starts_with("error: training failed: 8 of 8 steps"), "{told}");
     assert!(!Path::new(&out).join("model.bpk").exists());
 }
 
@@ -153,7 +153,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (&["--algorithm", "sam:rhoo=1"], "error: algorithm: unknown field `rhoo`, expected `rho`"),
         (
             &["--epochs", "-1"],
-            "error: invalid value '-1' for '--epochs <N>': invalid digit found in string (see lowland --help)",
+            "error: invalid value '-1' for '--epochs <N>': -1 is not in 0..=4294967295 (see lowland --help)",
         ),
         (
             &["--set", "batch_size=2", "--batch-size", "3"],
@@ -235,7 +235,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
 }
 
-/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told of all.
+/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told
+/// of all.
 #[test]
 fn a_report_knows_where_runs_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -313,8 +314,8 @@ fn the_bench_counts_passes_and_times_every_algorithm() {
     assert!(rows.iter().all(|row| row["time_ratio"].as_f64().unwrap() > 0.0));
 }
 
-/// Parts that no paper has combined, a budget, micro-batches and a radius for norms alone, all from a
-/// file; and the file that the run leaves repeats it.
+/// Parts that no paper has combined, a budget, micro-batches and a radius for norms alone, all from
+/// a file; and the file that the run leaves repeats it.
 #[test]
 fn a_file_puts_parts_budget_and_radius_together() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The command with several processes, started by the launcher of MPI. Where there is none, the tests say so
-//! and pass.
+//! The command with several processes, started by the launcher of MPI. Where there is none, the
+//! tests say so and pass.
 
 #![cfg(all(unix, feature = "mpi"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -146,7 +146,7 @@ fn a_killed_process_ends_the_run_within_seconds_and_another_number_of_processes_
     )
     .unwrap();
     let told = done(2, &["resume", "--mpi", "--accept-changes"], &run).unwrap();
-    assert!(told.contains("goes on from step"), "{told}");
+    assert!(told.contains("resumes from step"), "{told}");
     let steps: Vec<u64> = losses(&run).into_iter().map(|(step, _)| step).collect();
     assert_eq!(steps, (1..=10 * epochs).collect::<Vec<_>>());
 }

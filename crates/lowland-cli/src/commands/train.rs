@@ -9,10 +9,10 @@ use lowland_tasks::config::AscentScope;
 use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 
-use crate::run_folder::RunFolder;
+use crate::run::folder::RunFolder;
+use crate::run::world::{World, WorldFlags};
 use crate::settings::{PRECEDENCE, SettingFlags};
 use crate::terminal::Output;
-use crate::together::{Company, Together};
 use crate::{device, run};
 
 /// Train one network and keep its weights
@@ -21,7 +21,7 @@ use crate::{device, run};
 /// the final weights as model.bpk (Burn's record) and model.safetensors.
 #[derive(Debug, Args)]
 #[command(after_help = PRECEDENCE)]
-pub struct Train {
+pub(crate) struct Train {
     /// The algorithm; sgd is the base optimizer alone. Settings go with the name, as in
     /// arsam:rho=0.1:controller.window=20:budget=1.2 [default: sam]
     #[arg(long, value_name = "NAME")]
@@ -32,15 +32,15 @@ pub struct Train {
     #[command(flatten)]
     run: RunFlags,
     #[command(flatten)]
-    together: Together,
+    world: WorldFlags,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
     settings: SettingFlags,
 }
 
-/// What decides one run, beside its algorithm and the settings that a comparison shares. A flag that is given
-/// serialises to its setting.
+/// What decides one run, beside its algorithm and the settings that a comparison shares. A flag
+/// that is given serialises to its setting.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct RunFlags {
@@ -59,12 +59,13 @@ struct RunFlags {
     /// How many of the latest checkpoints are kept, beside the best one [default: 3]
     #[arg(long, value_name = "N", help_heading = "Checkpoints", allow_negative_numbers = true)]
     keep: Option<u32>,
-    /// Measure the sharpness after every so many steps: the largest eigenvalue of the Hessian, and the largest
-    /// rise of the loss that SAM's step finds, on 500 training images
+    /// Measure the sharpness after every so many steps: the largest eigenvalue of the Hessian, and
+    /// the largest rise of the loss that SAM's step finds, on 500 training images
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     sharpness_every: Option<u32>,
-    /// Over whose samples the gradient of the ascent is the mean: global (the whole batch), local (each worker its
-    /// own part), a number (groups of so many workers) or micro-batch (each its own) [default: global]
+    /// Over whose samples the gradient of the ascent is the mean: global (the whole batch), local
+    /// (each worker its own part), a number (groups of so many workers) or micro-batch (each its
+    /// own) [default: global]
     #[arg(long, value_name = "SCOPE", help_heading = "Training")]
     ascent: Option<AscentScope>,
 }
@@ -75,19 +76,19 @@ impl Train {
     /// # Errors
     /// Settings or data that make no sense, a folder that holds a run or cannot be written to, a
     /// loss that is not finite for too long, Ctrl-C.
-    pub fn run(self) -> Result<()> {
-        let company = self.together.join()?;
-        let result = self.train(&company);
-        company.part(result)
+    pub(crate) fn run(self) -> Result<()> {
+        let world = self.world.join()?;
+        let result = self.train(&world);
+        world.leave(result)
     }
 
-    fn train(&self, company: &Company) -> Result<()> {
+    fn train(&self, world: &World) -> Result<()> {
         let spec = self.settings.resolve(self.algorithm.as_deref(), &self.run)?;
         let config = spec.config().clone();
-        let device = device::open(&company.device(&config.device))?;
+        let device = device::open(&world.device(&config.device))?;
         let data = Data::load(&config)?;
-        let training = company.take_in(Training::new(spec, &data, &device)?, &config)?;
-        if !company.is_first() {
+        let training = world.attach(Training::new(spec, &data, &device)?, &config)?;
+        if !world.is_first() {
             return run::follow(training);
         }
         let folder = RunFolder::create(&self.out, &config)?;

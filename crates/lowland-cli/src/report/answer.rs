@@ -1,26 +1,46 @@
-//! Numbers and findings in words, the same on the terminal and on the page.
-
-mod figures;
-
-pub use figures::{
-    MISSING, count, counted, counted_as, duration, eigenvalue, number, p_value, percent,
-    percent_spread, points, roughly, round_percent, significant, spread,
-};
+//! The findings of a summary in words, the same on the terminal and on the page.
 
 use crate::compare::equal::Equal;
-use crate::compare::summary::{AlgorithmSummary, Difference, Setting, Summary, Verdict};
+use crate::compare::summary::{AlgorithmSummary, Difference, Setting, Spread, Summary, Verdict};
+use crate::words::{MISSING, counted, number, percent, points, significant};
 
-/// With more algorithms than this beside the baseline, a sentence that tells all of them is too long.
+/// With more algorithms than this beside the baseline, a sentence on all of them is too long.
 const MANY: usize = 3;
 
+/// A mean share with the deviation of single runs: "81.4 % ± 0.8".
+pub(crate) fn percent_spread(spread: &Spread) -> String {
+    with_deviation(percent(spread.mean), spread, 100.0, 1)
+}
+
+/// A mean with the deviation of single runs: "2.03 ± 0.01".
+pub(crate) fn spread(spread: &Spread) -> String {
+    with_deviation(number(spread.mean, 2), spread, 1.0, 2)
+}
+
+/// The largest eigenvalue of the Hessian with its uncertainty: "12.3 ± 0.6".
+pub(crate) fn eigenvalue(algorithm: &AlgorithmSummary) -> String {
+    let Some(Spread { mean, .. }) = algorithm.largest_eigenvalue else { return MISSING.into() };
+    let mean = significant(mean, 3);
+    match algorithm.eigenvalue_uncertainty() {
+        Some(uncertainty) => format!("{mean} ± {}", significant(uncertainty, 2)),
+        None => mean,
+    }
+}
+
+/// Puts the deviation behind the mean, unless there is none at this precision.
+fn with_deviation(mean: String, spread: &Spread, factor: f64, decimals: usize) -> String {
+    let deviation = number(factor * spread.deviation, decimals);
+    if deviation == number(0.0, decimals) { mean } else { format!("{mean} ± {deviation}") }
+}
+
 /// The interval of a difference in points, "+0.9 to +3.5"; `None` where no test was possible.
-pub fn interval(difference: &Difference) -> Option<String> {
+pub(crate) fn interval(difference: &Difference) -> Option<String> {
     let interval = difference.interval?;
     Some(format!("{} to {}", points(interval.low), points(interval.high)))
 }
 
 /// Why a difference has no interval.
-pub fn untested(difference: &Difference) -> &'static str {
+pub(crate) fn untested(difference: &Difference) -> &'static str {
     if difference.pairs < 2 {
         "one seed allows no test"
     } else {
@@ -28,35 +48,8 @@ pub fn untested(difference: &Difference) -> &'static str {
     }
 }
 
-/// The warning at the end of a run that was to take second gradients and took none.
-pub fn no_second_gradient(label: &str, steps: u64) -> String {
-    let steps = counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
-    format!(
-        "warning: {label} took no second gradient in {steps}: its schedule or budget allowed none, so \
-         that nothing was sharpness-aware"
-    )
-}
-
-/// The warning at the end of a run that came to its last epoch before its limit was used up.
-pub fn limit_left(label: &str, share: f64) -> String {
-    let used = percent(share);
-    format!("warning: {label} came to the end of its epochs with {used} of its limit used up")
-}
-
-/// What the algorithms got the same of, "equal passes for all"; `None` where it is epochs.
-pub fn held_equal(setting: &Setting) -> Option<String> {
-    let passes = |limit: f64| number(limit, if limit.fract() == 0.0 { 0 } else { 2 });
-    match (setting.equal, setting.limit) {
-        (Equal::Epochs, _) => None,
-        (Equal::Passes, None) => Some("equal passes for all".into()),
-        (Equal::Passes, Some(limit)) => Some(format!("{} passes for each run", passes(limit))),
-        (Equal::Time, None) => Some("equal training time for all".into()),
-        (Equal::Time, Some(limit)) => Some(format!("{} of training for each run", duration(limit))),
-    }
-}
-
 /// "time", or "time of a step" where whole runs take the same time, or about as much, by design.
-pub fn time_of(setting: &Setting) -> &'static str {
+pub(crate) fn time_of(setting: &Setting) -> &'static str {
     match setting.equal {
         Equal::Epochs => "time",
         Equal::Passes | Equal::Time => "time of a step",
@@ -64,7 +57,7 @@ pub fn time_of(setting: &Setting) -> &'static str {
 }
 
 /// How many runs of an algorithm diverged, "1 of 3 SAM runs diverged"; `None` if none did.
-pub fn diverged(algorithm: &AlgorithmSummary) -> Option<String> {
+pub(crate) fn diverged(algorithm: &AlgorithmSummary) -> Option<String> {
     let (diverged, all) = (algorithm.diverged(), algorithm.runs.len());
     let label = &algorithm.label;
     match diverged {
@@ -75,7 +68,7 @@ pub fn diverged(algorithm: &AlgorithmSummary) -> Option<String> {
 }
 
 /// Which planned runs are not done, in one sentence; `None` where all are.
-pub fn missing(summary: &Summary) -> Option<String> {
+pub(crate) fn missing(summary: &Summary) -> Option<String> {
     let count = summary.missing.len();
     if count == 0 {
         return None;
@@ -95,7 +88,7 @@ pub fn missing(summary: &Summary) -> Option<String> {
     let runs: Vec<String> = summary.algorithms.iter().filter_map(of).collect();
     Some(format!(
         "{} of {} {} missing: {}. lowland resume trains what is missing.",
-        self::count(count),
+        crate::words::count(count),
         counted(count + done, "run"),
         if count == 1 { "is" } else { "are" },
         runs.join("; ")
@@ -103,7 +96,7 @@ pub fn missing(summary: &Summary) -> Option<String> {
 }
 
 /// The comparison in one sentence. Where many algorithms show no difference, they share a clause.
-pub fn answer(summary: &Summary) -> String {
+pub(crate) fn answer(summary: &Summary) -> String {
     let Some((baseline, others)) = summary.algorithms.split_first() else {
         return "No algorithm was run.".into();
     };
@@ -116,7 +109,7 @@ pub fn answer(summary: &Summary) -> String {
         }
     }
     let sentence = format!("{}.", clauses.join("; "));
-    match held_equal(&summary.setting).filter(|_| !others.is_empty()) {
+    match summary.setting.held_equal().filter(|_| !others.is_empty()) {
         Some(equal) => format!("With {equal}, {sentence}"),
         None => capitalised(&sentence),
     }
@@ -136,13 +129,13 @@ fn clauses(others: &[AlgorithmSummary], summary: &Summary) -> Vec<String> {
         let difference = algorithm.difference.as_ref();
         difference.is_some_and(|difference| difference.verdict == Verdict::NoDifference)
     };
-    let (plain, telling): (Vec<&AlgorithmSummary>, Vec<_>) = if others.len() > MANY {
+    let (plain, differing): (Vec<&AlgorithmSummary>, Vec<_>) = if others.len() > MANY {
         others.iter().partition(is_plain)
     } else {
         (Vec::new(), others.iter().collect())
     };
     let mut clauses: Vec<String> =
-        telling.iter().map(|algorithm| clause(algorithm, baseline, time)).collect();
+        differing.iter().map(|algorithm| clause(algorithm, baseline, time)).collect();
     let labels: Vec<&str> = plain.iter().map(|algorithm| algorithm.label.as_str()).collect();
     if let Some((last, front)) = labels.split_last() {
         let front = if front.is_empty() { String::new() } else { front.join(", ") + " and " };
@@ -208,8 +201,9 @@ fn compared(difference: &Difference, base: &str) -> String {
 }
 
 fn cost(algorithm: &AlgorithmSummary, base_label: &str, time: &str) -> String {
-    let passes =
-        algorithm.passes_per_step.map(|passes| format!("{} passes a step", number(passes.mean, 2)));
+    let passes = algorithm
+        .passes_per_step
+        .map(|passes| format!("{} passes per step", number(passes.mean, 2)));
     let time = algorithm
         .time_ratio
         .map(|ratio| format!("{} times {base_label}'s {time}", number(ratio.mean, 2)));
@@ -225,25 +219,25 @@ mod tests {
     use crate::compare::summary::{Contender, Missing, fixture};
 
     #[test]
-    fn the_answer_tells_differences_from_none() {
-        assert_snapshot!(answer(&fixture::summary(3, 15)), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes a step and 1.57 times SGD's time.");
+    fn the_answer_names_differences_and_their_absence() {
+        assert_snapshot!(answer(&fixture::summary(3, 15)), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time.");
     }
 
     #[test]
-    fn what_was_held_equal_is_told() {
+    fn what_was_equal_for_all_is_named() {
         let mut summary = fixture::summary(3, 15);
         summary.setting.equal = Equal::Passes;
-        assert_snapshot!(answer(&summary), @"With equal passes for all, SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes a step and 2.03 times SGD's time of a step; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes a step and 1.57 times SGD's time of a step.");
+        assert_snapshot!(answer(&summary), @"With equal passes for all, SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time of a step; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time of a step.");
         summary.setting.limit = Some(120.0);
-        assert_eq!(held_equal(&summary.setting).unwrap(), "120 passes for each run");
+        assert_eq!(summary.setting.held_equal().unwrap(), "120 passes for each run");
         summary.setting.equal = Equal::Time;
-        assert_eq!(held_equal(&summary.setting).unwrap(), "2 min 0 s of training for each run");
-        assert_eq!(held_equal(&fixture::setting()), None);
+        assert_eq!(summary.setting.held_equal().unwrap(), "2 min 0 s of training for each run");
+        assert_eq!(fixture::setting().held_equal(), None);
     }
 
     #[test]
     fn one_seed_is_not_enough() {
-        assert_snapshot!(answer(&fixture::summary(1, 15)), @"SAM reached 82.0 % beside SGD's 79.6 %, no difference found (+2.4 points; one seed allows no test), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 79.9 % beside SGD's 79.6 %, no difference found (+0.3 points; one seed allows no test), at 1.52 passes a step and 1.57 times SGD's time.");
+        assert_snapshot!(answer(&fixture::summary(1, 15)), @"SAM reached 82.0 % beside SGD's 79.6 %, no difference found (+2.4 points; one seed allows no test), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 79.9 % beside SGD's 79.6 %, no difference found (+0.3 points; one seed allows no test), at 1.52 passes per step and 1.57 times SGD's time.");
     }
 
     #[test]
@@ -262,7 +256,7 @@ mod tests {
         let more = [another("ASAM"), another("ESAM")];
         contenders.extend(more);
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
-        assert_snapshot!(answer(&summary), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes a step and 2.03 times SGD's time; no difference to SGD's 79.2 % was found for ARSAM, ASAM and ESAM.");
+        assert_snapshot!(answer(&summary), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time; no difference to SGD's 79.2 % was found for ARSAM, ASAM and ESAM.");
     }
 
     #[test]
@@ -276,17 +270,17 @@ mod tests {
         summary.missing =
             vec![run("SAM", 2, 0), run("ARSAM", 0, 0), run("ARSAM", 1, 3), run("ARSAM", 2, 0)];
         assert_snapshot!(missing(&summary).unwrap(), @"4 of 9 runs are missing: SAM seed 2; ARSAM seeds 0, 1 (3 epochs done), 2. lowland resume trains what is missing.");
-        assert_snapshot!(answer(&summary), @"SAM reached 81.2 % beside SGD's 79.2 %, no difference found (+2.4 points; every seed has the same difference, which allows no test), at 2.00 passes a step and 2.03 times SGD's time; no ARSAM run is done yet.");
+        assert_snapshot!(answer(&summary), @"SAM reached 81.2 % beside SGD's 79.2 %, no difference found (+2.4 points; every seed has the same difference, which allows no test), at 2.00 passes per step and 2.03 times SGD's time; no ARSAM run is done yet.");
     }
 
     #[test]
-    fn diverged_runs_are_told() {
+    fn diverged_runs_are_named() {
         let mut contenders = fixture::contenders(3, 15);
         contenders[1].runs[1].final_accuracy = None;
         for run in &mut contenders[2].runs {
             run.final_accuracy = None;
         }
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
-        assert_snapshot!(answer(&summary), @"SAM reached 81.9 % beside SGD's 79.2 %, no difference found with 2 seeds (+2.1 points, 95 % interval −1.7 to +5.9), at 2.00 passes a step and 2.03 times SGD's time; ARSAM diverged on every seed; 1 of 3 SAM runs diverged and is left out of these numbers.");
+        assert_snapshot!(answer(&summary), @"SAM reached 81.9 % beside SGD's 79.2 %, no difference found with 2 seeds (+2.1 points, 95 % interval −1.7 to +5.9), at 2.00 passes per step and 2.03 times SGD's time; ARSAM diverged on every seed; 1 of 3 SAM runs diverged and is left out of these numbers.");
     }
 }

@@ -8,9 +8,9 @@ use super::flags::paths;
 use super::merge::{is_key, lay_over, nested, parse_value};
 use crate::failure::Usage;
 
-/// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`. Gives
-/// what a file would hold: the table `algorithm`, and beside it the settings of the run that may be
-/// given with the name.
+/// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`.
+/// Gives what a file would hold: the table `algorithm`, and beside it the settings of the run that
+/// may be given with the name.
 ///
 /// # Errors
 /// A name that is not known, or a setting without value.

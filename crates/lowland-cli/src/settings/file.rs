@@ -14,7 +14,7 @@ use crate::failure::Usage;
 ///
 /// # Errors
 /// A file that cannot be read or holds something unknown, a value out of range.
-pub fn read_run(path: &Path) -> Result<TrainConfig> {
+pub(crate) fn read_run(path: &Path) -> Result<TrainConfig> {
     let config = parse(read(path)?)?;
     config.check()?;
     Ok(config)
@@ -47,7 +47,8 @@ pub(super) fn read(path: &Path) -> Result<Table> {
     Ok(table)
 }
 
-/// An algorithm that is given without a name is composed where it names parts, and else the default.
+/// An algorithm that is given without a name is composed where it names parts, and else the
+/// default.
 fn name_algorithm(table: &mut Table) {
     if let Some(Value::Table(algorithm)) = table.get_mut("algorithm")
         && !algorithm.contains_key("name")
@@ -63,13 +64,14 @@ fn name_algorithm(table: &mut Table) {
     }
 }
 
-/// The settings of a table, unchecked.
+/// The settings of a table, unchecked, with the tables of their task.
 ///
 /// # Errors
 /// An unknown setting, a value of another type.
 pub(super) fn parse(mut table: Table) -> Result<TrainConfig> {
     name_algorithm(&mut table);
-    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+    let config: Result<TrainConfig, _> = serde_path_to_error::deserialize(Value::Table(table));
+    config.map(TrainConfig::with_task_tables).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().message();
         // An unknown field is its own path.

@@ -15,15 +15,17 @@ use crate::failure::Usage;
 /// What decides a run, beside the algorithm. A flag that is given serialises to its setting.
 #[derive(Debug, Default, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct SettingFlags {
+pub(crate) struct SettingFlags {
     /// A TOML file with settings, such as the config.toml of another run
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100, image-folder [default: embedded]
+    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100, image-folder [default:
+    /// embedded]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub data: Option<String>,
-    /// The folder that the data set is read from, or the one around it that `lowland data fetch` wrote to
+    /// The folder that the data set is read from, or the one around it that `lowland data fetch`
+    /// wrote to
     #[arg(long, value_name = "DIR", help_heading = "Data", value_parser = absolute)]
     pub data_dir: Option<String>,
     /// The side in pixels that the images of an image-folder are scaled to [default: as they are]
@@ -48,7 +50,8 @@ pub struct SettingFlags {
     #[arg(long, value_name = "TASK", help_heading = "Training")]
     #[serde(skip)]
     pub task: Option<TaskKind>,
-    /// Where the weights at the start come from: the folder of a run with the same network, or a file
+    /// Where the weights at the start come from: the folder of a run with the same network, or a
+    /// file
     #[arg(long, value_name = "RUN", help_heading = "Training", value_parser = absolute)]
     pub from: Option<String>,
     /// Quantise the network to so many bits, 2 to 8, for weights and the inputs of its layers
@@ -57,8 +60,8 @@ pub struct SettingFlags {
     /// How many times training goes through the data [default: 15]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub epochs: Option<u32>,
-    /// End once so many gradients of a whole batch are used up, after at most --epochs; the learning
-    /// rate falls over the share that is used up
+    /// End once so many gradients of a whole batch are used up, after at most --epochs; the
+    /// learning rate falls over the share that is used up
     #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
     pub max_passes: Option<f64>,
     /// The same in seconds of training steps; such a run cannot be repeated exactly
@@ -91,12 +94,12 @@ pub struct SettingFlags {
     /// Scale the final gradient down to this norm where it is longer
     #[arg(long, value_name = "NORM", help_heading = "Training", allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,
-    /// What a step may cost on average, in gradients of a whole batch: second gradients are taken as
-    /// often as this allows, for any algorithm that chooses steps for them
+    /// What a step may cost on average, in gradients of a whole batch: second gradients are taken
+    /// as often as this allows, for any algorithm that chooses steps for them
     #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
     pub budget: Option<f64>,
-    /// The same in measured time, where a step without a second gradient takes 1; such a run cannot be
-    /// repeated exactly
+    /// The same in measured time, where a step without a second gradient takes 1; such a run cannot
+    /// be repeated exactly
     #[arg(
         long,
         value_name = "RATIO",
@@ -112,7 +115,8 @@ pub struct SettingFlags {
     /// Threads that prepare samples ahead; the result is the same for any number [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub workers: Option<u32>,
-    /// The type of numbers that convolutions compute in: f32, or bf16 over weights in f32 [default: f32]
+    /// The type of numbers that convolutions compute in: f32, or bf16 over weights in f32 [default:
+    /// f32]
     #[arg(long, value_name = "TYPE", help_heading = "Training")]
     pub precision: Option<String>,
     /// The device, as `lowland list` names it [default: cpu]
@@ -127,7 +131,7 @@ pub struct SettingFlags {
 /// Ways to vary training images.
 #[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
 #[serde(into = "AugmentConfig")]
-pub enum Augmentation {
+pub(crate) enum Augmentation {
     /// Not at all
     None,
     /// Pad by 4 and crop, mirror, and cut a hole of 16 by 16 into every second image

@@ -33,8 +33,8 @@ pub(super) fn parse_value(text: &str) -> Value {
 }
 
 /// Lays one table over another, deep. Two tables that say in a word which of several things they
-/// are, an algorithm by its name, a part of one by its only key and a warm-up by its unit, do not mix:
-/// the upper one stays. So does the upper one of two budgets or limits of different units.
+/// are, an algorithm by its name, a part of one by its only key and a warm-up by its unit, do not
+/// mix: the upper one stays. So does the upper one of two budgets or limits of different units.
 pub(super) fn lay_over(lower: &mut Table, upper: Table) {
     for pair in EXCLUSIVE {
         if pair.iter().any(|setting| upper.contains_key(*setting)) {

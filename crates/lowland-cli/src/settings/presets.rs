@@ -5,7 +5,7 @@ use toml::Table;
 
 /// Tasks, each with settings that suit it.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum TaskKind {
+pub(crate) enum TaskKind {
     /// Image classification
     Classify,
     /// The same with weights and activations of 4 bits, from the weights of a finished run (--from)
