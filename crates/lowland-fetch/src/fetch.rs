@@ -24,15 +24,16 @@ pub enum Outcome {
 
 /// Makes `folder` hold the files of `set`, as they were published.
 ///
-/// What is there and good is left alone. A file has another name, with `.part` at its end, until all of it is on
-/// disk and its sum is the published one; a later call goes on with it. An archive is unpacked and removed;
-/// `fetched.json` keeps the sums of what came out of it.
+/// What is there and good is left alone. A file has another name, with `.part` at its end, until
+/// all of it is on disk and its sum is the published one; a later call resumes it. An archive is
+/// unpacked and removed; `fetched.json` keeps the sums of what came out of it.
 ///
 /// # Errors
-/// [`Error::Transfer`], [`Error::Checksum`] or [`Error::Everywhere`] where a file cannot be had, [`Error::Archive`]
-/// where an archive is not what it should be, [`Error::Read`], [`Error::Write`] or [`Error::InUse`] where the disk
-/// refuses, [`Error::Address`] for a mirror without address, and [`Error::Interrupted`] where `watch` breaks. No
-/// file has its own name then but those that are whole.
+/// [`Error::Transfer`], [`Error::Checksum`] or [`Error::Everywhere`] where a file is unavailable,
+/// [`Error::Archive`] where an archive is not what it should be, [`Error::Read`], [`Error::Write`]
+/// or [`Error::InUse`] where the disk refuses, [`Error::Address`] for a mirror without address, and
+/// [`Error::Interrupted`] where `watch` breaks. No file has its own name then but those that are
+/// whole.
 pub fn fetch(
     set: &DataSet<'_>,
     folder: &Path,

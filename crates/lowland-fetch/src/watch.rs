@@ -8,14 +8,14 @@ use crate::Error;
 /// How a data set is fetched.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// A folder on the net that holds the same files, in place of the publisher's addresses. Checksums hold all the
-    /// same. Default: none.
+    /// A folder on the net that holds the same files, in place of the publisher's addresses.
+    /// Checksums hold all the same. Default: none.
     pub mirror: Option<&'a str>,
-    /// How often one address is asked for a file, as long as each connection brings more of it; at least 1.
-    /// Default: 10.
+    /// How often one address is asked for a file, as long as each connection brings more of it; at
+    /// least 1. Default: 10.
     pub attempts: u32,
-    /// How long a server may be silent: until it is found, until it answers, and between two bytes. Default: 30
-    /// seconds.
+    /// How long a server may be silent: until it is found, until it answers, and between two bytes.
+    /// Default: 30 seconds.
     pub patience: Duration,
 }
 

@@ -34,7 +34,7 @@ pub const MOST_EPOCHS: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// The seed of initial weights, data order, augmentation, redrawn labels and the algorithm's
+    /// The seed of initial weights, data order, augmentation, corrupted labels and the algorithm's
     /// draws. Default 0.
     pub seed: u64,
     /// How many times training goes through the data, 1 to 100,000; at most so many times, where
@@ -44,8 +44,8 @@ pub struct TrainConfig {
     /// step that uses up the last of them, which may be in the middle of an epoch, and the learning
     /// rate falls over the share that is used up instead of over the steps. Default: no limit.
     pub max_passes: Option<f64>,
-    /// The same in seconds of training steps, measuring left out. Such a run is not repeatable, since
-    /// it depends on the clock. Not together with `max_passes`. Default: no limit.
+    /// The same in seconds of training steps, measuring left out. Such a run is not repeatable,
+    /// since it depends on the clock. Not together with `max_passes`. Default: no limit.
     pub max_seconds: Option<f64>,
     /// Samples in a step, at least 1. Default 64.
     pub batch_size: usize,
@@ -66,21 +66,23 @@ pub struct TrainConfig {
     /// pieces of this size, the last one smaller. BatchNorm normalises each piece by itself.
     /// Default: all.
     pub micro_batch: Option<usize>,
-    /// Over which samples the gradient of the ascent is the mean, where a batch is taken in pieces or by several
-    /// workers. Default `global`: the whole batch.
+    /// Over which samples the gradient of the ascent is the mean, where a batch is taken in pieces
+    /// or by several workers. Default `global`: the whole batch.
     pub ascent: AscentScope,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
-    /// Where the weights at the start come from: the folder of a run with the same network, or a file such as
-    /// its `model.bpk`. Default: they are drawn.
+    /// Where the weights at the start come from: the folder of a run with the same network, or a
+    /// file such as its `model.bpk`. Default: they are drawn.
     pub from: Option<PathBuf>,
     /// To how many bits the network is quantised before training begins. Default: not at all.
     pub quantise: Option<QuantiseConfig>,
-    /// How a pretrained transformer is fine-tuned; for texts alone. Default: that of [`TextConfig`].
+    /// How a pretrained transformer is fine-tuned; for texts alone. Default: that of
+    /// [`TextConfig`].
     pub text: Option<TextConfig>,
     /// How people are cut out of their images; for poses alone. Default: that of [`CropConfig`].
     pub crop: Option<CropConfig>,
-    /// How people are turned and what is made of their joints; for poses alone. Default: that of [`PoseConfig`].
+    /// How people are turned and what is made of their joints; for poses alone. Default: that of
+    /// [`PoseConfig`].
     pub pose: Option<PoseConfig>,
     /// In which type of numbers the network computes while it learns. Default `f32`.
     #[serde(skip_serializing_if = "Precision::is_f32")]
@@ -98,8 +100,8 @@ pub struct TrainConfig {
     pub radius: RadiusConfig,
     /// How training images are varied. Default: not at all.
     pub augment: AugmentConfig,
-    /// Every how many steps the largest eigenvalue of the Hessian and the largest rise of the loss are
-    /// measured, at least 1. Has no part in what comes out of the run. Default: never.
+    /// Every how many steps the largest eigenvalue of the Hessian and the largest rise of the loss
+    /// are measured, at least 1. Has no part in what comes out of the run. Default: never.
     pub sharpness_every: Option<u64>,
     /// How often the run is saved. Has no part in what comes out of it.
     pub checkpoints: CheckpointConfig,
@@ -140,8 +142,8 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Checks every value that can be checked without the data, but for the algorithm: [`Spec`](crate::Spec) does
-    /// that by putting it together.
+    /// Checks every value that can be checked without the data, but for the algorithm:
+    /// [`Spec`](crate::Spec) does that by putting it together.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) that names the value and what is allowed.
@@ -173,8 +175,8 @@ impl TrainConfig {
         self.optimizer.check()
     }
 
-    /// The same configuration with the tables of its task spelled out, so that a file that is written of it holds
-    /// their defaults.
+    /// The same configuration with the tables of its task spelled out, so that a file that is
+    /// written of it holds their defaults.
     #[must_use]
     pub fn with_task_tables(mut self) -> Self {
         match self.data.name.kind() {

@@ -131,7 +131,7 @@ pub enum Error {
         allowed: &'static str,
     },
 
-    /// Images of a size that the network has no place for.
+    /// Images of a size that the network does not take.
     #[error("{network} takes images with {expected}, found {found}")]
     Images {
         /// The network, in text.

@@ -1,10 +1,11 @@
 //! Tasks for Lowland: data sets, models and the training loop.
 //!
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
-//! from them; [`config`] holds everything that decides a run, a [`Spec`] the checked settings with their
-//! algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned to integers; [`checkpoint`] keeps what it needs to go on,
-//! and [`flatness`] measures what came of it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and
-//! where their joints are.
+//! from them; [`config`] holds everything that decides a run, a [`Spec`] the checked settings with
+//! their algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned
+//! to integers; [`checkpoint`] keeps what it needs to go on, and [`flatness`] measures what came of
+//! it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and where
+//! their joints are.
 
 pub mod checkpoint;
 pub mod config;

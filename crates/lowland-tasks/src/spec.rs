@@ -26,8 +26,8 @@ impl Spec {
         &self.config
     }
 
-    /// Whether the rule is meant to take second gradients and chooses the steps for them, so that a run
-    /// without any is not what was asked for.
+    /// Whether the rule is meant to take second gradients and chooses the steps for them, so that a
+    /// run without any is not what was asked for.
     pub(crate) fn schedules_second_gradients(&self) -> bool {
         self.schedules_second_gradients
     }

@@ -134,8 +134,8 @@ impl Training {
         })
     }
 
-    /// Trains together with other workers, who have made the same training: each takes its part of every batch.
-    /// All start with the weights of worker 0.
+    /// Trains together with other workers, who have made the same training: each takes its part of
+    /// every batch. All start with the weights of worker 0.
     ///
     /// # Errors
     /// The model is gone after an error in training; another worker is gone.
@@ -152,7 +152,8 @@ impl Training {
         self.optimizer.workers()
     }
 
-    /// Where the clock decides when the run ends, it is the same clock for all workers: the mean of theirs.
+    /// Where the clock decides when the run ends, it is the same clock for all workers: the mean of
+    /// theirs.
     fn agree_on_time(&mut self) -> Result<()> {
         if self.limit.is_some() {
             let seconds = self.workers().means(vec![self.position.seconds])?;
@@ -188,8 +189,8 @@ impl Training {
         &self.record
     }
 
-    /// Whether there were steps, and none took a second gradient although the algorithm is meant to take
-    /// some.
+    /// Whether there were steps, and none took a second gradient although the algorithm is meant to
+    /// take some.
     pub fn lacks_second_gradients(&self) -> bool {
         self.schedules_second_gradients
             && self.optimizer.steps() > 0
@@ -216,7 +217,8 @@ impl Training {
         self.record.seconds() + self.position.seconds
     }
 
-    /// The share of the limit on passes or seconds that is used up, 0 to 1; `None` where there is none.
+    /// The share of the limit on passes or seconds that is used up, 0 to 1; `None` where there is
+    /// none.
     pub fn share_used(&self) -> Option<f64> {
         self.limit.map(|limit| limit.share(self.passes(), self.seconds()))
     }
@@ -242,8 +244,8 @@ impl Training {
         self.share_used().is_some_and(|share| share >= 1.0)
     }
 
-    /// Whether all steps of the epoch are taken, or all that the limit allows, and its measurement comes
-    /// next.
+    /// Whether all steps of the epoch are taken, or all that the limit allows, and its measurement
+    /// comes next.
     pub fn is_at_end_of_epoch(&self) -> bool {
         let steps = self.position.steps;
         steps == self.steps_per_epoch() || (steps > 0 && self.is_used_up())
@@ -255,8 +257,8 @@ impl Training {
             || (self.position.steps == 0 && self.is_used_up())
     }
 
-    /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can stop
-    /// the run in the middle, which can then go on; `None` comes back.
+    /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can
+    /// stop the run in the middle, which can then go on; `None` comes back.
     ///
     /// # Errors
     /// As [`advance`](Self::advance).
@@ -274,8 +276,8 @@ impl Training {
         Ok(None)
     }
 
-    /// Takes the next step or, where all steps of an epoch are taken or a limit is used up, measures; `None`
-    /// where all is done.
+    /// Takes the next step or, where all steps of an epoch are taken or a limit is used up,
+    /// measures; `None` where all is done.
     ///
     /// # Errors
     /// The loss or gradient was not finite for too many steps in a row. The model is gone then.

@@ -1,5 +1,5 @@
-//! Tasks other than plain classification in the training loop: they learn, stop and go on bit for bit, and tell their
-//! own figures.
+//! Tasks other than plain classification in the training loop: they learn, stop and go on bit for
+//! bit, and tell their own figures.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,7 +29,8 @@ fn adamw(learning_rate: f64) -> OptimizerConfig {
     }
 }
 
-/// Trains to the end, once straight on and once by way of a snapshot in the middle of an epoch; gives the run.
+/// Trains to the end, once straight on and once by way of a snapshot in the middle of an epoch;
+/// gives the run.
 fn trained(config: &TrainConfig) -> Training {
     let data = Data::load(config).unwrap();
     let start = || Training::new(config, &data, &Device::flex()).unwrap();
@@ -193,7 +194,8 @@ fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
         let algorithm = Algorithm::named(descriptor.name).unwrap();
         let config = TrainConfig { algorithm, ..fine_tuning(folder.path()) };
         let training = trained(&config);
-        // Their usual radii are too large for so small a network to learn with each of them; `trained` tests the rest.
+        // Their usual radii are too large for so small a network to learn with each of them;
+        // `trained` tests the rest.
         let mut epochs = training.record().epochs.iter();
         assert!(epochs.all(|epoch| epoch.train_loss.is_some()), "{}", descriptor.name);
     }

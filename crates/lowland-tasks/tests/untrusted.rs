@@ -1,5 +1,6 @@
-//! What reads files of unknown origin, given files that nobody wrote: it gives a value or an error, and asks for
-//! no more memory than the file is worth. `fuzz/` goes on where this ends, from the same seeds.
+//! What reads files of unknown origin, given files that nobody wrote: it gives a value or an error,
+//! and asks for no more memory than the file is worth. `fuzz/` goes on where this ends, from the
+//! same seeds.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 

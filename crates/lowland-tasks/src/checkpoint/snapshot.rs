@@ -14,8 +14,8 @@ pub struct About {
     pub step: u64,
     /// Epochs that were done.
     pub epoch: usize,
-    /// The test accuracy at the end of the last epoch, 0 to 1, where the checkpoint was taken there and the
-    /// network's outputs were finite.
+    /// The test accuracy at the end of the last epoch, 0 to 1, where the checkpoint was taken there
+    /// and the network's outputs were finite.
     pub test_accuracy: Option<f64>,
     /// How long the files were that the run adds to, in bytes, by name.
     #[serde(default)]

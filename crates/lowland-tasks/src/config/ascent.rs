@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Over which samples the gradient of the ascent, the first of a step, is the mean. The gradient that goes to the
-/// base optimizer is the mean over the whole batch in any case.
+/// Over which samples the gradient of the ascent, the first of a step, is the mean. The gradient
+/// that goes to the base optimizer is the mean over the whole batch in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AscentScope {

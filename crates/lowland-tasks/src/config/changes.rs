@@ -6,8 +6,9 @@ use std::fmt::Display;
 use super::TrainConfig;
 
 impl TrainConfig {
-    /// The settings that are others in `now`, in words, such as `epochs was 3 and is 5`. Those that have no part
-    /// in what comes out of a run are left out: the number of workers, the device, checkpoints.
+    /// The settings that are others in `now`, in words, such as `epochs was 3 and is 5`. Those that
+    /// have no part in what comes out of a run are left out: the number of workers, the device,
+    /// checkpoints.
     pub fn changes(&self, now: &Self) -> Vec<String> {
         let (then, now) = (self.values(), now.values());
         let absent = serde_json::Value::Null;
@@ -23,8 +24,8 @@ impl TrainConfig {
         names(&then, &now).into_iter().filter_map(change).collect()
     }
 
-    /// The names of the settings that are others in `other`, such as `optimizer.weight_decay`; those that have no
-    /// part in what comes out of a run are left out.
+    /// The names of the settings that are others in `other`, such as `optimizer.weight_decay`;
+    /// those that have no part in what comes out of a run are left out.
     pub fn settings_beside(&self, other: &Self) -> Vec<String> {
         let (mine, theirs) = (self.values(), other.values());
         let names = names(&mine, &theirs).into_iter();

@@ -17,10 +17,11 @@ pub struct DataConfig {
     pub name: DataName,
     /// The folder that it is read from, where it is not embedded.
     pub dir: Option<PathBuf>,
-    /// The side in pixels that the images of an image folder are brought to, 1 to 4096. Default: they are left as
-    /// they are, and must all have the same size.
+    /// The side in pixels that the images of an image folder are brought to, 1 to 4096. Default:
+    /// they are left as they are, and must all have the same size.
     pub image_size: Option<usize>,
-    /// The share of training labels that is redrawn, between 0 and 1. Default 0.
+    /// The share of training labels that is corrupted, drawn anew at random, between 0 and 1.
+    /// Default 0.
     pub label_noise: f64,
     /// Only this many training images, the first ones. Default: all.
     pub train_limit: Option<usize>,

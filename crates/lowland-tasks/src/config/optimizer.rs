@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::error::setting;
 
-/// The base optimizer. Its learning rate falls along a cosine to 0, a step at a time, or over the share
-/// of a limit that is used up.
+/// The base optimizer. Its learning rate falls along a cosine to 0, a step at a time, or over the
+/// share of a limit that is used up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {

@@ -89,8 +89,8 @@ fn padded(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
         return x;
     }
     let missing = channels - x.dims()[1];
-    // Means over one pixel each: a slice with steps does the same, but on LibTorch its gradient names every number
-    // by its place, and fails where it is a view.
+    // Means over one pixel each: a slice with steps does the same, but on LibTorch its gradient
+    // names every number by its place, and fails where it is a view.
     let thinned = avg_pool2d(x, AvgPoolOptions::new([1, 1]).with_stride([stride; 2]));
     with_zero_channels(thinned, missing / 2, missing - missing / 2)
 }

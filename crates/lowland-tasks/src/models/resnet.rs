@@ -29,9 +29,9 @@ impl Default for ResNetConfig {
 /// image, in place of one of 7 by 7 and a pool that divide it by four.
 ///
 /// Four stages with 64, 128, 256 and 512 channels, the mean over the image and a linear layer. The
-/// first block of the second, third and fourth stage halves the image; its shortcut is a convolution
-/// of 1 by 1 with batch normalisation (option B). `ResNet-18` has 11,173,962 trainable parameters for
-/// three channels and ten classes.
+/// first block of the second, third and fourth stage halves the image; its shortcut is a
+/// convolution of 1 by 1 with batch normalisation (option B). `ResNet-18` has 11,173,962 trainable
+/// parameters for three channels and ten classes.
 ///
 /// Convolutions have no bias. Their weights are normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]

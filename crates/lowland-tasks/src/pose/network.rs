@@ -20,8 +20,8 @@ const LAST_DEVIATION: f64 = 0.001;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stem {
-    /// A convolution of 7 by 7 and the highest of 3 by 3 pixels, both with stride 2, as He et al. have
-    /// it for large images. The first stage keeps the size.
+    /// A convolution of 7 by 7 and the highest of 3 by 3 pixels, both with stride 2, as He et al.
+    /// have it for large images. The first stage keeps the size.
     Large,
     /// A convolution of 3 by 3 with stride 2. The first stage halves the size too.
     Small,
@@ -42,19 +42,21 @@ pub struct PoseNetConfig {
 }
 
 impl PoseNetConfig {
-    /// For images of 64 by 64 on a CPU: a small stem, then three stages of one block, so that 4 by 4
-    /// pixels are left at the narrowest place. With a fourth, what is learned in a few epochs is less.
+    /// For images of 64 by 64 on a CPU: a small stem, then three stages of one block, so that 4 by
+    /// 4 pixels are left at the narrowest place. With a fourth, what is learned in a few epochs is
+    /// less.
     pub fn small() -> Self {
         Self { stem: Stem::Small, width: 32, blocks: vec![1, 1, 1], head: 32 }
     }
 
-    /// The ResNet-18 of He et al. (arXiv 1512.03385) with the head of Xiao et al. (arXiv 1804.06208).
+    /// The ResNet-18 of He et al. (arXiv 1512.03385) with the head of Xiao et al. (arXiv
+    /// 1804.06208).
     pub fn resnet18() -> Self {
         Self { stem: Stem::Large, width: 64, blocks: vec![2, 2, 2, 2], head: 256 }
     }
 
-    /// How many pixels of the image a side of a pixel is at the narrowest place: height and width of
-    /// images must be multiples of it.
+    /// How many pixels of the image a side of a pixel is at the narrowest place: height and width
+    /// of images must be multiples of it.
     pub fn stride(&self) -> usize {
         2 << self.blocks.len()
     }
@@ -109,19 +111,19 @@ impl PoseNetConfig {
     }
 }
 
-/// A residual network with transposed convolutions on top, which gives a heatmap for each joint: the
-/// "simple baseline" of Xiao et al. (2018, arXiv 1804.06208).
+/// A residual network with transposed convolutions on top, which gives a heatmap for each joint:
+/// the "simple baseline" of Xiao et al. (2018, arXiv 1804.06208).
 ///
 /// Blocks are two convolutions of 3 by 3; where one changes shape, its shortcut is a convolution of
 /// 1 by 1 (option B of arXiv 1512.03385). Stages end at `1 / stride` of the image, see
-/// [`PoseNetConfig::stride`]; transposed convolutions of 4 by 4, each with BatchNorm and ReLU, double it
-/// until it is a quarter, and a convolution of 1 by 1 makes heatmaps of it.
+/// [`PoseNetConfig::stride`]; transposed convolutions of 4 by 4, each with BatchNorm and ReLU,
+/// double it until it is a quarter, and a convolution of 1 by 1 makes heatmaps of it.
 ///
-/// Convolutions have no bias but the last. Their weights are normal with variance `2 / fan-in`, those
-/// of the last layer with the standard deviation 0.001, as the authors have it. They begin transposed
-/// convolutions with 0.001 too, which behind BatchNorm gives the same heatmaps; a sharpness-aware step
-/// of a given length would then move hardly anything but these small weights. Nor is the backbone
-/// pretrained here.
+/// Convolutions have no bias but the last. Their weights are normal with variance `2 / fan-in`,
+/// those of the last layer with the standard deviation 0.001, as the authors have it. They begin
+/// transposed convolutions with 0.001 too, which behind BatchNorm gives the same heatmaps; a
+/// sharpness-aware step of a given length would then move hardly anything but these small weights.
+/// Nor is the backbone pretrained here.
 #[derive(Module, Debug)]
 pub struct PoseNet {
     stem: Conv2d,

@@ -29,7 +29,8 @@ impl Reparameterization for Lsq {
     }
 }
 
-/// What comes into the layer with these weights as the layer sees it: rounded where it is quantised.
+/// What comes into the layer with these weights as the layer sees it: rounded where it is
+/// quantised.
 pub(crate) fn quantised_input<const W: usize, const D: usize>(
     weight: &Param<Tensor<W>>,
     x: Tensor<D>,
@@ -156,8 +157,8 @@ impl ModuleVisitor for Layers<'_> {
     }
 }
 
-/// Takes a batch through the network with its weights rounded to `weights`, one grid a layer, and fits
-/// grids to what comes into the layers.
+/// Takes a batch through the network with its weights rounded to `weights`, one grid a layer, and
+/// fits grids to what comes into the layers.
 pub(super) fn inputs<M: Module>(
     model: &M,
     layers: &[Layer],

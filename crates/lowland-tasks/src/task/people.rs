@@ -23,8 +23,8 @@ use crate::pose::{
 /// A joint counts as found within this share of the torso: PCK@0.2.
 const THRESHOLD: f64 = 0.2;
 
-/// People with their joints. The loss is the squared error of the heatmaps; accuracy is PCK@0.2, the share of joints
-/// that are found within a fifth of the torso's length.
+/// People with their joints. The loss is the squared error of the heatmaps; accuracy is PCK@0.2,
+/// the share of joints that are found within a fifth of the torso's length.
 #[derive(Debug, Clone)]
 pub struct PeopleTask {
     train: Arc<PoseSet>,
@@ -36,7 +36,8 @@ impl PeopleTask {
     /// Loads the people that `config` asks for.
     ///
     /// # Errors
-    /// Whatever reading the data gives, values out of range, and settings that are for labelled images.
+    /// Whatever reading the data gives, values out of range, and settings that are for labelled
+    /// images.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
         only("quantise", config.quantise.is_none(), "left out where joints are found")?;

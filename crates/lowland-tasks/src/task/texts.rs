@@ -1,4 +1,4 @@
-//! To tell texts apart with a pretrained transformer.
+//! Text classification with a pretrained transformer.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -35,7 +35,8 @@ impl TextTask {
     /// Loads the texts of a task as the tokens of the pretrained network that `config` starts from.
     ///
     /// # Errors
-    /// Whatever reading data and tokenizer gives, values out of range, and settings that are for images.
+    /// Whatever reading data and tokenizer gives, values out of range, and settings that are for
+    /// images.
     pub fn load(task: GlueTask, config: &TrainConfig) -> Result<Self> {
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;

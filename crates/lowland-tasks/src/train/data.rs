@@ -27,7 +27,7 @@ pub(super) struct Fingerprint {
 }
 
 impl Data {
-    /// Loads the data that `config` asks for. The seed decides which labels are redrawn.
+    /// Loads the data that `config` asks for. The seed decides which labels are corrupted.
     ///
     /// # Errors
     /// Whatever reading the data gives, and values out of range.
@@ -48,7 +48,8 @@ impl Data {
         &*self.task
     }
 
-    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of its folder.
+    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of
+    /// its folder.
     ///
     /// # Errors
     /// A record that is broken or of another network.

@@ -32,8 +32,8 @@ impl Training {
         Ok(all)
     }
 
-    /// Pictures of the first `count` test samples with what the network made of them at the last measurement;
-    /// none where the task has none, and where nothing was measured yet.
+    /// Pictures of the first `count` test samples with what the network made of them at the last
+    /// measurement; none where the task has none, and where nothing was measured yet.
     ///
     /// # Errors
     /// A picture that cannot be drawn.

@@ -16,8 +16,8 @@ use crate::config::TrainConfig;
 use crate::record::{RunRecord, Stretch};
 use crate::{Error, Result, task};
 
-/// What a snapshot holds beside weights and optimizer. The learning rate and the order of the data follow from the
-/// number of steps.
+/// What a snapshot holds beside weights and optimizer. The learning rate and the order of the data
+/// follow from the number of steps.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
@@ -29,8 +29,8 @@ struct State {
 }
 
 impl Training {
-    /// All that the run needs to go on from here: what comes after is bit for bit what comes without a
-    /// stop, on the same backend.
+    /// All that the run needs to go on from here: what comes after is bit for bit what comes
+    /// without a stop, on the same backend.
     ///
     /// # Errors
     /// The device fails, or the model is gone after an error in training.
@@ -63,9 +63,9 @@ impl Training {
         Ok(Snapshot { about, files })
     }
 
-    /// Goes back, or on, to where a snapshot was taken. Settings must be those of then, save the number of
-    /// workers, the device and how checkpoints are made; `accept_changes` lets others through, and
-    /// gives them back in words.
+    /// Goes back, or on, to where a snapshot was taken. Settings must be those of then, save the
+    /// number of workers, the device and how checkpoints are made; `accept_changes` lets others
+    /// through, and gives them back in words.
     ///
     /// # Errors
     /// [`Error::Changed`] for other settings, [`Error::Snapshot`] or [`Error::Algorithm`] for a
