@@ -190,7 +190,7 @@ mod tests {
         let mut line = CommandLine::default();
         typed(&arguments).add_to(&mut line).unwrap();
         let config: TrainConfig = line.into_table().try_into().unwrap();
-        let quantise = QuantiseConfig { weights: 3, activations: 3, ..QuantiseConfig::default() };
+        let quantise = QuantiseConfig { weights: 3, activations: 3 };
         let expected = TrainConfig {
             epochs: 4,
             max_passes: Some(5.5),
@@ -259,7 +259,8 @@ mod tests {
             "{error}"
         );
         let same = typed(&["--set", "optimizer.learning_rate=1", "--lr", "1"]);
-        assert!((resolve(&same, Some("sam:lr=1.0")).unwrap().optimizer.learning_rate - 1.0) == 0.0);
+        let rate = resolve(&same, Some("sam:lr=1.0")).unwrap().optimizer.learning_rate;
+        assert!((rate - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -245,3 +245,26 @@ fn texts_need_a_pretrained_transformer() {
     let error = Training::new(&other, &data, &Device::flex()).unwrap_err();
     assert!(matches!(error, Error::Setting { field: "model", .. }), "{error}");
 }
+
+#[test]
+fn tables_stand_under_their_task_alone() {
+    let of = |name| TrainConfig {
+        data: DataConfig { name, ..DataConfig::default() },
+        ..TrainConfig::default()
+    };
+    for (name, tables) in [
+        (DataName::FashionMnistSmall, [false, false, false]),
+        (DataName::Pose, [false, true, true]),
+        (DataName::Sst2, [true, false, false]),
+    ] {
+        let config = of(name).with_task_tables();
+        let found = [config.text.is_some(), config.crop.is_some(), config.pose.is_some()];
+        assert_eq!(found, tables, "{name}");
+        config.check().unwrap();
+        let file = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&file).unwrap(), config, "{name}");
+    }
+    let text = Some(TextConfig::default());
+    let error = TrainConfig { text, ..TrainConfig::default() }.check().unwrap_err().to_string();
+    assert_eq!(error, "text must be left out: it does not apply to this data set, found a table");
+}

@@ -7,6 +7,13 @@ use crate::source::{Import, Source};
 /// How many re-exports a name may pass through: two globs may point at each other.
 const DEEPEST: usize = 8;
 
+/// Where a name is defined.
+enum Home {
+    File(String),
+    OtherCrate,
+    Unknown,
+}
+
 /// A module by its path; the crate's root has none.
 type Module = Vec<String>;
 
@@ -88,8 +95,8 @@ impl Crate {
                 .imports
                 .iter()
                 .filter(|import| !import.is_export || import.name.as_ref().is_some_and(is_used));
-            let used = imports.flat_map(|import| self.used(module, import));
-            let paths = source.paths.iter().flat_map(|path| self.resolve(module, path, 0));
+            let used = imports.filter_map(|import| self.used(module, import));
+            let paths = source.paths.iter().filter_map(|path| self.resolve(module, path, 0));
             let mut targets: BTreeSet<String> = used.chain(paths).collect();
             targets.remove(file);
             edges.insert(file.clone(), targets);
@@ -167,35 +174,40 @@ impl Crate {
     fn resolve(&self, from: &Module, path: &[String], depth: usize) -> Option<String> {
         let (module, left) = self.walk(from, path, depth)?;
         let name = left.first()?;
-        // A name whose definition a macro writes is the module's own.
-        self.definition(&module, name, depth)
-            .unwrap_or_else(|| self.modules.get(&module).map(|(file, _)| file.clone()))
+        match self.home(&module, name, depth) {
+            Home::File(file) => Some(file),
+            Home::OtherCrate => None,
+            // A name whose definition a macro writes is the module's own.
+            Home::Unknown => self.modules.get(&module).map(|(file, _)| file.clone()),
+        }
     }
 
-    /// The file that defines a name of a module, or that it is of another crate; `None` where
-    /// nothing is known of it.
-    fn definition(&self, module: &Module, name: &str, depth: usize) -> Option<Option<String>> {
-        let (file, source) = self.modules.get(module)?;
+    /// Where a name of a module is defined.
+    fn home(&self, module: &Module, name: &str, depth: usize) -> Home {
+        let Some((file, source)) = self.modules.get(module) else { return Home::Unknown };
         if source.definitions.contains(name) {
-            return Some(Some(file.clone()));
+            return Home::File(file.clone());
         }
         if depth >= DEEPEST {
-            return None;
+            return Home::Unknown;
         }
         if let Some(import) = self.import(module, name) {
-            return Some(self.resolve(module, &import.path, depth + 1));
+            let found = self.resolve(module, &import.path, depth + 1);
+            return found.map_or(Home::OtherCrate, Home::File);
         }
         let globs = source.imports.iter().filter(|import| import.name.is_none());
-        let targets = globs.filter_map(|import| self.module(module, &import.path, depth + 1));
-        let mut found = targets.filter_map(|target| self.definition(&target, name, depth + 1));
+        for import in globs {
+            let target = self.module(module, &import.path, depth + 1);
+            let home = target.map_or(Home::Unknown, |target| self.home(&target, name, depth + 1));
+            if !matches!(home, Home::Unknown) {
+                return home;
+            }
+        }
         // What a macro declares and hands on: the child that defines it.
         let is_child =
             |other: &&Module| other.len() == module.len() + 1 && other.starts_with(module);
-        let in_child = || {
-            let mut children = self.modules.keys().filter(is_child);
-            let child = children.find(|child| self.modules[*child].1.definitions.contains(name))?;
-            Some(Some(self.modules[child].0.clone()))
-        };
-        found.next().or_else(in_child)
+        let mut children = self.modules.keys().filter(is_child).map(|child| &self.modules[child]);
+        let child = children.find(|(_, source)| source.definitions.contains(name));
+        child.map_or(Home::Unknown, |(file, _)| Home::File(file.clone()))
     }
 }
