@@ -1,7 +1,7 @@
 //! A binary with feature `tch` looks for LibTorch where it was built with it.
 //!
-//! torch-sys links against the library and leaves it to the environment where it is found at run time; then a
-//! binary that does not find it does not even print its help.
+//! torch-sys links against the library and leaves it to the environment where it is found at run
+//! time; then a binary that does not find it does not even print its help.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
-//! Settings from a file: read, checked, and made into rule and base optimizer.
+//! Settings from a file: read, checked, and put together.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use lowland_fuzz::in_proportion;
+use lowland_tasks::Spec;
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::rule;
 
 /// What TOML takes for a value of two bytes, several times over.
 const FACTOR: usize = 2_000;
@@ -13,11 +13,9 @@ const FACTOR: usize = 2_000;
 fuzz_target!(|file: &[u8]| {
     let Ok(text) = std::str::from_utf8(file) else { return };
     in_proportion(text.len(), FACTOR, || match toml::from_str::<TrainConfig>(text) {
-        Ok(config) if config.check().is_ok() => {
-            let _ = rule::rule(&config).expect("what was checked can be built");
-            let _ = rule::base(&config).expect("what was checked can be built");
+        Ok(config) => {
+            let _ = Spec::try_from(config);
         }
-        Ok(_) => {}
         Err(error) => {
             let _ = error.to_string();
             // Lines are counted up to here.

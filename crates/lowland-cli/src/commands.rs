@@ -1,32 +1,34 @@
 //! The subcommands, one file each.
 
-pub mod bench;
-pub mod compare;
-pub mod data;
-pub mod demo;
-pub mod landscape;
-pub mod list;
-pub mod report;
-pub mod resume;
-pub mod sharpness;
-pub mod train;
-pub mod worker;
+pub(crate) mod bench;
+pub(crate) mod compare;
+pub(crate) mod data;
+pub(crate) mod demo;
+pub(crate) mod landscape;
+pub(crate) mod list;
+pub(crate) mod report;
+pub(crate) mod resume;
+pub(crate) mod sharpness;
+pub(crate) mod train;
+pub(crate) mod worker;
 
 use std::path::Path;
 
 use anyhow::Result;
 
 use crate::compare::summary::Summary;
-use crate::compare::{PAGE, SUMMARY};
+use crate::files;
+use crate::files::{PAGE, SUMMARY};
 use crate::report::html;
+use crate::report::table;
 use crate::terminal::print;
-use crate::{files, table};
 
-/// Writes the summary and the page of a comparison into a folder, and prints its table, or the summary as JSON.
+/// Writes the summary and the page of a comparison into a folder, and prints its table, or the
+/// summary as JSON.
 ///
 /// # Errors
 /// A file that cannot be written, a closed standard output.
-pub fn present(summary: &Summary, folder: &Path, json: bool) -> Result<()> {
+pub(crate) fn present(summary: &Summary, folder: &Path, json: bool) -> Result<()> {
     files::make_folder(folder)?;
     let page = folder.join(PAGE);
     let text = serde_json::to_string_pretty(summary)?;

@@ -1,21 +1,25 @@
 //! Comparisons: several algorithms from the same starts on the same data in the same order.
 //!
-//! A comparison is a folder with a plan and a folder for each run. The plan is written first, the result of a run
-//! last; so whatever ends the program, what is there says what is missing.
+//! A comparison is a folder with a plan and a folder for each run. The plan is written first, the
+//! result of a run last; so whatever ends the program, what is there says what is missing.
 
-pub mod child;
-pub mod equal;
-pub mod finished;
-pub mod gather;
-pub mod keep;
-pub mod label;
-pub mod plan;
-pub mod progress;
-pub mod request;
-pub mod scheduler;
-pub mod statistics;
-pub mod summary;
-pub mod worker;
+pub(crate) mod child;
+pub(crate) mod disk;
+pub(crate) mod equal;
+pub(crate) mod finished;
+pub(crate) mod gather;
+pub(crate) mod keep;
+pub(crate) mod label;
+pub(crate) mod landscapes;
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod protocol;
+pub(crate) mod queue;
+pub(crate) mod request;
+pub(crate) mod scheduler;
+pub(crate) mod statistics;
+pub(crate) mod summary;
+pub(crate) mod worker;
 
 use std::path::Path;
 
@@ -25,46 +29,46 @@ use lowland_tasks::train::{Data, Training};
 
 use gather::{Outline, Standing, standings};
 use label::labels;
-use plan::{Facts, PLAN, Plan};
+use plan::{Facts, Plan};
 use request::Request;
 use summary::Summary;
 
 use crate::failure::Usage;
-use crate::words::{counted, held_equal, percent};
-use crate::{device, files, run_folder, terminal};
-
-/// The name of the folder with the folders of all runs.
-pub const RUNS: &str = "runs";
+use crate::files::{PAGE, PLAN, RUNS, SUMMARY};
+use crate::run::folder::lock;
+use crate::words::{counted, percent};
+use crate::{device, files, terminal};
 
 /// Whether a folder is that of a comparison.
-pub fn is_comparison(folder: &Path) -> bool {
+pub(crate) fn is_comparison(folder: &Path) -> bool {
     folder.join(PLAN).is_file()
 }
 
 /// Begins a comparison in `folder`, or adds to the one that is there, and trains what is missing.
 ///
 /// # Errors
-/// A folder that holds something else or cannot be written to, other settings than those of the comparison that is
-/// there, data that cannot be read, a device that is not there, and what can end the training of a run.
-pub fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summary> {
+/// A folder that holds something else or cannot be written to, other settings than those of the
+/// comparison that is there, data that cannot be read, a device that is not there, and what can end
+/// the training of a run.
+pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summary> {
     let command = terminal::command();
     if is_comparison(folder) {
-        let _lock = run_folder::lock(folder)?;
+        let _lock = lock(folder)?;
         let (plan, more) = Plan::read(folder)?.extended(request, folder, command)?;
         let standings = standings(folder, &plan)?;
         if standings.iter().any(|standing| standing.finished.is_none()) {
             check_data(folder, &plan)?;
         }
         plan.write(folder)?;
-        let what = if more { "adds to" } else { "goes on with" };
-        terminal::tell(&format!("{what} the comparison in {}", folder.display()), quiet);
+        let what = if more { "adds to" } else { "resumes" };
+        terminal::note(&format!("{what} the comparison in {}", folder.display()), quiet);
         return go_on(folder, &plan, standings, plan.jobs, quiet);
     }
     check_free(folder)?;
     files::check_target(folder, &[PLAN, SUMMARY, PAGE])?;
     let facts = facts(&request)?;
     files::make_folder(folder)?;
-    let _lock = run_folder::lock(folder)?;
+    let _lock = lock(folder)?;
     // Once more: another program may have begun a comparison in between.
     check_free(folder)?;
     let plan = Plan::new(request, facts, version(), command);
@@ -73,13 +77,14 @@ pub fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summary> {
     go_on(folder, &plan, standings, plan.jobs, quiet)
 }
 
-/// Trains what is missing of the comparison in `folder`, so many runs at a time, or as many as it was begun with.
+/// Trains what is missing of the comparison in `folder`, so many runs at a time, or as many as it
+/// was begun with.
 ///
 /// # Errors
-/// A folder that is in use or cannot be written to, data that is not that of then, and what can end the training of a
-/// run.
-pub fn resume(folder: &Path, jobs: Option<usize>, quiet: bool) -> Result<Summary> {
-    let _lock = run_folder::lock(folder)?;
+/// A folder that is in use or cannot be written to, data that is not that of then, and what can end
+/// the training of a run.
+pub(crate) fn resume(folder: &Path, jobs: Option<usize>, quiet: bool) -> Result<Summary> {
+    let _lock = lock(folder)?;
     let plan = Plan::read(folder)?;
     let standings = standings(folder, &plan)?;
     if standings.iter().any(|standing| standing.finished.is_none()) {
@@ -92,14 +97,9 @@ pub fn resume(folder: &Path, jobs: Option<usize>, quiet: bool) -> Result<Summary
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn report(folder: &Path) -> Result<Summary> {
+pub(crate) fn report(folder: &Path) -> Result<Summary> {
     gather::summary(folder, &Plan::read(folder)?)
 }
-
-/// The name of the file with a comparison's summary.
-pub const SUMMARY: &str = "summary.json";
-/// The name of the file with its page.
-pub const PAGE: &str = "report.html";
 
 fn go_on(
     folder: &Path,
@@ -109,7 +109,7 @@ fn go_on(
     quiet: bool,
 ) -> Result<Summary> {
     for line in announcement(plan, &standings, jobs) {
-        terminal::tell(&line, quiet);
+        terminal::note(&line, quiet);
     }
     for Standing { run, finished } in &standings {
         if let Some(finished) = finished {
@@ -144,7 +144,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
     let setting = outline.setting();
     let noise = match setting.label_noise {
         0.0 => String::new(),
-        share => format!(", {} of the labels redrawn", percent(share)),
+        share => format!(", {} of the labels corrupted", percent(share)),
     };
     let all = standings.len();
     let done = standings.iter().filter(|standing| standing.finished.is_some()).count();
@@ -156,7 +156,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
         setting.wording.samples,
         if setting.limit.is_some() { "at most " } else { "" },
         counted(setting.epochs, "epoch"),
-        held_equal(&setting).map(|equal| format!(", {equal}")).unwrap_or_default(),
+        setting.held_equal().map(|equal| format!(", {equal}")).unwrap_or_default(),
         counted(setting.seeds.len(), "seed"),
         counted(all, "run"),
     );
@@ -170,7 +170,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
             };
             let sharpness =
                 if plan.sharpness { " and measures the sharpness where each ends" } else { "" };
-            let (missing, disk) = (counted(missing, "run"), plan.keep.disk(plan, jobs));
+            let (missing, disk) = (counted(missing, "run"), disk::disk(plan, jobs));
             let turns = if scheduler::takes_turns(&configs[0].device) && configs.len() > 1 {
                 ", those of a seed by turns, an epoch each,"
             } else {
@@ -214,7 +214,8 @@ fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a folder is not there yet or holds nothing; names that begin with a dot are passed over.
+/// Checks that a folder is not there yet or holds nothing; names that begin with a dot are passed
+/// over.
 fn check_free(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
         return Ok(());

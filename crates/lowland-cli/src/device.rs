@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
 
 use crate::failure::Usage;
+use crate::words::counted;
 
 /// A backend that can be built in, and the device names that choose it.
 struct Backend {
@@ -93,9 +94,9 @@ fn backends() -> Vec<Backend> {
 /// The device of a name such as `cpu`, `cuda` or `cuda:1`.
 ///
 /// # Errors
-/// A name that is not known, or whose backend is not built in; a device that does not answer, such as one whose
-/// driver is missing.
-pub fn open(name: &str) -> Result<Device> {
+/// A name that is not known, or whose backend is not built in; a device that does not answer, such
+/// as one whose driver is missing.
+pub(crate) fn open(name: &str) -> Result<Device> {
     let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
     let Ok(index) = index.parse() else {
         bail!(Usage(format!("device {name:?} must end in a number after the colon, as in cuda:0")));
@@ -117,8 +118,9 @@ pub fn open(name: &str) -> Result<Device> {
     }
 }
 
-/// The device once it has computed a number. Backends panic where a driver or a library is missing, some of them in
-/// threads of their own, which would otherwise be told in many lines about threads and backtraces.
+/// The device once it has computed a number. Backends panic where a driver or a library is missing,
+/// some of them in threads of their own, which would otherwise be many lines about threads and
+/// backtraces.
 fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
     const SILENT: &str = "it gives no reason";
     // What a backend says first is why the rest follows.
@@ -145,8 +147,8 @@ fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
     bail!("device {name:?} does not answer: {problem}")
 }
 
-/// The part of a message that a person wants to read: not that an `unwrap` failed, nor the addresses that `LibTorch`
-/// puts behind what it has to say.
+/// The part of a message that a person wants to read: not that an `unwrap` failed, nor the
+/// addresses that `LibTorch` puts behind what it has to say.
 fn reason(message: &str) -> String {
     let error = message.split_once("an `Err` value: ").map_or(message, |(_, error)| error);
     let error = error.strip_prefix("Torch(\"").unwrap_or(error);
@@ -155,7 +157,7 @@ fn reason(message: &str) -> String {
 }
 
 /// The names and descriptions of all devices, those that are not built in marked so.
-pub fn list() -> Vec<(String, String)> {
+pub(crate) fn list() -> Vec<(String, String)> {
     let line = |backend: Backend| {
         let missing = match backend.open {
             Some(_) => String::new(),
@@ -164,6 +166,18 @@ pub fn list() -> Vec<(String, String)> {
         (backend.names[0].to_owned(), format!("{}{missing}", backend.description))
     };
     backends().into_iter().map(line).collect()
+}
+
+/// What runs train on, in words.
+pub(crate) fn hardware(device: &str, jobs: usize) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    let at_once = match jobs {
+        0 | 1 => "one run at a time".to_owned(),
+        jobs => format!("{jobs} runs at a time, so that each is slower than alone"),
+    };
+    let cores = counted(cores, "processor core");
+    format!("{cores}, {arch} {os}, device {device}, {at_once}")
 }
 
 #[cfg(test)]

@@ -1,22 +1,20 @@
 //! How a run that failed ends: one line and an exit code.
 
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-use crate::compare::request::OtherSettings;
-use crate::run_folder::InUse;
 
 /// What was asked for makes no sense: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub(crate) struct Usage(pub String);
 
 /// Ctrl-C or a polite request to end, with the exit code that is the convention for its signal.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted{told}")]
-pub struct Interrupted {
-    /// What became of the run.
-    pub told: String,
+#[error("interrupted{progress}")]
+pub(crate) struct Interrupted {
+    /// How far the run is, in words.
+    pub progress: String,
     /// 130 after Ctrl-C, 143 after a request to terminate.
     pub code: u8,
 }
@@ -24,17 +22,42 @@ pub struct Interrupted {
 /// A run that ended early and can go on.
 #[derive(Debug, thiserror::Error)]
 #[error("{error:#}; {way_on}")]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Why it ended.
     pub error: anyhow::Error,
     /// How it goes on.
     pub way_on: String,
 }
 
-/// Writes the error to standard error, in one line, and gives the exit code that fits it:
-/// 2 for wrong usage and unusable input, 130 after Ctrl-C and 143 after a request to end, 0 where the reader of a pipe has
-/// gone, 1 for all else.
-pub fn tell(error: &anyhow::Error) -> ExitCode {
+/// Another living program works in a folder.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is in use: another lowland works in it{holder}", folder.display())]
+pub(crate) struct InUse {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The number of its process, in words, where it is known.
+    pub holder: String,
+}
+
+/// Why a request is none for more of a comparison that was begun.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{folder} holds a comparison with other settings: {}; repeat the settings of the first command ({command}) or \
+     name another --out", .changes.join("; ")
+)]
+pub(crate) struct OtherSettings {
+    /// The comparison's folder.
+    pub folder: String,
+    /// One change each, such as `epochs was 3 and is 5`.
+    pub changes: Vec<String>,
+    /// The command that began the comparison.
+    pub command: String,
+}
+
+/// Writes the error to standard error, in one line, and gives the exit code that fits it: 2 for
+/// wrong usage and unusable input, 130 after Ctrl-C and 143 after a request to end, 0 where the
+/// reader of a pipe has gone, 1 for all else.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
     };
@@ -43,23 +66,23 @@ pub fn tell(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
-    // Nobody is left to tell where standard error is closed.
+    // Nobody reads it where standard error is closed.
     let _ = writeln!(std::io::stderr(), "error: {line}");
     ExitCode::from(code(error))
 }
 
 /// Prints help and version as they are; of a mistake on the command line, one line, with the tips
 /// that clap has for it.
-pub fn tell_usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // Nobody is left to tell where standard output is closed.
+        // Nobody reads it where standard output is closed.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    let told = text.split("\n\nUsage").next().unwrap_or(&text);
-    let told = told.split("\n\nFor more").next().unwrap_or(told);
-    let line = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.split("\n\nUsage").next().unwrap_or(&text);
+    let text = text.split("\n\nFor more").next().unwrap_or(text);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let _ = writeln!(std::io::stderr(), "{line} (see lowland --help)");
     ExitCode::from(2)
 }
@@ -70,7 +93,7 @@ fn cause(error: &anyhow::Error) -> &anyhow::Error {
 }
 
 /// The exit code that fits an error.
-pub fn code(error: &anyhow::Error) -> u8 {
+pub(crate) fn code(error: &anyhow::Error) -> u8 {
     let error = cause(error);
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         interrupted.code

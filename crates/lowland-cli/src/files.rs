@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! The files of runs and comparisons: their names, and writing them whole or not at all.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,11 +9,39 @@ use tempfile::NamedTempFile;
 
 use crate::failure::Usage;
 
+/// The name of the file with a run's settings.
+pub(crate) const CONFIG: &str = "config.toml";
+/// The name of the file with the final weights, in a run's folder and in a checkpoint.
+pub(crate) const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
+/// The name of the file with the final weights for readers elsewhere.
+pub(crate) const SAFETENSORS: &str = "model.safetensors";
+/// The name of the file with a line of JSON for each step and epoch.
+pub(crate) const METRICS: &str = "metrics.jsonl";
+/// The name of the file of events; TensorBoard goes by the word in its middle.
+pub(crate) const EVENTS: &str = "events.out.tfevents.lowland";
+/// The name of the folder with a run's checkpoints.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+/// The name of the file with what `lowland sharpness` measured of a run.
+pub(crate) const SHARPNESS: &str = "sharpness.json";
+/// The name of the file with what `lowland landscape` measured.
+pub(crate) const LANDSCAPE: &str = "landscape.json";
+/// The name of the file with a comparison's plan.
+pub(crate) const PLAN: &str = "plan.toml";
+/// The name of the folder with the runs of a comparison.
+pub(crate) const RUNS: &str = "runs";
+/// The name of the file with the result of a comparison's run. It is written last: a run that has
+/// it is never trained again.
+pub(crate) const RESULT: &str = "result.json";
+/// The name of the file with a comparison's summary.
+pub(crate) const SUMMARY: &str = "summary.json";
+/// The name of the file with a comparison's page.
+pub(crate) const PAGE: &str = "report.html";
+
 /// Makes a folder, those above it included, where it is not there yet.
 ///
 /// # Errors
 /// The folder cannot be made.
-pub fn make_folder(folder: &Path) -> Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
@@ -22,7 +50,7 @@ pub fn make_folder(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// What is in the way, as wrong usage.
-pub fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
+pub(crate) fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
     let missing = folder.ancestors().take_while(|path| !path.is_dir());
     if let Some(path) = missing.into_iter().find(|path| path.exists()) {
         bail!(Usage(format!("{} is not a folder", path.display())));
@@ -33,7 +61,7 @@ pub fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
             bail!(Usage(format!("{} is a folder and in the way of a file", path.display())));
         }
     }
-    // The nearest folder above that is there already tells whether the rest can be made.
+    // The nearest folder above that is there already shows whether the rest can be made.
     let there = folder.ancestors().find(|path| path.is_dir()).filter(|p| !p.as_os_str().is_empty());
     let there = there.unwrap_or(Path::new("."));
     let made = tempfile::Builder::new().prefix(".lowland").tempdir_in(there);
@@ -48,11 +76,12 @@ pub fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
 /// What the name of a file begins with that is not whole yet.
 const PART: &str = ".lowland-part-";
 
-/// Removes files that were being written when a program was killed, from a folder in which no other program works.
+/// Removes files that were being written when a program was killed, from a folder in which no other
+/// program works.
 ///
 /// # Errors
 /// The folder cannot be read, or a file not removed.
-pub fn clear_parts(folder: &Path) -> Result<()> {
+pub(crate) fn clear_parts(folder: &Path) -> Result<()> {
     let clear = || -> std::io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
@@ -69,7 +98,7 @@ pub fn clear_parts(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(PART).tempfile_in(folder)?;
@@ -90,7 +119,7 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// A file that cannot be read or holds something else.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -98,4 +127,9 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         std::fs::read(path).with_context(|| Usage(format!("cannot read {}", path.display())))?;
     let found = serde_json::from_slice(&bytes);
     Ok(Some(found.map_err(|error| Usage(format!("{}: {error}", path.display())))?))
+}
+
+/// The error for a file that the system will not write.
+pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error {
+    lowland_tasks::Error::Write { path: path.to_owned(), source: error }.into()
 }

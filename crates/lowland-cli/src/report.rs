@@ -4,10 +4,10 @@
 //! only adds values at the pointer. A new figure is a function that returns a `Figure` and a line
 //! in `figures`; a new table of numbers is a function in `numbers`.
 
+use crate::compare::landscapes::Landscapes;
 use crate::compare::summary::Summary;
-use crate::landscapes::Landscapes;
-use crate::words;
 
+pub(crate) mod answer;
 mod chart;
 mod course;
 mod curves;
@@ -22,6 +22,7 @@ mod points;
 mod sampling;
 mod scale;
 mod sections;
+pub(crate) mod table;
 
 use figure::Figure;
 use markup::{escaped, joined, prose};
@@ -34,7 +35,7 @@ const POLICY: &str =
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// The page of a comparison.
-pub fn html(summary: &Summary) -> String {
+pub(crate) fn html(summary: &Summary) -> String {
     let main = [
         opening(summary),
         format!("<section class=\"found\">\n{}</section>\n", key::table(summary)),
@@ -48,7 +49,7 @@ pub fn html(summary: &Summary) -> String {
 }
 
 /// The page of landscapes alone.
-pub fn landscape_page(landscapes: &Landscapes) -> String {
+pub(crate) fn landscape_page(landscapes: &Landscapes) -> String {
     let title = "The loss around the ends of runs";
     let figures = joined(landscape::figures(landscapes).iter().map(Figure::html));
     let main = format!(
@@ -75,7 +76,7 @@ fn page(title: &str, main: &str) -> String {
 /// Title, question and answer.
 fn opening(summary: &Summary) -> String {
     let (title, question) = (prose(&summary.title), prose(&summary.question));
-    let answer = prose(&words::answer(summary));
+    let answer = prose(&answer::answer(summary));
     format!(
         "<header>\n<p class=\"kind\">Lowland comparison</p>\n<h1>{title}</h1>\n\
          <p class=\"question\">{question}</p>\n<p class=\"answer\">{answer}</p>\n</header>\n"

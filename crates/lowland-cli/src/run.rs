@@ -1,8 +1,13 @@
 //! A run under way: steps, metrics, checkpoints, and how it ends.
 
-use std::collections::BTreeMap;
+pub(crate) mod finished;
+pub(crate) mod folder;
+pub(crate) mod interrupt;
+pub(crate) mod journal;
+mod result;
+pub(crate) mod world;
+
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -13,25 +18,27 @@ use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::quantise::with_integer_weights;
 use lowland_tasks::record::{EpochRecord, StepRecord};
 use lowland_tasks::train::{Data, Done, Training};
-use serde::Serialize;
 
 use crate::failure::{Ended, Interrupted};
-use crate::interrupt::Interrupt;
-use crate::journal::Journal;
-use crate::run_folder::RunFolder;
 use crate::terminal::{Output, Progress, print};
-use crate::together::agreed;
-use crate::words::{counted, limit_left, no_second_gradient, percent};
+use crate::words::{counted, limit_left, no_second_gradient};
+use folder::RunFolder;
+use interrupt::Interrupt;
+use journal::Journal;
+use result::{RunResult, epoch_line, step_line};
+use world::agreed;
+
+pub(crate) use result::epochs_of;
 
 /// How many pictures of test samples a run leaves behind, where its task has some.
-pub const PICTURES: usize = 12;
+pub(crate) const PICTURES: usize = 12;
 
-/// Trains to the end, from wherever the training stands, and tells the result.
+/// Trains to the end, from wherever the training stands, and prints the result.
 ///
 /// # Errors
 /// A file that cannot be written, a loss that is not finite for too long, Ctrl-C. Where there is a
 /// checkpoint, the error says so.
-pub fn run(
+pub(crate) fn run(
     mut training: Training,
     data: &Data,
     config: &TrainConfig,
@@ -72,7 +79,7 @@ pub fn run(
     let record = training.record();
     if has_failed(&training) {
         bail!(
-            "the run came to nothing: {} of {} steps were not finite; lower the learning rate or the \
+            "training failed: {} of {} steps had a non-finite loss or gradient; lower the learning rate or the \
              radius ({} holds the metrics and no weights)",
             record.skipped_steps,
             record.steps,
@@ -82,12 +89,13 @@ pub fn run(
     finish(&training, config, folder, output)
 }
 
-/// Trains to the end, from wherever the training stands, and writes metrics and checkpoints on the way. `watch`
-/// sees every step and epoch; where it breaks, the run is saved and ends with [`Interrupted`].
+/// Trains to the end, from wherever the training stands, and writes metrics and checkpoints on the
+/// way. `watch` sees every step and epoch; where it breaks, the run is saved and ends with
+/// [`Interrupted`].
 ///
 /// # Errors
 /// A file that cannot be written, a loss that is not finite for too long, `watch` breaking.
-pub fn train(
+pub(crate) fn train(
     training: &mut Training,
     data: &Data,
     config: &TrainConfig,
@@ -100,21 +108,22 @@ pub fn train(
     let mut keeper = Keeper { folder, journal, saver, probe: probe.transpose()? };
     let trained = go_on(training, config, &mut keeper, watch);
     if trained.is_err() {
-        // Whatever was measured so far is worth having; the error that ended the run is the one to report.
+        // Whatever was measured so far is worth having; the error that ended the run is the one to
+        // report.
         let _ = journal.flush();
     }
     trained
 }
 
-/// Whether a training that came to its last epoch has nothing to show: no step changed anything, or its last loss
-/// is not finite.
-pub fn has_failed(training: &Training) -> bool {
+/// Whether a training that reached its last epoch failed: no step changed anything, or its last
+/// loss is not finite.
+pub(crate) fn has_failed(training: &Training) -> bool {
     let record = training.record();
     record.steps == record.skipped_steps
         || record.epochs.last().is_none_or(|epoch| epoch.test_loss.is_none())
 }
 
-/// Keeps what a run came to, and tells it.
+/// Writes the result of a run, and prints it.
 fn finish(
     training: &Training,
     config: &TrainConfig,
@@ -131,16 +140,17 @@ fn finish(
     print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
 }
 
-/// Trains along to the end as one of several workers, which keeps and tells nothing: worker 0 does.
+/// Trains along to the end as one of several workers, which writes and prints nothing: worker 0
+/// does.
 ///
 /// # Errors
 /// A loss that is not finite for too long, Ctrl-C, a worker that is gone.
-pub fn follow(mut training: Training) -> Result<()> {
+pub(crate) fn follow(mut training: Training) -> Result<()> {
     let interrupt = Interrupt::listen();
     while training.advance()?.is_some() {
         let (asked, _) = agreed(&training, interrupt.check(), false)?;
         if let ControlFlow::Break(code) = asked {
-            bail!(Interrupted { told: String::new(), code });
+            bail!(Interrupted { progress: String::new(), code });
         }
     }
     // The record of the last weights is worker 0's to make.
@@ -149,7 +159,7 @@ pub fn follow(mut training: Training) -> Result<()> {
 
 /// What happens in a run.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// A step, and where the run is with it.
     Step(&'a StepRecord, At),
     /// An epoch, and its steps.
@@ -158,7 +168,7 @@ pub enum Event<'a> {
 
 /// Where a run is.
 #[derive(Debug)]
-pub struct At {
+pub(crate) struct At {
     /// The last test accuracy.
     pub accuracy: Option<f64>,
     /// How many steps the run will have.
@@ -202,8 +212,8 @@ fn go_on(
         if let ControlFlow::Break(code) = asked {
             let (done, epochs) = (training.record().epochs.len(), epochs_of(config));
             let steps = counted(usize::try_from(training.steps()).unwrap_or(usize::MAX), "step");
-            let told = format!(" after {steps}, {done} of {epochs} done");
-            bail!(Interrupted { told, code });
+            let progress = format!(" after {steps}, {done} of {epochs} done");
+            bail!(Interrupted { progress, code });
         }
     }
     Ok(())
@@ -304,109 +314,5 @@ impl Probe {
             Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
             found => Ok(found?),
         }
-    }
-}
-
-fn step_line(
-    config: &TrainConfig,
-    step: &StepRecord,
-    accuracy: Option<f64>,
-    passes: f64,
-) -> String {
-    let test = accuracy.map(|a| format!("  test {}", percent(a))).unwrap_or_default();
-    let label = config.algorithm_label();
-    format!(
-        "{label}  epoch {}{}  loss {:.3}{test}  {passes:.2} passes a step",
-        step.epoch,
-        of_epochs(config),
-        step.loss
-    )
-}
-
-/// What stands behind the number of an epoch: nothing where a limit decides how many there are.
-fn of_epochs(config: &TrainConfig) -> String {
-    if config.is_limited() { String::new() } else { format!("/{}", config.epochs) }
-}
-
-/// How many epochs a run has, "15 epochs", or may have, "at most 15 epochs".
-pub fn epochs_of(config: &TrainConfig) -> String {
-    let at_most = if config.is_limited() { "at most " } else { "" };
-    format!("{at_most}{} epochs", config.epochs)
-}
-
-fn epoch_line(record: &EpochRecord, config: &TrainConfig, steps: u64) -> String {
-    let number = |value: Option<f64>| value.map_or("not finite".to_owned(), |v| format!("{v:.3}"));
-    format!(
-        "epoch {:>3}{}  training loss {}  test loss {}  test accuracy {}  {:.2} passes a step  {:.1} s",
-        record.epoch,
-        of_epochs(config),
-        number(record.train_loss),
-        number(record.test_loss),
-        record.test_accuracy.map_or("none".to_owned(), percent),
-        record.passes / steps as f64,
-        record.seconds,
-    )
-}
-
-/// What a run came to.
-#[derive(Debug, Serialize)]
-struct RunResult {
-    algorithm: &'static str,
-    test_accuracy: Option<f64>,
-    test_loss: Option<f64>,
-    /// Of the network whose weights are integers times a step, where it is quantised.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    integer_accuracy: Option<f64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    scores: BTreeMap<String, f64>,
-    epochs: usize,
-    steps: u64,
-    skipped_steps: u64,
-    passes_per_step: f64,
-    /// Of training, measuring left out.
-    seconds: f64,
-    run: PathBuf,
-}
-
-impl RunResult {
-    fn of(training: &Training, config: &TrainConfig, folder: &Path) -> Self {
-        let record = training.record();
-        let last = record.epochs.last();
-        Self {
-            algorithm: config.algorithm_label(),
-            test_accuracy: last.and_then(|epoch| epoch.test_accuracy),
-            test_loss: last.and_then(|epoch| epoch.test_loss),
-            integer_accuracy: None,
-            scores: last.map(|epoch| epoch.scores.clone()).unwrap_or_default(),
-            epochs: record.epochs.len(),
-            steps: record.steps,
-            skipped_steps: record.skipped_steps,
-            passes_per_step: record.passes / record.steps.max(1) as f64,
-            seconds: record.seconds(),
-            run: folder.to_owned(),
-        }
-    }
-
-    fn in_words(&self) -> String {
-        let skipped = match self.skipped_steps {
-            0 => String::new(),
-            steps => format!("; {steps} steps were not finite and changed nothing"),
-        };
-        let integers = self.integer_accuracy.map(|accuracy| {
-            format!(" ({} with the integers of its weights alone)", percent(accuracy))
-        });
-        let scores = self.scores.iter().map(|(name, score)| format!(", {name} {score:.3}"));
-        format!(
-            "{}: test accuracy {}{}{} after {}, {:.2} passes a step, {:.1} s of training{skipped}\n\
-             The run: {}",
-            self.algorithm,
-            self.test_accuracy.map_or("none".to_owned(), percent),
-            integers.unwrap_or_default(),
-            scores.collect::<String>(),
-            counted(self.epochs, "epoch"),
-            self.passes_per_step,
-            self.seconds,
-            self.run.display(),
-        )
     }
 }

@@ -11,7 +11,7 @@ use crate::words::roughly;
 
 /// What of a run is shown.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct Output {
+pub(crate) struct Output {
     /// Show no progress
     #[arg(long, short)]
     pub quiet: bool,
@@ -22,7 +22,7 @@ pub struct Output {
 
 /// Progress on standard error.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     quiet: bool,
     started: Instant,
@@ -33,7 +33,7 @@ pub struct Progress {
 impl Progress {
     /// A bar over `steps` steps; lines alone where standard error is no terminal; nothing at all
     /// where `quiet`.
-    pub fn new(steps: u64, quiet: bool) -> Self {
+    pub(crate) fn new(steps: u64, quiet: bool) -> Self {
         let bar = if quiet || !std::io::stderr().is_terminal() {
             ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden())
         } else {
@@ -50,7 +50,7 @@ impl Progress {
     }
 
     /// Counts one step, with what goes on in a few words.
-    pub fn step(&self, message: impl FnOnce() -> String) {
+    pub(crate) fn step(&self, message: impl FnOnce() -> String) {
         self.bar.inc(1);
         if !self.bar.is_hidden() && self.bar.position().is_multiple_of(8) {
             self.bar.set_message(message());
@@ -58,38 +58,38 @@ impl Progress {
     }
 
     /// Says how many of how many steps are taken.
-    pub fn place(&self, done: u64, total: u64) {
+    pub(crate) fn place(&self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
     }
 
     /// What goes on, in a few words.
-    pub fn message(&self, message: &str) {
+    pub(crate) fn message(&self, message: &str) {
         if !self.bar.is_hidden() {
             self.bar.set_message(message.to_owned());
         }
     }
 
     /// Whether there is a bar, and not lines alone.
-    pub fn is_bar(&self) -> bool {
+    pub(crate) fn is_bar(&self) -> bool {
         !self.bar.is_hidden()
     }
 
     /// Says how many steps there will be, where that becomes clear only on the way.
-    pub fn expect(&self, steps: u64) {
+    pub(crate) fn expect(&self, steps: u64) {
         self.bar.set_length(steps);
     }
 
     /// Counts steps that were done before.
-    pub fn was_done(&self, steps: u64) {
+    pub(crate) fn was_done(&self, steps: u64) {
         self.bar.inc(steps);
         self.bar.reset_eta();
         self.before.fetch_add(steps, Ordering::Relaxed);
     }
 
-    /// How long the rest will take at the pace so far, in words: "about 3 min left"; `None` while there is no pace,
-    /// and at the end.
-    pub fn left(&self) -> Option<String> {
+    /// How long the rest will take at the pace so far, in words: "about 3 min left"; `None` while
+    /// there is no pace, and at the end.
+    pub(crate) fn left(&self) -> Option<String> {
         let (at, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let done = at.saturating_sub(self.before.load(Ordering::Relaxed));
         let rest = total.saturating_sub(at);
@@ -98,9 +98,9 @@ impl Progress {
     }
 
     /// Writes a line that stays.
-    pub fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         if self.bar.is_hidden() {
-            tell(line, self.quiet);
+            note(line, self.quiet);
         } else {
             self.bar.println(line);
         }
@@ -115,11 +115,11 @@ impl Drop for Progress {
 
 /// Progress through stages whose lengths are not known before they begin.
 #[derive(Debug)]
-pub struct Stages(ProgressBar);
+pub(crate) struct Stages(ProgressBar);
 
 impl Stages {
     /// A bar; nothing where standard error is no terminal, or where `quiet`.
-    pub fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         let bar = if quiet || !std::io::stderr().is_terminal() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
         } else {
@@ -135,7 +135,7 @@ impl Stages {
     }
 
     /// How far a stage is.
-    pub fn tell(&self, what: &str, done: usize, total: usize) {
+    pub(crate) fn show(&self, what: &str, done: usize, total: usize) {
         self.0.set_length(total as u64);
         self.0.set_position(done as u64);
         self.0.set_message(what.to_owned());
@@ -150,14 +150,14 @@ impl Drop for Stages {
 
 /// Progress through files of known lengths.
 #[derive(Debug)]
-pub struct Bytes {
+pub(crate) struct Bytes {
     bar: ProgressBar,
     quiet: bool,
 }
 
 impl Bytes {
     /// A bar; lines alone where standard error is no terminal; nothing at all where `quiet`.
-    pub fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         let bar = if quiet || !std::io::stderr().is_terminal() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
         } else {
@@ -173,21 +173,21 @@ impl Bytes {
     }
 
     /// Begins with a file of which `done` bytes are there already.
-    pub fn begin(&self, what: &str, done: u64, length: u64) {
-        self.tell(what, done, length);
+    pub(crate) fn begin(&self, what: &str, done: u64, length: u64) {
+        self.show(what, done, length);
         self.bar.reset_eta();
     }
 
     /// How many bytes are there.
-    pub fn tell(&self, what: &str, done: u64, length: u64) {
+    pub(crate) fn show(&self, what: &str, done: u64, length: u64) {
         self.bar.set_length(length);
         self.bar.set_position(done);
         self.bar.set_message(what.to_owned());
     }
 
     /// Writes a line that stays.
-    pub fn line(&self, line: &str) {
-        self.bar.suspend(|| tell(line, self.quiet));
+    pub(crate) fn line(&self, line: &str) {
+        self.bar.suspend(|| note(line, self.quiet));
     }
 }
 
@@ -198,9 +198,9 @@ impl Drop for Bytes {
 }
 
 /// Writes a line to standard error, unless `quiet`.
-pub fn tell(line: &str, quiet: bool) {
+pub(crate) fn note(line: &str, quiet: bool) {
     if !quiet {
-        // Nobody is left to tell where standard error is closed.
+        // Nobody reads it where standard error is closed.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 }
@@ -209,14 +209,14 @@ pub fn tell(line: &str, quiet: bool) {
 ///
 /// # Errors
 /// Standard output is closed.
-pub fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
 }
 
 /// The command line as it was typed, with what a shell needs quoted.
-pub fn command() -> String {
+pub(crate) fn command() -> String {
     let quoted = |argument: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {

@@ -101,14 +101,14 @@ fn another_run_in_the_folder_stays_as_it_is() {
 }
 
 #[test]
-fn a_run_that_comes_to_nothing_fails() {
+fn a_run_without_a_finite_step_fails() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
     let output = lowland(&short(&out, &["--rho", "1e300"]));
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
     let last = told.lines().last().unwrap();
-    assert!(last.starts_with("error: the run came to nothing: 8 of 8 steps"), "{told}");
+    assert!(last.starts_with("error: training failed: 8 of 8 steps"), "{told}");
     assert!(!Path::new(&out).join("model.bpk").exists());
 }
 
@@ -153,7 +153,25 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (&["--algorithm", "sam:rhoo=1"], "error: algorithm: unknown field `rhoo`, expected `rho`"),
         (
             &["--epochs", "-1"],
-            "error: invalid value '-1' for '--epochs <N>': invalid digit found in string (see lowland --help)",
+            "error: invalid value '-1' for '--epochs <N>': -1 is not in 0..=4294967295 (see lowland --help)",
+        ),
+        (
+            &["--set", "batch_size=2", "--batch-size", "3"],
+            "error: --batch-size 3 and --set batch_size=2 give batch_size different values: leave one of them out",
+        ),
+        (
+            &["--algorithm", "arsam:budget=1.2", "--budget", "1.5"],
+            "error: --algorithm arsam:budget=1.2 and --budget 1.5 give budget different values: leave one of them \
+             out",
+        ),
+        (
+            &["--algorithm", "sam:rho=0.1", "--rho", "0.3"],
+            "error: --algorithm sam:rho=0.1 and --rho 0.3 give algorithm.rho different values: leave one of them out",
+        ),
+        (
+            &["--ascent", "nobody"],
+            "error: invalid value 'nobody' for '--ascent <SCOPE>': ascent must be global, local, micro-batch or a number \
+             of workers above 0, found nobody (see lowland --help)",
         ),
         (&["--device", "cpu:5"], "error: device \"cpu:5\" takes no number: there is one cpu"),
         (&["--set", "=1"], "error: --set \"=1\" must look like KEY=VALUE"),
@@ -217,7 +235,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
 }
 
-/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told of all.
+/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told
+/// of all.
 #[test]
 fn a_report_knows_where_runs_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -297,8 +316,8 @@ fn the_bench_counts_passes_and_times_every_algorithm() {
     assert!(rows.iter().all(|row| row["time_ratio"].as_f64().unwrap() > 0.0));
 }
 
-/// Parts that no paper has combined, a budget, micro-batches and a radius for norms alone, all from a
-/// file; and the file that the run leaves repeats it.
+/// Parts that no paper has combined, a budget, micro-batches and a radius for norms alone, all from
+/// a file; and the file that the run leaves repeats it.
 #[test]
 fn a_file_puts_parts_budget_and_radius_together() {
     let folder = tempfile::tempdir().unwrap();
@@ -306,7 +325,7 @@ fn a_file_puts_parts_budget_and_radius_together() {
     let text = r#"
         budget = 1.3
         micro_batch = 32
-        ascent = "each-micro-batch"
+        ascent = "micro-batch"
         [algorithm]
         select = { top-loss = { fraction = 0.5 } }
         schedule = { periodic = { k = 3 } }
@@ -400,6 +419,10 @@ fn help_and_version_are_there() {
     assert!(text(&run(&["--version"]).stdout).starts_with("lowland "));
     for command in ["demo", "train", "compare", "list", "bench"] {
         assert!(text(&run(&[command, "--help"]).stdout).contains("Usage: lowland"), "{command}");
+    }
+    for command in ["train", "compare"] {
+        let help = text(&run(&[command, "--help"]).stdout);
+        assert!(help.contains("Precedence of settings, lowest first: defaults, --task"), "{help}");
     }
 }
 

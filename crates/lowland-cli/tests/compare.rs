@@ -1,4 +1,5 @@
-//! Comparisons as a person meets them: what they print, what they write, and what can be added to them.
+//! Comparisons as a person meets them: what they print, what they write, and what can be added to
+//! them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -230,7 +231,8 @@ fn runs_that_train_at_once_give_the_summary_of_runs_one_by_one() {
     assert_eq!(summary("3"), alone);
 }
 
-/// Seeds and algorithms that are asked for later join those that are there, whose runs stay as they are.
+/// Seeds and algorithms that are asked for later join those that are there, whose runs stay as they
+/// are.
 #[test]
 fn more_can_be_added_to_a_comparison() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! `lowland data`: downloads from a server on loopback, how they fail and how they go on, and what is told of a set.
+//! `lowland data`: downloads from a server on loopback, how they fail and how they go on, and what
+//! is told of a set.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]

@@ -58,8 +58,8 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
     let layers = found["layers"].as_array().unwrap();
     let sum: f64 = layers.iter().map(|layer| number(&layer["trace"]["mean"])).sum();
     let trace = number(&found["trace"]["mean"]);
-    // The same draws, summed in `f64` in another order: n·ε·Σ|x| for n = 20 draws of each layer, whose
-    // mean size is at most the root of the mean of their squares.
+    // The same draws, summed in `f64` in another order: n·ε·Σ|x| for n = 20 draws of each layer,
+    // whose mean size is at most the root of the mean of their squares.
     let size = |layer: &Value| {
         let (trace, n) = (&layer["trace"], 20_f64);
         n * f64::EPSILON * number(&trace["mean"]).hypot(n.sqrt() * number(&trace["standard_error"]))

@@ -1,8 +1,8 @@
-//! Starts real training runs, kills them again and again, goes on with them, and checks that each ends as the
-//! run that was never stopped: the same weights and metrics, byte for byte.
+//! Starts real training runs, kills them again and again, goes on with them, and checks that each
+//! ends as the run that was never stopped: the same weights and metrics, byte for byte.
 //!
-//! Kills come at random moments, every third one as soon as a checkpoint is seen half written. The short form
-//! runs with the other tests; the long one is
+//! Kills come at random moments, every third one as soon as a checkpoint is seen half written. The
+//! short form runs with the other tests; the long one is
 //! `LOWLAND_KILLS=200 cargo test --release -p lowland-cli --test kill -- --nocapture`.
 //! `LOWLAND_KILL_SEED` draws other moments.
 

@@ -1,9 +1,11 @@
-//! Starts a comparison of four algorithms and three seeds, kills it again and again, goes on with it, and checks
-//! that it ends with the summary of one that was never stopped, measured times aside.
+//! Starts a comparison of four algorithms and three seeds, kills it again and again, goes on with
+//! it, and checks that it ends with the summary of one that was never stopped, measured times
+//! aside.
 //!
-//! Kills come at random moments, every third one as soon as a checkpoint is seen half written. Every second one
-//! takes the comparison alone, whose workers then save their runs and end by themselves, and the others take the
-//! workers too. The short form runs with the other tests; the long one is
+//! Kills come at random moments, every third one as soon as a checkpoint is seen half written.
+//! Every second one takes the comparison alone, whose workers then save their runs and end by
+//! themselves, and the others take the workers too. The short form runs with the other tests; the
+//! long one is
 //! `LOWLAND_KILLS=30 cargo test --release -p lowland-cli --test kill_comparison -- --nocapture`.
 //! `LOWLAND_KILL_SEED` draws other moments.
 
@@ -79,7 +81,8 @@ struct Trained {
     metrics: Vec<Value>,
 }
 
-/// The summary without times and the command, which names the folder; and of each run, the weights and the metrics.
+/// The summary without times and the command, which names the folder; and of each run, the weights
+/// and the metrics.
 fn outcome(out: &str) -> (Value, Vec<Trained>) {
     let mut summary = timeless(read_json(&Path::new(out).join("summary.json")));
     summary.as_object_mut().unwrap().remove("command").unwrap();

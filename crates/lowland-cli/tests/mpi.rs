@@ -1,5 +1,5 @@
-//! The command with several processes, started by the launcher of MPI. Where there is none, the tests say so
-//! and pass.
+//! The command with several processes, started by the launcher of MPI. Where there is none, the
+//! tests say so and pass.
 
 #![cfg(all(unix, feature = "mpi"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -88,13 +88,13 @@ fn whose_gradient_is_climbed_is_part_of_the_run() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     for whose in ["global", "local", "2"] {
-        if done(4, &train(&["--perturb", whose, "--rho", "0.5"]), &at(whose)).is_none() {
+        if done(4, &train(&["--ascent", whose, "--rho", "0.5"]), &at(whose)).is_none() {
             return;
         }
     }
     let config = |name: &str| fs::read_to_string(at(name).join("config.toml")).unwrap();
-    assert!(!config("global").contains("perturb = \"global\""));
-    assert!(config("local").contains("perturb = \"local\""), "{}", config("local"));
+    assert!(config("global").contains("ascent = \"global\""));
+    assert!(config("local").contains("ascent = \"local\""), "{}", config("local"));
     assert!(config("2").contains("group = 2"), "{}", config("2"));
     let last = |name: &str| losses(&at(name)).last().unwrap().1.to_bits();
     assert!(last("global") != last("local") && last("local") != last("2"));
@@ -146,7 +146,7 @@ fn a_killed_process_ends_the_run_within_seconds_and_another_number_of_processes_
     )
     .unwrap();
     let told = done(2, &["resume", "--mpi", "--accept-changes"], &run).unwrap();
-    assert!(told.contains("goes on from step"), "{told}");
+    assert!(told.contains("resumes from step"), "{told}");
     let steps: Vec<u64> = losses(&run).into_iter().map(|(step, _)| step).collect();
     assert_eq!(steps, (1..=10 * epochs).collect::<Vec<_>>());
 }

@@ -1,8 +1,8 @@
-//! The pages of comparisons, landscapes and reports as a reader meets them: in a headless Chromium, wide and narrow, light and dark, under
-//! the pointer and printed.
+//! The pages of comparisons, landscapes and reports as a reader meets them: in a headless Chromium,
+//! wide and narrow, light and dark, under the pointer and printed.
 //!
-//! The browser is `chromium`, `chromium-browser` or `google-chrome` on the path, or what `LOWLAND_CHROMIUM` names.
-//! Without one, the test says so and passes.
+//! The browser is `chromium`, `chromium-browser` or `google-chrome` on the path, or what
+//! `LOWLAND_CHROMIUM` names. Without one, the test says so and passes.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -48,7 +48,8 @@ fn browser() -> Option<Browser> {
     }
 }
 
-/// The pages of runs that are done: landscapes of both kinds, and a report with all that was measured.
+/// The pages of runs that are done: landscapes of both kinds, and a report with all that was
+/// measured.
 #[test]
 fn landscapes_and_reports_can_be_read_on_every_screen_and_on_paper() {
     let Some(mut browser) = browser() else { return };
@@ -187,7 +188,8 @@ fn widths(tab: &mut Tab<'_>, screen: &Screen) -> Vec<String> {
     found
 }
 
-/// Every picture is there in a sensible size, with something in it and a legend that says something.
+/// Every picture is there in a sensible size, with something in it and a legend that says
+/// something.
 fn pictures(tab: &mut Tab<'_>) -> Vec<String> {
     let pictures = probe(tab, "pictures", &[]);
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! Runs that end early and go on: signals, folders in use, damaged checkpoints, disks that are full or not to be
-//! written to, numbers that go bad.
+//! Runs that end early and go on: signals, folders in use, damaged checkpoints, disks that are full
+//! or not to be written to, numbers that go bad.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -88,7 +88,7 @@ fn goes_on(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .spawn()
         .unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(told.next().unwrap().unwrap().starts_with("goes on from step "));
+    assert!(told.next().unwrap().unwrap().starts_with("resumes from step "));
     assert!(told.next().unwrap().unwrap().starts_with("epoch"));
     (child, told)
 }
@@ -135,7 +135,8 @@ fn a_folder_in_use_is_left_alone() {
     child.wait().unwrap();
 }
 
-/// Stopped in an epoch, its latest checkpoint damaged, gone on with, and again with settings that were changed.
+/// Stopped in an epoch, its latest checkpoint damaged, gone on with, and again with settings that
+/// were changed.
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -153,7 +154,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     let told = text(&output.stderr);
     assert!(told.contains(&damaged.display().to_string()), "{told}");
     assert!(
-        told.contains("does not match its checksum") && told.contains("goes on from step 9"),
+        told.contains("does not match its checksum") && told.contains("resumes from step 9"),
         "{told}"
     );
     assert_eq!(result(&cut), result(&whole));
@@ -253,8 +254,8 @@ fn numbers_that_go_bad_stop_the_run_and_it_can_go_on() {
     assert!(steps[10..].iter().all(|step| step["skipped"] == false));
 }
 
-/// A disk of its own that fills up: the run says so, what it had saved stays, and with room again it goes on to
-/// the same end.
+/// A disk of its own that fills up: the run says so, what it had saved stays, and with room again
+/// it goes on to the same end.
 #[test]
 fn a_full_disk_is_told_and_what_was_saved_stays() {
     let folder = tempfile::tempdir().unwrap();

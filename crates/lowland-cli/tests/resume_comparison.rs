@@ -1,5 +1,5 @@
-//! Comparisons that end early and go on: signals, runs that fail, disks that are full; and what is shown of what is
-//! there.
+//! Comparisons that end early and go on: signals, runs that fail, disks that are full; and what is
+//! shown of what is there.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -79,7 +79,8 @@ fn signals_end_a_comparison_at_checkpoints() {
     }
 }
 
-/// The table and the page are made of what is there, and what is missing is trained, and nothing else.
+/// The table and the page are made of what is there, and what is missing is trained, and nothing
+/// else.
 #[test]
 fn what_is_missing_is_shown_and_trained() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,8 +182,8 @@ fn a_run_that_fails_leaves_the_others_alone() {
     assert_eq!(told.lines().count(), 1, "{told}");
 }
 
-/// A disk of its own that fills up: the error names the run's folder, what was done stays, and with room again the
-/// comparison goes on to the same end.
+/// A disk of its own that fills up: the error names the run's folder, what was done stays, and with
+/// room again the comparison goes on to the same end.
 #[test]
 fn a_full_disk_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,8 +11,8 @@ use tar::{Archive, Entry};
 use crate::part::Part;
 use crate::{Error, Event, Member, Result, Watch};
 
-/// Unpacks `members` of the archive at `path` into `folder`, and gives SHA-256 of each by its path. Others are passed
-/// over; one whose path leads out of the folder makes the whole archive unfit.
+/// Unpacks `members` of the archive at `path` into `folder`, and gives SHA-256 of each by its path.
+/// Others are passed over; one whose path leads out of the folder makes the whole archive unfit.
 pub(crate) fn unpack(
     path: &Path,
     name: &str,
@@ -95,7 +95,8 @@ fn write<R: Read>(
         }
     };
     if let Err(error) = written {
-        // The archive is still there to unpack from. Where removing fails too, the first error tells more.
+        // The archive is still there to unpack from. Where removing fails too, the first error says
+        // more.
         let _ = part.remove();
         return Err(error);
     }

@@ -7,8 +7,8 @@ pub struct DataSet<'a> {
     pub name: &'a str,
     /// The page on which the publisher writes about it.
     pub page: &'a str,
-    /// The folders on the net that hold its files, the publisher's own first. Where one does not give a file, the
-    /// next is asked.
+    /// The folders on the net that hold its files, the publisher's own first. Where one does not
+    /// give a file, the next is asked.
     pub addresses: &'a [&'a str],
     /// Its files.
     pub files: &'a [RemoteFile<'a>],
@@ -32,7 +32,8 @@ pub struct RemoteFile<'a> {
 pub enum Contents<'a> {
     /// It is kept as it is.
     Kept,
-    /// It is a tar archive packed with gzip: these of its members are unpacked, and the archive is removed.
+    /// It is a tar archive packed with gzip: these of its members are unpacked, and the archive is
+    /// removed.
     TarGz(&'a [Member<'a>]),
 }
 

@@ -52,8 +52,8 @@ pub(crate) fn download(
     })
 }
 
-/// Goes on where a connection ends, as long as each brings something. What an earlier call left may be of another
-/// file: where the sum is wrong, all of it is asked for anew.
+/// Goes on where a connection ends, as long as each brings something. What an earlier call left may
+/// be of another file: where the sum is wrong, all of it is asked for anew.
 fn from_address(
     address: &str,
     file: &RemoteFile<'_>,
@@ -70,8 +70,8 @@ fn from_address(
         if watch(&Event::Begins { file: name, address, done: before, length }).is_break() {
             return Err(Error::Interrupted);
         }
-        let mut tell = |done| watch(&Event::Received { file: name, done, length });
-        let result = source.transfer(part, &mut tell);
+        let mut report = |done| watch(&Event::Received { file: name, done, length });
+        let result = source.transfer(part, &mut report);
         let more = part.length().saturating_sub(before);
         *received += more;
         match result {
@@ -100,6 +100,6 @@ fn can_go_on(error: &Error) -> bool {
 }
 
 fn watch_failure(file: &RemoteFile<'_>, error: &Error, watch: &mut Watch<'_>) -> Result<()> {
-    let told = watch(&Event::Failed { file: file.name, error });
-    if told.is_break() { Err(Error::Interrupted) } else { Ok(()) }
+    let flow = watch(&Event::Failed { file: file.name, error });
+    if flow.is_break() { Err(Error::Interrupted) } else { Ok(()) }
 }

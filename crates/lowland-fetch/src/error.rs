@@ -29,7 +29,8 @@ pub enum Error {
         problem: Problem,
     },
 
-    /// A file came whole, and it is another one than was published. What was received has been removed.
+    /// A file came whole, and it is another one than was published. What was received has been
+    /// removed.
     #[error(
         "{address} gave other bytes than were published: expected SHA-256 {expected}, found {found}; they were removed"
     )]
@@ -43,7 +44,7 @@ pub enum Error {
     },
 
     /// A file could be had from none of several addresses.
-    #[error("{file} could not be had: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{file} is unavailable: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Everywhere {
         /// The name of the file.
         file: String,

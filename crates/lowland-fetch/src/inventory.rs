@@ -26,7 +26,8 @@ pub(crate) struct Unpacked {
 }
 
 impl Inventory {
-    /// What is on record in a folder: nothing where there is no record, or one that cannot be made out.
+    /// What is on record in a folder: nothing where there is no record, or one that cannot be made
+    /// out.
     pub(crate) fn read(folder: &Path) -> Self {
         let bytes = fs::read(folder.join(NAME)).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()

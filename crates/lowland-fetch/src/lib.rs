@@ -1,8 +1,9 @@
 //! Downloads published data sets.
 //!
-//! [`fetch()`] takes a [`DataSet`] as its publisher has it, goes on with what an earlier call left, checks length and
-//! SHA-256, unpacks, and gives a file its name only when it is whole. [`published`] is the table of the sets that
-//! are known; any other can be described with the same types.
+//! [`fetch()`] takes a [`DataSet`] as its publisher has it, resumes what an earlier call left,
+//! checks length and SHA-256, unpacks, and gives a file its name only when it is whole.
+//! [`published`] is the table of the sets that are known; any other can be described with the same
+//! types.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
@@ -24,7 +25,9 @@ mod inventory;
 mod part;
 pub mod published;
 mod transfer;
+mod watch;
 
 pub use data_set::{Contents, DataSet, Member, RemoteFile};
 pub use error::{Error, Problem, Result};
-pub use fetch::{Event, Options, Outcome, Watch, fetch};
+pub use fetch::{Outcome, fetch};
+pub use watch::{Event, Options, Watch};

@@ -19,8 +19,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// What an earlier download of `target` left, or an empty file. More than `most` bytes are of another file: then
-    /// it starts anew.
+    /// What an earlier download of `target` left, or an empty file. More than `most` bytes are of
+    /// another file: then it starts anew.
     pub(crate) fn open(target: &Path, most: u64) -> Result<Self> {
         let path = beside(target);
         let file =
@@ -104,7 +104,8 @@ fn beside(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// A rename is on disk when its folder is. Where the system cannot do that, the file is whole all the same.
+/// A rename is on disk when its folder is. Where the system cannot do that, the file is whole all
+/// the same.
 fn sync_folder_of(target: &Path) {
     #[cfg(unix)]
     if let Some(folder) = target.parent() {

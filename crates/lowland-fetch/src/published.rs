@@ -1,8 +1,8 @@
 //! The data sets that are known: addresses, lengths and checksums.
 //!
-//! The sums of CIFAR's archives, of MNIST and of Fashion-MNIST are those that TensorFlow Datasets states for the same
-//! files (`tensorflow_datasets/url_checksums`). For the CIFAR archives and for Fashion-MNIST they belong to the files
-//! whose MD5 the publishers' own pages state.
+//! The sums of CIFAR's archives, of MNIST and of Fashion-MNIST are those that TensorFlow Datasets
+//! states for the same files (`tensorflow_datasets/url_checksums`). For the CIFAR archives and for
+//! Fashion-MNIST they belong to the files whose MD5 the publishers' own pages state.
 
 use crate::{Contents, DataSet, Member, RemoteFile};
 
@@ -46,7 +46,8 @@ pub const CIFAR100: DataSet<'static> = DataSet {
 const CIFAR_ADDRESSES: [&str; 2] =
     ["https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz"];
 
-/// Fashion-MNIST, from Zalando. Its own address has no https; the second one is the publisher's repository.
+/// Fashion-MNIST, from Zalando. Its own address has no https; the second one is the publisher's
+/// repository.
 pub const FASHION_MNIST: DataSet<'static> = DataSet {
     name: "fashion-mnist",
     page: "https://github.com/zalandoresearch/fashion-mnist",
@@ -78,8 +79,8 @@ pub const FASHION_MNIST: DataSet<'static> = DataSet {
     ],
 };
 
-/// MNIST. Its authors' page gives the files no longer: the Common Visual Data Foundation hosts them with their
-/// consent, and the second address is the one that PyTorch keeps.
+/// MNIST. Its authors' page gives the files no longer: the Common Visual Data Foundation hosts them
+/// with their consent, and the second address is the one that PyTorch keeps.
 pub const MNIST: DataSet<'static> = DataSet {
     name: "mnist",
     page: "https://github.com/cvdfoundation/mnist",

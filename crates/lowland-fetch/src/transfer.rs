@@ -1,7 +1,7 @@
 //! One request: from an address into a part file.
 //!
-//! A thread reads from the net; the caller's thread writes to disk and asks several times a second whether to go on,
-//! however long the server takes.
+//! A thread reads from the net; the caller's thread writes to disk and asks several times a second
+//! whether to go on, however long the server takes.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -142,8 +142,8 @@ impl Source<'_> {
                     Problem::Status(format!("a part that it does not name: {range:?}"))
                 })?;
                 if begins != from {
-                    let told = format!("a part that was not asked for: {range:?}");
-                    return Err(Problem::Status(told));
+                    let found = format!("a part that was not asked for: {range:?}");
+                    return Err(Problem::Status(found));
                 }
                 (begins, Some(whole).filter(|whole| *whole != "*"))
             }
@@ -171,7 +171,7 @@ impl Source<'_> {
             }
             ureq::Error::Io(error) => match error.kind() {
                 TimedOut => Problem::Timeout(self.patience),
-                // How much is there is told where it is known.
+                // How much is there is said where it is known.
                 UnexpectedEof | ConnectionReset | ConnectionAborted => {
                     Problem::Cut { received: 0, length: self.length }
                 }
@@ -212,7 +212,8 @@ fn content_range(range: &str) -> Option<(u64, &str)> {
 mod tests {
     use super::*;
 
-    /// Redirects of a request that began with https go to https alone; that is the client's rule, switched on here.
+    /// Redirects of a request that began with https go to https alone; that is the client's rule,
+    /// switched on here.
     #[test]
     fn what_begins_with_https_stays_there() {
         let secure = |address| {

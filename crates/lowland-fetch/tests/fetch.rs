@@ -405,7 +405,7 @@ fn one_address_after_the_other_is_asked() {
     let error = fixture.fetch(&addresses[..2], &options()).unwrap_err().to_string();
     let [first, second] = [addresses[0], addresses[1]];
     let begins = format!(
-        "numbers.bin could not be had: {first}/numbers.bin answered with 503 Service Unavailable; \
+        "numbers.bin is unavailable: {first}/numbers.bin answered with 503 Service Unavailable; \
          {second}/numbers.bin gave other bytes than were published: "
     );
     assert!(error.starts_with(&begins), "{error}");

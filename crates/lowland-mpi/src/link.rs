@@ -1,8 +1,8 @@
-//! The thread that talks to MPI, and what the others tell it.
+//! The thread that talks to MPI, and what the others ask of it.
 //!
-//! All calls of MPI are made in one thread, as the least demanding level of thread support has it. The
-//! others wait for its answers with an eye on the clock, so that nothing that another process does or does
-//! not do makes them wait for ever.
+//! All calls of MPI are made in one thread, as the least demanding level of thread support has it.
+//! The others wait for its answers with an eye on the clock, so that nothing that another process
+//! does or does not do makes them wait for ever.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -25,8 +25,8 @@ const PIECE: usize = 1 << 24;
 /// How long a thread waits before it looks whether all is to end.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long an exchange may go on once the process was told to end, before it is given up: less than launchers
-/// take from that word to killing.
+/// How long an exchange may go on once the process was asked to end, before it is given up: less
+/// than launchers take from that word to killing.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How long MPI has to end all processes.
@@ -59,7 +59,7 @@ pub(crate) struct Link {
     finished: AtomicBool,
     thread: OnceLock<ThreadId>,
     patience: Duration,
-    told_to_end: Option<Arc<AtomicBool>>,
+    end_requested: Option<Arc<AtomicBool>>,
 }
 
 impl std::fmt::Debug for Job {
@@ -72,7 +72,7 @@ impl Link {
     pub(crate) fn new(
         jobs: Sender<Job>,
         patience: Duration,
-        told_to_end: Option<Arc<AtomicBool>>,
+        end_requested: Option<Arc<AtomicBool>>,
     ) -> Self {
         Self {
             jobs,
@@ -80,7 +80,7 @@ impl Link {
             finished: AtomicBool::new(false),
             thread: OnceLock::new(),
             patience,
-            told_to_end,
+            end_requested,
         }
     }
 
@@ -90,18 +90,18 @@ impl Link {
         let gone = || Error::Collective("MPI has ended".to_owned());
         self.jobs.send(job(reply)).map_err(|_| gone())?;
         let started = Instant::now();
-        let mut told = None;
+        let mut asked = None;
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.told_to_end.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
-                let since = told.get_or_insert_with(Instant::now);
+            if self.end_requested.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
+                let since = asked.get_or_insert_with(Instant::now);
                 if since.elapsed() > GRACE {
                     return Err(Error::Collective(
-                        "this one was told to end while it waited for another, which is gone or slow"
+                        "this one was asked to end while it waited for another, which is gone or slow"
                             .to_owned(),
                     ));
                 }
@@ -171,7 +171,7 @@ impl Collective for Line {
     }
 }
 
-/// What the thread of MPI tells once it is there.
+/// What the thread of MPI reports once it is there.
 pub(crate) struct Hello {
     pub(crate) link: Arc<Link>,
     pub(crate) rank: usize,
@@ -192,8 +192,8 @@ pub(crate) fn serve(link: Arc<Link>, jobs: &Receiver<Job>, hello: &SyncSender<Op
     let count = |number: i32| usize::try_from(number).unwrap_or(0);
     let library = mpi::environment::library_version().unwrap_or_default();
     let (rank, size) = (count(world.rank()), count(world.size()));
-    let told = Hello { link: Arc::clone(&link), rank, count: size, library };
-    if hello.send(Some(told)).is_err() {
+    let greeting = Hello { link: Arc::clone(&link), rank, count: size, library };
+    if hello.send(Some(greeting)).is_err() {
         world.abort(1);
     }
     let mut server = Server { link, world, groups: Vec::new() };
@@ -231,7 +231,7 @@ impl Server {
     }
 
     fn serve(&mut self, job: Job) {
-        // Whoever asked may have given up: that is told by the link.
+        // Whoever asked may have given up: the link reports that.
         match job {
             Job::Exchange { group, what, reply } => {
                 let way = group.map_or(&self.world, |group| &self.groups[group]);
@@ -302,6 +302,6 @@ impl Server {
 
 /// Writes a line to standard error.
 pub(crate) fn warn(line: &str) {
-    // Nobody is left to tell where it is closed.
+    // Nobody reads it where it is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

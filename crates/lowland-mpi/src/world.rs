@@ -44,24 +44,25 @@ pub enum Error {
 pub struct Join {
     /// How many workers there must be. Default: what the launcher says, where it says something.
     pub expected: Option<usize>,
-    /// How long a worker waits for others in one exchange before it gives up: longer than the slowest step and
-    /// measurement take. Default 10 minutes.
+    /// How long a worker waits for others in one exchange before it gives up: longer than the
+    /// slowest step and measurement take. Default 10 minutes.
     pub patience: Duration,
-    /// Set where the process was told to end: a worker that waits for others then waits half a second more, and
-    /// its exchange is an error. Default: none.
-    pub told_to_end: Option<Arc<AtomicBool>>,
+    /// Set where the process was asked to end: a worker that waits for others then waits half a
+    /// second more, and its exchange is an error. Default: none.
+    pub end_requested: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Join {
     fn default() -> Self {
-        Self { expected: None, patience: Duration::from_mins(10), told_to_end: None }
+        Self { expected: None, patience: Duration::from_mins(10), end_requested: None }
     }
 }
 
 /// All processes that were started together, as one of them sees the others.
 ///
-/// A process that leaves without [`finish`](Self::finish) ends all others with it: where a value is dropped on
-/// the way of an error, where it panics in any thread. What it has to tell it must tell before.
+/// A process that leaves without [`finish`](Self::finish) ends all others with it: where a value is
+/// dropped on the way of an error, where it panics in any thread. What it has to print it must
+/// print before.
 #[derive(Debug)]
 pub struct World {
     link: Arc<Link>,
@@ -70,20 +71,21 @@ pub struct World {
     local_rank: usize,
 }
 
-/// What launchers tell a process, in the order in which they are believed: the innermost one first.
+/// Where launchers put the number of processes, in the order in which they are believed: the
+/// innermost one first.
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 impl World {
     /// Joins the other processes; once a process.
     ///
-    /// A panic in any thread ends all processes from then on, after it was told as always.
+    /// A panic in any thread ends all processes from then on, after it was printed as always.
     ///
     /// # Errors
-    /// MPI cannot be started; [`Error::Size`] where there are not as many workers as were asked for, as when a
-    /// program that was built with one MPI is launched by another.
+    /// MPI cannot be started; [`Error::Size`] where there are not as many workers as were asked
+    /// for, as when a program that was built with one MPI is launched by another.
     pub fn join(join: &Join) -> Result<Self, Error> {
         let (jobs, asked) = channel();
-        let link = Link::new(jobs, join.patience, join.told_to_end.clone());
+        let link = Link::new(jobs, join.patience, join.end_requested.clone());
         let link = Arc::new(link);
         let (hello, said) = sync_channel(1);
         let served = Arc::clone(&link);
@@ -115,14 +117,15 @@ impl World {
         self.count
     }
 
-    /// The number of this process among those of the same machine, counted from 0: that of the GPU to take where
-    /// each has one.
+    /// The number of this process among those of the same machine, counted from 0: that of the GPU
+    /// to take where each has one.
     pub fn local_rank(&self) -> usize {
         self.local_rank
     }
 
-    /// The workers, of which `group` with neighbouring numbers ascend together: 1 for each alone, as many as there
-    /// are or more for all together. All processes must call this, with the same number.
+    /// The workers, of which `group` with neighbouring numbers ascend together: 1 for each alone,
+    /// as many as there are or more for all together. All processes must call this, with the same
+    /// number.
     ///
     /// # Errors
     /// A group of 0; processes that lost one another.
@@ -170,15 +173,15 @@ impl Drop for World {
     }
 }
 
-/// Makes a panic in any thread end all processes once it was told: unwinding would end in MPI's own end,
-/// which waits for those who wait for this one.
+/// Makes a panic in any thread end all processes once it was printed: unwinding would end in MPI's
+/// own end, which waits for those who wait for this one.
 fn end_all_on_panic(link: &Arc<Link>) {
     static HOOKED: Once = Once::new();
     let link = Arc::clone(link);
     HOOKED.call_once(|| {
-        let tell = std::panic::take_hook();
+        let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            tell(info);
+            print(info);
             link.abort_after_panic();
         }));
     });
@@ -186,9 +189,9 @@ fn end_all_on_panic(link: &Arc<Link>) {
 
 /// Checks that there are as many processes as there should be.
 fn check_size(expected: Option<usize>, found: usize, library: &str) -> Result<(), Error> {
-    let told = |name: &'static str| Some((std::env::var(name).ok()?.parse().ok()?, name));
+    let number = |name: &'static str| Some((std::env::var(name).ok()?.parse().ok()?, name));
     let asked = expected.map(|expected| (expected, "the number of workers that was asked for"));
-    match asked.or_else(|| SIZES.into_iter().find_map(told)) {
+    match asked.or_else(|| SIZES.into_iter().find_map(number)) {
         Some((expected, source_of_truth)) if expected != found => {
             let library = library.split(['\n', ',']).next().unwrap_or_default().trim().to_owned();
             Err(Error::Size { found, expected, source_of_truth, library })

@@ -1,5 +1,5 @@
-//! Training with real ranks: each test starts this program several times with the launcher of MPI. Where there
-//! is none, it says so and passes.
+//! Training with real ranks: each test starts this program several times with the launcher of MPI.
+//! Where there is none, it says so and passes.
 
 #![cfg(feature = "mpi")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -365,8 +365,8 @@ impl Collective for Timed {
     }
 }
 
-/// The share of a step that its exchanges take, the wait for slower workers included: 670,000 weights in `f32`,
-/// 128 samples a worker.
+/// The share of a step that its exchanges take, the wait for slower workers included: 670,000
+/// weights in `f32`, 128 samples a worker.
 fn measures() {
     const PARTS: usize = 128;
     let world = joined();
@@ -420,7 +420,8 @@ fn the_exchanges_of_a_step_can_be_measured() {
     println!("{}", text(&output));
 }
 
-/// Each process of a program that one MPI launched and another was built with is a world of its own.
+/// Each process of a program that one MPI launched and another was built with is a world of its
+/// own.
 #[test]
 fn a_program_that_another_mpi_launches_is_told_so() {
     let other = std::env::var("LOWLAND_OTHER_MPIRUN").unwrap_or_else(|_| "mpirun.mpich".to_owned());

@@ -1,16 +1,19 @@
 //! Checkpoints: all that a run needs to go on, in a folder that is there whole or not at all.
 
+mod manifest;
+mod snapshot;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
-
-mod manifest;
+pub use manifest::Manifest;
 pub(crate) use manifest::sha256;
-pub use manifest::{About, Manifest};
+pub use snapshot::{About, Snapshot};
+
+use crate::{Error, Result};
 use manifest::{Entry, MANIFEST};
 
 /// How often a run is saved, and how many checkpoints are kept. One is written at the end of each
@@ -33,35 +36,12 @@ impl Default for CheckpointConfig {
     }
 }
 
-/// What a checkpoint holds: files by name, and what is said of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// Where the run stood.
-    pub about: About,
-    /// Names, which are those of [`Snapshot::FILES`], and contents.
-    pub files: Vec<(String, Vec<u8>)>,
-}
-
-impl Snapshot {
-    /// The files of a checkpoint.
-    pub const FILES: [&str; 3] = ["model.bpk", "optimizer.bpk", "state.json"];
-
-    /// The contents of a file.
-    ///
-    /// # Errors
-    /// [`Error::Snapshot`] where there is none of that name.
-    pub(crate) fn take(&mut self, name: &'static str) -> Result<Vec<u8>> {
-        let found = self.files.iter_mut().find(|(n, _)| n == name);
-        let contents = found.map(|(_, contents)| std::mem::take(contents));
-        contents.ok_or_else(|| Error::snapshot(name, "is missing"))
-    }
-}
-
 /// The checkpoints of a run, in a folder of their own.
 ///
-/// Each is a folder `epoch-E-step-N`, after the epochs and steps that were done. Its files are written and synced first; its manifest, with the length and
-/// checksum of each, comes last, by rename. So whatever ends the program leaves either a whole checkpoint or one
-/// without a manifest, which is never loaded.
+/// Each is a folder `epoch-E-step-N`, after the epochs and steps that were done. Its files are
+/// written and synced first; its manifest, with the length and checksum of each, comes last, by
+/// rename. So whatever ends the program leaves either a whole checkpoint or one without a manifest,
+/// which is never loaded.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -117,8 +97,8 @@ impl Checkpoints {
         Ok(found)
     }
 
-    /// Writes a checkpoint, then removes those that are not kept. One of the same place that is there
-    /// and whole stays as it is.
+    /// Writes a checkpoint, then removes those that are not kept. One of the same place that is
+    /// there and whole stays as it is.
     ///
     /// # Errors
     /// [`Error::Write`]; what was there before is still there then.
@@ -140,8 +120,8 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// The latest checkpoint that is whole. Each that is not is told to `damaged` first; those that were
-    /// never finished are passed over in silence.
+    /// The latest checkpoint that is whole. Each that is not is passed to `damaged` first; those
+    /// that were never finished are passed over in silence.
     ///
     /// # Errors
     /// [`Error::File`] where the folder cannot be read.
@@ -176,11 +156,12 @@ impl Checkpoints {
         Ok(Snapshot { about: manifest.about, files })
     }
 
-    /// Removes what was never finished: a checkpoint that was being written, or removed, when the program was
-    /// killed.
+    /// Removes what was never finished: a checkpoint that was being written, or removed, when the
+    /// program was killed.
     ///
     /// # Errors
-    /// [`Error::Write`] where one cannot be removed, [`Error::File`] where the folder cannot be read.
+    /// [`Error::Write`] where one cannot be removed, [`Error::File`] where the folder cannot be
+    /// read.
     pub fn clear_unfinished(&self) -> Result<()> {
         for found in self.list()?.into_iter().filter(|found| !found.is_finished()) {
             remove(&found.path)?;
@@ -188,8 +169,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Removes what was never finished and all but the latest `keep` and the best. Damaged ones stay: what can
-    /// still be saved of them is their owner's to say.
+    /// Removes what was never finished and all but the latest `keep` and the best. Damaged ones
+    /// stay: what can still be saved of them is their owner's to say.
     fn prune(&self, keep: usize) -> Result<()> {
         self.clear_unfinished()?;
         let mut whole = Vec::new();
@@ -237,12 +218,14 @@ fn write_synced(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Makes names in a folder survive a loss of power. Systems other than Unix open no folders and need none of this.
+/// Makes names in a folder survive a loss of power. Systems other than Unix open no folders and
+/// need none of this.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Removes a checkpoint, its manifest first: what is left of it where that stops halfway is unfinished.
+/// Removes a checkpoint, its manifest first: what is left of it where that stops halfway is
+/// unfinished.
 fn remove(path: &Path) -> Result<()> {
     let gone = |result: std::io::Result<()>| match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

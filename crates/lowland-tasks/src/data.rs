@@ -1,7 +1,7 @@
 //! Labelled images: where they come from and how they become batches.
 //!
 //! The way of an image is a straight line: [`DataName::load`] reads a training and a test
-//! [`ImageSet`], [`redraw_labels`] may spoil some of the training labels, an [`Augment`] turns
+//! [`ImageSet`], [`redraw_labels`] may corrupt some of the training labels, an [`Augment`] turns
 //! bytes into normalised numbers, and a [`Loader`] hands out batches. Everything random is a
 //! function of a seed and of the place where it is used, never of timing or of what was drawn
 //! before.
@@ -15,11 +15,16 @@ pub mod image_folder;
 pub mod image_set;
 pub mod label_noise;
 pub mod published;
-pub mod registry;
 
 pub(crate) mod draw;
 pub(crate) mod files;
 mod prefetch;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 pub use augment::{Augment, AugmentConfig, Normalisation};
 pub use batches::{
@@ -28,4 +33,213 @@ pub use batches::{
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use published::Published;
-pub use registry::{DataName, Kind};
+
+use crate::pose;
+use crate::text::GlueTask;
+use crate::{Error, Result};
+use cifar::Cifar;
+use embedded::FASHION_MNIST_CLASSES;
+
+/// The classes of MNIST, in the order of their labels.
+pub const MNIST_CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+/// A data set that this crate can load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataName {
+    /// The part of Fashion-MNIST inside the library; named `embedded`.
+    #[default]
+    #[serde(rename = "embedded")]
+    FashionMnistSmall,
+    /// Fashion-MNIST, from a folder; named `fashion-mnist`.
+    FashionMnist,
+    /// MNIST, from a folder; named `mnist`.
+    Mnist,
+    /// CIFAR-10, from a folder; named `cifar10`.
+    Cifar10,
+    /// CIFAR-100, from a folder; named `cifar100`.
+    Cifar100,
+    /// Images of any classes, from a folder; named `image-folder`.
+    ImageFolder,
+    /// People with their joints, from a folder; named `pose`.
+    Pose,
+    /// Film reviews, from a folder; named `sst2`.
+    Sst2,
+    /// Pairs of sentences, from a folder; named `mrpc`.
+    Mrpc,
+    /// Sentences of linguists, from a folder; named `cola`.
+    Cola,
+}
+
+/// What a data set has samples of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Labelled images.
+    Images,
+    /// People with their joints.
+    People,
+    /// Texts with labels.
+    Texts(GlueTask),
+}
+
+impl DataName {
+    /// Every data set, in the order in which lists show them.
+    pub const ALL: [Self; 10] = [
+        Self::FashionMnistSmall,
+        Self::FashionMnist,
+        Self::Mnist,
+        Self::Cifar10,
+        Self::Cifar100,
+        Self::ImageFolder,
+        Self::Pose,
+        Self::Sst2,
+        Self::Mrpc,
+        Self::Cola,
+    ];
+
+    /// What it has samples of.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Pose => Kind::People,
+            Self::Sst2 => Kind::Texts(GlueTask::Sst2),
+            Self::Mrpc => Kind::Texts(GlueTask::Mrpc),
+            Self::Cola => Kind::Texts(GlueTask::Cola),
+            _ => Kind::Images,
+        }
+    }
+
+    /// The name in commands and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FashionMnistSmall => "embedded",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Mnist => "mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::ImageFolder => "image-folder",
+            Self::Pose => "pose",
+            Self::Sst2 => GlueTask::Sst2.name(),
+            Self::Mrpc => GlueTask::Mrpc.name(),
+            Self::Cola => GlueTask::Cola.name(),
+        }
+    }
+
+    /// What it is, in one line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::FashionMnistSmall => {
+                "2,500 training and 2,000 test images of Fashion-MNIST (28x28, grey, 10 classes), inside the program"
+            }
+            Self::FashionMnist => {
+                "clothes, 60,000 and 10,000 images of 28x28, grey, 10 classes; from a folder"
+            }
+            Self::Mnist => {
+                "handwritten digits, 60,000 and 10,000 images of 28x28, grey, 10 classes; from a folder"
+            }
+            Self::Cifar10 => {
+                "animals and vehicles, 50,000 and 10,000 images of 32x32, colour, 10 classes; from a folder"
+            }
+            Self::Cifar100 => {
+                "objects and beings, 50,000 and 10,000 images of 32x32, colour, 100 classes; from a folder"
+            }
+            Self::ImageFolder => {
+                "JPEG and PNG images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
+            }
+            Self::Pose => "people with their joints, as COCO keypoints; from a folder",
+            Self::Sst2 => GlueTask::Sst2.description(),
+            Self::Mrpc => GlueTask::Mrpc.description(),
+            Self::Cola => GlueTask::Cola.description(),
+        }
+    }
+
+    /// The files that the folder should hold, in words; `None` where no folder is needed.
+    pub fn expected_files(self) -> Option<&'static str> {
+        match self {
+            Self::FashionMnistSmall => None,
+            Self::FashionMnist | Self::Mnist => Some(idx::EXPECTED_FILES),
+            Self::Cifar10 => Some(Cifar::Ten.expected_files()),
+            Self::Cifar100 => Some(Cifar::Hundred.expected_files()),
+            Self::ImageFolder => Some(image_folder::EXPECTED_FILES),
+            Self::Pose => Some(pose::EXPECTED_FILES),
+            Self::Sst2 => Some(GlueTask::Sst2.expected_files()),
+            Self::Mrpc => Some(GlueTask::Mrpc.expected_files()),
+            Self::Cola => Some(GlueTask::Cola.expected_files()),
+        }
+    }
+
+    /// Reads the data set from `data_dir`, or from the folder in it that has the name of the data
+    /// set, where there is one; the embedded one needs no folder and looks at none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of
+    /// [`idx::read_folder`], [`cifar::read_folder`] and [`image_folder::read_folder`].
+    pub fn load(self, data_dir: Option<&Path>) -> Result<Splits> {
+        self.load_sized(data_dir, None)
+    }
+
+    /// The same, with the images brought to `image_size`; only an image folder has a use for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), and [`Error::Setting`] if there is an `image_size` and this is no
+    /// image folder.
+    pub fn load_sized(self, data_dir: Option<&Path>, image_size: Option<usize>) -> Result<Splits> {
+        self.check_image_size(image_size)?;
+        let folder = || self.folder(data_dir);
+        match self {
+            Self::FashionMnistSmall => embedded::load(),
+            Self::FashionMnist => idx::read_folder(&folder()?, &FASHION_MNIST_CLASSES),
+            Self::Mnist => idx::read_folder(&folder()?, &MNIST_CLASSES),
+            Self::Cifar10 => cifar::read_folder(&folder()?, Cifar::Ten),
+            Self::Cifar100 => cifar::read_folder(&folder()?, Cifar::Hundred),
+            Self::ImageFolder => image_folder::read_folder(&folder()?, image_size),
+            Self::Pose | Self::Sst2 | Self::Mrpc | Self::Cola => Err(Error::Setting {
+                field: "data",
+                found: self.name().to_owned(),
+                allowed: "labelled images",
+            }),
+        }
+    }
+
+    /// The folder with the files: `data_dir`, or the one in it that has this name, as
+    /// `lowland data fetch` makes it.
+    pub(crate) fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
+        let Some(folder) = data_dir else {
+            let expected = self.expected_files().unwrap_or_default().to_owned();
+            return Err(Error::NoFolder { data: self.name(), expected });
+        };
+        let own = folder.join(self.name());
+        Ok(if own.is_dir() { own } else { folder.to_owned() })
+    }
+
+    pub(crate) fn check_image_size(self, image_size: Option<usize>) -> Result<()> {
+        match image_size {
+            Some(size) if self == Self::ImageFolder => image_folder::check_size(size),
+            Some(size) => Err(Error::Setting {
+                field: "image_size",
+                found: format!("{size} with {self}"),
+                allowed: "left out unless the data is an image-folder",
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for DataName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for DataName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|data| data.name() == name).ok_or_else(|| Error::Unknown {
+            what: "data set",
+            name: name.to_owned(),
+            known: Self::ALL.map(Self::name).join(", "),
+        })
+    }
+}

@@ -131,7 +131,7 @@ pub enum Error {
         allowed: &'static str,
     },
 
-    /// Images of a size that the network has no place for.
+    /// Images of a size that the network does not take.
     #[error("{network} takes images with {expected}, found {found}")]
     Images {
         /// The network, in text.
@@ -187,4 +187,14 @@ impl Error {
             _ => true,
         }
     }
+}
+
+/// An error unless a setting holds.
+pub(crate) fn setting(
+    field: &'static str,
+    holds: bool,
+    found: impl Display + Copy,
+    allowed: &'static str,
+) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Setting { field, found: found.to_string(), allowed }) }
 }

@@ -1,8 +1,9 @@
 //! Scalars over time as TensorBoard reads them.
 //!
-//! A file of events is a sequence of records (TFRecord): the length, a checksum of it, the event as a
-//! protocol buffer, a checksum of that. The crates that write such files need a compiler of protocol buffers to
-//! build, or write far more than scalars; the messages here are the two that a scalar takes.
+//! A file of events is a sequence of records (TFRecord): the length, a checksum of it, the event as
+//! a protocol buffer, a checksum of that. The crates that write such files need a compiler of
+//! protocol buffers to build, or write far more than scalars; the messages here are the two that a
+//! scalar takes.
 
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crc::{CRC_32_ISCSI, Crc};
 use prost::{Message, Oneof};
 
-/// The form of the file, which its first event tells.
+/// The form of the file, which its first event names.
 const FILE_VERSION: &str = "brain.Event:2";
 
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -41,8 +42,8 @@ struct Summary {
     value: Vec<Value>,
 }
 
-/// `Summary.Value` of `summary.proto`, as far as scalars need it; a proto3 `oneof` member is written even where it
-/// is 0.
+/// `Summary.Value` of `summary.proto`, as far as scalars need it; a proto3 `oneof` member is
+/// written even where it is 0.
 #[derive(Clone, PartialEq, Message)]
 struct Value {
     #[prost(string, tag = "1")]
@@ -73,7 +74,8 @@ impl<W: Write> EventWriter<W> {
         Self { out }
     }
 
-    /// Writes scalars of one step, each under its tag, such as `train/loss`. Numbers are kept in `f32`.
+    /// Writes scalars of one step, each under its tag, such as `train/loss`. Numbers are kept in
+    /// `f32`.
     ///
     /// # Errors
     /// What writing gives.

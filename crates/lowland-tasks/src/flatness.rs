@@ -85,8 +85,8 @@ impl Held {
         self.batches.iter().map(|batch| batch.indices().len()).collect()
     }
 
-    /// The mean cross entropy over all batches as a function of the weights of `model`, without label
-    /// smoothing.
+    /// The mean cross entropy over all batches as a function of the weights of `model`, without
+    /// label smoothing.
     ///
     /// # Errors
     /// A model without trainable parameters.
@@ -123,7 +123,8 @@ pub struct FlatnessConfig {
     pub eigenvalues: usize,
     /// The most Lanczos steps for them, at least 1. Default 40.
     pub lanczos_steps: usize,
-    /// Random vectors for the trace of the Hessian, whole and layer by layer; 0 for none. Default 20.
+    /// Random vectors for the trace of the Hessian, whole and layer by layer; 0 for none. Default
+    /// 20.
     pub trace_probes: usize,
     /// Random vectors for the density of its spectrum; 0, the default, for none.
     pub density_probes: usize,
@@ -156,7 +157,8 @@ impl Default for FlatnessConfig {
 }
 
 impl FlatnessConfig {
-    /// Few evaluations, for measurements during training: the largest eigenvalue, and the largest rise.
+    /// Few evaluations, for measurements during training: the largest eigenvalue, and the largest
+    /// rise.
     pub fn quick() -> Self {
         Self {
             eigenvalues: 1,
@@ -295,7 +297,7 @@ pub fn flatness(
     let mut found = Flatness::begun(ground, held.images(), config, surface.loss()?);
     let mut ended = false;
     let seed = config.seed;
-    macro_rules! told {
+    macro_rules! watched {
         ($what:literal) => {
             |progress: lowland::sharpness::Progress| {
                 let flow = watch($what, progress.done, progress.total);
@@ -307,7 +309,7 @@ pub fn flatness(
     if config.eigenvalues > 0 {
         let (count, steps) = (config.eigenvalues, config.lanczos_steps);
         let settings = EigenvaluesConfig { count, steps, seed, ..EigenvaluesConfig::default() };
-        let pairs = eigenvalues(&mut surface, &settings, told!("eigenvalues"))?;
+        let pairs = eigenvalues(&mut surface, &settings, watched!("eigenvalues"))?;
         let pair = |pair: lowland::sharpness::Eigenpair| Eigenvalue {
             value: pair.value,
             residual: pair.measured_residual,
@@ -318,7 +320,7 @@ pub fn flatness(
     }
     if config.trace_probes > 0 && !ended {
         let settings = TraceConfig { probes: config.trace_probes, seed, ..TraceConfig::default() };
-        let measured = trace(&mut surface, &settings, told!("trace"))?;
+        let measured = trace(&mut surface, &settings, watched!("trace"))?;
         found.trace = Some(measured.total.into());
         let numbers: Vec<usize> =
             surface.parameters().iter().map(|p| p.shape.num_elements()).collect();
@@ -331,7 +333,7 @@ pub fn flatness(
     }
     if config.density_probes > 0 && !ended {
         let settings = DensityConfig { probes: config.density_probes, steps: DENSITY_STEPS, seed };
-        let measured = density(&mut surface, &settings, told!("density"))?;
+        let measured = density(&mut surface, &settings, watched!("density"))?;
         found.density = measured.curve(DENSITY_POINTS, None)?;
     }
     let adaptive = Scale::Adaptive { eta: 0.0, scaling: Scaling::All };
@@ -340,14 +342,14 @@ pub fn flatness(
         if config.ascent_steps > 0 && !ended {
             let steps = config.ascent_steps;
             let settings = LargestRiseConfig { rho, scale, steps, ..LargestRiseConfig::default() };
-            largest = Some(largest_rise(&mut surface, &settings, told!("largest rise"))?.rise);
+            largest = Some(largest_rise(&mut surface, &settings, watched!("largest rise"))?.rise);
         }
         if config.directions > 0 && !ended {
             let directions = config.directions;
             let settings =
                 AverageRiseConfig { rho, scale, directions, seed, ..AverageRiseConfig::default() };
             average =
-                Some(average_rise(&mut surface, &settings, told!("average rise"))?.rise.into());
+                Some(average_rise(&mut surface, &settings, watched!("average rise"))?.rise.into());
         }
         match scale {
             Scale::Plain => (found.largest_rise, found.average_rise) = (largest, average),

@@ -1,10 +1,11 @@
 //! Tasks for Lowland: data sets, models and the training loop.
 //!
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
-//! from them; [`config`] holds everything that decides a run, [`rule`] puts its algorithm together, and
-//! [`train`] runs it; [`quantise`] rounds what a network learned to integers; [`checkpoint`] keeps what it needs to go on,
-//! and [`flatness`] measures what came of it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and
-//! where their joints are.
+//! from them; [`config`] holds everything that decides a run, a [`Spec`] the checked settings with
+//! their algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned
+//! to integers; [`checkpoint`] keeps what it needs to go on, and [`flatness`] measures what came of
+//! it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and where
+//! their joints are.
 
 pub mod checkpoint;
 pub mod config;
@@ -12,15 +13,15 @@ pub mod data;
 mod error;
 pub mod events;
 pub mod flatness;
-mod limit;
 pub mod models;
 pub mod pose;
 pub mod precision;
 pub mod quantise;
 pub mod record;
-pub mod rule;
+mod spec;
 pub mod task;
 pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use spec::Spec;

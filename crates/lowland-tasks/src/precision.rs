@@ -4,22 +4,22 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::config::setting;
+use crate::error::setting;
 use crate::models::ModelName;
 
 /// In which type of numbers a network computes while it learns.
 ///
-/// Weights, their gradients, what an algorithm and its base optimizer keep, and the perturbation are `f32`
-/// either way, and so is every measurement.
+/// Weights, their gradients, what an algorithm and its base optimizer keep, and the perturbation
+/// are `f32` either way, and so is every measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// All in `f32`.
     #[default]
     F32,
-    /// Convolutions and what passes between layers in `bf16`, which has the range of `f32` and 8 bits of
-    /// precision; normalisation, the mean over the image, the last layer and the loss in `f32`. Networks of
-    /// convolutions can, on a device that has the type.
+    /// Convolutions and what passes between layers in `bf16`, which has the range of `f32` and 8
+    /// bits of precision; normalisation, the mean over the image, the last layer and the loss in
+    /// `f32`. Networks of convolutions can, on a device that has the type.
     Bf16,
 }
 

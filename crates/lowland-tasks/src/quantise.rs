@@ -1,8 +1,8 @@
 //! Quantisation with learned step sizes (LSQ): networks whose weights and activations are small
 //! integers times a step, and that are trained as such.
 //!
-//! Esser et al. 2020, arXiv 1902.08153. Each layer of a network rounds its weights and what comes in
-//! to multiples of a step `s`, one for all weights of the layer and one for all that comes in:
+//! Esser et al. 2020, arXiv 1902.08153. Each layer of a network rounds its weights and what comes
+//! in to multiples of a step `s`, one for all weights of the layer and one for all that comes in:
 //!
 //! ```text
 //! n = round(clip(v/s, −Q_N, Q_P))        an integer of b bits
@@ -17,13 +17,13 @@
 //! negative came in when the network was [`quantised`]. `g = 1/√(N·Q_P)` with `N` the number of
 //! weights, or of values that come in for one image. Steps begin at `2·mean|v|/√Q_P`.
 //!
-//! [`quantised`] makes such a network of a trained one, and any algorithm goes on from there: behind
-//! the integers stay float weights, which the base optimizer moves and a perturbation perturbs; they
-//! are rounded anew wherever a gradient is taken. Steps are parameters like all others,
-//! `stem.weight.lsq.weight.step` and `stem.weight.lsq.input.step` for the weights `stem.weight`: they
-//! are perturbed too, weight decay shrinks them, and norms run over them. A
-//! [`RadiusGroup`](lowland::ascend::RadiusGroup) with the path `step$` and the factor 0 leaves them out
-//! of the perturbation.
+//! [`quantised`] makes such a network of a trained one, and any algorithm goes on from there:
+//! behind the integers stay float weights, which the base optimizer moves and a perturbation
+//! perturbs; they are rounded anew wherever a gradient is taken. Steps are parameters like all
+//! others, `stem.weight.lsq.weight.step` and `stem.weight.lsq.input.step` for the weights
+//! `stem.weight`: they are perturbed too, weight decay shrinks them, and norms run over them. A
+//! [`RadiusGroup`](lowland::ascend::RadiusGroup) with the path `step$` and the factor 0 leaves them
+//! out of the perturbation.
 //!
 //! [`integer_layers`] gives the integers of a network that is done, [`with_integer_weights`] the
 //! network that computes with them alone.
@@ -36,56 +36,23 @@
 //! ARSAM did to the steps is not public to us.
 
 mod attach;
+mod config;
 mod integers;
 mod quantiser;
 
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::config::setting;
 use attach::{Layer, attached, inputs, layers};
-use quantiser::Quantiser;
 
 pub(crate) use attach::quantised_input;
+pub use config::QuantiseConfig;
 pub use integers::{IntegerLayer, integer_layers, with_integer_weights};
 pub use quantiser::Grid;
 
-/// The bits of the first and the last layer.
-const OUTER_BITS: u8 = 8;
-
-/// How many bits a network is quantised to. The first and the last layer have 8.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QuantiseConfig {
-    /// The bits of weights, 2 to 8. Default 4.
-    pub weights: u8,
-    /// The bits of what comes into a layer, 2 to 8. Default 4.
-    pub activations: u8,
-}
-
-impl Default for QuantiseConfig {
-    fn default() -> Self {
-        Self { weights: 4, activations: 4 }
-    }
-}
-
 impl QuantiseConfig {
-    /// Checks the values.
-    ///
-    /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) where a number of bits is out of range.
-    pub fn check(&self) -> Result<()> {
-        for (field, bits) in
-            [("quantise.weights", self.weights), ("quantise.activations", self.activations)]
-        {
-            setting(field, (2..=8).contains(&bits), bits, "between 2 and 8")?;
-        }
-        Ok(())
-    }
-
-    /// The form of a quantised network around `model`, for a record of one to be loaded into: steps are
-    /// 1, and the record brings its own, and its own numbers of bits.
+    /// The form of a quantised network around `model`, for a record of one to be loaded into: steps
+    /// are 1, and the record brings its own, and its own numbers of bits.
     ///
     /// # Errors
     /// As [`quantised`], save for what comes into a layer.

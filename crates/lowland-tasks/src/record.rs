@@ -80,7 +80,8 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// The first stretch of a run of so many steps, or of fewer where it `may_end` long before them.
+    /// The first stretch of a run of so many steps, or of fewer where it `may_end` long before
+    /// them.
     pub(crate) fn of(steps: u64, may_end: bool) -> Self {
         let points = SAMPLING_POINTS * if may_end { CLOSER } else { 1 };
         Self { length: steps.div_ceil(points).max(1), ..Self::default() }

@@ -1,5 +1,6 @@
-//! The seam between the training loop and what is learned: a task has samples, a network for them, a loss and a
-//! measure of what came of it. One kind of task, one file beneath this one, and a line in [`load`].
+//! The seam between the training loop and what is learned: a task has samples, a network for them,
+//! a loss and a measure of what came of it. One kind of task, one file beneath this one, and a line
+//! in [`load`].
 
 mod images;
 mod people;
@@ -18,7 +19,7 @@ use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
-use crate::data::{Kind, Source, files};
+use crate::data::{Source, files};
 use crate::models::Model;
 use crate::precision::Precision;
 use crate::{Error, Result};
@@ -43,7 +44,7 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// How it is spoken of.
     fn wording(&self) -> Wording;
 
-    /// How many classes there are to tell apart, or parts to find.
+    /// How many classes there are, or parts to find.
     fn classes(&self) -> usize;
 
     /// How many samples a split has, at least 1.
@@ -52,7 +53,7 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// A checksum of all samples of a split: SHA-256, in hexadecimal.
     fn checksum(&self, split: Split) -> String;
 
-    /// How many training labels were spoiled on purpose.
+    /// How many training labels were corrupted by label noise.
     fn labels_changed(&self) -> usize {
         0
     }
@@ -63,8 +64,8 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// Settings that do not fit the samples.
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource>;
 
-    /// How the training samples are varied from epoch to epoch, in words; empty if they are not. Default: they are
-    /// not.
+    /// How the training samples are varied from epoch to epoch, in words; empty if they are not.
+    /// Default: they are not.
     fn variation(&self, _config: &TrainConfig) -> String {
         String::new()
     }
@@ -75,8 +76,8 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// [`Error::Setting`] where `at_most` is 0.
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource>;
 
-    /// The network that the settings ask for, with the weights that it starts from. On a device with autodiff it
-    /// is ready to be trained.
+    /// The network that the settings ask for, with the weights that it starts from. On a device
+    /// with autodiff it is ready to be trained.
     ///
     /// # Errors
     /// A network that is not for such samples, weights that cannot be read or do not fit it.
@@ -88,8 +89,8 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// A network that is not for such samples.
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
 
-    /// Figures beside loss and accuracy, by their names, from the [`marks`](Outcome::marks) of all samples of a
-    /// split. Default: none.
+    /// Figures beside loss and accuracy, by their names, from the [`marks`](Outcome::marks) of all
+    /// samples of a split. Default: none.
     fn scores(&self, _marks: &[f64]) -> BTreeMap<String, f64> {
         BTreeMap::new()
     }
@@ -112,7 +113,7 @@ pub struct Wording {
     pub sample: String,
     /// Several samples, such as "images".
     pub samples: String,
-    /// What a sample is told to be, or what is found in it, such as "class".
+    /// What a sample is classified as, or what is found in it, such as "class".
     pub class: String,
     /// Several of them, such as "classes".
     pub classes: String,
@@ -156,7 +157,7 @@ pub struct Picture {
     pub svg: String,
 }
 
-/// Samples of whatever kind.
+/// A type-erased source.
 pub type AnySource = Box<dyn Source<Batch = Box<dyn OnHost>>>;
 
 impl Source for AnySource {
@@ -175,7 +176,7 @@ impl Source for AnySource {
     }
 }
 
-/// A source whose batches are of one kind, as one of whatever kind.
+/// A source of one kind of batches, to be erased.
 #[derive(Debug)]
 pub(crate) struct Boxed<S>(pub(crate) S);
 
@@ -204,7 +205,8 @@ pub trait OnHost: Send + 'static {
 /// How a batch is learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Learning {
-    /// The share of a label's weight that is spread over all classes, where there are classes. Default 0.
+    /// The share of a label's weight that is spread over all classes, where there are classes.
+    /// Default 0.
     pub smoothing: f64,
     /// In which type of numbers the network computes.
     pub precision: Precision,
@@ -256,18 +258,6 @@ impl Outcome {
     }
 }
 
-/// Loads the task that `config` asks for. The seed decides which labels are redrawn.
-///
-/// # Errors
-/// Whatever reading the data gives, and values out of range.
-pub fn load(config: &TrainConfig) -> Result<Box<dyn Task>> {
-    Ok(match config.data.name.kind() {
-        Kind::Images => Box::new(ImageTask::load(config)?),
-        Kind::People => Box::new(PeopleTask::load(config)?),
-        Kind::Texts(task) => Box::new(TextTask::load(task, config)?),
-    })
-}
-
 /// The first `limit` samples of a set, or all where there is no limit or there are no more.
 ///
 /// # Errors
@@ -303,8 +293,8 @@ pub(crate) fn loaded(model: Model, record: Vec<u8>) -> Result<Model, RecordError
 /// A network with the weights of a record in a file, or in the folder of a run.
 ///
 /// # Errors
-/// [`Error::File`] for a file that cannot be read, [`Error::Weights`] for one that holds no weights or
-/// those of another network.
+/// [`Error::File`] for a file that cannot be read, [`Error::Weights`] for one that holds no weights
+/// or those of another network.
 pub(crate) fn loaded_from(model: Model, path: &Path) -> Result<Model> {
     let file = if path.is_dir() { path.join(MODEL_RECORD) } else { path.to_owned() };
     let failed =

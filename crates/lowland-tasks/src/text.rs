@@ -1,8 +1,8 @@
 //! Fine-tuning a pretrained transformer on sentences.
 //!
 //! A folder with `config.json`, `model.safetensors` and `tokenizer.json`, as they are published for
-//! BERT and its kin, gives the [`TextTokenizer`] and the [`TextClassifier`]; a folder with the files
-//! of a [`GlueTask`] gives two [`TextSet`]s of tokens, and those the batches.
+//! BERT and its kin, gives the [`TextTokenizer`] and the [`TextClassifier`]; a folder with the
+//! files of a [`GlueTask`] gives two [`TextSet`]s of tokens, and those the batches.
 //!
 //! ```no_run
 //! # use std::path::Path;

@@ -1,72 +1,31 @@
-//! The training loop, an epoch at a time.
+//! The training loop, a step at a time.
 
-use std::collections::BTreeMap;
+mod data;
+mod measure;
+mod position;
+mod snapshot;
+
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::store::RecordError;
-use burn::tensor::{Bytes, Device};
-use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, SharpnessAwareRecord, Workers};
-use serde::{Deserialize, Serialize};
+use burn::tensor::Device;
+use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, Workers};
 
-use crate::checkpoint::{About, Snapshot};
+pub use data::Data;
+
 use crate::config::TrainConfig;
+use crate::config::limit::{Limit, cosine};
 use crate::data::{BatchConfig, Batches, Loader};
-use crate::limit::{Limit, cosine};
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
-use crate::task::{self, AnySource, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch};
-use crate::{Error, Result, rule};
+use crate::task::{AnySource, Learning, OnHost, Split, TaskBatch};
+use crate::{Error, Result, Spec};
+use position::Position;
 
 /// Samples in a batch when measuring.
 const EVALUATION_BATCH: usize = 500;
-
-/// The task of a run, made ready.
-#[derive(Debug, Clone)]
-pub struct Data {
-    task: Arc<dyn Task>,
-    fingerprint: Fingerprint,
-}
-
-/// What tells one set of data from another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fingerprint {
-    train: String,
-    test: String,
-}
-
-impl Data {
-    /// Loads the data that `config` asks for. The seed decides which labels are redrawn.
-    ///
-    /// # Errors
-    /// Whatever reading the data gives, and values out of range.
-    pub fn load(config: &TrainConfig) -> Result<Self> {
-        config.check()?;
-        let task: Arc<dyn Task> = task::load(config)?.into();
-        let fingerprint =
-            Fingerprint { train: task.checksum(Split::Train), test: task.checksum(Split::Test) };
-        Ok(Self { task, fingerprint })
-    }
-
-    /// What is learned.
-    pub fn task(&self) -> &dyn Task {
-        &*self.task
-    }
-
-    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of its folder.
-    ///
-    /// # Errors
-    /// A record that is broken or of another network.
-    pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
-        task::loaded(self.task.form(config, &device.clone().autodiff())?, record)
-            .map_err(|error| Error::snapshot("the model", error))
-    }
-}
 
 /// A training run under way.
 pub struct Training {
@@ -100,46 +59,6 @@ pub enum Done {
     Epoch(EpochRecord),
 }
 
-/// The epoch that is under way: how many steps of it are taken, and what they add up to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Position {
-    steps: usize,
-    loss: f64,
-    samples: usize,
-    learning_rate: f64,
-    passes: f64,
-    second_gradients: u64,
-    seconds: f64,
-}
-
-impl Position {
-    fn count(&mut self, step: &StepRecord, samples: usize, started: Instant) {
-        self.steps += 1;
-        // A step that was not finite changed nothing, and its loss is none.
-        if !step.skipped {
-            self.loss += step.loss * samples as f64;
-            self.samples += samples;
-        }
-        self.learning_rate = step.learning_rate;
-        self.passes += step.passes;
-        self.second_gradients += u64::from(step.second_gradient);
-        self.seconds += started.elapsed().as_secs_f64();
-    }
-}
-
-/// What a snapshot holds beside weights and optimizer. The learning rate and the order of the data follow from the
-/// number of steps.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct State {
-    config: TrainConfig,
-    data: Fingerprint,
-    record: RunRecord,
-    stretch: Stretch,
-    position: Position,
-}
-
 impl std::fmt::Debug for Training {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Training")
@@ -150,12 +69,21 @@ impl std::fmt::Debug for Training {
 }
 
 impl Training {
-    /// Makes model and optimizer; nothing is trained yet.
+    /// Makes model and optimizer, from settings or from a [`Spec`]; nothing is trained yet.
     ///
     /// # Errors
     /// A value out of range, or a model that does not fit the data.
-    pub fn new(config: &TrainConfig, data: &Data, device: &Device) -> Result<Self> {
-        config.check()?;
+    pub fn new<S>(spec: S, data: &Data, device: &Device) -> Result<Self>
+    where
+        S: TryInto<Spec>,
+        Error: From<S::Error>,
+    {
+        Self::of(spec.try_into()?, data, device)
+    }
+
+    fn of(spec: Spec, data: &Data, device: &Device) -> Result<Self> {
+        let config = spec.config().clone();
+        let config = &config;
         let task = data.task();
         let batches = Loader::to_learn(task.to_learn(config)?, config.seed, config.batches())?;
         let evaluation = Loader::to_measure(
@@ -168,9 +96,9 @@ impl Training {
 
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
-        let mut rule = rule::rule(config)?;
-        let schedules_second_gradients = rule::schedules_second_gradients(&mut *rule);
-        let mut optimizer = SharpnessAware::new(rule::base(config)?, rule)?
+        let schedules_second_gradients = spec.schedules_second_gradients();
+        let (base, rule) = spec.into_parts();
+        let mut optimizer = SharpnessAware::new(base, rule)?
             .with_seed(config.seed)
             .with_steps_per_epoch(steps_per_epoch)
             .with_total_steps(steps);
@@ -186,7 +114,7 @@ impl Training {
                     found: config.optimizer.learning_rate.to_string(),
                     allowed: "above 0 and at most 1",
                 })?;
-        let limit = Limit::of(config)?;
+        let limit = config.limit()?;
         Ok(Self {
             config: config.clone(),
             data: data.clone(),
@@ -206,8 +134,8 @@ impl Training {
         })
     }
 
-    /// Trains together with other workers, who have made the same training: each takes its part of every batch.
-    /// All start with the weights of worker 0.
+    /// Trains together with other workers, who have made the same training: each takes its part of
+    /// every batch. All start with the weights of worker 0.
     ///
     /// # Errors
     /// The model is gone after an error in training; another worker is gone.
@@ -224,7 +152,8 @@ impl Training {
         self.optimizer.workers()
     }
 
-    /// Where the clock decides when the run ends, it is the same clock for all workers: the mean of theirs.
+    /// Where the clock decides when the run ends, it is the same clock for all workers: the mean of
+    /// theirs.
     fn agree_on_time(&mut self) -> Result<()> {
         if self.limit.is_some() {
             let seconds = self.workers().means(vec![self.position.seconds])?;
@@ -260,21 +189,12 @@ impl Training {
         &self.record
     }
 
-    /// Whether there were steps, and none took a second gradient although the algorithm is meant to take
-    /// some.
+    /// Whether there were steps, and none took a second gradient although the algorithm is meant to
+    /// take some.
     pub fn lacks_second_gradients(&self) -> bool {
         self.schedules_second_gradients
             && self.optimizer.steps() > 0
             && self.optimizer.second_gradients() == 0
-    }
-
-    /// Pictures of the first `count` test samples with what the network made of them at the last measurement;
-    /// none where the task has none, and where nothing was measured yet.
-    ///
-    /// # Errors
-    /// A picture that cannot be drawn.
-    pub fn pictures(&self, count: usize) -> Result<Vec<Picture>> {
-        self.data.task.pictures(&self.marks, count)
     }
 
     /// Where it trains.
@@ -297,7 +217,8 @@ impl Training {
         self.record.seconds() + self.position.seconds
     }
 
-    /// The share of the limit on passes or seconds that is used up, 0 to 1; `None` where there is none.
+    /// The share of the limit on passes or seconds that is used up, 0 to 1; `None` where there is
+    /// none.
     pub fn share_used(&self) -> Option<f64> {
         self.limit.map(|limit| limit.share(self.passes(), self.seconds()))
     }
@@ -323,8 +244,8 @@ impl Training {
         self.share_used().is_some_and(|share| share >= 1.0)
     }
 
-    /// Whether all steps of the epoch are taken, or all that the limit allows, and its measurement comes
-    /// next.
+    /// Whether all steps of the epoch are taken, or all that the limit allows, and its measurement
+    /// comes next.
     pub fn is_at_end_of_epoch(&self) -> bool {
         let steps = self.position.steps;
         steps == self.steps_per_epoch() || (steps > 0 && self.is_used_up())
@@ -336,8 +257,8 @@ impl Training {
             || (self.position.steps == 0 && self.is_used_up())
     }
 
-    /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can stop
-    /// the run in the middle, which can then go on; `None` comes back.
+    /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can
+    /// stop the run in the middle, which can then go on; `None` comes back.
     ///
     /// # Errors
     /// As [`advance`](Self::advance).
@@ -355,8 +276,8 @@ impl Training {
         Ok(None)
     }
 
-    /// Takes the next step or, where all steps of an epoch are taken or a limit is used up, measures; `None`
-    /// where all is done.
+    /// Takes the next step or, where all steps of an epoch are taken or a limit is used up,
+    /// measures; `None` where all is done.
     ///
     /// # Errors
     /// The loss or gradient was not finite for too many steps in a row. The model is gone then.
@@ -388,129 +309,6 @@ impl Training {
         Ok(Some(Done::Epoch(self.measure(epoch)?)))
     }
 
-    /// Measures after an epoch and begins the next one.
-    fn measure(&mut self, epoch: usize) -> Result<EpochRecord> {
-        let measured = self.evaluate()?;
-        let test_loss = measured.loss / self.evaluation.sample_count() as f64;
-        let finite = |value: f64| value.is_finite().then_some(value);
-        let whole = test_loss.is_finite();
-        let position = std::mem::take(&mut self.position);
-        let record = EpochRecord {
-            epoch: epoch + 1,
-            train_loss: finite(position.loss / position.samples as f64),
-            test_loss: finite(test_loss),
-            test_accuracy: whole.then(|| measured.accuracy()),
-            scores: if whole { self.data.task.scores(&measured.marks) } else { BTreeMap::new() },
-            learning_rate: position.learning_rate,
-            passes: position.passes,
-            second_gradient_share: position.second_gradients as f64 / position.steps as f64,
-            seconds: position.seconds,
-        };
-        self.marks = measured.marks;
-        self.record.epochs.push(record.clone());
-        self.record.steps = self.optimizer.steps();
-        self.record.passes = self.optimizer.passes();
-        self.record.skipped_steps = self.optimizer.non_finite_steps();
-        Ok(record)
-    }
-
-    /// All that the run needs to go on from here: what comes after is bit for bit what comes without a
-    /// stop, on the same backend.
-    ///
-    /// # Errors
-    /// The device fails, or the model is gone after an error in training.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        let failed = |what: &str| {
-            let what = what.to_owned();
-            move |error: RecordError| Error::snapshot(what, error)
-        };
-        // Burn holds the last update of running statistics back until a copy is made for measuring.
-        let model =
-            self.model()?.valid().into_record().into_bytes().map_err(failed("the model"))?;
-        let optimizer = self.optimizer.to_record()?.into_bytes()?;
-        let state = State {
-            config: self.config.clone(),
-            data: self.data.fingerprint.clone(),
-            record: self.record.clone(),
-            stretch: self.stretch.clone(),
-            position: self.position.clone(),
-        };
-        let state = serde_json::to_vec(&state).map_err(|e| Error::snapshot("the state", e))?;
-        let at_end_of_epoch = self.record.epochs.last().filter(|_| self.position.steps == 0);
-        let about = About {
-            step: self.optimizer.steps(),
-            epoch: self.record.epochs.len(),
-            test_accuracy: at_end_of_epoch.and_then(|epoch| epoch.test_accuracy),
-            lengths: BTreeMap::new(),
-        };
-        let contents = [model.to_vec(), optimizer.to_vec(), state];
-        let files = Snapshot::FILES.map(str::to_owned).into_iter().zip(contents).collect();
-        Ok(Snapshot { about, files })
-    }
-
-    /// Goes back, or on, to where a snapshot was taken. Settings must be those of then, save the number of
-    /// workers, the device and how checkpoints are made; `accept_changes` lets others through, and
-    /// gives them back in words.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] for other settings, [`Error::Snapshot`] or [`Error::Algorithm`] for a
-    /// snapshot of another network, algorithm, base optimizer or data.
-    pub fn restore(
-        mut self,
-        mut snapshot: Snapshot,
-        accept_changes: bool,
-    ) -> Result<(Self, Vec<String>)> {
-        let [model, optimizer, state] = Snapshot::FILES;
-        let state: State = serde_json::from_slice(&snapshot.take(state)?)
-            .map_err(|error| Error::snapshot("the state", error))?;
-        let changes = state.config.changes(&self.config);
-        if !(changes.is_empty() || accept_changes) {
-            return Err(Error::Changed { changes });
-        }
-        if state.data != self.data.fingerprint {
-            return Err(Error::snapshot("the data", "is not the data of then"));
-        }
-
-        let fresh = self.model.take().ok_or(Error::NoModel)?;
-        let model = task::loaded(fresh, snapshot.take(model)?)
-            .map_err(|error| Error::snapshot("the model", error))?;
-        let optimizer = Bytes::from_bytes_vec(snapshot.take(optimizer)?);
-        let record = SharpnessAwareRecord::from_bytes(optimizer)?;
-        self.optimizer = self.optimizer.load_record(record, &model)?;
-
-        let steps = self.steps_of(&state)?;
-        let State { record, stretch, position, .. } = state;
-        if steps != self.optimizer.steps() || position.steps > self.steps_per_epoch() {
-            let problem =
-                format!("is of step {steps}, the optimizer of {}", self.optimizer.steps());
-            return Err(Error::snapshot("the state", problem));
-        }
-        for _ in 0..steps {
-            self.schedule.step();
-        }
-        self.model = Some(model);
-        (self.record, self.stretch, self.position, self.rest) = (record, stretch, position, None);
-        Ok((self, changes))
-    }
-
-    /// The steps that a state was reached with, once the optimizer of then is loaded.
-    fn steps_of(&self, state: &State) -> Result<u64> {
-        let State { config, record, position, .. } = state;
-        let per_epoch = self.steps_per_epoch() as u64;
-        let steps = record.epochs.len() as u64 * per_epoch + position.steps as u64;
-        let limit = Limit::of(config)?;
-        let used = limit.map(|limit| limit.share(self.passes(), record.seconds()));
-        if position.steps > 0 || used.is_none_or(|share| share < 1.0) {
-            return Ok(steps);
-        }
-        if self.limit != limit {
-            return Err(Error::snapshot("the state", "is that of a run whose limit was used up"));
-        }
-        // The last epoch was cut short, unless the limit was used up with the last step of it.
-        let is_cut = steps.checked_sub(record.steps).is_some_and(|short| short < per_epoch);
-        Ok(if is_cut { record.steps } else { steps })
-    }
-
     /// The learning rate of the next step.
     fn rate(&mut self) -> ModuleLearningRate {
         let Some(share) = self.share_used() else {
@@ -532,9 +330,9 @@ impl Training {
             Some(size) => pieces(batch.indices().len(), size),
             None => Vec::new(),
         };
-        let told = BatchInfo::default()
+        let info = BatchInfo::default()
             .with_indices(batch.indices())
-            .with_micro_batches(&sizes, self.config.ascent.into());
+            .with_micro_batches(&sizes, self.config.ascent.accumulate());
         let losses = |model: &Model, piece: usize, samples: &Samples| {
             if sizes.len() > 1 {
                 let start: usize = sizes[..piece].iter().sum();
@@ -543,7 +341,7 @@ impl Training {
                 batch.losses(model, samples, learning)
             }
         };
-        let (model, report) = self.optimizer.step_micro_batches(rate, model, &told, losses)?;
+        let (model, report) = self.optimizer.step_micro_batches(rate, model, &info, losses)?;
         self.model = Some(model);
 
         let values = report.values()?;
@@ -563,27 +361,6 @@ impl Training {
         };
         self.record.sampling.extend(self.stretch.count(&record));
         Ok(record)
-    }
-
-    /// What the network makes of all test samples, at the weights as they are.
-    ///
-    /// # Errors
-    /// The device fails.
-    pub fn evaluate(&self) -> Result<Outcome> {
-        self.evaluate_model(&self.model()?.valid())
-    }
-
-    /// What a network in evaluation makes of all test samples.
-    ///
-    /// # Errors
-    /// The device fails.
-    pub fn evaluate_model(&self, model: &Model) -> Result<Outcome> {
-        let device = self.device.clone().without_autodiff();
-        let mut all = Outcome::default();
-        for batch in self.evaluation.epoch(0) {
-            all.add(batch.to_device(&device).measure(model)?);
-        }
-        Ok(all)
     }
 }
 

@@ -119,7 +119,8 @@ fn chance_keeps_its_promises_over_many_images() {
         assert!((share(&|choice| choice.row == offset) - 1.0 / 9.0).abs() < 0.012, "{offset}");
         assert!((share(&|choice| choice.column == offset) - 1.0 / 9.0).abs() < 0.012, "{offset}");
     }
-    // The centre is anywhere, so that holes are cut off at the border: the full 256 pixels only for 17 of 32 rows and columns.
+    // The centre is anywhere, so that holes are cut off at the border: the full 256 pixels only for
+    // 17 of 32 rows and columns.
     let full = |choice: &Choice| choice.hole.is_some_and(|hole| area(hole) == 256);
     assert!((share(&full) - 0.5 * (17.0_f64 / 32.0).powi(2)).abs() < 0.013);
 }

@@ -1,4 +1,5 @@
-//! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were written.
+//! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were
+//! written.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,13 +13,13 @@ use burn::tensor::Device;
 use lowland::{Algorithm, Warmup};
 use lowland_tasks::Error;
 use lowland_tasks::checkpoint::{Checkpoints, Manifest, Snapshot};
-use lowland_tasks::config::{Ascent, DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
+use lowland_tasks::config::{AscentScope, DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
 use lowland_tasks::data::AugmentConfig;
 use lowland_tasks::record::{RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Done, Training};
 
-/// The CPU backend has one generator for the whole process, so that trainings that draw on the device must not
-/// run side by side.
+/// The CPU backend has one generator for the whole process, so that trainings that draw on the
+/// device must not run side by side.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -100,8 +101,8 @@ fn latest(checkpoints: &Checkpoints) -> Snapshot {
     checkpoints.latest(never).unwrap().unwrap().1
 }
 
-/// Stopped three times, each time in another place and gone on with by other numbers of workers, through
-/// files; `stops` are the steps between the stops.
+/// Stopped three times, each time in another place and gone on with by other numbers of workers,
+/// through files; `stops` are the steps between the stops.
 fn stopped(config: &TrainConfig, stops: [usize; 3]) -> (Vec<StepRecord>, Training) {
     let folder = tempfile::tempdir().unwrap();
     let mut training = start(config);
@@ -151,7 +152,7 @@ fn every_base_goes_on_bit_for_bit_under_every_setting() {
         TrainConfig { optimizer: base(OptimizerName::AdamW, 0.9), ..plain.clone() },
         TrainConfig { budget: Some(1.4), clip_norm: Some(0.5), ..plain.clone() },
         TrainConfig { micro_batch: Some(5), label_smoothing: 0.1, ..plain.clone() },
-        TrainConfig { micro_batch: Some(5), ascent: Ascent::EachMicroBatch, ..plain },
+        TrainConfig { micro_batch: Some(5), ascent: AscentScope::MicroBatch, ..plain },
     ];
     for config in settings {
         let mut whole = start(&config);
@@ -163,8 +164,8 @@ fn every_base_goes_on_bit_for_bit_under_every_setting() {
     }
 }
 
-/// Runs that end where their passes are used up: with the step that uses them up, at a learning rate
-/// near 0, wherever they were stopped before.
+/// Runs that end where their passes are used up: with the step that uses them up, at a learning
+/// rate near 0, wherever they were stopped before.
 #[test]
 fn a_limit_on_passes_is_kept_and_goes_on_bit_for_bit() {
     let _alone = alone();
@@ -318,8 +319,8 @@ fn tried(checkpoints: &Checkpoints) -> (Option<u64>, Vec<String>) {
     (found.map(|(found, _)| found.step), told)
 }
 
-/// Bytes flipped, cut off and added at many places of every file, and every file removed: the error names the
-/// file, and the checkpoint before is taken.
+/// Bytes flipped, cut off and added at many places of every file, and every file removed: the error
+/// names the file, and the checkpoint before is taken.
 #[test]
 fn damage_is_found_wherever_it_is() {
     let _alone = alone();

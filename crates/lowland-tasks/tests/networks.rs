@@ -17,8 +17,8 @@ use lowland_tasks::models::{
 };
 use serde::Deserialize;
 
-/// How far an output may be from the reference, as a share of the largest output, and a gradient, as
-/// a share of its norm. Both sides compute in `f64`: what is left is the order of sums.
+/// How far an output may be from the reference, as a share of the largest output, and a gradient,
+/// as a share of its norm. Both sides compute in `f64`: what is left is the order of sums.
 const TOLERANCE: f64 = 1e-9;
 
 #[derive(Deserialize)]
@@ -39,8 +39,8 @@ struct Case {
     classes: usize,
     evaluated: Vec<f64>,
     trained: Vec<f64>,
-    /// Of each parameter, the norm of its gradient and three elements: the first, the one after a third
-    /// of them, the last.
+    /// Of each parameter, the norm of its gradient and three elements: the first, the one after a
+    /// third of them, the last.
     gradients: BTreeMap<String, [f64; 4]>,
 }
 
@@ -161,8 +161,8 @@ impl ModuleMapper for Fill {
     }
 }
 
-/// `centre + spread · u`, with u in [−1, 1) from splitmix64 of the CRC-32 of the path and the place in
-/// the tensor.
+/// `centre + spread · u`, with u in [−1, 1) from splitmix64 of the CRC-32 of the path and the place
+/// in the tensor.
 fn filled<const D: usize>(
     path: &str,
     shape: [usize; D],

@@ -44,7 +44,8 @@ fn spread<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     (large.clone() - large.floor() - 0.5).mul_scalar(12.0_f64.sqrt()).reshape(shape)
 }
 
-/// Whether what a network gives in `bf16` is in `f32`, and its gradient close to that in `f32`, but another.
+/// Whether what a network gives in `bf16` is in `f32`, and its gradient close to that in `f32`, but
+/// another.
 fn check<M: Module, const D: usize>(
     name: &str,
     network: &M,
@@ -65,8 +66,8 @@ fn check<M: Module, const D: usize>(
     let norm = |numbers: &[f32]| numbers.iter().map(|n| f64::from(*n).powi(2)).sum::<f64>().sqrt();
     let apart: Vec<f32> = whole.iter().zip(&halved).map(|(a, b)| a - b).collect();
     let apart = norm(&apart) / norm(&whole);
-    // bf16 rounds to 1 in 256, and what rounding does grows from layer to layer: PyTorch's autocast on such a
-    // ResNet-18 with such images is 0.10 away.
+    // bf16 rounds to 1 in 256, and what rounding does grows from layer to layer: PyTorch's autocast
+    // on such a ResNet-18 with such images is 0.10 away.
     assert!((1e-4..0.2).contains(&apart), "{name}: {apart}");
 }
 
@@ -120,8 +121,9 @@ fn training_in_bf16_learns_what_training_in_f32_learns() {
         let last = |training: &Training| training.record().epochs.last().unwrap().clone();
         let (halved, whole) = (last(&halved), last(&whole));
         let [a, b] = [&halved, &whole].map(|epoch| epoch.test_accuracy.unwrap());
-        // Rounding alone lets runs part, so this is no comparison of numbers: where two networks judge
-        // a tenth of the 500 images differently, the deviation of the difference is √(0.1/500) = 0.014.
+        // Rounding alone lets runs part, so this is no comparison of numbers: where two networks
+        // judge a tenth of the 500 images differently, the deviation of the difference is
+        // √(0.1/500) = 0.014.
         println!("{a} and {b}");
         assert!(a > 0.5 && (a - b).abs() < 0.05, "{a} and {b}");
         assert_ne!(halved.train_loss, whole.train_loss);

@@ -9,6 +9,7 @@ use lowland::{
     AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ControllerConfig, EsamConfig,
     LookSamConfig, SamConfig, StochasticSamConfig, Warmup,
 };
+use lowland_tasks::Spec;
 use lowland_tasks::config::{DataConfig, OptimizerConfig, OptimizerName, TrainConfig};
 use lowland_tasks::data::{AugmentConfig, DataName};
 use lowland_tasks::models::ModelName;
@@ -64,7 +65,7 @@ fn every_file_is_the_recipe_with_one_network_data_set_and_algorithm() {
                     let file = format!("{data}{form}/{model}-{name}.toml");
                     let text = std::fs::read_to_string(folder.join(&file)).unwrap();
                     let mut found: TrainConfig = toml::from_str(&text).unwrap();
-                    found.check().unwrap();
+                    Spec::try_from(&found).unwrap();
                     let recipe = recipe(data, classes, model, epochs);
                     let off = (found.label_smoothing - recipe.label_smoothing).abs();
                     assert!(off < 1e-12, "{file}: {}", found.label_smoothing);

@@ -1,5 +1,5 @@
-//! Tasks other than plain classification in the training loop: they learn, stop and go on bit for bit, and tell their
-//! own figures.
+//! Tasks other than plain classification in the training loop: they learn, stop and go on bit for
+//! bit, and tell their own figures.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,7 +29,8 @@ fn adamw(learning_rate: f64) -> OptimizerConfig {
     }
 }
 
-/// Trains to the end, once straight on and once by way of a snapshot in the middle of an epoch; gives the run.
+/// Trains to the end, once straight on and once by way of a snapshot in the middle of an epoch;
+/// gives the run.
 fn trained(config: &TrainConfig) -> Training {
     let data = Data::load(config).unwrap();
     let start = || Training::new(config, &data, &Device::flex()).unwrap();
@@ -102,14 +103,14 @@ fn joints_are_learned_and_shown() {
             dir: Some(folder.path().to_owned()),
             ..DataConfig::default()
         },
-        crop: CropConfig { height: 32, width: 32, enlarge: 1.0 },
-        pose: PoseConfig {
+        crop: Some(CropConfig { height: 32, width: 32, enlarge: 1.0 }),
+        pose: Some(PoseConfig {
             height: 32,
             width: 32,
             flip: false,
             rotation: 10.0,
             ..PoseConfig::default()
-        },
+        }),
         ..TrainConfig::default()
     };
     let training = trained(&config);
@@ -161,7 +162,7 @@ fn fine_tuning(folder: &Path) -> TrainConfig {
             dir: Some(folder.to_owned()),
             ..DataConfig::default()
         },
-        text: TextConfig { max_length: 12, ..TextConfig::default() },
+        text: Some(TextConfig { max_length: 12, ..TextConfig::default() }),
         ..TrainConfig::default()
     }
 }
@@ -176,8 +177,8 @@ fn texts_are_learned_whole_by_the_head_or_by_adapters() {
         Trained::Lora(LoraConfig { rank: 2, ..LoraConfig::default() }),
         Trained::Head,
     ] {
-        let text = TextConfig { trained: kind.clone(), ..config.text.clone() };
-        let training = trained(&TrainConfig { text, ..config.clone() });
+        let text = TextConfig { trained: kind.clone(), ..config.text.clone().unwrap() };
+        let training = trained(&TrainConfig { text: Some(text), ..config.clone() });
         let epochs = &training.record().epochs;
         assert!(epochs.last().unwrap().train_loss < epochs[0].train_loss, "{kind:?}: {epochs:?}");
         assert_eq!(training.evaluate().unwrap().answers.to_bits(), 8.0_f64.to_bits());
@@ -193,7 +194,8 @@ fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
         let algorithm = Algorithm::named(descriptor.name).unwrap();
         let config = TrainConfig { algorithm, ..fine_tuning(folder.path()) };
         let training = trained(&config);
-        // Their usual radii are too large for so small a network to learn with each of them; `trained` tests the rest.
+        // Their usual radii are too large for so small a network to learn with each of them;
+        // `trained` tests the rest.
         let mut epochs = training.record().epochs.iter();
         assert!(epochs.all(|epoch| epoch.train_loss.is_some()), "{}", descriptor.name);
     }
@@ -242,4 +244,27 @@ fn texts_need_a_pretrained_transformer() {
     let other = TrainConfig { model: ModelName::SmallCnn, ..config };
     let error = Training::new(&other, &data, &Device::flex()).unwrap_err();
     assert!(matches!(error, Error::Setting { field: "model", .. }), "{error}");
+}
+
+#[test]
+fn tables_stand_under_their_task_alone() {
+    let of = |name| TrainConfig {
+        data: DataConfig { name, ..DataConfig::default() },
+        ..TrainConfig::default()
+    };
+    for (name, tables) in [
+        (DataName::FashionMnistSmall, [false, false, false]),
+        (DataName::Pose, [false, true, true]),
+        (DataName::Sst2, [true, false, false]),
+    ] {
+        let config = of(name).with_task_tables();
+        let found = [config.text.is_some(), config.crop.is_some(), config.pose.is_some()];
+        assert_eq!(found, tables, "{name}");
+        config.check().unwrap();
+        let file = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&file).unwrap(), config, "{name}");
+    }
+    let text = Some(TextConfig::default());
+    let error = TrainConfig { text, ..TrainConfig::default() }.check().unwrap_err().to_string();
+    assert_eq!(error, "text must be left out: it does not apply to this data set, found a table");
 }

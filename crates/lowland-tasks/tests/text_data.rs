@@ -294,8 +294,8 @@ proptest! {
     }
 }
 
-/// The published files, where there are any: `LOWLAND_GLUE` is a folder with SST-2, MRPC and `CoLA` in
-/// folders of these names.
+/// The published files, where there are any: `LOWLAND_GLUE` is a folder with SST-2, MRPC and `CoLA`
+/// in folders of these names.
 #[test]
 fn the_published_files_have_the_published_counts() {
     let Some(glue) = std::env::var_os("LOWLAND_GLUE").map(PathBuf::from) else {

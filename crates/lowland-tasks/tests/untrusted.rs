@@ -1,5 +1,6 @@
-//! What reads files of unknown origin, given files that nobody wrote: it gives a value or an error, and asks for
-//! no more memory than the file is worth. `fuzz/` goes on where this ends, from the same seeds.
+//! What reads files of unknown origin, given files that nobody wrote: it gives a value or an error,
+//! and asks for no more memory than the file is worth. `fuzz/` goes on where this ends, from the
+//! same seeds.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -15,7 +16,7 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::cifar::{self, Cifar};
 use lowland_tasks::data::{idx, image_folder};
 use lowland_tasks::pose::{CropConfig, PoseSplits, coco};
-use lowland_tasks::{Error, rule};
+use lowland_tasks::{Error, Spec};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -351,9 +352,7 @@ fn read_config(text: &str) -> Result<(), String> {
         assert!(error.span().is_none_or(|span| text.is_char_boundary(span.start)), "{text:?}");
         error.to_string()
     })?;
-    let (checked, built) = (config.check(), rule::rule(&config).and(rule::base(&config)));
-    assert!(checked.is_err() || built.is_ok(), "what was checked can be built: {config:?}");
-    checked.map_err(|error| {
+    Spec::try_from(config).map(drop).map_err(|error| {
         assert!(error.is_input(), "{error:?}");
         error.to_string()
     })

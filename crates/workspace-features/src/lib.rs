@@ -1,1 +1,1 @@
-//! See `Cargo.toml`: this crate has features and no code.
+//! See `Cargo.toml`: this crate has features, tests over all sources, and no code.

@@ -1,6 +1,7 @@
 //! `lowland bench`: what a step of each algorithm takes, beside the passes that it takes.
 
 mod lane;
+mod memory;
 mod pytorch;
 mod rows;
 
@@ -10,23 +11,23 @@ use lowland::{Algorithm, ArsamConfig, AusamConfig, ControllerConfig, SharpnessAw
 use lowland_tasks::config::OptimizerConfig;
 
 use crate::compare::statistics::median;
+use crate::device;
 use crate::failure::Usage;
 use crate::terminal::{Progress, print};
-use crate::{device, memory};
 use lane::{Lane, Place, Step};
 use pytorch::PyTorch;
 use rows::{Measured, Memory};
 
 /// Measure a step of each algorithm, its time as a ratio to Burn's or PyTorch's own training step
 ///
-/// All algorithms train side by side, a block of steps each in turn, on random images or tokens; the
-/// ratio is the median over the blocks. Burn's own step runs no code of Lowland. PyTorch's runs in a
-/// process of Python. The overhead is what the ratio to Burn's step has above the passes. Memory is what
-/// the program's allocator counts beyond Burn's own step, in copies of the parameters: held between
-/// steps, and at most during one. It is measured on the CPU alone.
+/// All algorithms train side by side, a block of steps each in turn, on random images or tokens;
+/// the ratio is the median over the blocks. Burn's own step runs no code of Lowland. PyTorch's runs
+/// in a process of Python. The overhead is what the ratio to Burn's step has above the passes.
+/// Memory is what the program's allocator counts beyond Burn's own step, in copies of the
+/// parameters: held between steps, and at most during one. It is measured on the CPU alone.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub struct Bench {
+pub(crate) struct Bench {
     /// The network, as `lowland list` names it, or minilm: the encoder of texts
     #[arg(long, value_name = "NAME", default_value = "small-cnn")]
     model: String,
@@ -42,7 +43,8 @@ pub struct Bench {
     /// The Python for --against pytorch
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: String,
-    /// Threads, of Burn's CPU backend and of PyTorch; the default is Rayon's: `RAYON_NUM_THREADS`, or all cores
+    /// Threads, of Burn's CPU backend and of PyTorch; the default is Rayon's: `RAYON_NUM_THREADS`,
+    /// or all cores
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Blocks of each algorithm
@@ -84,8 +86,9 @@ impl Bench {
     /// Measures and prints.
     ///
     /// # Errors
-    /// A network, an algorithm or a device that is not known, counts of 0, no PyTorch where it is asked for.
-    pub fn run(self) -> Result<()> {
+    /// A network, an algorithm or a device that is not known, counts of 0, no PyTorch where it is
+    /// asked for.
+    pub(crate) fn run(self) -> Result<()> {
         for (flag, count, least, most) in [
             ("--batch-size", self.batch_size, 1, 65_536),
             ("--rounds", self.rounds, 1, 100_000),
@@ -188,14 +191,14 @@ impl Bench {
         Ok(Lane { name: name.to_owned(), step, blocks: Vec::new() })
     }
 
-    /// What each contender holds, one alone at a time; `None` where the program's allocator does not
-    /// see the device's memory.
+    /// What each contender holds, one alone at a time; `None` where the program's allocator does
+    /// not see the device's memory.
     fn memory(
         &self,
         contenders: &[Option<Algorithm>],
         place: &Place,
     ) -> Result<Option<Vec<Memory>>> {
-        if self.no_memory || self.device != CPU {
+        if self.no_memory || self.device != CPU || !memory::is_counted() {
             return Ok(None);
         }
         let mut measured = vec![(Vec::new(), Vec::new()); contenders.len()];
@@ -226,7 +229,8 @@ impl Bench {
     fn memory_of(&self, mut lane: Lane, place: &Place) -> Result<(f64, f64)> {
         let bytes = lane.parameter_bytes()?;
         let (mut most_kept, mut highest) = (0, 0);
-        // The state of the base is made in the first step, ARSAM's PSF at the end of its second window.
+        // The state of the base is made in the first step, ARSAM's PSF at the end of its second
+        // window.
         for _ in 0..2 * self.steps {
             let (done, peak) = memory::peak_of(|| lane.block(place, 1));
             done?;

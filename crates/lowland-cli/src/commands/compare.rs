@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use lowland::Algorithm;
 use lowland_tasks::config::TrainConfig;
 
 use crate::commands::present;
 use crate::compare::equal::Equal;
 use crate::compare::keep::{Keep, Kept};
-use crate::compare::request::{MOST_JOBS, Request, Seeds, check_seeds};
+use crate::compare::plan::MOST_JOBS;
+use crate::compare::request::{Request, Seeds, check_seeds};
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
-use crate::settings::SettingFlags;
+use crate::settings::{PRECEDENCE, SettingFlags};
 use crate::terminal::Output;
 
 /// The largest first seed: a file holds no larger number, and a thousand more may follow.
@@ -27,19 +27,21 @@ const ALGORITHMS: [&str; 3] = ["sgd", "sam", "arsam"];
 
 /// Train several algorithms from the same starts on the same data and compare them
 ///
-/// The first algorithm is the baseline. A budget or radius for all is left out of those that it does not apply to,
-/// such as SGD. Each run has a folder of its own in DIR/runs; what was stopped goes on with lowland resume DIR. With a
-/// DIR that holds a comparison already, adds the algorithms and seeds that it lacks. Prints one table and writes
-/// report.html and summary.json.
+/// The first algorithm is the baseline. A budget or radius for all is left out of those that it
+/// does not apply to, such as SGD. Each run has a folder of its own in DIR/runs; what was stopped
+/// goes on with lowland resume DIR. With a DIR that holds a comparison already, adds the algorithms
+/// and seeds that it lacks. Prints one table and writes report.html and summary.json.
 #[derive(Debug, Args)]
-pub struct Compare {
+#[command(after_help = PRECEDENCE)]
+pub(crate) struct Compare {
     /// The algorithms, separated by commas; sgd is the base optimizer alone. Settings go with the
     /// name, as in sgd,sam:rho=0.1,arsam:controller.window=20; so do its learning rate, budget and
-    /// radius, as in adasam:lr=0.001,arsam:budget=1.2,sam:radius.perturb=norms [default: sgd,sam,arsam]
+    /// radius, as in adasam:lr=0.001,arsam:budget=1.2,sam:radius.perturb=norms [default:
+    /// sgd,sam,arsam]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     algorithms: Option<Vec<String>>,
-    /// What every algorithm gets the same of; the baseline trains first, for its epochs, where it is not
-    /// epochs. Time is best measured with one job [default: epochs]
+    /// What every algorithm gets the same of; the baseline trains first, for its epochs, where it
+    /// is not epochs. Time is best measured with one job [default: epochs]
     #[arg(long, value_name = "WHAT", value_enum)]
     equal: Option<Equal>,
     /// How many seeds, counted from --first-seed [default: 3]
@@ -48,18 +50,19 @@ pub struct Compare {
     /// The first seed [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_SEED))]
     first_seed: Option<u64>,
-    /// How many runs train at once, each in a process of its own; more are faster together, and each is slower than
-    /// alone. Results are the same for any number [default: 1]
+    /// How many runs train at once, each in a process of its own; more are faster together, and
+    /// each is slower than alone. Results are the same for any number [default: 1]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// What is kept of each run once it is done, beside its settings and its result [default: weights,metrics]
+    /// What is kept of each run once it is done, beside its settings and its result [default:
+    /// weights,metrics]
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     keep: Option<Vec<Kept>>,
     /// The folder of the comparison
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Leave out the sharpness, which is measured where each run ends, on 500 training images: the largest
-    /// eigenvalue of the Hessian, and the largest rise of the loss that SAM's step finds
+    /// Leave out the sharpness, which is measured where each run ends, on 500 training images: the
+    /// largest eigenvalue of the Hessian, and the largest rise of the loss that SAM's step finds
     #[arg(long)]
     no_sharpness: bool,
     #[command(flatten)]
@@ -73,7 +76,7 @@ impl Compare {
     ///
     /// # Errors
     /// Settings or data that make no sense, a folder that cannot be written to, Ctrl-C.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         let request = self.request()?;
         let summary = compare::start(request, &self.out, self.output.quiet)?;
         present(&summary, &self.out, self.output.json)
@@ -116,9 +119,6 @@ impl Compare {
         let mut configs = Vec::new();
         for algorithm in &algorithms {
             let config = self.settings.resolve_among(algorithm)?;
-            if config.algorithm.descriptor().name != named(algorithm) {
-                bail!(Usage("use --algorithms instead of --set algorithm.name".into()));
-            }
             if configs.contains(&config) {
                 bail!(Usage(format!("{algorithm:?} is in --algorithms twice")));
             }
@@ -143,17 +143,11 @@ impl Compare {
 ///
 /// # Errors
 /// None, or more than 64.
-pub fn check_jobs(jobs: Option<usize>) -> Result<()> {
+pub(crate) fn check_jobs(jobs: Option<usize>) -> Result<()> {
     match jobs {
         Some(jobs) if !(1..=MOST_JOBS).contains(&jobs) => {
             bail!(Usage(format!("--jobs must be between 1 and {MOST_JOBS}, found {jobs}")))
         }
         _ => Ok(()),
     }
-}
-
-/// The proper name of the algorithm that `text` asks for.
-fn named(text: &str) -> &str {
-    let name = text.split(':').next().unwrap_or_default();
-    Algorithm::named(name).map_or(name, |algorithm| algorithm.descriptor().name)
 }

@@ -1,14 +1,14 @@
 //! `lowland data`: data sets from the net to the disk, and a look at them.
 
-pub mod check;
-pub mod fetch;
+pub(crate) mod check;
+pub(crate) mod fetch;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
 /// Fetch data sets and check them
 #[derive(Debug, Args)]
-pub struct Data {
+pub(crate) struct Data {
     #[command(subcommand)]
     command: Command,
 }
@@ -24,7 +24,7 @@ impl Data {
     ///
     /// # Errors
     /// As the subcommand says.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::Fetch(fetch) => fetch.run(),
             Command::Check(check) => check.run(),

@@ -18,7 +18,7 @@ use crate::terminal::Output;
 /// anew at random. Prints one table and writes report.html and summary.json. Under two minutes on
 /// two cores. What was stopped goes on with lowland resume DIR.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// The folder of the comparison
     #[arg(long, value_name = "DIR", default_value = "lowland-demo")]
     out: PathBuf,
@@ -34,7 +34,7 @@ impl Demo {
     ///
     /// # Errors
     /// A folder that cannot be written to, Ctrl-C.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         check_seeds(self.seeds)?;
         let config = |algorithm| TrainConfig { algorithm, ..setting() };
         let request = Request {
@@ -72,7 +72,7 @@ const FIRST_SEED: u64 = 10;
 const RHO: f64 = 0.2;
 
 /// The demo's setting: label noise is where SAM's advantage is best documented.
-pub fn setting() -> TrainConfig {
+pub(crate) fn setting() -> TrainConfig {
     TrainConfig {
         epochs: 12,
         data: DataConfig { label_noise: 0.3, ..DataConfig::default() },
@@ -82,7 +82,7 @@ pub fn setting() -> TrainConfig {
 
 /// The demo's algorithms. ARSAM's window is shorter than its default, which suits runs of many
 /// thousand steps: the demo has 480.
-pub fn algorithms() -> [Algorithm; 3] {
+pub(crate) fn algorithms() -> [Algorithm; 3] {
     let controller = ControllerConfig { window: 20, ..ControllerConfig::default() };
     [
         Algorithm::Base(BaseConfig {}),

@@ -12,10 +12,11 @@ use lowland::sharpness::{
 use lowland_tasks::flatness::Held;
 
 use crate::commands::sharpness::GroundFlags;
+use crate::compare::landscapes::{Along, FORMAT, Landscapes, Sample, View};
 use crate::failure::{Interrupted, Usage};
-use crate::finished_run::FinishedRun;
-use crate::interrupt::Interrupt;
-use crate::landscapes::{Along, FORMAT, LANDSCAPE, Landscapes, Sample, View};
+use crate::files::LANDSCAPE;
+use crate::run::finished::FinishedRun;
+use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, command, print};
 use crate::{files, report};
 
@@ -24,11 +25,11 @@ const PAGE: &str = "landscape.html";
 
 /// Show the loss around the ends of runs
 ///
-/// A plane around each run along the same two directions, so that runs can be compared, or the straight lines
-/// from the first run to the others. All runs must have the same network and data. Writes landscape.json and
-/// landscape.html.
+/// A plane around each run along the same two directions, so that runs can be compared, or the
+/// straight lines from the first run to the others. All runs must have the same network and data.
+/// Writes landscape.json and landscape.html.
 #[derive(Debug, Args)]
-pub struct Landscape {
+pub(crate) struct Landscape {
     /// The folders of the runs
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
@@ -41,9 +42,9 @@ pub struct Landscape {
     /// Points along each axis, 2 to 201
     #[arg(long, value_name = "N", default_value_t = 15)]
     points: usize,
-    /// How far each axis reaches to both sides of a run: along random directions 1 is the length of the
-    /// weights, along eigenvectors a length in the space of weights, along a line the distance of the runs
-    /// beyond their ends [default: 1, 1 and 0.25]
+    /// How far each axis reaches to both sides of a run: along random directions 1 is the length of
+    /// the weights, along eigenvectors a length in the space of weights, along a line the distance
+    /// of the runs beyond their ends [default: 1, 1 and 0.25]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     extent: Option<f64>,
     /// The seed of random directions
@@ -56,16 +57,16 @@ pub struct Landscape {
     quiet: bool,
 }
 
-/// What is told while it is measured.
-struct Teller {
+/// Shows progress while it is measured, and listens for Ctrl-C.
+struct ProgressSink {
     stages: Stages,
     interrupt: Interrupt,
 }
 
-impl Teller {
+impl ProgressSink {
     fn watch(&self, what: &str) -> impl FnMut(Progress) -> std::ops::ControlFlow<()> {
         move |progress| {
-            self.stages.tell(what, progress.done, progress.total);
+            self.stages.show(what, progress.done, progress.total);
             self.interrupt.flow()
         }
     }
@@ -73,8 +74,8 @@ impl Teller {
     /// Fails where Ctrl-C cut a measurement short.
     fn check(&self) -> Result<()> {
         if self.interrupt.flow().is_break() {
-            let told = "; nothing was written".to_owned();
-            bail!(Interrupted { told, code: self.interrupt.code() });
+            let progress = "; nothing was written".to_owned();
+            bail!(Interrupted { progress, code: self.interrupt.code() });
         }
         Ok(())
     }
@@ -85,7 +86,7 @@ impl Landscape {
     ///
     /// # Errors
     /// Folders without runs, runs of different networks or data, settings out of range, Ctrl-C.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         let extent = self.checked_extent()?;
         let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
         files::check_target(&out, &[LANDSCAPE, PAGE])?;
@@ -106,12 +107,12 @@ impl Landscape {
         }
         let ground = self.ground.ground();
         let held = Held::new(&runs[0].data, &ground, &runs[0].device)?;
-        let teller = Teller { stages: Stages::new(self.quiet), interrupt: Interrupt::listen() };
+        let sink = ProgressSink { stages: Stages::new(self.quiet), interrupt: Interrupt::listen() };
         let views = match self.along {
-            Along::Line => self.lines(&runs, &held, extent, &teller)?,
-            Along::Random | Along::Eigenvectors => self.planes(&runs, &held, extent, &teller)?,
+            Along::Line => self.lines(&runs, &held, extent, &sink)?,
+            Along::Random | Along::Eigenvectors => self.planes(&runs, &held, extent, &sink)?,
         };
-        drop(teller);
+        drop(sink);
         let found = Landscapes {
             format: FORMAT,
             command: command(),
@@ -147,9 +148,9 @@ impl Landscape {
         runs: &[FinishedRun],
         held: &Held,
         extent: f64,
-        teller: &Teller,
+        sink: &ProgressSink,
     ) -> Result<Vec<View>> {
-        let (directions, values) = self.directions(&runs[0], held, teller)?;
+        let (directions, values) = self.directions(&runs[0], held, sink)?;
         let along = evenly(-extent, extent, self.points);
         let points = grid(&along, &along);
         let mut views = Vec::new();
@@ -157,8 +158,8 @@ impl Landscape {
             let label = labels(runs)[i].clone();
             let section = Span::around(Position::of(&run.model)?, directions.clone())?;
             let mut surface = held.surface(&run.model)?;
-            let found = landscape(&mut surface, &section, &points, nothing, teller.watch(&label))?;
-            teller.check()?;
+            let found = landscape(&mut surface, &section, &points, nothing, sink.watch(&label))?;
+            sink.check()?;
             let eigenvalues = if i == 0 { values.clone() } else { Vec::new() };
             views.push(View { label, points: samples(found), eigenvalues });
         }
@@ -170,7 +171,7 @@ impl Landscape {
         &self,
         run: &FinishedRun,
         held: &Held,
-        teller: &Teller,
+        sink: &ProgressSink,
     ) -> Result<([ParamVec; 2], Vec<f64>)> {
         let mut surface = held.surface(&run.model)?;
         if self.along == Along::Random {
@@ -179,8 +180,8 @@ impl Landscape {
             return Ok(([draw(2 * self.seed)?, draw(2 * self.seed + 1)?], Vec::new()));
         }
         let config = EigenvaluesConfig { count: 2, steps: 40, ..EigenvaluesConfig::default() };
-        let found = eigenvalues(&mut surface, &config, teller.watch("eigenvectors"))?;
-        teller.check()?;
+        let found = eigenvalues(&mut surface, &config, sink.watch("eigenvectors"))?;
+        sink.check()?;
         let (vectors, values): (Vec<ParamVec>, Vec<f64>) =
             found.pairs.into_iter().map(|pair| (pair.vector, pair.value)).unzip();
         let directions = <[ParamVec; 2]>::try_from(vectors);
@@ -193,7 +194,7 @@ impl Landscape {
         runs: &[FinishedRun],
         held: &Held,
         extent: f64,
-        teller: &Teller,
+        sink: &ProgressSink,
     ) -> Result<Vec<View>> {
         let labels = labels(runs);
         let mut along = evenly(-extent, 1.0 + extent, self.points);
@@ -208,15 +209,15 @@ impl Landscape {
             let mut surface = held.surface(&runs[0].model)?;
             let label = format!("{} to {label}", labels[0]);
             let accuracy = |model: &_| held.accuracy(model).ok();
-            let found = landscape(&mut surface, &line, &points, accuracy, teller.watch(&label))?;
-            teller.check()?;
+            let found = landscape(&mut surface, &line, &points, accuracy, sink.watch(&label))?;
+            sink.check()?;
             views.push(View { label, points: samples(found), eigenvalues: Vec::new() });
         }
         Ok(views)
     }
 }
 
-/// Names for the runs: their algorithms, and their folders where those do not tell them apart.
+/// Names for the runs: their algorithms, and their folders where those are the same.
 fn labels(runs: &[FinishedRun]) -> Vec<String> {
     let label = |run: &FinishedRun| {
         let label = run.config.algorithm_label();

@@ -12,7 +12,7 @@ use crate::terminal::print;
 
 /// Show the algorithms, networks, data sets, optimizers and devices that there are
 #[derive(Debug, Args)]
-pub struct List {
+pub(crate) struct List {
     /// Only these
     #[arg(value_name = "WHAT")]
     what: Option<What>,
@@ -31,7 +31,7 @@ enum What {
 impl What {
     fn title(self) -> &'static str {
         match self {
-            Self::Algorithms => "Algorithms (passes a step in brackets)",
+            Self::Algorithms => "Algorithms (passes per step in brackets)",
             Self::Models => "Networks",
             Self::Data => "Data sets",
             Self::Optimizers => "Base optimizers",
@@ -61,7 +61,7 @@ impl List {
     ///
     /// # Errors
     /// Standard output is closed.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         let all = What::value_variants().iter().copied();
         let chosen: Vec<What> =
             all.filter(|what| self.what.is_none_or(|only| only == *what)).collect();

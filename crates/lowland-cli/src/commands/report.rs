@@ -11,27 +11,29 @@ use lowland_tasks::train::{Data, Training};
 use serde::Deserialize;
 
 use crate::commands::present;
-use crate::commands::sharpness::SHARPNESS;
 use crate::compare::equal::Equal;
-use crate::compare::gather::{Outline, hardware};
+use crate::compare::gather::Outline;
+use crate::compare::landscapes::Landscapes;
 use crate::compare::plan::Facts;
 use crate::compare::summary::{Gallery, Run, Summary};
-use crate::compare::{self, PAGE, SUMMARY, is_comparison};
+use crate::compare::{self, is_comparison};
+use crate::device::hardware;
 use crate::failure::Usage;
-use crate::finished_run::read_config;
-use crate::journal::METRICS;
-use crate::landscapes::{LANDSCAPE, Landscapes};
+use crate::files::{LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
 use crate::run::epochs_of;
+use crate::run::finished::read_config;
+use crate::run::folder::pictures;
 use crate::terminal;
-use crate::{device, files, run_folder};
+use crate::{device, files};
 
 /// Put several runs side by side in one table and one page, or make those of a comparison
 ///
-/// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
-/// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too. Writes
-/// report.html and summary.json.
+/// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that
+/// differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
+/// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too.
+/// Writes report.html and summary.json.
 #[derive(Debug, Args)]
-pub struct Report {
+pub(crate) struct Report {
     /// The folders of the runs, or the folder of a comparison
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
@@ -60,8 +62,9 @@ impl Report {
     /// Reads, prints and writes.
     ///
     /// # Errors
-    /// Folders without runs, or with runs that are not finished; files that cannot be read or written.
-    pub fn run(self) -> Result<()> {
+    /// Folders without runs, or with runs that are not finished; files that cannot be read or
+    /// written.
+    pub(crate) fn run(self) -> Result<()> {
         let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
         files::check_target(&out, &[SUMMARY, PAGE])?;
         if let Some(comparison) = self.runs.iter().find(|path| is_comparison(path)) {
@@ -82,7 +85,7 @@ impl Report {
             summary.landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
         }
         for (path, found) in self.runs.iter().zip(&found) {
-            let pictures = run_folder::pictures(path)?;
+            let pictures = pictures(path)?;
             let label = format!("{}, seed {}", found.config.algorithm_label(), found.run.seed);
             summary.galleries.extend((!pictures.is_empty()).then_some(Gallery { label, pictures }));
         }

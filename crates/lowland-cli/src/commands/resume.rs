@@ -5,27 +5,27 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use lowland_tasks::Error;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::{Data, Training};
+use lowland_tasks::{Error, Spec};
 
 use crate::commands::compare::check_jobs;
 use crate::commands::present;
-use crate::compare::finished::RESULT;
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
-use crate::run_folder::{CONFIG, RunFolder};
+use crate::files::{CONFIG, RESULT};
+use crate::run::folder::RunFolder;
+use crate::run::world::{World, WorldFlags};
 use crate::terminal::Output;
-use crate::together::{Company, Together};
 use crate::{device, run, terminal};
 
 /// Go on with a run from its last good checkpoint, or with what is missing of a comparison
 ///
 /// What comes out is what the run would have given without a stop: on the CPU, bit for bit. A
-/// checkpoint that is damaged is named and the one before it taken. A run that was stopped before its
-/// first checkpoint starts again. Of a comparison, runs that are done are never trained again.
+/// checkpoint that is damaged is named and the one before it taken. A run that was stopped before
+/// its first checkpoint starts again. Of a comparison, runs that are done are never trained again.
 #[derive(Debug, Args)]
-pub struct Resume {
+pub(crate) struct Resume {
     /// The folder of the run, or of the comparison
     #[arg(value_name = "DIR")]
     run: PathBuf,
@@ -36,7 +36,7 @@ pub struct Resume {
     #[arg(long)]
     accept_changes: bool,
     #[command(flatten)]
-    together: Together,
+    world: WorldFlags,
     #[command(flatten)]
     output: Output,
 }
@@ -45,18 +45,18 @@ impl Resume {
     /// Goes on with the run.
     ///
     /// # Errors
-    /// A folder without a run or in use, settings or data that are not those of the run, checkpoints
-    /// that are all damaged, and all that can end a run.
-    pub fn run(self) -> Result<()> {
+    /// A folder without a run or in use, settings or data that are not those of the run,
+    /// checkpoints that are all damaged, and all that can end a run.
+    pub(crate) fn run(self) -> Result<()> {
         if is_comparison(&self.run) {
             return self.comparison();
         }
         if self.jobs.is_some() {
             bail!(Usage("--jobs is for a comparison, and this is one run".to_owned()));
         }
-        let company = self.together.join()?;
-        let result = if company.is_first() { self.lead(&company) } else { self.follow(&company) };
-        company.part(result)
+        let world = self.world.join()?;
+        let result = if world.is_first() { self.lead(&world) } else { self.follow(&world) };
+        world.leave(result)
     }
 
     fn comparison(&self) -> Result<()> {
@@ -66,7 +66,7 @@ impl Resume {
                 "--accept-changes is for a single run, and this is a comparison".to_owned()
             ));
         }
-        if self.together.is_asked_for() {
+        if self.world.is_asked_for() {
             bail!(Usage("--mpi is for a single run, and this is a comparison".to_owned()));
         }
         let summary = compare::resume(&self.run, self.jobs, self.output.quiet)?;
@@ -74,33 +74,33 @@ impl Resume {
     }
 
     /// Goes on as a worker that keeps nothing, from what worker 0 reads.
-    fn follow(&self, company: &Company) -> Result<()> {
-        let told = |error| Usage(format!("what worker 0 tells cannot be read: {error}"));
-        let workers = company.all()?;
+    fn follow(&self, world: &World) -> Result<()> {
+        let unreadable = |error| Usage(format!("the settings of worker 0 cannot be read: {error}"));
+        let workers = world.all()?;
         let config = String::from_utf8(workers.say(Vec::new())?).unwrap_or_default();
         let config: TrainConfig =
-            toml::from_str(&config).map_err(|error| told(error.to_string()))?;
-        let training = ready(company, &config)?.0;
-        let Some(snapshot) = company.tell_snapshot(None)? else { return run::follow(training) };
+            toml::from_str(&config).map_err(|error| unreadable(error.to_string()))?;
+        let training = ready(world, &config)?.0;
+        let Some(snapshot) = world.share_snapshot(None)? else { return run::follow(training) };
         let (training, _) = training.restore(snapshot, self.accept_changes)?;
         run::follow(training)
     }
 
-    fn lead(&self, company: &Company) -> Result<()> {
+    fn lead(&self, world: &World) -> Result<()> {
         let (folder, config) = RunFolder::open(&self.run)?;
         if self.run.join(RESULT).exists() {
             bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
         }
-        company.all()?.say(toml::to_string(&config)?.into_bytes())?;
-        let (mut training, data) = ready(company, &config)?;
+        world.all()?.say(toml::to_string(&config)?.into_bytes())?;
+        let (mut training, data) = ready(world, &config)?;
         let otherwise = format!(
             "start anew with lowland train --config {} --out another folder",
             self.run.join(CONFIG).display()
         );
         let found = folder.latest_checkpoint(&otherwise)?;
-        company.tell_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
+        world.share_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
         let Some((found, snapshot)) = found else {
-            terminal::tell("there is no checkpoint yet: the run starts again", self.output.quiet);
+            terminal::note("there is no checkpoint yet: the run starts again", self.output.quiet);
             return run::run(
                 training,
                 &data,
@@ -114,13 +114,13 @@ impl Resume {
         let restored = training.restore(snapshot, self.accept_changes);
         let changes;
         (training, changes) = restored.map_err(|error| in_words(error, &found.path))?;
-        let told = format!(
-            "goes on from step {}, {} of {} done",
+        let line = format!(
+            "resumes from step {}, {} of {} done",
             found.step,
             found.epoch,
             run::epochs_of(&config)
         );
-        terminal::tell(&told, self.output.quiet);
+        terminal::note(&line, self.output.quiet);
         let mut journal = folder.journal(&lengths)?;
         if !changes.is_empty() {
             journal.changed(found.step + 1, &changes)?;
@@ -129,10 +129,11 @@ impl Resume {
     }
 }
 
-fn ready(company: &Company, config: &TrainConfig) -> Result<(Training, Data)> {
-    let device = device::open(&company.device(&config.device))?;
+fn ready(world: &World, config: &TrainConfig) -> Result<(Training, Data)> {
+    let spec = Spec::try_from(config)?;
+    let device = device::open(&world.device(&config.device))?;
     let data = Data::load(config)?;
-    Ok((company.take_in(Training::new(config, &data, &device)?, config)?, data))
+    Ok((world.attach(Training::new(spec, &data, &device)?, config)?, data))
 }
 
 fn in_words(error: Error, path: &std::path::Path) -> anyhow::Error {

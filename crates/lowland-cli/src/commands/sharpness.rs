@@ -10,21 +10,19 @@ use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, Measured, 
 
 use crate::failure::Interrupted;
 use crate::files;
-use crate::finished_run::FinishedRun;
-use crate::interrupt::Interrupt;
+use crate::files::SHARPNESS;
+use crate::run::finished::FinishedRun;
+use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, print};
 use crate::words;
 
-/// The name of the file in a run's folder.
-pub const SHARPNESS: &str = "sharpness.json";
-
 /// Measure how flat the place is where a run ended
 ///
-/// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the loss within
-/// a radius, plain and adaptive; on a part of the training samples, without augmentation. Writes sharpness.json into
-/// the run's folder.
+/// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the
+/// loss within a radius, plain and adaptive; on a part of the training samples, without
+/// augmentation. Writes sharpness.json into the run's folder.
 #[derive(Debug, Args)]
-pub struct Sharpness {
+pub(crate) struct Sharpness {
     /// The folder of the run
     #[arg(value_name = "RUN")]
     run: PathBuf,
@@ -67,7 +65,7 @@ pub struct Sharpness {
 
 /// On which samples the loss is measured.
 #[derive(Debug, Args)]
-pub struct GroundFlags {
+pub(crate) struct GroundFlags {
     /// Which samples
     #[arg(long, value_name = "WHICH", default_value = "train")]
     on: On,
@@ -77,8 +75,8 @@ pub struct GroundFlags {
     /// How many at once
     #[arg(long, value_name = "N", default_value_t = Ground::default().batch_size)]
     batch_size: usize,
-    /// How BatchNorm behaves: with its running statistics, as the network is used, or with those of each batch, as
-    /// in training
+    /// How BatchNorm behaves: with its running statistics, as the network is used, or with those of
+    /// each batch, as in training
     #[arg(long, value_name = "HOW", default_value = "evaluation")]
     normalisation: How,
 }
@@ -101,7 +99,7 @@ enum How {
 
 impl GroundFlags {
     /// The ground that the flags ask for.
-    pub fn ground(&self) -> Ground {
+    pub(crate) fn ground(&self) -> Ground {
         Ground {
             split: match self.on {
                 On::Train => Split::Train,
@@ -122,7 +120,7 @@ impl Sharpness {
     ///
     /// # Errors
     /// A folder without a run, settings out of range, a loss that is not finite, Ctrl-C.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         let run = FinishedRun::open(&self.run)?;
         let ground = self.ground.ground();
         let held = Held::new(&run.data, &ground, &run.device)?;
@@ -140,13 +138,13 @@ impl Sharpness {
         let interrupt = Interrupt::listen();
         let stages = Stages::new(self.quiet || self.json);
         let found = flatness(&run.model, &held, &ground, &config, &mut |what, done, total| {
-            stages.tell(what, done, total);
+            stages.show(what, done, total);
             interrupt.flow()
         })?;
         drop(stages);
         let Some(found) = found else {
-            let told = "; nothing was written".to_owned();
-            bail!(Interrupted { told, code: interrupt.code() });
+            let progress = "; nothing was written".to_owned();
+            bail!(Interrupted { progress, code: interrupt.code() });
         };
         let json = serde_json::to_string_pretty(&found)?;
         let path = run.path.join(SHARPNESS);

@@ -1,4 +1,5 @@
-//! `lowland worker`: a run of a comparison in a process of its own. Started by a comparison, and not by hand.
+//! `lowland worker`: a run of a comparison in a process of its own. Started by a comparison, and
+//! not by hand.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use crate::compare::worker::work;
 
 /// Train one run of a comparison, as standard input asks
 #[derive(Debug, Args)]
-pub struct Worker {
+pub(crate) struct Worker {
     /// The folder of the run
     #[arg(value_name = "RUN")]
     run: PathBuf,
@@ -17,7 +18,7 @@ pub struct Worker {
 
 impl Worker {
     /// Does the work; what there is to say goes to standard output.
-    pub fn run(self) -> ExitCode {
+    pub(crate) fn run(self) -> ExitCode {
         work(&self.run)
     }
 }

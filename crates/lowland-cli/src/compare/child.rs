@@ -7,14 +7,14 @@ use std::sync::mpsc::Sender;
 
 use anyhow::{Context, Result};
 
-use super::worker::{Job, Message};
+use super::protocol::{Job, Message};
 
 /// The name of the hidden command that a worker runs.
-pub const WORKER: &str = "worker";
+pub(crate) const WORKER: &str = "worker";
 
 /// What comes from a worker.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// It says something.
     Said(Message),
     /// It wrote a line to its standard error.
@@ -25,7 +25,7 @@ pub enum Event {
 
 /// A worker that was started.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     process: Child,
     /// It ends at a checkpoint once this is closed.
     input: Option<ChildStdin>,
@@ -36,7 +36,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system starts no process.
-    pub fn start(
+    pub(crate) fn start(
         folder: &Path,
         job: &Job,
         index: usize,
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// Gives it another turn.
-    pub fn give_turn(&mut self) {
+    pub(crate) fn give_turn(&mut self) {
         if let Some(input) = &mut self.input {
             // A worker that is gone already says so by its end.
             let _ = writeln!(input, "turn");
@@ -96,7 +96,7 @@ impl Worker {
     }
 
     /// Asks it to save the run and end.
-    pub fn ask_to_end(&mut self) {
+    pub(crate) fn ask_to_end(&mut self) {
         self.input = None;
     }
 
@@ -104,7 +104,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system does not say how it ended.
-    pub fn wait(&mut self) -> Result<ExitStatus> {
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         self.process.wait().context("cannot wait for a worker")
     }
 }

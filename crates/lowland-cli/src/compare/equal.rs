@@ -11,7 +11,7 @@ const MORE_EPOCHS: usize = 8;
 /// What every algorithm of a comparison gets the same of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Equal {
+pub(crate) enum Equal {
     /// Epochs, and so steps
     #[default]
     Epochs,
@@ -24,7 +24,7 @@ pub enum Equal {
 /// What a run used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Used {
+pub(crate) struct Used {
     /// Steps that it took.
     pub steps: u64,
     /// Steps that were planned: more than it took if it diverged.
@@ -37,7 +37,7 @@ pub struct Used {
 
 impl Equal {
     /// Its name on the command line.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Epochs => "epochs",
             Self::Passes => "passes",
@@ -45,9 +45,9 @@ impl Equal {
         }
     }
 
-    /// The configuration of a run beside the baseline's run of the same seed. A baseline that diverged
-    /// counts as if it had gone on at the same cost.
-    pub fn beside(self, config: &TrainConfig, baseline: Used) -> TrainConfig {
+    /// The configuration of a run beside the baseline's run of the same seed. A baseline that
+    /// diverged counts as if it had gone on at the same cost.
+    pub(crate) fn beside(self, config: &TrainConfig, baseline: Used) -> TrainConfig {
         let Used { steps, whole, passes, seconds } = baseline;
         // Of a baseline that took no step, nothing is known.
         let in_full = |used: f64| match steps {

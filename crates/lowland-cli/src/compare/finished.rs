@@ -9,14 +9,12 @@ use lowland_tasks::train::Training;
 use serde::{Deserialize, Serialize};
 
 use super::equal::Used;
-use super::gather::hardware;
 use super::keep::Keep;
 use super::summary::Run;
+use crate::device::hardware;
 use crate::failure::Usage;
 use crate::files;
-
-/// The name of the file in the run's folder. It is written last: a run that has it is never trained again.
-pub const RESULT: &str = "result.json";
+use crate::files::RESULT;
 
 /// The number of the stored form.
 const FORMAT: u32 = 1;
@@ -24,7 +22,7 @@ const FORMAT: u32 = 1;
 /// A run that is done, whether it reached its end or diverged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The stored form.
     format: u32,
     /// What the summary shows of it, without its sharpness, which has a file of its own.
@@ -45,7 +43,7 @@ pub struct Finished {
 
 impl Finished {
     /// The result of a training that is over.
-    pub fn of(
+    pub(crate) fn of(
         training: &Training,
         config: &TrainConfig,
         diverged: bool,
@@ -81,7 +79,7 @@ impl Finished {
     ///
     /// # Errors
     /// A file that cannot be read or holds something else.
-    pub fn read(run: &Path) -> Result<Option<Self>> {
+    pub(crate) fn read(run: &Path) -> Result<Option<Self>> {
         let path = run.join(RESULT);
         let found: Option<Self> = files::read_json(&path)?;
         if let Some(found) = found.as_ref().filter(|found| found.format != FORMAT) {
@@ -98,14 +96,14 @@ impl Finished {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, run: &Path) -> Result<()> {
+    pub(crate) fn write(&self, run: &Path) -> Result<()> {
         files::write(&run.join(RESULT), &serde_json::to_vec_pretty(self)?)
     }
 }
 
 impl Run {
     /// A run in the summary, its sharpness not measured.
-    pub fn of(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Self {
+    pub(crate) fn of(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Self {
         let seconds = record.seconds();
         let steps = record.steps.max(1) as f64;
         let accuracies = record.epochs.iter().filter_map(|epoch| epoch.test_accuracy);

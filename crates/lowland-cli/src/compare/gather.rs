@@ -8,20 +8,19 @@ use lowland_tasks::config::{OptimizerName, TrainConfig};
 use lowland_tasks::data::DataName;
 use lowland_tasks::flatness::Flatness;
 
-use super::RUNS;
 use super::equal::Equal;
 use super::finished::Finished;
 use super::label::{labels, name, settings};
 use super::plan::{Facts, Plan, PlannedRun};
 use super::summary::{Contender, Gallery, Heading, Missing, Run, Setting, Summary};
-use crate::commands::sharpness::SHARPNESS;
-use crate::landscapes::{LANDSCAPE, Landscapes};
-use crate::words::counted;
-use crate::{files, run_folder};
+use crate::compare::landscapes::Landscapes;
+use crate::files::{LANDSCAPE, RUNS, SHARPNESS};
+use crate::run::folder::pictures;
+use crate::{device, files};
 
 /// What a comparison says beside the numbers of its runs.
 #[derive(Debug)]
-pub struct Outline<'a> {
+pub(crate) struct Outline<'a> {
     /// The heading; where there is none, the names of the contenders.
     pub title: Option<&'a str>,
     /// What the comparison asks; where there is nothing, it follows from the contenders.
@@ -46,7 +45,7 @@ pub struct Outline<'a> {
 
 impl Outline<'_> {
     /// The summary of the runs of each contender.
-    pub fn summary(&self, runs: Vec<Vec<Run>>) -> Summary {
+    pub(crate) fn summary(&self, runs: Vec<Vec<Run>>) -> Summary {
         let labels = labels(self.configs);
         let heading = Heading {
             title: self.title.map_or_else(|| labels.join(", "), str::to_owned),
@@ -64,7 +63,7 @@ impl Outline<'_> {
     }
 
     /// What the contenders share.
-    pub fn setting(&self) -> Setting {
+    pub(crate) fn setting(&self) -> Setting {
         let (config, facts) = (&self.configs[0], self.facts);
         let limits = (config.max_passes, config.max_seconds);
         let is_shared = self.configs.iter().all(|c| (c.max_passes, c.max_seconds) == limits);
@@ -121,7 +120,7 @@ fn question(labels: &[String], equal: Equal) -> String {
 
 /// Where a planned run stands.
 #[derive(Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// The run.
     pub run: PlannedRun,
     /// Its result, where it is done.
@@ -132,7 +131,7 @@ pub struct Standing {
 ///
 /// # Errors
 /// A result that cannot be read.
-pub fn standings(folder: &Path, plan: &Plan) -> Result<Vec<Standing>> {
+pub(crate) fn standings(folder: &Path, plan: &Plan) -> Result<Vec<Standing>> {
     let standing = |run: PlannedRun| {
         let finished = Finished::read(&folder.join(RUNS).join(&run.folder))?;
         Ok(Standing { run, finished })
@@ -144,7 +143,7 @@ pub fn standings(folder: &Path, plan: &Plan) -> Result<Vec<Standing>> {
 ///
 /// # Errors
 /// A file of a run that cannot be read.
-pub fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
+pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
     let configs = plan.configs();
     let labels = labels(&configs);
     let mut runs = vec![Vec::new(); configs.len()];
@@ -169,12 +168,12 @@ pub fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
         // Pictures of every seed would be too many for a page.
         if seed == plan.seeds[0] {
-            let (label, pictures) = (format!("{label}, seed {seed}"), run_folder::pictures(&path)?);
+            let (label, pictures) = (format!("{label}, seed {seed}"), pictures(&path)?);
             galleries.extend((!pictures.is_empty()).then_some(Gallery { label, pictures }));
         }
     }
     if hardware.is_empty() {
-        hardware.push(self::hardware(&configs[0].device, plan.jobs));
+        hardware.push(device::hardware(&configs[0].device, plan.jobs));
     }
     let note = note(plan, most_jobs);
     let outline = Outline {
@@ -194,7 +193,7 @@ pub fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
 
 /// The epochs of a run that is not done, as its latest checkpoint has them.
 fn epochs_done(run: &Path) -> usize {
-    let found = Checkpoints::new(run.join(run_folder::CHECKPOINTS)).list().unwrap_or_default();
+    let found = Checkpoints::new(run.join(files::CHECKPOINTS)).list().unwrap_or_default();
     found.into_iter().find(Found::is_finished).map_or(0, |found| found.epoch)
 }
 
@@ -214,7 +213,7 @@ fn note(plan: &Plan, jobs: usize) -> String {
 
 fn data_in_words(name: DataName) -> String {
     match name {
-        DataName::FashionMnistSmall => "Fashion-MNIST, the part inside the program".to_owned(),
+        DataName::FashionMnistSmall => "Fashion-MNIST, the embedded subset".to_owned(),
         DataName::FashionMnist => "Fashion-MNIST".to_owned(),
         DataName::Mnist => "MNIST".to_owned(),
         DataName::Cifar10 => "CIFAR-10".to_owned(),
@@ -233,16 +232,4 @@ fn model_in_words(config: &TrainConfig) -> String {
     });
     let quantised = quantised.unwrap_or_default();
     format!("{}: {}{quantised}", config.model, config.model.description())
-}
-
-/// What runs train on, in words.
-pub fn hardware(device: &str, jobs: usize) -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-    let at_once = match jobs {
-        0 | 1 => "one run at a time".to_owned(),
-        jobs => format!("{jobs} runs at a time, so that each is slower than alone"),
-    };
-    let cores = counted(cores, "processor core");
-    format!("{cores}, {arch} {os}, device {device}, {at_once}")
 }

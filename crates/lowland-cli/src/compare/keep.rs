@@ -1,24 +1,19 @@
-//! What is kept of each run of a comparison once it is done, and how much disk that takes.
+//! What is kept of each run of a comparison once it is done.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use indicatif::DecimalBytes;
-use lowland::Algorithm;
-use lowland_tasks::config::{OptimizerName, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
 use crate::failure::Usage;
-use crate::journal::{EVENTS, METRICS};
-use crate::run_folder::{CHECKPOINTS, MODEL, SAFETENSORS, cannot_write};
+use crate::files::{CHECKPOINTS, EVENTS, METRICS, MODEL, SAFETENSORS, cannot_write};
 
 /// Files of a run that can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kept {
+pub(crate) enum Kept {
     /// The final weights: model.bpk and model.safetensors
     Weights,
     /// A line for each step and epoch: metrics.jsonl and TensorBoard events
@@ -32,7 +27,7 @@ pub enum Kept {
 /// What is kept of a run once it is done. Its settings and its result always are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Keep(Vec<Kept>);
+pub(crate) struct Keep(Vec<Kept>);
 
 impl Default for Keep {
     /// Weights and metrics.
@@ -46,7 +41,7 @@ impl Keep {
     ///
     /// # Errors
     /// `nothing` beside something else.
-    pub fn of(flags: &[Kept]) -> Result<Self> {
+    pub(crate) fn of(flags: &[Kept]) -> Result<Self> {
         let mut kept = flags.to_vec();
         kept.sort_unstable();
         kept.dedup();
@@ -57,8 +52,13 @@ impl Keep {
         Ok(Self(kept))
     }
 
+    /// The kinds of files that are kept.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kept> {
+        self.0.iter().copied()
+    }
+
     /// Whether files of this kind are kept.
-    pub fn has(&self, kept: Kept) -> bool {
+    pub(crate) fn has(&self, kept: Kept) -> bool {
         self.0.contains(&kept)
     }
 
@@ -66,7 +66,7 @@ impl Keep {
     ///
     /// # Errors
     /// A file that cannot be removed.
-    pub fn prune(&self, run: &Path) -> Result<()> {
+    pub(crate) fn prune(&self, run: &Path) -> Result<()> {
         if !self.has(Kept::Checkpoints) {
             let folder = run.join(CHECKPOINTS);
             gone(&folder, std::fs::remove_dir_all(&folder))?;
@@ -83,7 +83,7 @@ impl Keep {
     }
 
     /// The list in words: "weights and metrics".
-    pub fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let name = |kept: &Kept| match kept {
             Kept::Weights => "weights",
             Kept::Metrics => "metrics",
@@ -96,80 +96,6 @@ impl Keep {
             [front @ .., last] => format!("{} and {last}", front.join(", ")),
         }
     }
-
-    /// The disk that the runs of a plan take, in words: all of them together once they are done, and what the
-    /// checkpoints of those that train take on top.
-    pub fn disk(&self, plan: &Plan, jobs: usize) -> String {
-        let (mut done, mut training) = (0.0, Vec::new());
-        for run in plan.runs() {
-            let size = Sizes::of(&run.config, plan);
-            done += self.0.iter().map(|kept| size.of_kind(*kept)).sum::<f64>() + SMALL_FILES;
-            training.push(size.checkpoints + size.checkpoint);
-        }
-        training.sort_by(|a, b| f64::total_cmp(b, a));
-        let training: f64 = training.into_iter().take(jobs).sum();
-        let (kept, done, training) = (self.in_words(), bytes(done), bytes(training));
-        format!(
-            "keeps {kept} of each run: about {done} of disk once all are done, and up to {training} \
-             more for checkpoints while runs train"
-        )
-    }
-}
-
-/// Bytes of a step in `metrics.jsonl` and in the file of events, measured.
-const BYTES_PER_STEP: f64 = 600.0;
-
-/// Settings, result and sharpness.
-const SMALL_FILES: f64 = 20_000.0;
-
-/// The bytes of a run's files, as far as they can be known beforehand.
-struct Sizes {
-    weights: f64,
-    metrics: f64,
-    /// One checkpoint.
-    checkpoint: f64,
-    /// All that a run keeps while it trains.
-    checkpoints: f64,
-}
-
-impl Sizes {
-    fn of(config: &TrainConfig, plan: &Plan) -> Self {
-        let copy = 4.0 * plan.facts.parameters as f64;
-        let base = match (&config.algorithm, config.optimizer.name) {
-            (Algorithm::AdaSam(_), _) => 3.0,
-            (_, OptimizerName::AdamW) => 2.0,
-            (_, OptimizerName::Sgd) => 1.0,
-        };
-        // Weights, the base optimizer, and at most two vectors that the algorithm remembers.
-        let checkpoint = copy * (1.0 + base + 2.0);
-        let steps = plan.facts.steps_per_epoch as f64 * config.epochs as f64;
-        Self {
-            weights: 2.0 * copy,
-            metrics: BYTES_PER_STEP * steps,
-            checkpoint,
-            // The latest ones and the best.
-            checkpoints: checkpoint * (config.checkpoints.keep + 1) as f64,
-        }
-    }
-
-    fn of_kind(&self, kept: Kept) -> f64 {
-        match kept {
-            Kept::Weights => self.weights,
-            Kept::Metrics => self.metrics,
-            Kept::Checkpoints => self.checkpoints,
-            Kept::Nothing => 0.0,
-        }
-    }
-}
-
-fn bytes(count: f64) -> DecimalBytes {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a conversion from floating point saturates"
-    )]
-    let count = count as u64;
-    DecimalBytes(count)
 }
 
 /// What is not there need not be removed.

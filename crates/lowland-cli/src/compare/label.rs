@@ -1,4 +1,5 @@
-//! The names of contenders: the algorithm, and the settings in which those of the same algorithm differ.
+//! The names of contenders: the algorithm, and the settings in which those of the same algorithm
+//! differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +11,9 @@ use toml::{Table, Value};
 /// Settings that have no part in the result of a run, and the seed.
 const APART: [&str; 5] = ["seed", "workers", "device", "sharpness_every", "checkpoints"];
 
-/// A name for each configuration: the algorithm's, followed by the settings in which those of the same algorithm
-/// differ, as in `SAM rho=0.1`.
-pub fn labels(configs: &[TrainConfig]) -> Vec<String> {
+/// A name for each configuration: the algorithm's, followed by the settings in which those of the
+/// same algorithm differ, as in `SAM rho=0.1`.
+pub(crate) fn labels(configs: &[TrainConfig]) -> Vec<String> {
     let values: Vec<Values> = configs.iter().map(all_values).collect();
     let label = |(config, own): (&TrainConfig, &Values)| {
         let label = config.algorithm_label();
@@ -27,16 +28,16 @@ pub fn labels(configs: &[TrainConfig]) -> Vec<String> {
 }
 
 /// The name on the command line, as in `sgd`.
-pub fn name(config: &TrainConfig) -> &'static str {
+pub(crate) fn name(config: &TrainConfig) -> &'static str {
     match config.algorithm {
         Algorithm::Base(_) => config.optimizer.name.name(),
         _ => config.algorithm.descriptor().name,
     }
 }
 
-/// The settings that a reader wants to see of a contender beside `baseline`: its radius, whatever is not as its
-/// defaults have it, and those of its run that the others need not share.
-pub fn settings(config: &TrainConfig, baseline: &TrainConfig) -> BTreeMap<String, String> {
+/// The settings that a reader wants to see of a contender beside `baseline`: its radius, whatever
+/// is not as its defaults have it, and those of its run that the others need not share.
+pub(crate) fn settings(config: &TrainConfig, baseline: &TrainConfig) -> BTreeMap<String, String> {
     let mut settings = of_algorithm(&config.algorithm);
     let mut put = |key: &str, value: Value| settings.insert(key.to_owned(), in_words(&value));
     for (key, limit) in [("budget", config.budget), ("time budget", config.time_budget)] {

@@ -1,8 +1,10 @@
-//! The plan of a comparison: which runs it has, and what they share. It is written before anything is trained.
+//! The plan of a comparison: which runs it has, and what they share. It is written before anything
+//! is trained.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use lowland_tasks::Spec;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::task::{Split, Wording};
 use lowland_tasks::train::{Data, Training};
@@ -10,12 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use super::equal::Equal;
 use super::keep::Keep;
-use super::request::MOST_JOBS;
 use crate::failure::Usage;
 use crate::files;
+use crate::files::PLAN;
 
-/// The name of the file in the folder of a comparison.
-pub const PLAN: &str = "plan.toml";
+/// The most seeds that one comparison may have.
+pub(crate) const MOST_SEEDS: usize = 1000;
+
+/// The most runs that may train at once.
+pub(crate) const MOST_JOBS: usize = 64;
 
 /// The number of the stored form.
 pub(super) const FORMAT: u32 = 1;
@@ -23,7 +28,7 @@ pub(super) const FORMAT: u32 = 1;
 /// All that decides a comparison: every contender is trained once with every seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The stored form.
     pub(super) format: u32,
     /// Name and version of the program that began it.
@@ -32,7 +37,8 @@ pub struct Plan {
     pub commands: Vec<String>,
     /// The heading of the report; where there is none, the names of the contenders.
     pub title: Option<String>,
-    /// What the comparison asks, in one sentence; where there is none, it follows from the contenders.
+    /// What the comparison asks, in one sentence; where there is none, it follows from the
+    /// contenders.
     pub question: Option<String>,
     /// What else a reader must know to judge it.
     pub note: String,
@@ -55,7 +61,7 @@ pub struct Plan {
 /// A contender in a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// What the names of its run folders begin with.
     pub folder: String,
     /// Its settings; each of its runs has its own seed in place of the one here.
@@ -65,7 +71,7 @@ pub struct Planned {
 /// What only the data and the network say, for the first seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The checksum of the training samples.
     pub train: String,
     /// The checksum of the test samples.
@@ -93,7 +99,7 @@ impl Facts {
     ///
     /// # Errors
     /// A model without trainable parameters.
-    pub fn of(config: &TrainConfig, data: &Data, training: &Training) -> Result<Self> {
+    pub(crate) fn of(config: &TrainConfig, data: &Data, training: &Training) -> Result<Self> {
         let task = data.task();
         Ok(Self {
             train: task.checksum(Split::Train),
@@ -112,7 +118,7 @@ impl Facts {
 
 /// A run of a plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PlannedRun {
+pub(crate) struct PlannedRun {
     /// The place of its contender in the plan.
     pub contender: usize,
     /// Its settings, the seed among them.
@@ -123,14 +129,14 @@ pub struct PlannedRun {
 
 impl Planned {
     /// The contender's run with a seed.
-    pub fn with_seed(&self, seed: u64) -> TrainConfig {
+    pub(crate) fn with_seed(&self, seed: u64) -> TrainConfig {
         TrainConfig { seed, ..self.config.clone() }
     }
 }
 
 impl Plan {
     /// All runs, seed by seed.
-    pub fn runs(&self) -> Vec<PlannedRun> {
+    pub(crate) fn runs(&self) -> Vec<PlannedRun> {
         let with_seed = |&seed: &u64| {
             self.contenders.iter().enumerate().map(move |(contender, planned)| PlannedRun {
                 contender,
@@ -142,7 +148,7 @@ impl Plan {
     }
 
     /// The settings of all contenders.
-    pub fn configs(&self) -> Vec<TrainConfig> {
+    pub(crate) fn configs(&self) -> Vec<TrainConfig> {
         self.contenders.iter().map(|planned| planned.config.clone()).collect()
     }
 
@@ -150,7 +156,7 @@ impl Plan {
     ///
     /// # Errors
     /// A file that cannot be read, or that holds no plan.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(PLAN);
         let text = std::fs::read_to_string(&path)
             .with_context(|| Usage(format!("cannot read {}", path.display())))?;
@@ -191,7 +197,7 @@ impl Plan {
         if folders.len() < count {
             return Some("two runs have the same folder".to_owned());
         }
-        let bad = |planned: &Planned| planned.config.check().err();
+        let bad = |planned: &Planned| Spec::try_from(&planned.config).err();
         self.contenders.iter().find_map(bad).map(|error| error.to_string())
     }
 
@@ -199,7 +205,7 @@ impl Plan {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         files::write(&folder.join(PLAN), toml::to_string(self)?.as_bytes())
     }
 }

@@ -8,7 +8,8 @@ use super::plan::Plan;
 use crate::terminal::Progress;
 use crate::words::counted;
 
-/// The gradients that measuring the sharpness at the end of a run takes, over the samples that it is measured on.
+/// The gradients that measuring the sharpness at the end of a run takes, over the samples that it
+/// is measured on.
 const SHARPNESS_PASSES: usize = 26;
 
 /// How often a line says how far the comparison is, where there is no bar.
@@ -16,7 +17,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// How far the runs are, and how long the rest will take.
 #[derive(Debug)]
-pub struct Board {
+pub(crate) struct Board {
     progress: Progress,
     runs: Vec<Units>,
     /// What measuring the sharpness of a run counts, in steps; 0 where it is not measured.
@@ -34,7 +35,7 @@ struct Units {
 
 impl Board {
     /// A board over the runs of a plan, of which nothing is done yet.
-    pub fn new(plan: &Plan, quiet: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, quiet: bool) -> Self {
         let samples = Ground::quick().images.min(plan.facts.training_images);
         let runs = plan.runs();
         let steps = |samples: usize| samples.div_ceil(runs[0].config.batch_size.max(1)) as u64;
@@ -50,26 +51,26 @@ impl Board {
     }
 
     /// The run at `index` was done before.
-    pub fn was_done(&mut self, index: usize) {
+    pub(crate) fn was_done(&mut self, index: usize) {
         self.progress.was_done(self.runs[index].total);
         self.end(index);
     }
 
     /// A worker has taken the run at `index` up where it was left, after so many steps.
-    pub fn resumed(&mut self, index: usize, steps: u64) {
+    pub(crate) fn resumed(&mut self, index: usize, steps: u64) {
         self.progress.was_done(steps);
         self.runs[index].done = steps;
     }
 
     /// How far the run at `index` is, in steps of those that there will be.
-    pub fn steps(&mut self, index: usize, done: u64, expected: u64, message: &str) {
+    pub(crate) fn steps(&mut self, index: usize, done: u64, expected: u64, message: &str) {
         let total = expected.saturating_add(self.sharpness).max(done);
         self.runs[index] = Units { done, total, is_done: false };
         self.show(message);
     }
 
     /// Which share of the sharpness of the run at `index` is measured.
-    pub fn sharpness(&mut self, index: usize, share: f64, message: &str) {
+    pub(crate) fn sharpness(&mut self, index: usize, share: f64, message: &str) {
         let units = &mut self.runs[index];
         #[expect(
             clippy::cast_possible_truncation,
@@ -82,19 +83,20 @@ impl Board {
     }
 
     /// The run at `index` is over: no more steps come.
-    pub fn end(&mut self, index: usize) {
+    pub(crate) fn end(&mut self, index: usize) {
         let units = &mut self.runs[index];
         *units = Units { done: units.total, is_done: true, ..*units };
         self.place();
     }
 
     /// Writes a line that stays.
-    pub fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         self.progress.line(line);
     }
 
-    /// A line that stays, of the run that has just ended; where there is no bar, with how much is left.
-    pub fn ended_line(&mut self, line: &str) {
+    /// A line that stays, of the run that has just ended; where there is no bar, with how much is
+    /// left.
+    pub(crate) fn ended_line(&mut self, line: &str) {
         if self.progress.is_bar() {
             self.progress.line(line);
             return;

@@ -8,18 +8,12 @@ use lowland_tasks::config::TrainConfig;
 use super::equal::Equal;
 use super::keep::Keep;
 use super::label::name;
-use super::plan::{FORMAT, Facts, Plan, Planned};
-use crate::failure::Usage;
-
-/// The most seeds that one comparison may have.
-const MOST_SEEDS: usize = 1000;
-
-/// The most runs that may train at once.
-pub const MOST_JOBS: usize = 64;
+use super::plan::{FORMAT, Facts, MOST_SEEDS, Plan, Planned};
+use crate::failure::{OtherSettings, Usage};
 
 /// What somebody asks for: a new comparison, or more of one that was begun.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// See [`Plan::title`].
     pub title: Option<String>,
     /// See [`Plan::question`].
@@ -28,7 +22,8 @@ pub struct Request {
     pub note: String,
     /// A configuration for each contender, alike but for what goes with an algorithm's name.
     pub configs: Vec<TrainConfig>,
-    /// Whether the contenders were named. Where they were not, those of a comparison that was begun stay.
+    /// Whether the contenders were named. Where they were not, those of a comparison that was begun
+    /// stay.
     pub named: bool,
     /// See [`Plan::equal`]; `None` for that of the comparison that was begun, or epochs.
     pub equal: Option<Equal>,
@@ -44,7 +39,7 @@ pub struct Request {
 
 /// Seeds that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seeds {
+pub(crate) enum Seeds {
     /// By name.
     Named(Vec<u64>),
     /// The default.
@@ -55,31 +50,16 @@ pub enum Seeds {
 ///
 /// # Errors
 /// None, or more than 1000.
-pub fn check_seeds(seeds: u64) -> Result<()> {
+pub(crate) fn check_seeds(seeds: u64) -> Result<()> {
     if !(1..=MOST_SEEDS as u64).contains(&seeds) {
         bail!(Usage(format!("--seeds must be between 1 and {MOST_SEEDS}, found {seeds}")));
     }
     Ok(())
 }
 
-/// Why a request is none for more of a comparison that was begun.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{folder} holds a comparison with other settings: {}; repeat the settings of the first command ({command}) or \
-     name another --out", .changes.join("; ")
-)]
-pub struct OtherSettings {
-    /// The comparison's folder.
-    pub folder: String,
-    /// One change each, such as `epochs was 3 and is 5`.
-    pub changes: Vec<String>,
-    /// The command that began the comparison.
-    pub command: String,
-}
-
 impl Plan {
     /// The plan of a new comparison.
-    pub fn new(request: Request, facts: Facts, version: String, command: String) -> Self {
+    pub(crate) fn new(request: Request, facts: Facts, version: String, command: String) -> Self {
         let mut plan = Self {
             format: FORMAT,
             version,
@@ -104,9 +84,9 @@ impl Plan {
     /// The plan with what a request adds to it, and whether that is anything.
     ///
     /// # Errors
-    /// [`OtherSettings`] where the request differs in more than contenders, seeds, `keep` and `jobs`; too many
-    /// seeds.
-    pub fn extended(
+    /// [`OtherSettings`] where the request differs in more than contenders, seeds, `keep` and
+    /// `jobs`; too many seeds.
+    pub(crate) fn extended(
         &self,
         request: Request,
         folder: &Path,
@@ -182,7 +162,7 @@ impl Plan {
 
 impl Seeds {
     /// The seeds.
-    pub fn as_slice(&self) -> &[u64] {
+    pub(crate) fn as_slice(&self) -> &[u64] {
         match self {
             Self::Named(seeds) | Self::Default(seeds) => seeds,
         }

@@ -1,8 +1,9 @@
 //! Trains the runs of a comparison that are not done, a few at a time, each by a worker of its own.
 //!
-//! On a CPU, the runs of a seed take turns, an epoch each, so that whatever slows the machine down for a while slows
-//! all of them, and their times can be compared. Runs that wait for their turn keep their memory, which on other
-//! devices there is too little of: there, each run goes to its end.
+//! On a CPU, the runs of a seed take turns, an epoch each, so that whatever slows the machine down
+//! for a while slows all of them, and their times can be compared. Runs that wait for their turn
+//! keep their memory, which on other devices there is too little of: there, each run goes to its
+//! end.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -11,20 +12,20 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use lowland_tasks::config::TrainConfig;
 
-use super::RUNS;
 use super::child::{Event, Worker};
-use super::equal::{Equal, Used};
+use super::equal::Equal;
 use super::finished::Finished;
 use super::gather::Standing;
 use super::label::labels;
 use super::plan::{Plan, PlannedRun};
 use super::progress::Board;
+use super::protocol::{Failure, Job, Message};
+use super::queue::{Queue, State};
 use super::summary::Run;
-use super::worker::{Failure, Job, Message};
 use crate::failure::{Ended, Interrupted};
-use crate::interrupt::Interrupt;
+use crate::files::RUNS;
+use crate::run::interrupt::Interrupt;
 use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// How often the scheduler looks whether it was asked to end.
@@ -34,17 +35,17 @@ const LOOK: Duration = Duration::from_millis(50);
 const MOST_WORKERS: usize = 8;
 
 /// Whether runs on a device take turns.
-pub fn takes_turns(device: &str) -> bool {
+pub(crate) fn takes_turns(device: &str) -> bool {
     ["cpu", "flex", "tch"].contains(&device)
 }
 
-/// Trains what is not done, so many runs at a time. A run that crashes takes no other with it; where the folder
-/// cannot be written to, no other run begins.
+/// Trains what is not done, so many runs at a time. A run that crashes takes no other with it;
+/// where the folder cannot be written to, no other run begins.
 ///
 /// # Errors
-/// Runs that fail other than by diverging, a request to end. What is done stays done, and what was begun goes on
-/// from its checkpoints.
-pub fn train(
+/// Runs that fail other than by diverging, a request to end. What is done stays done, and what was
+/// begun goes on from its checkpoints.
+pub(crate) fn train(
     folder: &Path,
     plan: &Plan,
     standings: Vec<Standing>,
@@ -57,8 +58,8 @@ pub fn train(
     let (done, all) = (queue.done(), counted(queue.states.len(), "run"));
     let way_on = format!("to go on: lowland resume {}", folder.display());
     if let Some(code) = asked {
-        let told = format!(" after {done} of {all} were done");
-        bail!(Ended { error: Interrupted { told, code }.into(), way_on });
+        let progress = format!(" after {done} of {all} were done");
+        bail!(Ended { error: Interrupted { progress, code }.into(), way_on });
     }
     if !failures.is_empty() {
         let count = counted(failures.len(), "run");
@@ -68,71 +69,7 @@ pub fn train(
     Ok(())
 }
 
-/// Where the runs stand.
-#[derive(Debug)]
-struct Queue {
-    equal: Equal,
-    /// How many contenders there are: the first run of a seed, and so each of this many, is a baseline's.
-    contenders: usize,
-    states: Vec<State>,
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
-    Missing,
-    Training,
-    /// It has a worker, which waits for its next turn after so many epochs.
-    Waiting(usize),
-    Done(Used),
-    Failed,
-}
-
-impl Queue {
-    /// The run whose turn it is: of the first seed that has one, the run that is furthest behind, among those that
-    /// are missing, if new ones may begin, and those that wait for their turn. Where all get what the baseline
-    /// used, it goes first.
-    fn next(&self, may_begin: bool) -> Option<usize> {
-        let awaits_baseline = |index: usize| {
-            let baseline = self.baseline(index);
-            let is_known = matches!(self.states[baseline], State::Done(_));
-            self.equal != Equal::Epochs && index != baseline && !is_known
-        };
-        let free = |(index, state): (usize, &State)| match state {
-            State::Missing if may_begin && !awaits_baseline(index) => Some((index, 0)),
-            State::Waiting(epochs) => Some((index, *epochs)),
-            _ => None,
-        };
-        let free = self.states.iter().enumerate().filter_map(free);
-        let next = free.min_by_key(|&(index, epochs)| (self.baseline(index), epochs, index));
-        next.map(|(index, _)| index)
-    }
-
-    /// How many runs train.
-    fn training(&self) -> usize {
-        self.states.iter().filter(|state| **state == State::Training).count()
-    }
-
-    fn baseline(&self, index: usize) -> usize {
-        index - index % self.contenders.max(1)
-    }
-
-    /// The settings of a run, with the limit that follows from its baseline.
-    fn config(&self, index: usize, config: &TrainConfig) -> TrainConfig {
-        match (self.equal, self.states[self.baseline(index)]) {
-            (Equal::Passes | Equal::Time, State::Done(used)) if index != self.baseline(index) => {
-                self.equal.beside(config, used)
-            }
-            _ => config.clone(),
-        }
-    }
-
-    fn done(&self) -> usize {
-        self.states.iter().filter(|state| matches!(state, State::Done(_))).count()
-    }
-}
-
-/// One going-on with a comparison.
+/// One stretch of work on a comparison.
 struct Session<'a> {
     folder: &'a Path,
     plan: &'a Plan,
@@ -354,57 +291,7 @@ impl<'a> Session<'a> {
 fn line(name: &str, run: &Run) -> String {
     let accuracy = run.final_accuracy.map_or_else(|| "diverged".to_owned(), percent);
     format!(
-        "{name}  {accuracy:>8}  {:.2} passes a step  {:.1} s",
+        "{name}  {accuracy:>8}  {:.2} passes per step  {:.1} s",
         run.passes_per_step, run.training_seconds,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const USED: Used = Used { steps: 10, whole: 10, passes: 20.0, seconds: 1.0 };
-
-    fn queue(equal: Equal, states: [State; 6]) -> Queue {
-        Queue { equal, contenders: 3, states: states.to_vec() }
-    }
-
-    #[test]
-    fn runs_begin_seed_by_seed() {
-        use State::{Done, Failed, Missing, Training};
-        let next = |states| queue(Equal::Epochs, states).next(true);
-        assert_eq!(next([Missing; 6]), Some(0));
-        assert_eq!(next([Training, Done(USED), Failed, Missing, Missing, Missing]), Some(3));
-        assert_eq!(next([Training, Done(USED), Missing, Missing, Missing, Missing]), Some(2));
-        assert_eq!(next([Failed; 6]), None);
-    }
-
-    #[test]
-    fn the_run_that_is_furthest_behind_has_the_next_turn() {
-        use State::{Missing, Training, Waiting};
-        let next = |may_begin, states| queue(Equal::Epochs, states).next(may_begin);
-        let states = [Waiting(1), Training, Missing, Missing, Missing, Missing];
-        assert_eq!((next(true, states), next(false, states)), (Some(2), Some(0)));
-        let states = [Waiting(2), Waiting(1), Waiting(1), Missing, Missing, Missing];
-        assert_eq!(next(true, states), Some(1));
-        let states = [Training, Training, Training, Waiting(3), Missing, Missing];
-        assert_eq!((next(true, states), next(false, states)), (Some(4), Some(3)));
-    }
-
-    #[test]
-    fn runs_that_get_what_the_baseline_used_wait_for_it() {
-        use State::{Done, Failed, Missing, Training};
-        let queue = |states| queue(Equal::Passes, states);
-        let after = [Training, Missing, Missing, Missing, Missing, Missing];
-        assert_eq!(queue(after).next(true), Some(3), "the baseline of the next seed");
-        let after = [Done(USED), Missing, Missing, Training, Missing, Missing];
-        assert_eq!(queue(after).next(true), Some(1));
-        let after = [Failed, Missing, Missing, Done(USED), Done(USED), Training];
-        assert_eq!(queue(after).next(true), None, "there is nothing to go by");
-
-        let config = TrainConfig { epochs: 3, ..TrainConfig::default() };
-        let known = queue([Done(USED), Missing, Missing, Missing, Missing, Missing]);
-        assert_eq!(known.config(0, &config), config);
-        assert_eq!(known.config(2, &config).max_passes, Some(20.0));
-    }
 }

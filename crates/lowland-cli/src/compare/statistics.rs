@@ -4,14 +4,14 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::statistics::{Data, OrderStatistics};
 
 /// The share of intervals, computed as [`paired_t_test`] does, that hold the true difference.
-pub const INTERVAL_LEVEL: f64 = 0.95;
+pub(crate) const INTERVAL_LEVEL: f64 = 0.95;
 
 /// Below this deviation the differences count as identical: accuracies are shares of at most 1, so
 /// anything smaller is rounding left over from their subtraction.
 const IDENTICAL: f64 = 1e-12;
 
 /// The arithmetic mean; nothing for no values.
-pub fn mean(values: &[f64]) -> Option<f64> {
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
@@ -19,7 +19,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 }
 
 /// The sample standard deviation (division by n - 1); 0 for fewer than two values.
-pub fn deviation(values: &[f64]) -> f64 {
+pub(crate) fn deviation(values: &[f64]) -> f64 {
     let Some(mean) = mean(values) else { return 0.0 };
     if values.len() < 2 {
         return 0.0;
@@ -29,18 +29,18 @@ pub fn deviation(values: &[f64]) -> f64 {
 }
 
 /// The middle value, or the mean of the middle two; nothing for no values.
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| Data::new(values.to_vec()).median())
 }
 
 /// The value below which a share of the values lies, interpolated; NaN for no values.
-pub fn quantile(values: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     Data::new(values.to_vec()).quantile(share)
 }
 
 /// What a two-sided paired t-test found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairedTest {
+pub(crate) struct PairedTest {
     /// Lower end of the interval of the mean difference at [`INTERVAL_LEVEL`].
     pub low: f64,
     /// Upper end of that interval.
@@ -55,7 +55,7 @@ pub struct PairedTest {
 /// that are all the same but not zero, because without variation there is nothing to judge the
 /// mean by (the formula would call every such difference certain, whatever its size). Differences
 /// that are all zero are no difference for certain: the interval is a point and p is 1.
-pub fn paired_t_test(differences: &[f64]) -> Option<PairedTest> {
+pub(crate) fn paired_t_test(differences: &[f64]) -> Option<PairedTest> {
     let count = differences.len();
     let mean = mean(differences)?;
     if count < 2 {

@@ -17,17 +17,18 @@ pub(crate) mod fixture;
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::task::{Picture, Wording};
 
-use crate::landscapes::Landscapes;
+use crate::compare::landscapes::Landscapes;
+use crate::words::{duration, number};
 
-pub use compute::{Contender, Heading};
-pub use lowland_tasks::record::{EpochRecord, SamplingPoint};
+pub(crate) use compute::{Contender, Heading};
+pub(crate) use lowland_tasks::record::{EpochRecord, SamplingPoint};
 
 /// The number of the stored form; it grows when a reader of the old form would misread the new one.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// A whole comparison. The first algorithm is the baseline of every ratio and difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The stored form, [`FORMAT`] when written by this version.
     pub format: u32,
     /// The heading of the report.
@@ -57,7 +58,7 @@ pub struct Summary {
 
 /// A planned run that is not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missing {
+pub(crate) struct Missing {
     /// The name of its algorithm in the report.
     pub label: String,
     /// Its seed.
@@ -68,7 +69,7 @@ pub struct Missing {
 
 /// Pictures of test samples with what a run made of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gallery {
+pub(crate) struct Gallery {
     /// The run, in text.
     pub label: String,
     /// The pictures.
@@ -77,7 +78,7 @@ pub struct Gallery {
 
 /// What the algorithms of a comparison share: data, model and training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The data set, in words.
     pub data: String,
     /// How the task is spoken of.
@@ -89,7 +90,7 @@ pub struct Setting {
     pub test_images: usize,
     /// Number of classes, or of joints.
     pub classes: usize,
-    /// Share of the training labels that was redrawn at random, 0 to 1.
+    /// Share of the training labels that was corrupted: drawn anew at random, 0 to 1.
     pub label_noise: f64,
     /// Training labels that the redrawing changed; some draw their old class again.
     pub labels_changed: usize,
@@ -118,11 +119,11 @@ pub struct Setting {
     /// What every algorithm got the same of.
     #[serde(default)]
     pub equal: Equal,
-    /// How much of it each run got, in passes or seconds; `None` where it is what the baseline's run of
-    /// the same seed used in all its epochs.
+    /// How much of it each run got, in passes or seconds; `None` where it is what the baseline's
+    /// run of the same seed used in all its epochs.
     #[serde(default)]
     pub limit: Option<f64>,
-    /// The seeds; each sets the start, the data order and the redrawn labels of one run of each
+    /// The seeds; each sets the start, the data order and the corrupted labels of one run of each
     /// algorithm.
     pub seeds: Vec<u64>,
     /// What else a reader must know to judge the comparison; empty if nothing.
@@ -132,7 +133,7 @@ pub struct Setting {
 
 /// One algorithm: its runs and the numbers drawn from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AlgorithmSummary {
+pub(crate) struct AlgorithmSummary {
     /// The name on the command line, as in `sgd`.
     pub name: String,
     /// The name in the report, as in `SGD`.
@@ -150,7 +151,8 @@ pub struct AlgorithmSummary {
     /// The largest eigenvalue of the Hessian, over the runs where it was measured.
     #[serde(default)]
     pub largest_eigenvalue: Option<Spread>,
-    /// The largest rise of the loss that was found within a radius, over the runs where it was measured.
+    /// The largest rise of the loss that was found within a radius, over the runs where it was
+    /// measured.
     #[serde(default)]
     pub largest_rise: Option<Spread>,
     /// Seconds in a step, as a ratio to the baseline's run of the same seed.
@@ -162,8 +164,8 @@ pub struct AlgorithmSummary {
 
 /// One training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// The seed of start, data order and redrawn labels.
+pub(crate) struct Run {
+    /// The seed of start, data order and corrupted labels.
     pub seed: u64,
     /// Test accuracy after the last epoch, 0 to 1; `None` says that the run diverged.
     pub final_accuracy: Option<f64>,
@@ -186,7 +188,7 @@ pub struct Run {
 
 /// The mean of a number over seeds, and how far single seeds lie from it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The mean.
     pub mean: f64,
     /// The sample standard deviation; 0 for a single value.
@@ -197,7 +199,7 @@ pub struct Spread {
 
 /// How an algorithm's accuracy differs from the baseline's, seed by seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Mean of the paired differences, as a share: 0.01 is one point.
     pub mean: f64,
     /// The 95 % t-interval of that mean; `None` where no test is possible.
@@ -212,7 +214,7 @@ pub struct Difference {
 
 /// The two ends of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// The lower end.
     pub low: f64,
     /// The upper end.
@@ -222,7 +224,7 @@ pub struct Interval {
 /// What a comparison with the baseline may claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// More accurate than the baseline, at p below 0.05.
     Better,
     /// Less accurate than the baseline, at p below 0.05.
@@ -233,36 +235,52 @@ pub enum Verdict {
 
 impl Summary {
     /// The first algorithm, which the others are compared with.
-    pub fn baseline(&self) -> Option<&AlgorithmSummary> {
+    pub(crate) fn baseline(&self) -> Option<&AlgorithmSummary> {
         self.algorithms.first()
+    }
+}
+
+impl Setting {
+    /// What all algorithms get the same of, "equal passes for all"; `None` where it is epochs.
+    pub(crate) fn held_equal(&self) -> Option<String> {
+        let passes = |limit: f64| number(limit, if limit.fract() == 0.0 { 0 } else { 2 });
+        match (self.equal, self.limit) {
+            (Equal::Epochs, _) => None,
+            (Equal::Passes, None) => Some("equal passes for all".into()),
+            (Equal::Passes, Some(limit)) => Some(format!("{} passes for each run", passes(limit))),
+            (Equal::Time, None) => Some("equal training time for all".into()),
+            (Equal::Time, Some(limit)) => {
+                Some(format!("{} of training for each run", duration(limit)))
+            }
+        }
     }
 }
 
 impl AlgorithmSummary {
     /// The runs that reached their end with finite numbers.
-    pub fn finished(&self) -> impl Iterator<Item = &Run> {
+    pub(crate) fn finished(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(|run| !run.diverged())
     }
 
     /// How many runs diverged.
-    pub fn diverged(&self) -> usize {
+    pub(crate) fn diverged(&self) -> usize {
         self.runs.iter().filter(|run| run.diverged()).count()
     }
 }
 
 impl Run {
     /// Whether the run ended in numbers that are not finite.
-    pub fn diverged(&self) -> bool {
+    pub(crate) fn diverged(&self) -> bool {
         self.final_accuracy.is_none()
     }
 
     /// Gradient evaluations of a whole batch in all epochs that were measured.
-    pub fn passes(&self) -> f64 {
+    pub(crate) fn passes(&self) -> f64 {
         self.epochs.iter().map(|epoch| epoch.passes).sum()
     }
 
     /// The first epoch with a loss or an accuracy that is not finite.
-    pub fn diverged_in_epoch(&self) -> Option<usize> {
+    pub(crate) fn diverged_in_epoch(&self) -> Option<usize> {
         self.epochs
             .iter()
             .find(|epoch| [epoch.train_loss, epoch.test_loss, epoch.test_accuracy].contains(&None))
@@ -272,7 +290,7 @@ impl Run {
 
 impl Verdict {
     /// The verdict in the report's words.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",

@@ -1,7 +1,8 @@
 //! A run of a comparison in a process of its own, and what it says to the one that started it.
 //!
-//! Processes, and not threads: the CPU backend has one random generator for a whole process, so that runs in
-//! threads of one disturb each other's dropout and masks; and a run that crashes takes no other with it.
+//! Processes, and not threads: the CPU backend has one random generator for a whole process, so
+//! that runs in threads of one disturb each other's dropout and masks; and a run that crashes takes
+//! no other with it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -15,89 +16,19 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use lowland_tasks::config::TrainConfig;
+use lowland_tasks::Spec;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::train::{Data, Training};
-use serde::{Deserialize, Serialize};
 
 use super::finished::Finished;
-use super::keep::{Keep, Kept};
-use crate::commands::sharpness::SHARPNESS;
-use crate::failure::{Interrupted, Usage};
-use crate::interrupt::Interrupt;
+use super::keep::Kept;
+use super::protocol::{Failure, Job, Message};
+use crate::failure::{InUse, Interrupted, Usage};
+use crate::files::{CONFIG, SHARPNESS};
+use crate::run::folder::RunFolder;
+use crate::run::interrupt::Interrupt;
 use crate::run::{self, At, Event, PICTURES};
-use crate::run_folder::{CONFIG, InUse, RunFolder};
 use crate::{device, files};
-
-/// What a worker is to do; it reads this as one line of JSON from its standard input, which then stays open for as
-/// long as the run is wanted. Each further line gives it another turn, where runs take turns.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Job {
-    /// The settings of the run.
-    pub config: TrainConfig,
-    /// Whether the sharpness is measured at its end.
-    pub sharpness: bool,
-    /// What is kept of it.
-    pub keep: Keep,
-    /// How many runs train at once.
-    pub jobs: usize,
-    /// Whether it waits for another turn after each epoch.
-    pub turns: bool,
-}
-
-/// What a worker says, as a line of JSON on its standard output.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Message {
-    /// How far the run is.
-    Steps {
-        /// Steps that were taken.
-        done: u64,
-        /// Steps that there will be, as far as is known.
-        expected: u64,
-        /// The epoch under way; the first is 1.
-        epoch: usize,
-        /// The loss of the latest step, if it is finite.
-        loss: Option<f64>,
-    },
-    /// The run waits for its next turn.
-    Waits {
-        /// Its epochs that are done.
-        epochs: usize,
-    },
-    /// Which share of the measurement of sharpness is done, 0 to 1.
-    Sharpness {
-        /// The share.
-        share: f64,
-    },
-    /// Something to show.
-    Line {
-        /// The line.
-        text: String,
-    },
-    /// The run is done, and its result is in its folder.
-    Done,
-    /// The run ended early.
-    Failed {
-        /// Why, in words.
-        error: String,
-        /// What kind of failure it is.
-        failure: Failure,
-    },
-}
-
-/// How a run fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failure {
-    /// It was asked to end.
-    Interrupted,
-    /// Its folder cannot be written to: other runs have no better chance.
-    Write,
-    /// Anything else.
-    Other,
-}
 
 /// How often a worker says how far it is, at most.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -105,9 +36,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often a worker that waits looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Does the work of a worker in `folder`: trains the run to its end, or to a checkpoint where it is asked to end or
-/// the process that started it is gone.
-pub fn work(folder: &Path) -> ExitCode {
+/// Does the work of a worker in `folder`: trains the run to its end, or to a checkpoint where it is
+/// asked to end or the process that started it is gone.
+pub(crate) fn work(folder: &Path) -> ExitCode {
     match begin().and_then(|(job, ending)| train(folder, &job, &ending)) {
         Ok(()) => {
             say(&Message::Done);
@@ -179,7 +110,7 @@ impl Ending {
     fn hold(&self) -> Result<()> {
         match self.check() {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(code) => bail!(Interrupted { told: String::new(), code }),
+            ControlFlow::Break(code) => bail!(Interrupted { progress: String::new(), code }),
         }
     }
 }
@@ -207,13 +138,14 @@ fn begin() -> Result<(Job, Ending)> {
 fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
     let folder = take(path, job, ending)?;
     let config = &job.config;
-    // A worker whose comparison was killed may have come to the end all the same.
+    // A worker whose comparison was killed may have reached the end all the same.
     if let Some(finished) = Finished::read(path)? {
         return finished.keep.prune(path);
     }
+    let spec = Spec::try_from(config)?;
     let device = device::open(&config.device)?;
     let data = Data::load(config)?;
-    let mut training = Training::new(config, &data, &device)?;
+    let mut training = Training::new(spec, &data, &device)?;
     let otherwise = format!("remove {} to train the run again", path.display());
     let mut lengths = BTreeMap::new();
     if let Some((found, snapshot)) = folder.latest_checkpoint(&otherwise)? {
@@ -262,7 +194,7 @@ fn is_divergence(error: &anyhow::Error) -> bool {
     )
 }
 
-/// Keeps what is asked for of a run that came to its end, the result last.
+/// Keeps what is asked for of a run that reached its end, the result last.
 fn finish(
     training: &Training,
     data: &Data,
@@ -311,14 +243,14 @@ fn measure(data: &Data, training: &Training, ending: &Ending) -> Result<Option<F
         Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
         Ok(None) => {
             ending.hold()?;
-            bail!(Interrupted { told: String::new(), code: ending.interrupt.code() })
+            bail!(Interrupted { progress: String::new(), code: ending.interrupt.code() })
         }
         found => Ok(found?),
     }
 }
 
-/// The run's folder, new or as it was left. Where another process works in it, as a worker does that still saves
-/// its run after its comparison was killed, waits for it.
+/// The run's folder, new or as it was left. Where another process works in it, as a worker does
+/// that still saves its run after its comparison was killed, waits for it.
 fn take(path: &Path, job: &Job, ending: &Ending) -> Result<RunFolder> {
     let mut waits = false;
     loop {

@@ -124,7 +124,7 @@ impl Chart {
         );
     }
 
-    /// A part of the field that tells its values when the pointer is on it. `series` are the looks
+    /// A part of the field that shows its values when the pointer is on it. `series` are the looks
     /// of its lines after the first.
     pub(super) fn readout(&mut self, area: Area, series: &[usize], lines: &[String]) {
         let Area { x, y, width, height, at } = area;
@@ -137,7 +137,7 @@ impl Chart {
         );
     }
 
-    /// A part of a map in one of its shades, which tells its values when the pointer is on it.
+    /// A part of a map in one of its shades, which shows its values when the pointer is on it.
     pub(super) fn cell(&mut self, area: Area, shade: usize, lines: &[String]) {
         let Area { x, y, width, height, at } = area;
         let lines = escaped(&lines.join("\n"));
@@ -213,7 +213,7 @@ pub(super) fn class(series: usize) -> String {
     format!("s{}", series % LOOKS)
 }
 
-/// The marker of a series: a shape of its own, so that colour is not all that tells series apart.
+/// The marker of a series: a shape of its own, so that series differ in more than colour.
 pub(super) fn marker(series: usize, x: f64, y: f64, size: f64) -> String {
     // Corners in units of `size`, chosen so that all shapes look about equally heavy.
     let corners: &[(f64, f64)] = match series % LOOKS {

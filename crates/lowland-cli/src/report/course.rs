@@ -109,7 +109,7 @@ pub(super) fn time_scale(courses: &[Course<'_>], from_zero: bool) -> Scale {
     Scale::counting(first, times().max().unwrap_or(1), ACROSS, 7.0)
 }
 
-/// A column for each time that tells the values of all courses there.
+/// A column for each time that shows the values of all courses there.
 pub(super) fn readouts(
     chart: &mut Chart,
     courses: &[Course<'_>],

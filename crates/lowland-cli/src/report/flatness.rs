@@ -2,6 +2,7 @@
 
 use lowland_tasks::flatness::{Eigenvalue, Flatness};
 
+use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::{Entry, Figure};
@@ -43,7 +44,7 @@ pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
     readouts(&mut chart, &courses, "eigenvalue", words);
     let entry = |(series, algorithm): (usize, &AlgorithmSummary)| {
         algorithm.largest_eigenvalue?;
-        let value = format!("largest {}", words::eigenvalue(algorithm));
+        let value = format!("largest {}", answer::eigenvalue(algorithm));
         Some(Entry { series, label: algorithm.label.clone(), value })
     };
     let title = "The largest eigenvalues of the Hessian";
@@ -57,7 +58,7 @@ pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
     })
 }
 
-/// Every which point of a density's curve tells its value.
+/// Every which point of a density's curve shows its value.
 const TOLD_EVERY: usize = 10;
 
 /// The density of the Hessian's eigenvalues, one line a run where it was measured.

@@ -1,5 +1,6 @@
 //! The key table: what each algorithm reached and what it cost.
 
+use super::answer;
 use super::chart;
 use super::figure::swatch;
 use super::markup::{escaped, joined, prose};
@@ -19,8 +20,8 @@ pub(super) fn table(summary: &Summary) -> String {
         "algorithm".into(),
         "final test accuracy".into(),
         format!("difference to {baseline}, in points"),
-        "passes a step".into(),
-        format!("{}, {baseline} = 1", words::time_of(&summary.setting)),
+        "passes per step".into(),
+        format!("{}, {baseline} = 1", answer::time_of(&summary.setting)),
     ];
     let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
     if sharpness {
@@ -68,7 +69,7 @@ fn caption(summary: &Summary) -> String {
     } else {
         "One run of each algorithm"
     };
-    let equal = words::held_equal(&summary.setting);
+    let equal = summary.setting.held_equal();
     format!("{caption}{}", equal.map(|equal| format!(", with {equal}")).unwrap_or_default())
 }
 
@@ -83,7 +84,7 @@ fn settings(algorithm: &AlgorithmSummary) -> String {
 
 fn accuracy_cell(algorithm: &AlgorithmSummary) -> String {
     let mean =
-        algorithm.accuracy.as_ref().map_or_else(|| words::MISSING.into(), words::percent_spread);
+        algorithm.accuracy.as_ref().map_or_else(|| words::MISSING.into(), answer::percent_spread);
     let runs: Vec<String> = algorithm
         .runs
         .iter()
@@ -102,9 +103,9 @@ fn difference_cell(series: usize, algorithm: &AlgorithmSummary, reach: f64) -> S
         return format!("<span class=\"verdict\">{why}</span>");
     };
     let mean = words::points(difference.mean);
-    let test = match (words::interval(difference), difference.p_value) {
+    let test = match (answer::interval(difference), difference.p_value) {
         (Some(interval), Some(p)) => format!("95 %: {interval}, {}", words::p_value(p)),
-        _ => words::untested(difference).into(),
+        _ => answer::untested(difference).into(),
     };
     let tone = match difference.verdict {
         Verdict::Better => "better",
@@ -127,17 +128,17 @@ fn sharpness_cell(algorithm: &AlgorithmSummary) -> String {
         if count > 1 { format!("{mean} ± {}", words::significant(deviation, 2)) } else { mean }
     };
     let rise = format!("rise {}", number(algorithm.largest_rise));
-    format!("<b>{}</b><small>{}</small>", prose(&words::eigenvalue(algorithm)), prose(&rise))
+    format!("<b>{}</b><small>{}</small>", prose(&answer::eigenvalue(algorithm)), prose(&rise))
 }
 
 fn passes_cell(algorithm: &AlgorithmSummary) -> String {
     let passes =
-        algorithm.passes_per_step.as_ref().map_or_else(|| words::MISSING.into(), words::spread);
+        algorithm.passes_per_step.as_ref().map_or_else(|| words::MISSING.into(), answer::spread);
     format!("<b>{}</b>", prose(&passes))
 }
 
 fn time_cell(algorithm: &AlgorithmSummary) -> String {
-    let ratio = algorithm.time_ratio.as_ref().map_or_else(|| words::MISSING.into(), words::spread);
+    let ratio = algorithm.time_ratio.as_ref().map_or_else(|| words::MISSING.into(), answer::spread);
     let seconds: Vec<f64> = algorithm.finished().map(|run| run.training_seconds).collect();
     let training = median(&seconds)
         .map(|median| format!("<small>median run {}</small>", prose(&words::duration(median))))
@@ -179,7 +180,7 @@ fn interval_picture(series: usize, difference: &Difference, reach: f64) -> Strin
 
 /// Which runs are not done; nothing if all are.
 fn missing_note(summary: &Summary) -> String {
-    words::missing(summary).map_or_else(String::new, |missing| {
+    answer::missing(summary).map_or_else(String::new, |missing| {
         format!("<p class=\"warning\"><b>Not done.</b> {}</p>\n", prose(&missing))
     })
 }
@@ -196,7 +197,7 @@ fn diverged_note(summary: &Summary) -> String {
                 .filter(|run| run.diverged())
                 .map(|run| format!("seed {} {}", run.seed, divergence(run)))
                 .collect();
-            Some(format!("{}: {}", words::diverged(algorithm)?, runs.join(", ")))
+            Some(format!("{}: {}", answer::diverged(algorithm)?, runs.join(", ")))
         })
         .collect();
     if clauses.is_empty() {

@@ -3,7 +3,7 @@
 use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
-use crate::landscapes::{Along, Landscapes, Sample, View};
+use crate::compare::landscapes::{Along, Landscapes, Sample, View};
 use crate::words;
 
 /// How many shades a map has.
@@ -67,11 +67,11 @@ fn plane(view: &View, along: Along, shades: &Shades) -> Figure {
         let (bottom, top) = (chart.y_at(y - half_y), chart.y_at(y + half_y));
         let area =
             Area { x: left, y: top, width: right - left, height: bottom - top, at: chart.x_at(x) };
-        let told = loss.map_or("loss not finite".into(), |loss| {
+        let labelled = loss.map_or("loss not finite".into(), |loss| {
             format!("loss {}", words::significant(loss, 4))
         });
         let place = format!("{}, {}", words::number(x, 2), words::number(y, 2));
-        chart.cell(area, shades.shade(*loss), &[place, told]);
+        chart.cell(area, shades.shade(*loss), &[place, labelled]);
     }
     let losses = || view.points.iter().filter_map(|point| point.loss);
     let least = losses().reduce(f64::min);
@@ -133,7 +133,7 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
         .x_ticks()
         .axis_names("0: the first run, 1: the other", axis);
     let mut legend = Vec::new();
-    let told = |value: f64| {
+    let labelled = |value: f64| {
         if accuracy { words::percent(value / 100.0) } else { words::significant(value, 4) }
     };
     for (i, (points, view)) in series.iter().zip(&landscapes.views).enumerate() {
@@ -144,14 +144,14 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
             chart.readout(
                 area,
                 &[i],
-                &[format!("at {}", words::number(x, 2)), format!("{} {}", view.label, told(y))],
+                &[format!("at {}", words::number(x, 2)), format!("{} {}", view.label, labelled(y))],
             );
         }
         let highest =
             points.iter().map(|(_, y)| *y).reduce(if accuracy { f64::min } else { f64::max });
         let what = if accuracy { "lowest" } else { "highest" };
         let value =
-            highest.map_or_else(|| words::MISSING.into(), |y| format!("{what} {}", told(y)));
+            highest.map_or_else(|| words::MISSING.into(), |y| format!("{what} {}", labelled(y)));
         legend.push(Entry { series: i, label: view.label.clone(), value });
     }
     let caption = "Weights and running statistics are mixed along the straight line. A hill between two runs says that \

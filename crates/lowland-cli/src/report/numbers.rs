@@ -37,7 +37,7 @@ pub(super) fn runs(summary: &Summary) -> String {
     let heads: Vec<String> = ["algorithm", "seed", "final accuracy", "best accuracy"]
         .into_iter()
         .chain(scores.iter().map(|name| name.as_str()))
-        .chain(["passes", "passes a step", "a step", "training"])
+        .chain(["passes", "passes per step", "time per step", "training"])
         .map(String::from)
         .collect();
     details("Every run in numbers", &heads, &joined(rows))
@@ -58,7 +58,7 @@ pub(super) fn epochs(summary: &Summary) -> String {
         ("training loss", |record| record.train_loss, |loss| words::number(loss, 3)),
         ("test loss", |record| record.test_loss, |loss| words::number(loss, 3)),
     ];
-    // Where it is the same for all, it is told once.
+    // Where it is the same for all, it is said once.
     let (mut heads, columns) = if shares_rate {
         (vec!["epoch".to_string(), "learning rate".into()], &columns[1..])
     } else {

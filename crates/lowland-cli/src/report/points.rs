@@ -1,12 +1,14 @@
 //! Figures of final numbers: accuracy against time, and every seed's accuracy.
 
+use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
 use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary};
 use crate::words;
 
-/// About the width and the height of a label's letters: capitals of a wide font, as large as on a phone.
+/// About the width and the height of a label's letters: capitals of a wide font, as large as on a
+/// phone.
 const LETTER: (f64, f64) = (12.5, 17.0);
 
 /// An algorithm's place between cost and accuracy.
@@ -48,7 +50,7 @@ pub(super) fn cost(summary: &Summary) -> Figure {
     label_places(&mut chart, &places);
     for place in &places {
         let at = (chart.x_at(place.time.mean), chart.y_at(place.percent.mean));
-        let lines = place.lines(baseline, words::time_of(&summary.setting));
+        let lines = place.lines(baseline, answer::time_of(&summary.setting));
         chart.readout(Area::around(at.0, at.1), &[place.series], &lines);
     }
     let title = "Accuracy against time";
@@ -92,12 +94,12 @@ pub(super) fn seeds(summary: &Summary) -> Figure {
     }
     let legend = algorithms.iter().enumerate().map(|(series, algorithm)| {
         let accuracy = algorithm.accuracy.as_ref();
-        let value = accuracy.map_or_else(|| "diverged".into(), words::percent_spread);
+        let value = accuracy.map_or_else(|| "diverged".into(), answer::percent_spread);
         Entry { series, label: algorithm.label.clone(), value }
     });
     let title = "Final accuracy, seed by seed";
     let caption = "Each mark is a run; grey lines join the runs of the same seed, which share \
-                   start, data order and redrawn labels. Bar: the mean. An algorithm that helps \
+                   start, data order and corrupted labels. Bar: the mean. An algorithm that helps \
                    lifts most lines, not only the mean.";
     Figure {
         title: title.into(),
@@ -115,13 +117,13 @@ fn place((series, algorithm): (usize, &AlgorithmSummary)) -> Option<Place<'_>> {
 
 impl Place<'_> {
     fn lines(&self, baseline: &str, of: &str) -> [String; 3] {
-        let accuracy = self.algorithm.accuracy.as_ref().map(words::percent_spread);
+        let accuracy = self.algorithm.accuracy.as_ref().map(answer::percent_spread);
         let accuracy = accuracy.unwrap_or_else(|| words::MISSING.into());
-        let passes = self.algorithm.passes_per_step.as_ref().map(words::spread);
+        let passes = self.algorithm.passes_per_step.as_ref().map(answer::spread);
         let passes = passes.unwrap_or_else(|| words::MISSING.into());
-        let time = words::spread(&self.time);
+        let time = answer::spread(&self.time);
         [
-            format!("{passes} passes a step"),
+            format!("{passes} passes per step"),
             format!("{} {accuracy}", self.algorithm.label),
             format!("{time} times {baseline}'s {of}"),
         ]

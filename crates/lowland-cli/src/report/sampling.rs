@@ -68,7 +68,8 @@ pub(super) fn figure(summary: &Summary) -> Option<Figure> {
     Some(Figure { title, caption: caption.into(), legend, picture })
 }
 
-/// The norm of the PSF over time, of all algorithms that take it at some steps; `None` if none does.
+/// The norm of the PSF over time, of all algorithms that take it at some steps; `None` if none
+/// does.
 pub(super) fn psf(summary: &Summary) -> Option<Figure> {
     let courses: Vec<Course<'_>> = summary
         .algorithms

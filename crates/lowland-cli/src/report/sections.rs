@@ -6,9 +6,9 @@ use lowland_tasks::flatness::{Ground, Split};
 use super::markup::{escaped, joined, prose};
 use super::numbers::brief;
 use crate::compare::equal::Equal;
+use crate::compare::landscapes::Landscapes;
 use crate::compare::summary::{Setting, Summary};
-use crate::landscapes::Landscapes;
-use crate::words::{count, counted, counted_as, held_equal, round_percent};
+use crate::words::{count, counted, counted_as, round_percent};
 
 /// Everything the algorithms share, in plain words.
 pub(super) fn setting(summary: &Summary) -> String {
@@ -52,7 +52,7 @@ pub(super) fn reading(summary: &Summary) -> String {
         (
             "± and spread",
             "The standard deviation of single runs around their mean. Runs differ by the seed, \
-             which sets the start, the data order and the redrawn labels."
+             which sets the start, the data order and the corrupted labels."
                 .into(),
         ),
         (
@@ -179,7 +179,7 @@ fn training(summary: &Summary) -> String {
         counted(setting.steps_per_epoch, "step"),
         counted_as(setting.batch_size, &setting.wording.sample, &setting.wording.samples),
     );
-    let Some(equal) = held_equal(setting) else { return epochs };
+    let Some(equal) = setting.held_equal() else { return epochs };
     let rate = "the learning rate falls over the share that is used up";
     if setting.limit.is_some() {
         return format!("{equal}, in at most {epochs}; {rate}");

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::compare::equal::Equal;
 use crate::compare::summary::{Contender, EpochRecord, Run, SamplingPoint, Setting, fixture};
+use crate::words;
 
 /// What no page may hold, whatever was measured.
 fn check(page: &str) {
@@ -142,7 +143,8 @@ fn diverged_runs_are_told_and_drawn_around() {
     assert!(page_of(contenders).contains("SGD diverged on every seed"));
 }
 
-/// Runs that got the same passes end after different numbers of epochs, and at other learning rates.
+/// Runs that got the same passes end after different numbers of epochs, and at other learning
+/// rates.
 #[test]
 fn runs_of_different_lengths_have_a_page() {
     let mut contenders = fixture::contenders(3, 8);
@@ -201,7 +203,8 @@ fn run() -> impl Strategy<Value = Run> {
         psf_norm: Some(share),
     });
     let accuracies = (share(), share());
-    // Clocks and counters may be zero, and a clock that stands still makes ratios that are not finite.
+    // Clocks and counters may be zero, and a clock that stands still makes ratios that are not
+    // finite.
     let costs = (0.0..4.0, prop_oneof![Just(0.0), 0.0..10.0], 0.0..1e5);
     let records = prop::collection::vec(epoch_record(), 0..6);
     (0_u64..4, accuracies, costs, records, prop::collection::vec(sampling, 0..6)).prop_map(

@@ -69,7 +69,8 @@ pub(crate) fn timeless(mut value: Value) -> Value {
     value
 }
 
-/// Runs a script as its own root, with mounts that end with it; `None` where the system does not allow that.
+/// Runs a script as its own root, with mounts that end with it; `None` where the system does not
+/// allow that.
 #[cfg(unix)]
 #[allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 pub(crate) fn in_a_namespace(script: &str) -> Option<Output> {

@@ -1,5 +1,5 @@
-//! A headless Chromium, led over a pair of pipes by its own protocol: commands and events are JSON, each ended by
-//! a zero byte.
+//! A headless Chromium, led over a pair of pipes by its own protocol: commands and events are JSON,
+//! each ended by a zero byte.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -118,7 +118,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Asked first, so that its own processes end with it. It may have ended already, which is what is wanted.
+        // Asked first, so that its own processes end with it. It may have ended already, which is
+        // what is wanted.
         let _ = self.commands.write_all(b"{\"id\": 0, \"method\": \"Browser.close\"}\0");
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) {

@@ -1,12 +1,11 @@
 //! What a checkpoint says of itself, as TOML with a checksum in its last line.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Snapshot;
+use super::snapshot::{About, Snapshot};
 use crate::{Error, Result};
 
 /// The name of the file that makes a checkpoint whole.
@@ -17,22 +16,6 @@ const FORMAT: u32 = 1;
 
 /// What stands before the checksum in the last line.
 const SEAL: &str = "# sha256 of the lines above: ";
-
-/// Where a run stood when it was saved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct About {
-    /// Steps that were taken.
-    pub step: u64,
-    /// Epochs that were done.
-    pub epoch: usize,
-    /// The test accuracy at the end of the last epoch, 0 to 1, where the checkpoint was taken there and the
-    /// network's outputs were finite.
-    pub test_accuracy: Option<f64>,
-    /// How long the files were that the run adds to, in bytes, by name.
-    #[serde(default)]
-    pub lengths: BTreeMap<String, u64>,
-}
 
 /// The manifest of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]

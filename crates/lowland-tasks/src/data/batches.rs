@@ -54,8 +54,8 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// How many samples there are, at least 1.
     fn sample_count(&self) -> usize;
 
-    /// The order in which epoch `epoch` of the run with `seed` goes through the samples: a permutation.
-    /// Default: [`epoch_order`].
+    /// The order in which epoch `epoch` of the run with `seed` goes through the samples: a
+    /// permutation. Default: [`epoch_order`].
     fn order(&self, seed: u64, epoch: u64, _batch_size: usize) -> Vec<usize> {
         epoch_order(seed, epoch, self.sample_count())
     }
@@ -163,8 +163,8 @@ impl<S: Source> Loader<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, or if `drop_last`
-    /// would leave no batch.
+    /// [`Error::Setting`] if `batch_size` is 0, if there are more than 256 workers, or if
+    /// `drop_last` would leave no batch.
     pub fn to_learn(source: S, seed: u64, config: BatchConfig) -> Result<Self> {
         Self::new(source, Order::Drawn { seed }, config)
     }
@@ -198,8 +198,8 @@ impl<S: Source> Loader<S> {
         Ok(Self { source: Arc::new(source), order, config, shard: (0, 1) })
     }
 
-    /// Part `part` of `parts` of each batch alone, counted from 0: the samples in their order, the first parts
-    /// with one more where it does not go up. A part of a small batch can have none.
+    /// Part `part` of `parts` of each batch alone, counted from 0: the samples in their order, the
+    /// first parts with one more where it does not go up. A part of a small batch can have none.
     ///
     /// # Errors
     ///

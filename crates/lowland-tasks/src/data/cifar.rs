@@ -136,7 +136,7 @@ pub fn read_folder(folder: &Path, kind: Cifar) -> Result<Splits> {
     files::require_folder(folder, kind.expected_files())?;
     let archive = folder.join(kind.archive_folder());
     let folder = if archive.is_dir() { archive } else { folder.to_owned() };
-    // All files are looked for before the first is read, so that a missing one is told at once.
+    // All files are looked for before the first is read, so that a missing one is reported at once.
     let test = find(&folder, kind, kind.test_file())?;
     let train = kind.train_files().iter().map(|&name| find(&folder, kind, name));
     let train = train.collect::<Result<Vec<_>>>()?;

@@ -2,7 +2,7 @@
 //!
 //! An IDX file is a magic number, a count for each dimension (both big-endian, 32 bits) and then
 //! the values. Here all values are unsigned bytes: magic `0x00000801` for labels `[n]`,
-//! `0x00000803` for images `[n, height, width]`. Whether a file is packed is told by its first
+//! `0x00000803` for images `[n, height, width]`. Whether a file is packed follows from its first
 //! bytes, never by its name.
 
 use std::io::{self, ErrorKind, Read};
@@ -14,7 +14,8 @@ use super::files::{self, format_error};
 use super::{ImageSet, ImageShape, Splits};
 use crate::{Error, Result};
 
-/// How many bytes a byte of gzip may stand for. The format goes to 1032, images and labels hardly beyond 10.
+/// How many bytes a byte of gzip may stand for. The format goes to 1032, images and labels hardly
+/// beyond 10.
 const LARGEST_EXPANSION: u64 = 64;
 
 /// What a packed file may be unpacked to in any case, since little files of equal bytes pack well.
@@ -32,13 +33,13 @@ pub struct Idx<const D: usize> {
 /// Reads the bytes of one IDX file of unsigned bytes with `D` dimensions, plain or gzip.
 ///
 /// `path` is only what an error calls the file. The header is not trusted: memory is asked for only
-/// as far as `file` can fill it, and a packed file is not unpacked to more than 64 times its length, or
-/// 1 MiB where that is more.
+/// as far as `file` can fill it, and a packed file is not unpacked to more than 64 times its
+/// length, or 1 MiB where that is more.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the gzip stream is damaged or unpacks to too much, the magic number is another
-/// one, or the values are fewer or more than the header promises.
+/// [`Error::Format`] if the gzip stream is damaged or unpacks to too much, the magic number is
+/// another one, or the values are fewer or more than the header promises.
 pub fn parse<const D: usize>(path: &Path, file: &[u8]) -> Result<Idx<D>> {
     if !file.starts_with(&[0x1f, 0x8b]) {
         return parse_stream(path, file, file.len() as u64);

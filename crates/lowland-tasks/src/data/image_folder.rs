@@ -6,10 +6,11 @@
 //! (or FOLDER/val/CLASS/b.png)       FOLDER/val/val_annotations.txt
 //! ```
 //!
-//! The layout on the right is that of Tiny-ImageNet; its `test` folder has no labels and is passed over. Classes are
-//! the folders of `train` by name, and images come in the order of their paths, so that the same folder always
-//! gives the same set. JPEG and PNG are read, told apart by their contents; grey images become colour, and an alpha
-//! channel is left out. What EXIF says of the camera's position is not looked at.
+//! The layout on the right is that of Tiny-ImageNet; its `test` folder has no labels and is passed
+//! over. Classes are the folders of `train` by name, and images come in the order of their paths,
+//! so that the same folder always gives the same set. JPEG and PNG are read, distinguished by their
+//! contents; grey images become colour, and an alpha channel is left out. What EXIF says of the
+//! camera's position is not looked at.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +24,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 use super::files::{self, format_error};
 use super::{ImageSet, ImageShape, Splits};
+use crate::error::setting;
 use crate::{Error, Result};
 
 /// The files of a folder as [`read_folder`] looks for them, for messages.
@@ -43,7 +45,8 @@ const ALWAYS_HELD: u64 = 256 << 20;
 
 const CHANNELS: usize = 3;
 
-/// What Tiny-ImageNet has in place of folders for validation: lines of a file name and a class, separated by tabs.
+/// What Tiny-ImageNet has in place of folders for validation: lines of a file name and a class,
+/// separated by tabs.
 const ANNOTATIONS: &str = "val_annotations.txt";
 
 /// A file, and the number of its class.
@@ -51,16 +54,18 @@ type Labelled = (PathBuf, u16);
 
 /// Reads training and test images from `folder`.
 ///
-/// With an `image_size`, the largest square in the middle of each image is brought to this side, smoothed so that
-/// shrinking loses no detail to chance (a triangle filter). Without one, all images must have the size of the
-/// first. Images are decoded by as many threads as there are cores; the result does not depend on their number.
+/// With an `image_size`, the largest square in the middle of each image is brought to this side,
+/// smoothed so that shrinking loses no detail to chance (a triangle filter). Without one, all
+/// images must have the size of the first. Images are decoded by as many threads as there are
+/// cores; the result does not depend on their number.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for an `image_size` of 0 or above [`LARGEST_SIZE`]; [`Error::Missing`] if one of the folders is
-/// not there; [`Error::File`] if something cannot be read; [`Error::Format`], which names the file or folder, if an
-/// image is damaged, has another size than the first, or unpacks to more than 64 times its length and 16 MiB, if a
-/// class has no images, or if a test image is of a class that is not among the training images.
+/// [`Error::Setting`] for an `image_size` of 0 or above [`LARGEST_SIZE`]; [`Error::Missing`] if one
+/// of the folders is not there; [`Error::File`] if something cannot be read; [`Error::Format`],
+/// which names the file or folder, if an image is damaged, has another size than the first, or
+/// unpacks to more than 64 times its length and 16 MiB, if a class has no images, or if a test
+/// image is of a class that is not among the training images.
 pub fn read_folder(folder: &Path, image_size: Option<usize>) -> Result<Splits> {
     if let Some(size) = image_size {
         check_size(size)?;
@@ -81,7 +86,7 @@ pub fn read_folder(folder: &Path, image_size: Option<usize>) -> Result<Splits> {
 }
 
 pub(crate) fn check_size(size: usize) -> Result<()> {
-    crate::config::setting("image_size", (1..=LARGEST_SIZE).contains(&size), size, "1 to 4096")
+    setting("image_size", (1..=LARGEST_SIZE).contains(&size), size, "1 to 4096")
 }
 
 /// The names of the classes, and all training images.
@@ -193,7 +198,7 @@ fn name_of(path: &Path) -> Result<String> {
     name.ok_or_else(|| format_error(path, "a name in Unicode".to_owned(), "another".to_owned()))
 }
 
-/// The size of one image, as its header tells it.
+/// The size of one image, as its header has it.
 fn shape_of(path: &Path) -> Result<ImageShape> {
     let file = files::read(path)?;
     let decoder = reader(path, &file)?.into_decoder().map_err(|error| damaged(path, &error))?;
@@ -235,7 +240,7 @@ fn read_images(
     thread::scope(|scope| {
         let shares = images.chunks(share).zip(pixels.chunks_mut(share.saturating_mul(size)));
         let threads: Vec<_> = shares.map(|share| scope.spawn(move || read(share))).collect();
-        // In order, so that of several damaged files it is always the first that is told.
+        // In order, so that of several damaged files it is always the first that is reported.
         threads.into_iter().try_for_each(|thread| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
@@ -277,14 +282,15 @@ fn read_image(
     Ok(())
 }
 
-/// Reads one JPEG or PNG image as colour, and brings it to `image_size` where that is given. Gives its shape and its
-/// pixels, `[channels, height, width]`.
+/// Reads one JPEG or PNG image as colour, and brings it to `image_size` where that is given. Gives
+/// its shape and its pixels, `[channels, height, width]`.
 ///
 /// `path` is only what an error calls the file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if it is neither, is damaged, or unpacks to more than 64 times its length and 16 MiB.
+/// [`Error::Format`] if it is neither, is damaged, or unpacks to more than 64 times its length and
+/// 16 MiB.
 pub fn parse(path: &Path, file: &[u8], image_size: Option<usize>) -> Result<(ImageShape, Vec<u8>)> {
     let mut image = decode(path, file)?;
     if let Some(side) = image_size.and_then(|size| u32::try_from(size).ok())
@@ -297,8 +303,8 @@ pub fn parse(path: &Path, file: &[u8], image_size: Option<usize>) -> Result<(Ima
     Ok((ImageShape { channels: CHANNELS, height, width }, pixels.collect()))
 }
 
-/// The largest square in the middle, in another size. Cutting first keeps what is resized small, however long the
-/// image is.
+/// The largest square in the middle, in another size. Cutting first keeps what is resized small,
+/// however long the image is.
 fn brought_to(image: &RgbImage, side: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let square = width.min(height);
@@ -332,7 +338,8 @@ fn decode(path: &Path, file: &[u8]) -> Result<RgbImage> {
 fn is_cut_jpeg(file: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     let Some(mut rest) = file.strip_prefix(&[0xff, 0xd8]) else { return false };
-    // Segments with their lengths, of which one may hold a small image with an end of its own; then the pixels.
+    // Segments with their lengths, of which one may hold a small image with an end of its own; then
+    // the pixels.
     while let [0xff, marker, after @ ..] = rest {
         match (marker, after) {
             (0xff, _) => rest = &rest[1..],
@@ -369,7 +376,7 @@ fn allowed(file: &[u8]) -> u64 {
 }
 
 fn damaged(path: &Path, error: &image::ImageError) -> Error {
-    // Some are told in several lines.
+    // Some messages have several lines.
     let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     format_error(path, "a whole image".to_owned(), format!("a damaged one ({error})"))
 }

@@ -24,7 +24,7 @@ pub trait Labelled {
 ///
 /// Exactly `round(share · n)` of the `n` samples are chosen, without replacement. A redrawn label
 /// can be the old one, so that with `k` classes about `share · (k − 1) / k` of all labels change:
-/// 30 % of redrawn labels among ten classes spoil about 27 %. The result is a function of the set,
+/// 30 % of redrawn labels among ten classes change about 27 %. The result is a function of the set,
 /// `share` and `seed` alone.
 ///
 /// # Errors

@@ -4,8 +4,9 @@ use super::{DataName, ImageSet, Splits};
 
 /// Counts and training statistics as they are published.
 ///
-/// Of CIFAR-10 and CIFAR-100 they are figures of bytes, 0 to 255, which code that trains on them has in use, often
-/// rounded to one decimal; of MNIST and Fashion-MNIST they count from 0 to 1, as `PyTorch`'s example of MNIST does.
+/// Of CIFAR-10 and CIFAR-100 they are figures of bytes, 0 to 255, which code that trains on them
+/// has in use, often rounded to one decimal; of MNIST and Fashion-MNIST they count from 0 to 1, as
+/// `PyTorch`'s example of MNIST does.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     train: usize,
@@ -64,8 +65,8 @@ impl DataName {
 }
 
 impl Published {
-    /// Where a data set has other figures, in words, such as `10 training images instead of 50000`; nothing where it
-    /// has these, to the last published decimal.
+    /// Where a data set has other figures, in words, such as `10 training images instead of 50000`;
+    /// nothing where it has these, to the last published decimal.
     pub fn differences(&self, splits: &Splits) -> Vec<String> {
         let mut differences = Vec::new();
         let counts = [("training", &splits.train, self.train), ("test", &splits.test, self.test)];

@@ -2,13 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
-use burn::tensor::module::avg_pool2d;
-use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 
-use super::features::{spatial_mean, with_zero_channels};
+use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised_add_relu, normalised_relu};
+use super::layers::{Conv2d, Linear, normalised_relu};
+use super::residual::{BasicBlock, Shortcut, basic_blocks};
 use crate::Result;
 
 /// How deep a [`CifarResNet`] is.
@@ -19,10 +18,10 @@ pub struct CifarResNetConfig {
 }
 
 impl CifarResNetConfig {
-    /// `ResNet-20`: 269,722 trainable numbers for three channels and ten classes.
+    /// `ResNet-20`: 269,722 trainable parameters for three channels and ten classes.
     pub const RESNET_20: Self = Self { blocks: 3 };
 
-    /// `ResNet-56`: 853,018 trainable numbers for three channels and ten classes.
+    /// `ResNet-56`: 853,018 trainable parameters for three channels and ten classes.
     pub const RESNET_56: Self = Self { blocks: 9 };
 }
 
@@ -39,17 +38,8 @@ impl CifarResNetConfig {
 pub struct CifarResNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<BasicBlock>,
     head: Linear,
-}
-
-/// Two convolutions, and the way around them.
-#[derive(Module, Debug)]
-struct Block {
-    first: Conv2d,
-    first_norm: BatchNorm,
-    second: Conv2d,
-    second_norm: BatchNorm,
 }
 
 impl CifarResNetConfig {
@@ -75,8 +65,13 @@ impl CifarResNetConfig {
         let mut blocks = Vec::new();
         for (from, to) in [(16, 16), (16, 32), (32, 64)] {
             let stride = if from == to { 1 } else { 2 };
-            blocks.push(Block::new(&mut layers, from, to, stride));
-            blocks.extend((1..self.blocks).map(|_| Block::new(&mut layers, to, to, 1)));
+            blocks.extend(basic_blocks(
+                &mut layers,
+                [from, to],
+                stride,
+                self.blocks,
+                Shortcut::Padding,
+            ));
         }
         Ok(CifarResNet { stem, stem_norm, blocks, head: layers.linear(64, classes) })
     }
@@ -89,37 +84,4 @@ impl CifarResNet {
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 64, height / 4, width / 4]
         self.head.forward(spatial_mean(x))
     }
-}
-
-impl Block {
-    fn new(layers: &mut LayerMaker<'_>, from: usize, to: usize, stride: usize) -> Self {
-        Self {
-            first: layers.convolution([from, to], 3, stride),
-            first_norm: layers.batch_norm(to),
-            second: layers.convolution([to, to], 3, 1),
-            second_norm: layers.batch_norm(to),
-        }
-    }
-
-    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
-        let y = self.second.forward(y);
-        let channels = y.dims()[1];
-        let around = shortcut(x, self.first.stride[0], channels);
-        normalised_add_relu(&self.second_norm, y, around)
-    }
-}
-
-/// Every `stride`-th pixel, with zeros on both sides of the channels until there are `channels`
-/// (option A).
-fn shortcut(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
-    if stride == 1 {
-        return x;
-    }
-    let missing = channels - x.dims()[1];
-    // Means over one pixel each: a slice with steps does the same, but on LibTorch its gradient names every number
-    // by its place, and fails where it is a view.
-    let thinned = avg_pool2d(x, AvgPoolOptions::new([1, 1]).with_stride([stride; 2]));
-    with_zero_channels(thinned, missing / 2, missing - missing / 2)
 }

@@ -3,8 +3,8 @@
 use burn::tensor::ops::PadMode;
 use burn::tensor::{DType, FloatDType, Tensor};
 
-/// The mean over height and width: `[batch, channels, height, width]` to `[batch, channels]`. Of halved numbers it is
-/// taken in `f32`.
+/// The mean over height and width: `[batch, channels, height, width]` to `[batch, channels]`. Of
+/// halved numbers it is taken in `f32`.
 pub(crate) fn spatial_mean(features: Tensor<4>) -> Tensor<2> {
     let [batch, channels, height, width] = features.dims();
     let features = match features.dtype() {

@@ -66,8 +66,8 @@ impl<'a> LayerMaker<'a> {
     }
 
     /// A transposed convolution `[from, to]` of 4 by 4 that doubles height and width, without bias.
-    /// Weights `[from, to, 4, 4]` are normal with variance `2 / fan-in`, where each number that comes
-    /// out sees `4 · from` of those that go in.
+    /// Weights `[from, to, 4, 4]` are normal with variance `2 / fan-in`, where each number that
+    /// comes out sees `4 · from` of those that go in.
     pub(crate) fn doubling(&mut self, [from, to]: [usize; 2]) -> conv::ConvTranspose2d {
         let config = conv::ConvTranspose2dConfig::new([from, to], [4, 4])
             .with_stride([2, 2])
@@ -81,8 +81,8 @@ impl<'a> LayerMaker<'a> {
         }
     }
 
-    /// A convolution `[from, to]` of one pixel with bias 0. Weights `[to, from, 1, 1]` are normal with
-    /// the standard deviation `deviation`.
+    /// A convolution `[from, to]` of one pixel with bias 0. Weights `[to, from, 1, 1]` are normal
+    /// with the standard deviation `deviation`.
     pub(crate) fn pointwise(&mut self, [from, to]: [usize; 2], deviation: f64) -> conv::Conv2d {
         let bias = Param::from_tensor(Tensor::zeros([to], self.device));
         let config =

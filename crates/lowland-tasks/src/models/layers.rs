@@ -11,7 +11,8 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use crate::quantise::quantised_input;
 
-/// A convolution over images, without bias. It computes in the type of the images, whatever that of the weights.
+/// A convolution over images, without bias. It computes in the type of the images, whatever that of
+/// the weights.
 ///
 /// Where it is quantised, images and weights are rounded before they meet.
 #[derive(Module, Debug)]
@@ -25,8 +26,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`, where the padding
-    /// is half the size of the weights.
+    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`, where the
+    /// padding is half the size of the weights.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], 1);
         let images = quantised_input(&self.weight, images);

@@ -27,25 +27,25 @@ impl Default for PyramidNetConfig {
     }
 }
 
-/// The pyramidal residual network of basic blocks for images of 32 by 32 (Han, Kim and Kim 2016, arXiv
-/// 1610.02915).
+/// The pyramidal residual network of basic blocks for images of 32 by 32 (Han, Kim and Kim 2016,
+/// arXiv 1610.02915).
 ///
-/// A convolution to 16 channels with batch normalisation, three stages of n blocks, batch normalisation,
-/// `ReLU`, the mean over the image and a linear layer. Of N = 3n blocks the k-th has
+/// A convolution to 16 channels with batch normalisation, three stages of n blocks, batch
+/// normalisation, `ReLU`, the mean over the image and a linear layer. Of N = 3n blocks the k-th has
 /// `16 + ⌊α·k/N⌋` channels (the additive pyramid). A block is
 ///
 /// ```text
 /// BatchNorm  convolution 3x3  BatchNorm  ReLU  convolution 3x3  BatchNorm
 /// ```
 ///
-/// and its shortcut adds channels of zeros after those that there are. The first block of the second
-/// and third stage halves the image, and its shortcut takes the mean over each 2 by 2 pixels, or those of
-/// them that there are. PyramidNet-110 with α = 270 has 28,485,477 trainable numbers for three channels
-/// and ten classes.
+/// and its shortcut adds channels of zeros after those that there are. The first block of the
+/// second and third stage halves the image, and its shortcut takes the mean over each 2 by 2
+/// pixels, or those of them that there are. PyramidNet-110 with α = 270 has 28,485,477 trainable
+/// parameters for three channels and ten classes.
 ///
-/// The paper rounds widths down, its authors' code to the nearest number; where α is a multiple of N,
-/// as in the default, there is nothing to round. Convolutions have no bias. Their weights are normal with
-/// variance `2 / fan-in`.
+/// The paper rounds widths down, its authors' code to the nearest number; where α is a multiple of
+/// N, as in the default, there is nothing to round. Convolutions have no bias. Their weights are
+/// normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]
 pub struct PyramidNet {
     stem: Conv2d,
@@ -55,7 +55,7 @@ pub struct PyramidNet {
     head: Linear,
 }
 
-/// Two convolutions, and the way around them.
+/// A residual block with its normalisation before the convolutions.
 #[derive(Module, Debug)]
 struct Block {
     before: BatchNorm,

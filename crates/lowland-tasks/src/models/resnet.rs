@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
-use super::layers::{Conv2d, Linear, normalised, normalised_add_relu, normalised_relu};
+use super::layers::{Conv2d, Linear, normalised_relu};
+use super::residual::{BasicBlock, Shortcut, basic_blocks};
 use crate::Result;
 
 /// How deep a [`ResNet`] is.
@@ -28,34 +29,17 @@ impl Default for ResNetConfig {
 /// image, in place of one of 7 by 7 and a pool that divide it by four.
 ///
 /// Four stages with 64, 128, 256 and 512 channels, the mean over the image and a linear layer. The
-/// first block of the second, third and fourth stage halves the image; its shortcut is a convolution
-/// of 1 by 1 with batch normalisation (option B). `ResNet-18` has 11,173,962 trainable numbers for
-/// three channels and ten classes.
+/// first block of the second, third and fourth stage halves the image; its shortcut is a
+/// convolution of 1 by 1 with batch normalisation (option B). `ResNet-18` has 11,173,962 trainable
+/// parameters for three channels and ten classes.
 ///
 /// Convolutions have no bias. Their weights are normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]
 pub struct ResNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<BasicBlock>,
     head: Linear,
-}
-
-/// Two convolutions, and the way around them.
-#[derive(Module, Debug)]
-struct Block {
-    first: Conv2d,
-    first_norm: BatchNorm,
-    second: Conv2d,
-    second_norm: BatchNorm,
-    shortcut: Option<Projection>,
-}
-
-/// The way around two convolutions that change the shape.
-#[derive(Module, Debug)]
-struct Projection {
-    convolution: Conv2d,
-    norm: BatchNorm,
 }
 
 impl ResNetConfig {
@@ -84,8 +68,13 @@ impl ResNetConfig {
         let stages = [(64, 64), (64, 128), (128, 256), (256, 512)];
         for ((from, to), count) in stages.into_iter().zip(self.blocks) {
             let stride = if from == to { 1 } else { 2 };
-            blocks.push(Block::new(&mut layers, from, to, stride));
-            blocks.extend((1..count).map(|_| Block::new(&mut layers, to, to, 1)));
+            blocks.extend(basic_blocks(
+                &mut layers,
+                [from, to],
+                stride,
+                count,
+                Shortcut::Projection,
+            ));
         }
         Ok(ResNet { stem, stem_norm, blocks, head: layers.linear(512, classes) })
     }
@@ -97,31 +86,5 @@ impl ResNet {
         let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 64, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 512, height / 8, width / 8]
         self.head.forward(spatial_mean(x))
-    }
-}
-
-impl Block {
-    fn new(layers: &mut LayerMaker<'_>, from: usize, to: usize, stride: usize) -> Self {
-        Self {
-            first: layers.convolution([from, to], 3, stride),
-            first_norm: layers.batch_norm(to),
-            second: layers.convolution([to, to], 3, 1),
-            second_norm: layers.batch_norm(to),
-            shortcut: (from != to).then(|| Projection {
-                convolution: layers.convolution([from, to], 1, stride),
-                norm: layers.batch_norm(to),
-            }),
-        }
-    }
-
-    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
-        let y = self.second.forward(y);
-        let around = match &self.shortcut {
-            Some(Projection { convolution, norm }) => normalised(norm, convolution.forward(x)),
-            None => x,
-        };
-        normalised_add_relu(&self.second_norm, y, around)
     }
 }

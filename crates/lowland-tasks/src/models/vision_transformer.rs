@@ -12,8 +12,8 @@ use super::init::{LAYER_NORM_EPSILON, LayerMaker, at_least_one};
 use crate::data::ImageShape;
 use crate::{Error, Result};
 
-/// The sizes of a [`VisionTransformer`]. The default has the widths of the tiny transformer of Touvron
-/// et al. (arXiv 2012.12877) and half of its layers.
+/// The sizes of a [`VisionTransformer`]. The default has the widths of the tiny transformer of
+/// Touvron et al. (arXiv 2012.12877) and half of its layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VisionTransformerConfig {
     /// The side of a patch in pixels, at least 1. Default 4.
@@ -39,16 +39,16 @@ impl Default for VisionTransformerConfig {
 /// The vision transformer (Dosovitskiy et al. 2020, arXiv 2010.11929) for small images.
 ///
 /// The image is cut into patches. Each becomes a vector through one linear map, to which a learned
-/// vector for its place is added. Layers of attention and two linear maps with GELU between them follow;
-/// layer normalisation comes before each (pre-norm) and after the last layer. The head is a linear layer
-/// on the mean over the patches: there is no class token, and no dropout. The default has 2,693,194
-/// trainable numbers for three channels and ten classes.
+/// vector for its place is added. Layers of attention and two linear maps with GELU between them
+/// follow; layer normalisation comes before each (pre-norm) and after the last layer. The head is a
+/// linear layer on the mean over the patches: there is no class token, and no dropout. The default
+/// has 2,693,194 trainable parameters for three channels and ten classes.
 ///
-/// Height and width of the images must be multiples of the patch. Images smaller than the grid, such as
-/// those of 28 by 28, use its upper left part; see [`VisionTransformerConfig::check`].
+/// Height and width of the images must be multiples of the patch. Images smaller than the grid,
+/// such as those of 28 by 28, use its upper left part; see [`VisionTransformerConfig::check`].
 ///
-/// Weights of linear maps are normal with variance `1 / fan-in`, vectors of places normal with deviation
-/// 0.02.
+/// Weights of linear maps are normal with variance `1 / fan-in`, vectors of places normal with
+/// deviation 0.02.
 #[derive(Module, Debug)]
 pub struct VisionTransformer {
     embedding: Linear,

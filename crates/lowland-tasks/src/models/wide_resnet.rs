@@ -19,24 +19,25 @@ pub struct WideResNetConfig {
 }
 
 impl WideResNetConfig {
-    /// WRN-28-10 as its authors have it: 36,479,194 trainable numbers for three channels and ten
+    /// WRN-28-10 as its authors have it: 36,479,194 trainable parameters for three channels and ten
     /// classes.
     pub const WRN_28_10: Self = Self { blocks: 4, widening: 10 };
 
     /// What the code of ARSAM's authors builds under the name of `WideResNet`-28-10: 46,160,474
-    /// trainable numbers for three channels and ten classes. It has five blocks a stage, one that
-    /// changes the shape and four more, where WRN-28-10 has four in all; counted as its authors
-    /// count, it is WRN-34-10.
+    /// trainable parameters for three channels and ten classes. It has five blocks a stage, one
+    /// that changes the shape and four more, where WRN-28-10 has four in all; counted as its
+    /// authors count, it is WRN-34-10.
     pub const WRN_34_10: Self = Self { blocks: 5, widening: 10 };
 }
 
-/// The wide residual network for images of 32 by 32 (Zagoruyko and Komodakis 2016, arXiv 1605.07146).
+/// The wide residual network for images of 32 by 32 (Zagoruyko and Komodakis 2016, arXiv
+/// 1605.07146).
 ///
-/// A convolution to 16 channels, three stages of n blocks, batch normalisation, `ReLU`, the mean over
-/// the image and a linear layer. In a block, normalisation and `ReLU` come before each of two
-/// convolutions of 3 by 3; there is no dropout. The first block of each stage widens, that of the second
-/// and third stage halves the image too; its shortcut is a convolution of 1 by 1 of what its first
-/// normalisation and `ReLU` give.
+/// A convolution to 16 channels, three stages of n blocks, batch normalisation, `ReLU`, the mean
+/// over the image and a linear layer. In a block, normalisation and `ReLU` come before each of two
+/// convolutions of 3 by 3; there is no dropout. The first block of each stage widens, that of the
+/// second and third stage halves the image too; its shortcut is a convolution of 1 by 1 of what its
+/// first normalisation and `ReLU` give.
 ///
 /// Convolutions have no bias. Their weights are normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]
@@ -47,7 +48,7 @@ pub struct WideResNet {
     head: Linear,
 }
 
-/// Two convolutions, and the way around them.
+/// A residual block with its normalisation before the convolutions.
 #[derive(Module, Debug)]
 struct Block {
     first_norm: BatchNorm,

@@ -1,9 +1,9 @@
 //! Keypoint files as COCO has them.
 //!
 //! One JSON object with `images` (`id`, `file_name`, `width`, `height`), `annotations` (`image_id`,
-//! `category_id`, `keypoints` as `[x, y, v]` for each joint, `bbox` as `[x, y, width, height]`, `area`,
-//! `iscrowd`) and `categories` (`id`, `name`, `keypoints` as names, `skeleton` as pairs counted from 1). All
-//! other fields are ignored.
+//! `category_id`, `keypoints` as `[x, y, v]` for each joint, `bbox` as `[x, y, width, height]`,
+//! `area`, `iscrowd`) and `categories` (`id`, `name`, `keypoints` as names, `skeleton` as pairs
+//! counted from 1). All other fields are ignored.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
@@ -102,11 +102,12 @@ pub struct Annotation {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if the text is no such JSON; if not exactly one category has keypoints, or these
-/// make no [`Skeleton`]; if an image or its file comes twice, an image is empty or has a side of more
-/// than 32,768 pixels, or the name of its file leads out of the folder; if an annotation names no image or category that there is,
-/// has no box inside its image, another number of joints than the category, or a joint outside its
-/// image; if one image has more than 256 people; or if nobody is left.
+/// [`Error::Format`] if the text is no such JSON; if not exactly one category has keypoints, or
+/// these make no [`Skeleton`]; if an image or its file comes twice, an image is empty or has a side
+/// of more than 32,768 pixels, or the name of its file leads out of the folder; if an annotation
+/// names no image or category that there is, has no box inside its image, another number of joints
+/// than the category, or a joint outside its image; if one image has more than 256 people; or if
+/// nobody is left.
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let file: File = serde_json::from_slice(text)
         .map_err(|error| format_error(path, "COCO keypoints".to_owned(), error.to_string()))?;

@@ -10,17 +10,18 @@ use crate::{Error, Result};
 pub struct FoundJoint {
     /// Where it is, in pixels of the image that the person was cut out of.
     pub at: [f64; 2],
-    /// The height of its heatmap there: about 1 where the network is sure, and 0 where it sees none.
+    /// The height of its heatmap there: about 1 where the network is sure, and 0 where it sees
+    /// none.
     pub score: f64,
 }
 
-/// Finds the joints of each person in heatmaps `[batch, joints, height, width]`; `to_image` is that of
-/// the [`PoseBatch`](super::PoseBatch).
+/// Finds the joints of each person in heatmaps `[batch, joints, height, width]`; `to_image` is that
+/// of the [`PoseBatch`](super::PoseBatch).
 ///
 /// A joint is at the middle of the highest pixel, moved by a quarter of a pixel towards the higher
 /// of its neighbours along each axis, as in the paper (arXiv 1804.06208, after Newell et al.); a
-/// pixel at the border stays where it is along that axis. Of equal pixels the first is taken; one that
-/// is not a number is never the highest.
+/// pixel at the border stays where it is along that axis. Of equal pixels the first is taken; one
+/// that is not a number is never the highest.
 ///
 /// # Errors
 ///

@@ -21,8 +21,8 @@ impl Affine {
         Self { rows: [[1.0, 0.0, x], [0.0, 1.0, y]] }
     }
 
-    /// Turns around the origin by `angle` in radians, from the first axis to the second: clockwise on
-    /// a screen.
+    /// Turns around the origin by `angle` in radians, from the first axis to the second: clockwise
+    /// on a screen.
     pub fn rotation(angle: f64) -> Self {
         let (sin, cos) = angle.sin_cos();
         Self { rows: [[cos, -sin, 0.0], [sin, cos, 0.0]] }
@@ -121,11 +121,11 @@ impl<'a> Raster<'a> {
 const MOST_POINTS: f64 = 16.0;
 
 /// Looks at `picture` through `map`, which goes from its coordinates to those of the result, a
-/// picture of `size` (width and height), and makes all lengths smaller or larger alike. `paint` gets
-/// the number of each pixel, row by row, and its colours, 0 to 255.
+/// picture of `size` (width and height), and makes all lengths smaller or larger alike. `paint`
+/// gets the number of each pixel, row by row, and its colours, 0 to 255.
 ///
-/// Where the map makes things small, a pixel is the mean over several points, so that nothing is left
-/// out between them.
+/// Where the map makes things small, a pixel is the mean over several points, so that nothing is
+/// left out between them.
 pub(super) fn warp(
     picture: Raster<'_>,
     map: &Affine,

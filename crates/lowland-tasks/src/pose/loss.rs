@@ -2,17 +2,18 @@
 
 use burn::tensor::Tensor;
 
-/// The loss of each person, `[batch]`, from heatmaps `[batch, joints, height, width]` that the network
-/// gave and that it should have given, and the weights `[batch, joints]` of the joints:
+/// The loss of each person, `[batch]`, from heatmaps `[batch, joints, height, width]` that the
+/// network gave and that it should have given, and the weights `[batch, joints]` of the joints:
 ///
 /// ```text
 /// loss = Σ over joints of weight · ‖heatmap − target‖² / Σ of weights
 /// ```
 ///
-/// With weights of 0 and 1 that is the mean over the joints that are known; it is 0 where none is. The
-/// norm is over pixels: where nothing is found yet it is that of a bump, `π·σ²`, whatever the size of the
-/// heatmap. The authors' loss (arXiv 1804.06208) is the mean over pixels and all joints, halved, which is
-/// thousands of times smaller: too small beside the constant that Burn's `AdamW` divides by.
+/// With weights of 0 and 1 that is the mean over the joints that are known; it is 0 where none is.
+/// The norm is over pixels: where nothing is found yet it is that of a bump, `π·σ²`, whatever the
+/// size of the heatmap. The authors' loss (arXiv 1804.06208) is the mean over pixels and all
+/// joints, halved, which is thousands of times smaller: too small beside the constant that Burn's
+/// `AdamW` divides by.
 pub fn heatmap_losses(heatmaps: Tensor<4>, targets: Tensor<4>, weights: Tensor<2>) -> Tensor<1> {
     let [batch, joints, height, width] = heatmaps.dims();
     let squares = (heatmaps - targets).powi_scalar(2);

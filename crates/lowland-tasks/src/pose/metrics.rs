@@ -13,8 +13,8 @@ pub enum Reference {
     /// person's box, which is the median of the torso in crops of Leeds Sports Pose Extended.
     #[default]
     Torso,
-    /// From `head_top` to `neck` or `upper_neck`; where that is not known, 0.14 of the longer side of
-    /// the person's box, found in the same way.
+    /// From `head_top` to `neck` or `upper_neck`; where that is not known, 0.14 of the longer side
+    /// of the person's box, found in the same way.
     Head,
     /// The longer side of the person's box.
     Box,
@@ -51,9 +51,9 @@ pub struct Pck {
     pub joints: Vec<Option<f64>>,
 }
 
-/// PCK, the percentage of correct keypoints, as a share: a joint is correct if it was found no further
-/// than `threshold` times the reference length of its person from where it is. `found` has the
-/// joints of each of the `people`.
+/// PCK, the percentage of correct keypoints, as a share: a joint is correct if it was found no
+/// further than `threshold` times the reference length of its person from where it is. `found` has
+/// the joints of each of the `people`.
 ///
 /// PCK@0.2 is that of [`Reference::Torso`] with a `threshold` of 0.2, PCKh@0.5 that of
 /// [`Reference::Head`] with 0.5.
@@ -130,8 +130,8 @@ pub fn joint_sigmas(skeleton: &Skeleton) -> Vec<f64> {
 /// OKS = mean over known joints of exp(−d² / (2·area·(2σ)²))
 /// ```
 ///
-/// d is how far a joint was found from where it is, in pixels. `None` where no joint is known. `found`
-/// and `sigmas` have a value for each joint of the person.
+/// d is how far a joint was found from where it is, in pixels. `None` where no joint is known.
+/// `found` and `sigmas` have a value for each joint of the person.
 pub fn object_keypoint_similarity(
     person: &Person,
     found: &[FoundJoint],
@@ -159,11 +159,11 @@ pub struct AveragePrecision {
     pub at_75: f64,
 }
 
-/// AP over the OKS of everyone. At each threshold, poses are matched to the people of their image, the
-/// surest first and each to the most similar person that is left; precision is what of the poses up to
-/// a score is matched, made to fall as recall grows, and averaged over 101 recalls. The score of a
-/// pose is the mean score of its joints, as in the paper (arXiv 1804.06208) for boxes that are
-/// certain, though without leaving joints of a low score out.
+/// AP over the OKS of everyone. At each threshold, poses are matched to the people of their image,
+/// the surest first and each to the most similar person that is left; precision is what of the
+/// poses up to a score is matched, made to fall as recall grows, and averaged over 101 recalls. The
+/// score of a pose is the mean score of its joints, as in the paper (arXiv 1804.06208) for boxes
+/// that are certain, though without leaving joints of a low score out.
 ///
 /// # Errors
 ///

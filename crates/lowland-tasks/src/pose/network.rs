@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::Conv2d;
 use crate::models::init::{LayerMaker, at_least_one};
-use crate::models::layers::{normalised, normalised_add_relu, normalised_relu, transposed};
+use crate::models::layers::{normalised_relu, transposed};
+use crate::models::residual::{BasicBlock, Shortcut, basic_blocks};
 use crate::{Error, Result};
 
 /// The standard deviation of the last layer's weights at the start.
@@ -19,8 +20,8 @@ const LAST_DEVIATION: f64 = 0.001;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stem {
-    /// A convolution of 7 by 7 and the highest of 3 by 3 pixels, both with stride 2, as He et al. have
-    /// it for large images. The first stage keeps the size.
+    /// A convolution of 7 by 7 and the highest of 3 by 3 pixels, both with stride 2, as He et al.
+    /// have it for large images. The first stage keeps the size.
     Large,
     /// A convolution of 3 by 3 with stride 2. The first stage halves the size too.
     Small,
@@ -41,19 +42,21 @@ pub struct PoseNetConfig {
 }
 
 impl PoseNetConfig {
-    /// For images of 64 by 64 on a CPU: a small stem, then three stages of one block, so that 4 by 4
-    /// pixels are left at the narrowest place. With a fourth, what is learned in a few epochs is less.
+    /// For images of 64 by 64 on a CPU: a small stem, then three stages of one block, so that 4 by
+    /// 4 pixels are left at the narrowest place. With a fourth, what is learned in a few epochs is
+    /// less.
     pub fn small() -> Self {
         Self { stem: Stem::Small, width: 32, blocks: vec![1, 1, 1], head: 32 }
     }
 
-    /// The ResNet-18 of He et al. (arXiv 1512.03385) with the head of Xiao et al. (arXiv 1804.06208).
+    /// The ResNet-18 of He et al. (arXiv 1512.03385) with the head of Xiao et al. (arXiv
+    /// 1804.06208).
     pub fn resnet18() -> Self {
         Self { stem: Stem::Large, width: 64, blocks: vec![2, 2, 2, 2], head: 256 }
     }
 
-    /// How many pixels of the image a side of a pixel is at the narrowest place: height and width of
-    /// images must be multiples of it.
+    /// How many pixels of the image a side of a pixel is at the narrowest place: height and width
+    /// of images must be multiples of it.
     pub fn stride(&self) -> usize {
         2 << self.blocks.len()
     }
@@ -85,11 +88,14 @@ impl PoseNetConfig {
         let (mut blocks, mut from) = (Vec::new(), self.width);
         for (stage, &count) in self.blocks.iter().enumerate() {
             let (to, stride) = (self.width << stage, if stage == 0 { first_stride } else { 2 });
-            for block in 0..count {
-                let stride = if block == 0 { stride } else { 1 };
-                blocks.push(Block::new(&mut layers, [from, to], stride));
-                from = to;
-            }
+            blocks.extend(basic_blocks(
+                &mut layers,
+                [from, to],
+                stride,
+                count,
+                Shortcut::Projection,
+            ));
+            from = to;
         }
         let mut doublings = Vec::new();
         for _ in 1..stages {
@@ -105,25 +111,25 @@ impl PoseNetConfig {
     }
 }
 
-/// A residual network with transposed convolutions on top, which gives a heatmap for each joint: the
-/// "simple baseline" of Xiao et al. (2018, arXiv 1804.06208).
+/// A residual network with transposed convolutions on top, which gives a heatmap for each joint:
+/// the "simple baseline" of Xiao et al. (2018, arXiv 1804.06208).
 ///
 /// Blocks are two convolutions of 3 by 3; where one changes shape, its shortcut is a convolution of
 /// 1 by 1 (option B of arXiv 1512.03385). Stages end at `1 / stride` of the image, see
-/// [`PoseNetConfig::stride`]; transposed convolutions of 4 by 4, each with BatchNorm and ReLU, double it
-/// until it is a quarter, and a convolution of 1 by 1 makes heatmaps of it.
+/// [`PoseNetConfig::stride`]; transposed convolutions of 4 by 4, each with BatchNorm and ReLU,
+/// double it until it is a quarter, and a convolution of 1 by 1 makes heatmaps of it.
 ///
-/// Convolutions have no bias but the last. Their weights are normal with variance `2 / fan-in`, those
-/// of the last layer with the standard deviation 0.001, as the authors have it. They begin transposed
-/// convolutions with 0.001 too, which behind BatchNorm gives the same heatmaps; a sharpness-aware step
-/// of a given length would then move hardly anything but these small weights. Nor is the backbone
-/// pretrained here.
+/// Convolutions have no bias but the last. Their weights are normal with variance `2 / fan-in`,
+/// those of the last layer with the standard deviation 0.001, as the authors have it. They begin
+/// transposed convolutions with 0.001 too, which behind BatchNorm gives the same heatmaps; a
+/// sharpness-aware step of a given length would then move hardly anything but these small weights.
+/// Nor is the backbone pretrained here.
 #[derive(Module, Debug)]
 pub struct PoseNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
     pool: Option<MaxPool2d>,
-    blocks: Vec<Block>,
+    blocks: Vec<BasicBlock>,
     doublings: Vec<Doubling>,
     last: conv::Conv2d,
 }
@@ -139,48 +145,6 @@ impl PoseNet {
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, …, height / stride, width / stride]
         let x = self.doublings.iter().fold(x, |x, doubling| doubling.forward(x)); // [batch, head, height / 4, width / 4]
         lowland_kernels::conv2d(&self.last, x.cast(self.last.weight.val().dtype()))
-    }
-}
-
-/// Two convolutions, and the way around them.
-#[derive(Module, Debug)]
-struct Block {
-    first: Conv2d,
-    first_norm: BatchNorm,
-    second: Conv2d,
-    second_norm: BatchNorm,
-    shortcut: Option<Shortcut>,
-}
-
-/// The way around a block that changes shape.
-#[derive(Module, Debug)]
-struct Shortcut {
-    convolution: Conv2d,
-    norm: BatchNorm,
-}
-
-impl Block {
-    fn new(layers: &mut LayerMaker<'_>, [from, to]: [usize; 2], stride: usize) -> Self {
-        let first = layers.convolution([from, to], 3, stride);
-        let second = layers.convolution([to, to], 3, 1);
-        let changes = from != to || stride != 1;
-        let shortcut = changes.then(|| Shortcut {
-            convolution: layers.convolution([from, to], 1, stride),
-            norm: layers.batch_norm(to),
-        });
-        let (first_norm, second_norm) = (layers.batch_norm(to), layers.batch_norm(to));
-        Self { first, first_norm, second, second_norm, shortcut }
-    }
-
-    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
-        let y = self.second.forward(y);
-        let around = match &self.shortcut {
-            Some(Shortcut { convolution, norm }) => normalised(norm, convolution.forward(x)),
-            None => x,
-        };
-        normalised_add_relu(&self.second_norm, y, around)
     }
 }
 

@@ -14,8 +14,8 @@ const QUALITY: u8 = 85;
 /// The longer side of a picture, in units of its lines.
 const SIDE: f64 = 128.0;
 
-/// How joints and limbs are drawn. Shapes differ as well as colours, and both have a dark border, so
-/// that they can be told apart on any picture, in grey and by everyone.
+/// How joints and limbs are drawn. Shapes differ as well as colours, and both have a dark border,
+/// so that they can be distinguished on any picture, in grey and by everyone.
 struct Style {
     colour: &'static str,
     fill: &'static str,
@@ -28,13 +28,13 @@ const TRUTH: Style = Style { colour: "#ffffff", fill: "none", dashes: "3 2" };
 /// Where they were found.
 const FOUND: Style = Style { colour: "#ff9f1c", fill: "#ff9f1c", dashes: "none" };
 
-/// Person `index` of `set` as an SVG picture that needs no other file: the picture of the person, what
-/// is true as white dashed lines with rings, what was found as orange lines with dots, and a thin
-/// line from each ring to the dot that should be in it.
+/// Person `index` of `set` as an SVG picture that needs no other file: the picture of the person,
+/// what is true as white dashed lines with rings, what was found as orange lines with dots, and a
+/// thin line from each ring to the dot that should be in it.
 ///
-/// It has the picture's proportions and no size of its own. `found` is in pixels of the image that the
-/// person was cut out of, as [`decode`](fn@super::decode) gives it; joints without a place that is a
-/// number are left out.
+/// It has the picture's proportions and no size of its own. `found` is in pixels of the image that
+/// the person was cut out of, as [`decode`](fn@super::decode) gives it; joints without a place that
+/// is a number are left out.
 ///
 /// # Errors
 ///

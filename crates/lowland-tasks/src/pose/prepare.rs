@@ -29,13 +29,15 @@ pub struct PoseConfig {
     /// Columns of the network's input. The proportions must be those of the set's pictures.
     /// Default: 64.
     pub width: usize,
-    /// Standard deviation of the bump around a joint, in pixels of the heatmap, above 0. Default: 1.
+    /// Standard deviation of the bump around a joint, in pixels of the heatmap, above 0. Default:
+    /// 1.
     pub sigma: f64,
     /// Whether every second person, at random, is mirrored. Default: true.
     pub flip: bool,
     /// People become larger or smaller by up to this share, from 0 to below 1. Default: 0.25.
     pub scale: f64,
-    /// People are turned by up to this angle to either side, in degrees, from 0 to 180. Default: 30.
+    /// People are turned by up to this angle to either side, in degrees, from 0 to 180. Default:
+    /// 30.
     pub rotation: f64,
 }
 
@@ -121,8 +123,8 @@ impl PosePreparation {
 
     /// What happens to person `index` in `epoch` of the run with this `seed`.
     ///
-    /// It depends on these three numbers and the settings alone, and each part always takes the same
-    /// draws.
+    /// It depends on these three numbers and the settings alone, and each part always takes the
+    /// same draws.
     pub fn choose(&self, seed: u64, epoch: u64, index: usize) -> PoseMove {
         let mut rng = generator(Purpose::Pose, [seed, epoch, index as u64]);
         let flipped = (unit(&mut rng) < 0.5) && self.config.flip;
@@ -146,8 +148,8 @@ impl PosePreparation {
     }
 
     /// Where the joints of `person` are in the network's input, in pixels, joint for joint as the
-    /// network should call them: in a mirror the left hand is the right one. Those outside of it are
-    /// left out. `mirrored` is [`Skeleton::mirrored`](super::Skeleton::mirrored).
+    /// network should call them: in a mirror the left hand is the right one. Those outside of it
+    /// are left out. `mirrored` is [`Skeleton::mirrored`](super::Skeleton::mirrored).
     pub fn joints(
         &self,
         person: &Person,
@@ -165,8 +167,8 @@ impl PosePreparation {
         mirrored.iter().enumerate().map(place).collect()
     }
 
-    /// The network's input, `[3, height, width]`, from a picture of the set, `[3, height, width]` of
-    /// its own size. What lies outside the picture is black before normalisation.
+    /// The network's input, `[3, height, width]`, from a picture of the set, `[3, height, width]`
+    /// of its own size. What lies outside the picture is black before normalisation.
     ///
     /// # Panics
     ///
@@ -185,11 +187,12 @@ impl PosePreparation {
         });
     }
 
-    /// The heatmap of a joint at `joint` in the network's input: `exp(−d²/2σ²)` where `d` is how far
-    /// the middle of a pixel of the heatmap is from the joint. The shape is
+    /// The heatmap of a joint at `joint` in the network's input: `exp(−d²/2σ²)` where `d` is how
+    /// far the middle of a pixel of the heatmap is from the joint. The shape is
     /// `[height / 4, width / 4]`.
     ///
-    /// The bump lies where the joint is and not at the nearest pixel, which the authors round it to.
+    /// The bump lies where the joint is and not at the nearest pixel, which the authors round it
+    /// to.
     ///
     /// # Panics
     ///

@@ -20,8 +20,8 @@ pub(crate) const EXPECTED_FILES: &str = "train.json, val.json and the images tha
 /// The longest side of the picture that is kept of a person.
 const LONGEST_SIDE: usize = 1024;
 
-/// Pixels that any image may have, and what it may have more for each byte of its file. A JPEG of one
-/// colour has 170 for each.
+/// Pixels that any image may have, and what it may have more for each byte of its file. A JPEG of
+/// one colour has 170 for each.
 const PIXELS: (usize, usize) = (1 << 20, 256);
 
 /// How people are cut out of their images.
@@ -58,8 +58,8 @@ impl CropConfig {
         Ok(())
     }
 
-    /// From the image to the picture of the person in the box `bounds`: the box is made as wide or as
-    /// high as the picture's proportions ask for, and larger, around its middle.
+    /// From the image to the picture of the person in the box `bounds`: the box is made as wide or
+    /// as high as the picture's proportions ask for, and larger, around its middle.
     fn crop(&self, [left, top, across, down]: [f64; 4]) -> Affine {
         let (width, height) = (self.width as f64, self.height as f64);
         let scale = (width / across).min(height / down) / self.enlarge;
@@ -110,14 +110,15 @@ impl PoseSplits {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a `config` out of range; [`Error::Missing`] if the folder, a file or an
-    /// image is not there; [`Error::File`] if one cannot be read; [`Error::Format`] as
+    /// [`Error::Setting`] for a `config` out of range; [`Error::Missing`] if the folder, a file or
+    /// an image is not there; [`Error::File`] if one cannot be read; [`Error::Format`] as
     /// [`coco::parse`] says, if an image is damaged or of another size than the file has it, or if
     /// the two files have different joints or limbs.
     pub fn read(folder: &Path, config: &CropConfig) -> Result<Self> {
         config.check()?;
         files::require_folder(folder, EXPECTED_FILES)?;
-        // Both texts are looked at before the first image is, so that a mistake is told at once.
+        // Both texts are looked at before the first image is, so that a mistake is reported at
+        // once.
         let [train_path, test_path] = ["train.json", "val.json"].map(|name| folder.join(name));
         let (train, test) = (read(&train_path)?, read(&test_path)?);
         if train.skeleton != test.skeleton {
@@ -136,8 +137,8 @@ impl PoseSet {
     /// # Errors
     ///
     /// [`Error::Setting`] if there is not one picture of three colours for each person, or a person
-    /// has another number of joints than the skeleton, no box with an area, no area, or numbers that
-    /// are not finite.
+    /// has another number of joints than the skeleton, no box with an area, no area, or numbers
+    /// that are not finite.
     pub fn new(pictures: ImageSet, people: Vec<Person>, skeleton: Skeleton) -> Result<Self> {
         let setting = |field, found, allowed| Err(Error::Setting { field, found, allowed });
         if pictures.len() != people.len() || pictures.shape().channels != 3 {
@@ -303,8 +304,8 @@ fn decode(path: &Path, file: &[u8], [width, height]: [u32; 2]) -> Result<RgbImag
     Ok(image.into_rgb8())
 }
 
-/// Whether the last scan of a JPEG is followed by the marker of its end. Inside a scan, no byte of 255
-/// is followed by one of a marker.
+/// Whether the last scan of a JPEG is followed by the marker of its end. Inside a scan, no byte of
+/// 255 is followed by one of a marker.
 fn ends(file: &[u8]) -> bool {
     let last = |marker: [u8; 2]| file.windows(2).rposition(|bytes| bytes == marker);
     last([0xff, 0xd9]) > last([0xff, 0xda])

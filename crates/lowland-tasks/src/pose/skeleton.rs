@@ -9,7 +9,8 @@ const MOST_JOINTS: usize = 512;
 
 /// The joints of a person.
 ///
-/// There is at least one, names differ, and each that is of one side has a counterpart on the other.
+/// There is at least one, names differ, and each that is of one side has a counterpart on the
+/// other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skeleton {
     joints: Vec<String>,
@@ -21,7 +22,8 @@ impl Skeleton {
     /// Puts joints and limbs together. `limbs` are pairs of places in `joints`, counted from 0.
     ///
     /// Which joints a mirror swaps follows from their names: `left` and `right`, or `l` and `r`, as
-    /// words of their own (`left_hip`, `hip.r`) or `left` and `right` at the start of the name (`leftHip`).
+    /// words of their own (`left_hip`, `hip.r`) or `left` and `right` at the start of the name
+    /// (`leftHip`).
     ///
     /// # Errors
     ///

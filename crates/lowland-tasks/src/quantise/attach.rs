@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param, Reparameterization, Reparameterizer};
 use burn::tensor::Tensor;
 
-use super::{Grid, OUTER_BITS, QuantiseConfig, Quantiser};
+use super::config::{OUTER_BITS, QuantiseConfig};
+use super::quantiser::{Grid, Quantiser};
 use crate::{Error, Result};
 
 /// The quantisers of one layer.
@@ -28,7 +29,8 @@ impl Reparameterization for Lsq {
     }
 }
 
-/// What comes into the layer with these weights as the layer sees it: rounded where it is quantised.
+/// What comes into the layer with these weights as the layer sees it: rounded where it is
+/// quantised.
 pub(crate) fn quantised_input<const W: usize, const D: usize>(
     weight: &Param<Tensor<W>>,
     x: Tensor<D>,
@@ -155,8 +157,8 @@ impl ModuleVisitor for Layers<'_> {
     }
 }
 
-/// Takes a batch through the network with its weights rounded to `weights`, one grid a layer, and fits
-/// grids to what comes into the layers.
+/// Takes a batch through the network with its weights rounded to `weights`, one grid a layer, and
+/// fits grids to what comes into the layers.
 pub(super) fn inputs<M: Module>(
     model: &M,
     layers: &[Layer],

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, Reparameterization};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::Grid;
 use super::attach::Lsq;
-use super::quantiser::{integers, positive, range};
+use super::quantiser::{Grid, integers, positive, range};
 use crate::{Error, Result};
 
 /// A layer of a quantised network in integers.
@@ -31,8 +30,8 @@ pub struct IntegerLayer {
 /// The layers of a quantised network in integers, in the order of the module.
 ///
 /// # Errors
-/// [`Error::Quantise`] where nothing is quantised, for weights that are not finite, and for those of
-/// more than 8 bits, which only a record brings.
+/// [`Error::Quantise`] where nothing is quantised, for weights that are not finite, and for those
+/// of more than 8 bits, which only a record brings.
 pub fn integer_layers<M: Module>(model: &M) -> Result<Vec<IntegerLayer>> {
     let mut visitor = Integers::default();
     model.visit(&mut visitor);
@@ -42,8 +41,8 @@ pub fn integer_layers<M: Module>(model: &M) -> Result<Vec<IntegerLayer>> {
     visitor.found.into_iter().collect()
 }
 
-/// `model` with its integers times their steps in the place of its float weights: what an engine for
-/// integers would compute with. It rounds them no further, and gives the same numbers.
+/// `model` with its integers times their steps in the place of its float weights: what an engine
+/// for integers would compute with. It rounds them no further, and gives the same numbers.
 ///
 /// # Errors
 /// As [`integer_layers`].
@@ -56,8 +55,8 @@ pub fn with_integer_weights<M: Module>(model: M) -> Result<M> {
     Ok(model.map(&mut Placed { path: Vec::new(), weights: weights.collect() }))
 }
 
-/// Collects the parts of layers, which come in the order weights, step and range of the weights, step
-/// and range of the input.
+/// Collects the parts of layers, which come in the order weights, step and range of the weights,
+/// step and range of the input.
 #[derive(Default)]
 struct Integers {
     path: Vec<String>,

@@ -44,8 +44,8 @@ pub(super) struct Quantiser {
     step: Param<Tensor<1>>,
     /// `[lowest, highest]`: a parameter so that records hold it.
     range: Param<Tensor<1, Int>>,
-    /// The range once it is read back, which waits for the device, and the parameter that it is of: ranges
-    /// do not change, but a record brings others.
+    /// The range once it is read back, which waits for the device, and the parameter that it is of:
+    /// ranges do not change, but a record brings others.
     #[module(skip)]
     known: Arc<Mutex<(ParamId, [i64; 2])>>,
 }
@@ -109,8 +109,8 @@ pub(super) fn integers<const D: usize>(
     clip(x / step.reshape([1; D]), lowest, highest).round()
 }
 
-/// `x` between two numbers. Unlike that of Burn's clamp, the gradient is 0 where `x` is one of them,
-/// as in the paper.
+/// `x` between two numbers. Unlike that of Burn's clamp, the gradient is 0 where `x` is one of
+/// them, as in the paper.
 fn clip<const D: usize>(x: Tensor<D>, lowest: i64, highest: i64) -> Tensor<D> {
     let (below, above) =
         (x.clone().lower_equal_elem(lowest), x.clone().greater_equal_elem(highest));
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn values_and_gradients_are_those_worked_by_hand() {
-        // Three bits with a sign: −4 to 3. One value below, three between, one above, two on the ends.
+        // Three bits with a sign: −4 to 3. One value below, three between, one above, two on the
+        // ends.
         let quantiser = quantiser(0.5, Grid::signed(3));
         let v = [-3.0, -0.3, 0.3, 0.6, 1.9, -2.0, 1.5];
         let (out, of_v, of_step) = outcome(&quantiser, &v, &[1.0; 7]);

@@ -1,4 +1,4 @@
-//! To tell images apart.
+//! Image classification.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use crate::models::Model;
 use crate::quantise::quantised;
 use lowland::cross_entropies;
 
-/// How many training images go through a network that is to be quantised, to see what comes into its layers.
+/// How many training images go through a network that is to be quantised, to see what comes into
+/// its layers.
 const CALIBRATION: usize = 128;
 
-/// Labelled images: cut to size, labels redrawn. The loss is the cross entropy.
+/// Labelled images: cut to size, labels corrupted. The loss is the cross entropy.
 #[derive(Debug, Clone)]
 pub struct ImageTask {
     /// Images to learn from.

@@ -23,8 +23,8 @@ use crate::pose::{
 /// A joint counts as found within this share of the torso: PCK@0.2.
 const THRESHOLD: f64 = 0.2;
 
-/// People with their joints. The loss is the squared error of the heatmaps; accuracy is PCK@0.2, the share of joints
-/// that are found within a fifth of the torso's length.
+/// People with their joints. The loss is the squared error of the heatmaps; accuracy is PCK@0.2,
+/// the share of joints that are found within a fifth of the torso's length.
 #[derive(Debug, Clone)]
 pub struct PeopleTask {
     train: Arc<PoseSet>,
@@ -36,16 +36,17 @@ impl PeopleTask {
     /// Loads the people that `config` asks for.
     ///
     /// # Errors
-    /// Whatever reading the data gives, values out of range, and settings that are for labelled images.
+    /// Whatever reading the data gives, values out of range, and settings that are for labelled
+    /// images.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
         only("quantise", config.quantise.is_none(), "left out where joints are found")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
-        let splits = PoseSplits::read(&folder, &config.crop)?;
+        let splits = PoseSplits::read(&folder, &config.crop.clone().unwrap_or_default())?;
         let cut = |set, limit| first_of(Arc::new(set), limit, PoseSet::len, PoseSet::first);
         let train = cut(splits.train, config.data.train_limit)?;
         let test = cut(splits.test, config.data.test_limit)?;
-        let preparation = config.pose.build(&train)?;
+        let preparation = config.pose.clone().unwrap_or_default().build(&train)?;
         Ok(Self { train, test, preparation })
     }
 
@@ -93,7 +94,7 @@ impl Task for PeopleTask {
     }
 
     fn variation(&self, config: &TrainConfig) -> String {
-        let PoseConfig { flip, scale, rotation, .. } = config.pose;
+        let PoseConfig { flip, scale, rotation, .. } = config.pose.clone().unwrap_or_default();
         let mut parts = Vec::new();
         if flip {
             parts.push("mirrored every second time".to_owned());

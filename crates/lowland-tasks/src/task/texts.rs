@@ -1,4 +1,4 @@
-//! To tell texts apart with a pretrained transformer.
+//! Text classification with a pretrained transformer.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use super::{
     AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
     only,
 };
-use crate::config::TrainConfig;
+use crate::config::{TextConfig, TrainConfig};
 use crate::data::{LabelNoise, Source, redraw_labels};
 use crate::models::Model;
 use crate::text::{
@@ -35,11 +35,12 @@ impl TextTask {
     /// Loads the texts of a task as the tokens of the pretrained network that `config` starts from.
     ///
     /// # Errors
-    /// Whatever reading data and tokenizer gives, values out of range, and settings that are for images.
+    /// Whatever reading data and tokenizer gives, values out of range, and settings that are for
+    /// images.
     pub fn load(task: GlueTask, config: &TrainConfig) -> Result<Self> {
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
-        let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, config.text.max_length)?;
+        let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
         let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
         let cut = |set, limit| first_of(Arc::new(set), limit, TextSet::len, TextSet::first);
         let mut train = cut(train, config.data.train_limit)?;
@@ -97,7 +98,7 @@ impl Task for TextTask {
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
         config.model.require_text()?;
-        let (folder, tuning) = (pretrained(config)?, config.text.tuning());
+        let (folder, tuning) = (pretrained(config)?, text(config).tuning());
         let network =
             TextClassifier::from_folder(&folder, self.classes(), &tuning, config.seed, device)?;
         Ok(Model::Transformer(network))
@@ -184,4 +185,9 @@ fn numbers(tensor: Tensor<1, Int>) -> Result<Vec<i64>> {
         .try_into_data()
         .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))?;
     Ok(data.iter::<i64>().collect())
+}
+
+/// How the transformer is fine-tuned.
+fn text(config: &TrainConfig) -> TextConfig {
+    config.text.clone().unwrap_or_default()
 }

@@ -40,7 +40,8 @@ pub struct TextBatch {
     pub input: TextInput,
     /// The class of each text: `[batch]`.
     pub labels: Tensor<1, Int>,
-    /// The place of each text in the set: what methods that remember something of each sample go by.
+    /// The place of each text in the set: what methods that remember something of each sample go
+    /// by.
     pub indices: Vec<usize>,
 }
 

@@ -34,10 +34,10 @@ pub struct FineTuning {
     /// The share of numbers that the encoder drops while it learns (of the embeddings, of what the
     /// parts of a layer give, of the attention), from 0 to below 1. Default: 0, which is none.
     ///
-    /// BERT was trained with 0.1. Here the default is none because the masks come from the generator
-    /// that Burn keeps for a device and all its threads: [`lowland::SharpnessAware`] seeds it before
-    /// each evaluation, so that both gradients of a step are those of one function, and that holds as
-    /// long as no other thread draws meanwhile. Without dropout it holds always.
+    /// BERT was trained with 0.1. Here the default is none because the masks come from the
+    /// generator that Burn keeps for a device and all its threads: [`lowland::SharpnessAware`]
+    /// seeds it before each evaluation, so that both gradients of a step are those of one function,
+    /// and that holds as long as no other thread draws meanwhile. Without dropout it holds always.
     pub dropout: f64,
 }
 
@@ -75,7 +75,8 @@ pub struct TextClassifier {
 }
 
 impl TextClassifier {
-    /// Makes the network of a model folder (`config.json`, `model.safetensors`) for `classes` classes.
+    /// Makes the network of a model folder (`config.json`, `model.safetensors`) for `classes`
+    /// classes.
     ///
     /// Weights that are not in the folder, those of the head and of adapters, are a function of
     /// `seed` alone. On a device with autodiff the network is ready to be trained.
@@ -105,9 +106,9 @@ impl TextClassifier {
         Ok(Self { encoder, head })
     }
 
-    /// Makes the network of these sizes for `classes` classes with weights that are not trained: those of linear maps
-    /// and embeddings normal with deviation 0.02, as BERT begins its pretraining. Weights are a function of `seed`
-    /// alone.
+    /// Makes the network of these sizes for `classes` classes with weights that are not trained:
+    /// those of linear maps and embeddings normal with deviation 0.02, as BERT begins its
+    /// pretraining. Weights are a function of `seed` alone.
     ///
     /// # Errors
     ///
@@ -134,7 +135,8 @@ impl TextClassifier {
         self.head.forward(self.encoder.mean(input))
     }
 
-    /// The sentence embedding of each text, `[batch, hidden]`: the mean over its tokens, of length 1.
+    /// The sentence embedding of each text, `[batch, hidden]`: the mean over its tokens, of length
+    /// 1.
     ///
     /// # Panics
     ///

@@ -18,7 +18,8 @@ const FILE: &str = "config.json";
 pub struct BertConfig {
     /// Tokens that have an embedding, at most 2²⁰.
     pub vocab_size: usize,
-    /// Numbers that stand for a token between layers, at most 16,384; a multiple of the number of heads.
+    /// Numbers that stand for a token between layers, at most 16,384; a multiple of the number of
+    /// heads.
     pub hidden_size: usize,
     /// Layers, at most 128.
     pub num_hidden_layers: usize,
@@ -100,8 +101,8 @@ impl BertConfig {
         Ok(())
     }
 
-    /// How many weights the encoder has. The pooler of a published BERT, a layer behind the first token
-    /// that the mean over tokens has no use for, is not among them.
+    /// How many weights the encoder has. The pooler of a published BERT, a layer behind the first
+    /// token that the mean over tokens has no use for, is not among them.
     pub fn parameter_count(&self) -> u64 {
         let [hidden, inner] = [self.hidden_size, self.intermediate_size].map(|n| n as u64);
         let norm = 2 * hidden;

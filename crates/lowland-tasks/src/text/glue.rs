@@ -17,28 +17,29 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlueTask {
-    /// The Stanford Sentiment Treebank (Socher et al., 2013): is what is said of a film good or bad?
+    /// The Stanford Sentiment Treebank (Socher et al., 2013): is what is said of a film good or
+    /// bad?
     ///
     /// From `train.tsv` and `dev.tsv`, both to learn from (67,349 sentences and parts of such), and
-    /// `test.tsv` (872). GLUE's own folder has another division: where its `test.tsv` has no labels,
-    /// `train.tsv` is learned from (67,349) and `dev.tsv` measured on (872).
+    /// `test.tsv` (872). GLUE's own folder has another division: where its `test.tsv` has no
+    /// labels, `train.tsv` is learned from (67,349) and `dev.tsv` measured on (872).
     #[serde(rename = "sst2")]
     Sst2,
-    /// The Microsoft Research Paraphrase Corpus (Dolan and Brockett, 2005): do two sentences say the
-    /// same?
+    /// The Microsoft Research Paraphrase Corpus (Dolan and Brockett, 2005): do two sentences say
+    /// the same?
     ///
     /// From `msr_paraphrase_train.txt` (4,076 pairs) and `msr_paraphrase_test.txt` (1,725), the
-    /// division of its publishers. The 408 pairs that GLUE measures on are among those that are learned
-    /// from here, and its hidden test set is what is measured on: figures are like those of its
-    /// leaderboard, not like those of its development set.
+    /// division of its publishers. The 408 pairs that GLUE measures on are among those that are
+    /// learned from here, and its hidden test set is what is measured on: figures are like those of
+    /// its leaderboard, not like those of its development set.
     Mrpc,
     /// The Corpus of Linguistic Acceptability (Warstadt et al., arXiv 1805.12471): is a sentence
     /// English?
     ///
-    /// From `in_domain_train.tsv` (8,551 sentences), and to measure on `in_domain_dev.tsv` (527) and
-    /// `out_of_domain_dev.tsv` (516), which together are the development set of GLUE: its hidden test
-    /// set has no labels to be had. GLUE's own names of these, `train.tsv` and `dev.tsv`, are read
-    /// where the others are not there.
+    /// From `in_domain_train.tsv` (8,551 sentences), and to measure on `in_domain_dev.tsv` (527)
+    /// and `out_of_domain_dev.tsv` (516), which together are the development set of GLUE: its
+    /// hidden test set has no labels to be had. GLUE's own names of these, `train.tsv` and
+    /// `dev.tsv`, are read where the others are not there.
     Cola,
 }
 
@@ -109,8 +110,8 @@ impl GlueTask {
         }
     }
 
-    /// Tokens to which texts are best cut where nothing else is asked for: with the vocabulary of BERT, 4 of
-    /// the 68,221 texts of SST-2 are longer and none of the others.
+    /// Tokens to which texts are best cut where nothing else is asked for: with the vocabulary of
+    /// BERT, 4 of the 68,221 texts of SST-2 are longer and none of the others.
     pub fn max_length(self) -> usize {
         match self {
             Self::Sst2 | Self::Cola => 64,
@@ -131,9 +132,10 @@ impl GlueTask {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] if the folder or one of its files is not there, [`Error::File`] if one cannot
-    /// be read, [`Error::Line`] with the place of what is not as the format has it: text that is not
-    /// UTF-8, another number of columns, a label that is not 0 or 1, a sentence without tokens.
+    /// [`Error::Missing`] if the folder or one of its files is not there, [`Error::File`] if one
+    /// cannot be read, [`Error::Line`] with the place of what is not as the format has it: text
+    /// that is not UTF-8, another number of columns, a label that is not 0 or 1, a sentence without
+    /// tokens.
     pub fn load(self, folder: &Path, tokenizer: &TextTokenizer) -> Result<TextSplits> {
         require_folder(folder, self.expected_files())?;
         let files = self.files(folder)?;

@@ -17,7 +17,7 @@ pub enum Projection {
     Query,
     /// What a token is asked by.
     Key,
-    /// What a token tells others.
+    /// What a token passes to others.
     Value,
     /// Behind the heads of the attention.
     Output,
@@ -53,8 +53,8 @@ pub struct LoraConfig {
     pub rank: usize,
     /// α, a scale, above 0 and finite. Default: 16.
     pub alpha: f64,
-    /// The weights that get an adapter, in each layer; at least one. Default: query and value, those of
-    /// the paper.
+    /// The weights that get an adapter, in each layer; at least one. Default: query and value,
+    /// those of the paper.
     pub targets: Vec<Projection>,
 }
 

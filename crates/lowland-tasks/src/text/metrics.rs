@@ -93,9 +93,9 @@ impl Confusion {
         ratio(2.0 * both, (self.labels(class) + self.predictions(class)) as f64)
     }
 
-    /// The correlation of labels and predictions, from −1 to 1; 0 where all labels or all predictions
-    /// are of one class. Matthews' for two classes, and for more Gorodkin's generalisation of it
-    /// (Computational Biology and Chemistry 28, 2004).
+    /// The correlation of labels and predictions, from −1 to 1; 0 where all labels or all
+    /// predictions are of one class. Matthews' for two classes, and for more Gorodkin's
+    /// generalisation of it (Computational Biology and Chemistry 28, 2004).
     ///
     /// ```text
     /// (c·s − Σ pₖ·tₖ) / √((s² − Σ pₖ²)·(s² − Σ tₖ²))

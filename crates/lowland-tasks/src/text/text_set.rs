@@ -144,8 +144,8 @@ impl TextSet {
         (&self.ids[range.clone()], &self.types[range])
     }
 
-    /// The SHA-256 of tokens, labels and the number of classes, in hexadecimal: the same for sets that
-    /// give the same batches.
+    /// The SHA-256 of tokens, labels and the number of classes, in hexadecimal: the same for sets
+    /// that give the same batches.
     pub fn sha256(&self) -> String {
         let numbers = [self.len(), self.classes.len(), self.max_length]
             .map(|number| (number as u64).to_le_bytes());
@@ -222,11 +222,11 @@ impl TextSet {
         counts
     }
 
-    /// The order in which epoch `epoch` of the run with `seed` goes through the texts, such that batches of
-    /// `batch_size` have texts of like length and little to fill up: a permutation.
+    /// The order in which epoch `epoch` of the run with `seed` goes through the texts, such that
+    /// batches of `batch_size` have texts of like length and little to fill up: a permutation.
     ///
-    /// Texts are shuffled as [`epoch_order`] does it, then sorted by length among those of 64 batches,
-    /// and the batches are shuffled. A last batch that is not full stays the last one.
+    /// Texts are shuffled as [`epoch_order`] does it, then sorted by length among those of 64
+    /// batches, and the batches are shuffled. A last batch that is not full stays the last one.
     ///
     /// # Panics
     ///

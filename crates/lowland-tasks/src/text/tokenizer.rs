@@ -14,8 +14,8 @@ use crate::{Error, Result};
 /// The file of a model folder that is read here.
 const FILE: &str = "tokenizer.json";
 
-/// Texts that are tokenised at a time; bounds the memory that it takes, for the tokenizer keeps much
-/// more of each text than is kept here.
+/// Texts that are tokenised at a time; bounds the memory that it takes, for the tokenizer keeps
+/// much more of each text than is kept here.
 const AT_A_TIME: usize = 1024;
 
 /// Turns texts into tokens of a pretrained network.

@@ -32,8 +32,8 @@ const NAMES: [(&str, &str); 11] = [
 
 impl Bert {
     /// Makes the network of a model folder, with the weights of its `model.safetensors` (as PyTorch
-    /// names and lays them out, in any float type; kept as `f32`). Tensors that the network has no use
-    /// for are left where they are. `dropout` is from 0 to below 1.
+    /// names and lays them out, in any float type; kept as `f32`). Tensors that the network has no
+    /// use for are left where they are. `dropout` is from 0 to below 1.
     pub(crate) fn from_folder(
         folder: &Path,
         config: &BertConfig,
@@ -48,7 +48,7 @@ impl Bert {
         let mut store = NAMES
             .iter()
             .fold(store, |store, (from, to)| store.with_key_remapping(from, *to))
-            // What is missing and what does not fit is told below, by name.
+            // What is missing and what does not fit is reported below, by name.
             .validate(false)
             .allow_partial(true);
         let loaded = network.load_from(&mut store).map_err(|error| {
@@ -65,8 +65,8 @@ impl Bert {
     }
 }
 
-/// Fails if the file cannot hold the network that the configuration asks for, before there is memory
-/// for it.
+/// Fails if the file cannot hold the network that the configuration asks for, before there is
+/// memory for it.
 fn check_size(path: &Path, config: &BertConfig) -> Result<()> {
     let metadata =
         std::fs::metadata(path).map_err(|source| Error::File { path: path.to_owned(), source })?;

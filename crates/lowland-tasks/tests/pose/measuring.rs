@@ -26,8 +26,8 @@ fn near(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
 }
 
-/// Two people with a torso and without, a joint that is not known, and joints found 6 pixels too far
-/// to the right; the last of them 7.
+/// Two people with a torso and without, a joint that is not known, and joints found 6 pixels too
+/// far to the right; the last of them 7.
 fn two() -> (Skeleton, Vec<Person>, Vec<Vec<FoundJoint>>) {
     let names = ["head_top", "left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder"];
     let truth = [[10.0, 0.0], [40.0, 50.0], [20.0, 50.0], [10.0, 10.0], [41.0, 29.0], [0.0, 0.0]];
@@ -47,8 +47,8 @@ fn two() -> (Skeleton, Vec<Person>, Vec<Vec<FoundJoint>>) {
 fn joints_are_correct_within_a_share_of_the_torso() {
     let (skeleton, people, found) = two();
     let pck = |reference, threshold| pck(&skeleton, &people, &found, reference, threshold).unwrap();
-    // The torso of the first is 21·√2 = 29.698 pixels: 6 are 0.20203 of it. Without a torso it is 31
-    // pixels for a box of 100: 6 are 0.19355, 7 are 0.2258.
+    // The torso of the first is 21·√2 = 29.698 pixels: 6 are 0.20203 of it. Without a torso it is
+    // 31 pixels for a box of 100: 6 are 0.19355, 7 are 0.2258.
     let at = pck(Reference::Torso, 0.2);
     near(at.mean, 3.0 / 9.0);
     assert_eq!(at.joints, [Some(0.0), Some(0.5), Some(0.5), Some(0.5), Some(0.0), None]);
@@ -135,8 +135,8 @@ fn similarity_falls_with_the_distance_in_units_of_the_person() {
     let similarity =
         |joints: &[[f64; 2]; 3]| object_keypoint_similarity(&truth, &found(joints, 1.0), &sigmas);
     near(similarity(&[[10.0, 10.0], [0.0, 0.0], [30.0, 10.0]]).unwrap(), 1.0);
-    // 5 pixels of a person of 100 square pixels: exp(−25 / (2 · 100 · 0.1²)) for the first joint, and
-    // exp(−4 / (2 · 100 · 0.2²)) for 2 pixels of the last.
+    // 5 pixels of a person of 100 square pixels: exp(−25 / (2 · 100 · 0.1²)) for the first joint,
+    // and exp(−4 / (2 · 100 · 0.2²)) for 2 pixels of the last.
     let expected = f64::midpoint((-12.5_f64).exp(), (-0.5_f64).exp());
     near(similarity(&[[13.0, 14.0], [0.0, 0.0], [30.0, 12.0]]).unwrap(), expected);
     near(similarity(&[[f64::NAN, 0.0], [0.0, 0.0], [30.0, 10.0]]).unwrap(), 0.5);
@@ -162,8 +162,8 @@ fn precision_is_averaged_over_recalls_and_thresholds() {
     let [first, second, third] = [(1, 0.99, 0.9), (2, 0.62, 0.8), (3, 0.4, 0.7)]
         .map(|(image, oks, score)| with_oks(image, oks, score));
     let poses = [third, first, second];
-    // Up to 0.60 two of three are matched, the surest ones: precision 1 at the recalls 0.00 to 0.66,
-    // which are 67 of 101. Then one of three: 34 of 101.
+    // Up to 0.60 two of three are matched, the surest ones: precision 1 at the recalls 0.00 to
+    // 0.66, which are 67 of 101. Then one of three: 34 of 101.
     let [mean, at_50, at_75] = precision(&poses);
     near(at_50, 67.0 / 101.0);
     near(at_75, 34.0 / 101.0);
@@ -204,12 +204,15 @@ fn a_picture_needs_no_other_file_and_shows_joints_where_they_are() {
     joints[1].at = [10.0, 20.0];
     let svg = picture(&set, 0, &joints).unwrap();
     let count = |part: &str| svg.matches(part).count();
-    // Each ring and each dot comes twice: the border and the colour. One is not known, one no number.
+    // Each ring and each dot comes twice: the border and the colour. One is not known, one no
+    // number.
     assert_eq!(count("<circle"), 2 * (4 + 4));
-    // From the truth to what was found: 3 joints have both. Limbs twice: 1 of the truth, 2 of the found.
+    // From the truth to what was found: 3 joints have both. Limbs twice: 1 of the truth, 2 of the
+    // found.
     assert_eq!(count("<path"), 3 + 2 * (1 + 2));
     assert!(svg.starts_with("<svg xmlns=") && svg.contains("viewBox=\"0 0 128 128\""));
-    // The middle of the box is that of the picture, its corner a tenth of the picture from the edge.
+    // The middle of the box is that of the picture, its corner a tenth of the picture from the
+    // edge.
     for place in ["cx=\"64.00\" cy=\"64.00\"", "cx=\"12.80\" cy=\"12.80\""] {
         assert!(svg.contains(place), "{place}");
     }

@@ -61,8 +61,8 @@ fn heatmaps_are_a_quarter_of_the_image() {
 fn networks_have_as_many_numbers_as_their_layers_add_up_to() {
     let trained =
         |config: PoseNetConfig, joints| values(&config.init(joints, 0, &device()).unwrap()).trained;
-    // ResNet-18 without its last layer has 11,176,512; three transposed convolutions to 256 channels
-    // with BatchNorm add 4,195,840; the last layer adds 257 a joint.
+    // ResNet-18 without its last layer has 11,176,512; three transposed convolutions to 256
+    // channels with BatchNorm add 4,195,840; the last layer adds 257 a joint.
     assert_eq!(trained(PoseNetConfig::resnet18(), 17), 11_176_512 + 4_195_840 + 17 * 257);
     // The stem, three blocks with their shortcuts, two transposed convolutions and the last layer.
     let parts = [928, 19_648, 57_728, 230_144, 65_600, 16_448, 33 * 14];

@@ -112,10 +112,10 @@ fn colours_have_mean_zero_and_deviation_one() {
     let count = images.len() as f64;
     let mean = images.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
     let square = images.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count;
-    // A value is `colour · scale − shift` in `f32`, with four roundings (both constants, the product
-    // and the difference) of half of EPSILON each, of numbers below 16: the mean is off by
-    // 32 · EPSILON = 3.8e-6 at most, and that of squares, where the mean size is at most 1, by twice
-    // as much.
+    // A value is `colour · scale − shift` in `f32`, with four roundings (both constants, the
+    // product and the difference) of half of EPSILON each, of numbers below 16: the mean is off by
+    // 32 · EPSILON = 3.8e-6 at most, and that of squares, where the mean size is at most 1, by
+    // twice as much.
     let bound = 32.0 * f64::from(f32::EPSILON);
     assert!(mean.abs() < bound && (square - 1.0).abs() < 2.0 * bound, "{mean} {square}");
 }
@@ -309,8 +309,8 @@ proptest! {
         for (joint, &name) in set.skeleton().mirrored().iter().enumerate().take(3) {
             let name = if chosen.flipped { name } else { joint };
             let truth = set.people()[0].joints[joint].unwrap();
-            // At most a quarter of a pixel along each axis: 4 pixels of the input, which are 1.5 · 1.5 of
-            // the image at a scale of 1.
+            // At most a quarter of a pixel along each axis: 4 pixels of the input, which are 1.5 ·
+            // 1.5 of the image at a scale of 1.
             let pixel = 4.0 * 1.5 * 1.5 / chosen.scale;
             let found = found[0][name];
             let far = distance(found.at, truth);

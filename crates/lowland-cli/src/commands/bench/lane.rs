@@ -12,7 +12,7 @@ use lowland_tasks::data::ImageBatch;
 use lowland_tasks::models::{Model, ModelName};
 use lowland_tasks::text::{BertConfig, TextBatch, TextClassifier, TextInput};
 
-use super::pytorch::PyTorch;
+use super::pytorch::{PyTorch, Took};
 
 /// The network for texts that can be measured.
 pub(super) const MINILM: &str = "minilm";
@@ -121,16 +121,6 @@ fn minilm() -> Result<BertConfig> {
         "model_type": "bert",
         "hidden_act": "gelu",
     }))?)
-}
-
-/// What a block of steps took, for each step.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Took {
-    pub(super) seconds: f64,
-    /// Seconds of processor time, of all threads together.
-    pub(super) processor: f64,
-    /// NaN where they are not counted.
-    pub(super) passes: f64,
 }
 
 /// One contender under measurement.

@@ -5,10 +5,18 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::lane::Took;
-
 /// What the process runs.
 const SCRIPT: &str = include_str!("../../../../../tools/pytorch_step.py");
+
+/// What a block of steps took, for each step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Took {
+    pub(super) seconds: f64,
+    /// Seconds of processor time, of all threads together.
+    pub(super) processor: f64,
+    /// NaN where they are not counted.
+    pub(super) passes: f64,
+}
 
 /// A process that trains with PyTorch.
 #[derive(Debug)]
@@ -34,8 +42,9 @@ impl PyTorch {
     ) -> Result<Self> {
         let (batch, threads) = (batch.to_string(), threads.to_string());
         let mut command = Command::new(python);
-        // By default the threads of OpenMP wait in a loop. Where another program wants the core, that takes PyTorch
-        // several times as long at two threads as at one, and the comparison would be of no use.
+        // By default the threads of OpenMP wait in a loop. Where another program wants the core,
+        // that takes PyTorch several times as long at two threads as at one, and the comparison
+        // would be of no use.
         if std::env::var_os("OMP_WAIT_POLICY").is_none() {
             command.env("OMP_WAIT_POLICY", "PASSIVE").env("GOMP_SPINCOUNT", "0");
         }

@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, Table};
 
-use super::lane::{Lane, Step, Took};
+use super::lane::{Lane, Step};
+use super::pytorch::Took;
 use crate::compare::statistics::{median, quantile};
 
 /// What was measured of one contender.

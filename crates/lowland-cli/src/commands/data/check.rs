@@ -17,8 +17,8 @@ const MOST_CLASSES: usize = 20;
 
 /// Read a data set and print what it holds
 ///
-/// Counts, classes, mean and standard deviation of each channel, and a checksum; of the known data sets also
-/// whether these are the published figures. Where they are not, the exit code is 1.
+/// Counts, classes, mean and standard deviation of each channel, and a checksum; of the known data
+/// sets also whether these are the published figures. Where they are not, the exit code is 1.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// The data set
@@ -49,7 +49,8 @@ struct Held {
     data: DataName,
     train: Part,
     test: Part,
-    /// Whether counts and training statistics are the published ones; `None` where nothing is published.
+    /// Whether counts and training statistics are the published ones; `None` where nothing is
+    /// published.
     as_published: Option<bool>,
     /// Where they are not.
     differences: Vec<String>,

@@ -10,14 +10,15 @@ use lowland_fetch::{DataSet, Error, Event, Options, Outcome, RemoteFile, publish
 
 use crate::failure::{Ended, Interrupted, Usage};
 use crate::files;
-use crate::interrupt::Interrupt;
+use crate::run::interrupt::Interrupt;
 use crate::terminal::{Bytes, print};
 
 /// Download a data set from its publisher
 ///
-/// It comes into DIR/NAME, and `--data-dir DIR` of every other command finds it there. Lengths and SHA-256 are held
-/// against the published ones before a file gets its name; archives are unpacked and removed. What was cut off or
-/// interrupted goes on where it ended, and what is there and good is left alone.
+/// It comes into DIR/NAME, and `--data-dir DIR` of every other command finds it there. Lengths and
+/// SHA-256 are held against the published ones before a file gets its name; archives are unpacked
+/// and removed. What was cut off or interrupted goes on where it ended, and what is there and good
+/// is left alone.
 #[derive(Debug, Args)]
 pub(super) struct Fetch {
     /// The data set
@@ -26,7 +27,8 @@ pub(super) struct Fetch {
     /// The folder in which the data set gets a folder of its own
     #[arg(long, value_name = "DIR", default_value = "data")]
     data_dir: PathBuf,
-    /// Fetch the same files from this address, in place of the publisher's; checksums hold all the same
+    /// Fetch the same files from this address, in place of the publisher's; checksums hold all the
+    /// same
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
     /// Show no progress
@@ -43,7 +45,8 @@ impl Fetch {
     /// Downloads, and says where the data set is.
     ///
     /// # Errors
-    /// A folder that cannot be written to, no network, a server without the file, wrong bytes, Ctrl-C.
+    /// A folder that cannot be written to, no network, a server without the file, wrong bytes,
+    /// Ctrl-C.
     pub(super) fn run(self) -> Result<()> {
         let Self { set, data_dir, mirror, quiet } = self;
         let folder = data_dir.join(set.name);
@@ -60,13 +63,13 @@ impl Fetch {
         drop(bytes);
         let outcome = result.map_err(|error| failure(error, way_on(&set, &folder), &interrupt))?;
         let (name, place) = (set.name, folder.display());
-        let told = match outcome {
+        let how = match outcome {
             Outcome::AlreadyThere => "already, as it was published".to_owned(),
             Outcome::Fetched { received } => {
                 format!("now: {} fetched, and all of it checked", DecimalBytes(received))
             }
         };
-        print(&format!("{name} is in {place} {told}"))?;
+        print(&format!("{name} is in {place} {how}"))?;
         print(&format!("A look at it: lowland data check {name} --data-dir {}", data_dir.display()))
     }
 }
@@ -78,9 +81,9 @@ fn show(event: &Event<'_>, bytes: &Bytes) {
             bytes.line(&format!("{} from {address}", DecimalBytes(rest)));
             bytes.begin(file, done, length);
         }
-        Event::Received { file, done, length } => bytes.tell(file, done, length),
+        Event::Received { file, done, length } => bytes.show(file, done, length),
         Event::Failed { error, .. } => bytes.line(&error.to_string()),
-        Event::Unpacked { done, length, .. } => bytes.tell("unpacked", done, length),
+        Event::Unpacked { done, length, .. } => bytes.show("unpacked", done, length),
         _ => {}
     }
 }
@@ -96,8 +99,8 @@ fn way_on(set: &DataSet<'_>, folder: &Path) -> Option<String> {
 fn failure(error: Error, way_on: Option<String>, interrupt: &Interrupt) -> anyhow::Error {
     match (error, way_on) {
         (Error::Interrupted, way_on) => {
-            let told = way_on.map(|way_on| format!("; {way_on}")).unwrap_or_default();
-            Interrupted { told, code: interrupt.code() }.into()
+            let progress = way_on.map(|way_on| format!("; {way_on}")).unwrap_or_default();
+            Interrupted { progress, code: interrupt.code() }.into()
         }
         (error, _) if error.is_input() => Usage(error.to_string()).into(),
         (error, None) => error.into(),

@@ -9,7 +9,7 @@ use crate::compare::statistics::{INTERVAL_LEVEL, deviation, mean, paired_t_test}
 
 /// The words around a comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heading {
+pub(crate) struct Heading {
     /// See [`Summary::title`].
     pub title: String,
     /// See [`Summary::question`].
@@ -24,7 +24,7 @@ pub struct Heading {
 
 /// An algorithm's runs before anything is computed from them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Contender {
+pub(crate) struct Contender {
     /// See [`AlgorithmSummary::name`].
     pub name: String,
     /// See [`AlgorithmSummary::label`].
@@ -37,7 +37,7 @@ pub struct Contender {
 
 impl Summary {
     /// Computes all spreads and differences; the first algorithm is the baseline.
-    pub fn new(heading: Heading, setting: Setting, contenders: Vec<Contender>) -> Self {
+    pub(crate) fn new(heading: Heading, setting: Setting, contenders: Vec<Contender>) -> Self {
         let Heading { title, question, command, version, hardware } = heading;
         let contenders: Vec<Contender> = contenders.into_iter().map(Contender::cleaned).collect();
         let baseline = contenders.first().map(|first| first.runs.clone()).unwrap_or_default();
@@ -125,7 +125,7 @@ impl Contender {
 impl AlgorithmSummary {
     /// How uncertain the largest eigenvalue is, as a deviation: how closely it was measured in each
     /// run (the residual) together with how far the runs are apart. `None` where neither is known.
-    pub fn eigenvalue_uncertainty(&self) -> Option<f64> {
+    pub(crate) fn eigenvalue_uncertainty(&self) -> Option<f64> {
         let runs = self.runs.iter().filter(|run| !run.diverged());
         let measured = runs.filter_map(|run| run.flatness.as_ref()?.eigenvalues.first());
         let squares: Vec<f64> = measured.map(|eigenvalue| eigenvalue.residual.powi(2)).collect();
@@ -139,7 +139,7 @@ impl AlgorithmSummary {
 
 impl Spread {
     /// Mean and sample deviation of the finite values; `None` if there are none.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let mean = mean(&values)?;
         Some(Self { mean, deviation: deviation(&values), count: values.len() })
@@ -148,7 +148,7 @@ impl Spread {
 
 impl Difference {
     /// Judges paired differences of accuracy; `None` if there are none.
-    pub fn of(differences: &[f64]) -> Option<Self> {
+    pub(crate) fn of(differences: &[f64]) -> Option<Self> {
         let mean = mean(differences)?;
         let test = paired_t_test(differences);
         let verdict = match test {

@@ -17,11 +17,11 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
 /// Whether the run was asked to end, and by which signal.
 #[derive(Debug, Clone)]
-pub struct Interrupt(Arc<AtomicUsize>);
+pub(crate) struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
     /// Starts to listen for Ctrl-C and for requests to terminate. Once a process.
-    pub fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         // 128 and the number of the signal.
         let code = |number: i32| usize::try_from(128 + number).unwrap_or(130);
         let asked = Arc::new(AtomicBool::new(false));
@@ -39,9 +39,9 @@ impl Interrupt {
         Self(signal)
     }
 
-    /// Breaks where the run was asked to end, with the conventional exit code: 128 and the number of the
-    /// signal.
-    pub fn check(&self) -> ControlFlow<u8> {
+    /// Breaks where the run was asked to end, with the conventional exit code: 128 and the number
+    /// of the signal.
+    pub(crate) fn check(&self) -> ControlFlow<u8> {
         match u8::try_from(self.0.load(Ordering::SeqCst)) {
             Ok(0) | Err(_) => ControlFlow::Continue(()),
             Ok(code) => ControlFlow::Break(code),
@@ -49,7 +49,7 @@ impl Interrupt {
     }
 
     /// Breaks where the run was asked to end.
-    pub fn flow(&self) -> ControlFlow<()> {
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
         match self.check() {
             ControlFlow::Continue(()) => ControlFlow::Continue(()),
             ControlFlow::Break(_) => ControlFlow::Break(()),
@@ -57,7 +57,7 @@ impl Interrupt {
     }
 
     /// The exit code of a program that was asked to end: that of Ctrl-C where it was not.
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self.check() {
             ControlFlow::Continue(()) => 130,
             ControlFlow::Break(code) => code,

@@ -10,17 +10,17 @@ use lowland_tasks::models::Model;
 use lowland_tasks::train::Data;
 
 use crate::failure::Usage;
-use crate::run_folder::{CHECKPOINTS, CONFIG, MODEL};
+use crate::files::{CHECKPOINTS, CONFIG, MODEL};
 use crate::{device, settings};
 
 /// A run and its network.
 #[derive(Debug)]
-pub struct FinishedRun {
+pub(crate) struct FinishedRun {
     /// Its folder.
     pub path: PathBuf,
     /// Its settings.
     pub config: TrainConfig,
-    /// Its data, labels redrawn as they were.
+    /// Its data, labels corrupted as they were.
     pub data: Data,
     /// Where it trained.
     pub device: Device,
@@ -33,7 +33,7 @@ impl FinishedRun {
     ///
     /// # Errors
     /// A folder without a run or without weights, data or a device that is not there.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let config = read_config(path)?;
         let device = device::open(&config.device)?;
         let data = Data::load(&config)?;
@@ -47,7 +47,7 @@ impl FinishedRun {
 ///
 /// # Errors
 /// A folder without a run, settings that cannot be read.
-pub fn read_config(path: &Path) -> Result<TrainConfig> {
+pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
     let config = path.join(CONFIG);
     if !config.is_file() {
         bail!(Usage(format!("{} holds no run: there is no {CONFIG} in it", path.display())));

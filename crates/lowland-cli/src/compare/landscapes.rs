@@ -3,16 +3,13 @@
 use lowland_tasks::flatness::Ground;
 use serde::{Deserialize, Serialize};
 
-/// The name of the file in a folder.
-pub const LANDSCAPE: &str = "landscape.json";
-
 /// The number of the stored form.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// Landscapes that can be compared: of the same images, along the same axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Landscapes {
+pub(crate) struct Landscapes {
     /// The stored form, [`FORMAT`] when written by this version.
     pub format: u32,
     /// The command that repeats it.
@@ -30,10 +27,11 @@ pub struct Landscapes {
 /// What the axes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Along {
+pub(crate) enum Along {
     /// Two random directions, each filter as long as the first run's: a plane around each run
     Random,
-    /// The eigenvectors of the two largest eigenvalues of the first run's Hessian: a plane around each run
+    /// The eigenvectors of the two largest eigenvalues of the first run's Hessian: a plane around
+    /// each run
     Eigenvectors,
     /// The straight line from the first run to each of the others
     Line,
@@ -42,7 +40,7 @@ pub enum Along {
 /// One landscape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct View {
+pub(crate) struct View {
     /// The run, or the two runs that a line joins.
     pub label: String,
     /// Its points, row by row.
@@ -55,7 +53,7 @@ pub struct View {
 /// The loss at a point; JSON has no word for what is not a number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Its coordinates.
     pub at: Vec<f64>,
     /// The mean loss, if it is finite.

@@ -7,15 +7,16 @@ use anyhow::{Result, bail};
 use clap::Args;
 use lowland::Workers;
 use lowland_tasks::checkpoint::{About, Snapshot};
-use lowland_tasks::config::{Perturb, TrainConfig};
+use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::Training;
 
 use crate::failure::Usage;
 
-/// Who else trains.
+/// Which other processes train the same network.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Together {
-    /// Train together with the other processes that mpirun or srun has started; batches are shared among them
+pub(crate) struct WorldFlags {
+    /// Train together with the other processes that mpirun or srun has started; batches are shared
+    /// among them
     #[arg(long, help_heading = "Many machines")]
     mpi: bool,
     /// How many processes there must be [default: what mpirun or srun says]
@@ -26,22 +27,23 @@ pub struct Together {
     compare_every: Option<u64>,
 }
 
-/// What launchers tell the processes that they start of their number.
+/// Where launchers put the number of processes that they start.
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
-impl Together {
+impl WorldFlags {
     /// Whether several processes are asked for.
-    pub fn is_asked_for(self) -> bool {
+    pub(crate) fn is_asked_for(self) -> bool {
         self.mpi
     }
 
     /// Joins the others, where there are to be some.
     ///
     /// # Errors
-    /// MPI is not built in or cannot be started; there are not as many processes as there should be.
-    pub fn join(self) -> Result<Company> {
+    /// MPI is not built in or cannot be started; there are not as many processes as there should
+    /// be.
+    pub(crate) fn join(self) -> Result<World> {
         if self.mpi {
-            return Company::join(self);
+            return World::join(self);
         }
         let started = SIZES.into_iter().find_map(|name| {
             let count: usize = std::env::var(name).ok()?.parse().ok()?;
@@ -51,62 +53,49 @@ impl Together {
             Some(count) => bail!(Usage(format!(
                 "{count} processes were started to do the same run: train one together with --mpi"
             ))),
-            None => Ok(Company::alone(self)),
+            None => Ok(World::alone(self)),
         }
-    }
-}
-
-/// Whose gradient the perturbation is taken along: `global`, `local` or a number.
-///
-/// # Errors
-/// Anything else.
-pub fn perturb(whose: &str) -> Result<Perturb> {
-    match (whose, whose.parse()) {
-        ("global", _) => Ok(Perturb::Global),
-        ("local", _) => Ok(Perturb::Local),
-        (_, Ok(group)) => Ok(Perturb::Group(group)),
-        _ => bail!(Usage(format!("--perturb {whose} must be global, local or a number above 0"))),
     }
 }
 
 /// The processes that train together, this one included.
 #[derive(Debug)]
-pub struct Company {
-    together: Together,
+pub(crate) struct World {
+    flags: WorldFlags,
     #[cfg(feature = "mpi")]
     world: Option<lowland_mpi::World>,
 }
 
-impl Company {
+impl World {
     #[cfg(not(feature = "mpi"))]
-    fn alone(together: Together) -> Self {
-        Self { together }
+    fn alone(flags: WorldFlags) -> Self {
+        Self { flags }
     }
 
     #[cfg(not(feature = "mpi"))]
-    fn join(_together: Together) -> Result<Self> {
+    fn join(_flags: WorldFlags) -> Result<Self> {
         bail!(Usage("--mpi is not built in: build with --features mpi".to_owned()))
     }
 
     #[cfg(feature = "mpi")]
-    fn alone(together: Together) -> Self {
-        Self { together, world: None }
+    fn alone(flags: WorldFlags) -> Self {
+        Self { flags, world: None }
     }
 
     #[cfg(feature = "mpi")]
-    fn join(together: Together) -> Result<Self> {
-        let told = std::sync::Arc::default();
+    fn join(flags: WorldFlags) -> Result<Self> {
+        let asked = std::sync::Arc::default();
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             // Without it, the launcher's own way to end processes is left.
-            let _ = signal_hook::flag::register(signal, std::sync::Arc::clone(&told));
+            let _ = signal_hook::flag::register(signal, std::sync::Arc::clone(&asked));
         }
         let join = lowland_mpi::Join {
-            expected: together.workers_expected,
-            told_to_end: Some(told),
+            expected: flags.workers_expected,
+            end_requested: Some(asked),
             ..lowland_mpi::Join::default()
         };
         match lowland_mpi::World::join(&join) {
-            Ok(world) => Ok(Self { together, world: Some(world) }),
+            Ok(world) => Ok(Self { flags, world: Some(world) }),
             Err(error @ lowland_mpi::Error::Size { .. }) => bail!(Usage(error.to_string())),
             Err(error) => Err(error.into()),
         }
@@ -138,8 +127,8 @@ impl Company {
         Ok(Workers::alone())
     }
 
-    /// Whether this is the process that writes and tells.
-    pub fn is_first(&self) -> bool {
+    /// Whether this is the process that writes and prints.
+    pub(crate) fn is_first(&self) -> bool {
         self.place().0 == 0
     }
 
@@ -147,23 +136,23 @@ impl Company {
     ///
     /// # Errors
     /// A process that is gone.
-    pub fn all(&self) -> Result<Workers> {
+    pub(crate) fn all(&self) -> Result<Workers> {
         self.workers(usize::MAX)
     }
 
     /// The name of this process's device: `LOCAL_RANK` in it stands for its number on its machine.
-    pub fn device(&self, name: &str) -> String {
+    pub(crate) fn device(&self, name: &str) -> String {
         name.replace("LOCAL_RANK", &self.place().2.to_string())
     }
 
     /// A training that takes part with this process.
     ///
     /// # Errors
-    /// Settings that the workers or the algorithm have no place for; a process that is gone.
-    pub fn take_in(&self, training: Training, config: &TrainConfig) -> Result<Training> {
+    /// Settings that do not apply to workers or the algorithm; a process that is gone.
+    pub(crate) fn attach(&self, training: Training, config: &TrainConfig) -> Result<Training> {
         let (_, count, _) = self.place();
-        let mut workers = self.workers(config.perturb.group(count))?;
-        if let Some(steps) = self.together.compare_every {
+        let mut workers = self.workers(config.ascent.group(count))?;
+        if let Some(steps) = self.flags.compare_every {
             workers = workers.with_check_every(Some(steps));
         }
         Ok(training.with_workers(workers)?)
@@ -173,7 +162,7 @@ impl Company {
     ///
     /// # Errors
     /// A process that is gone.
-    pub fn tell_snapshot(&self, snapshot: Option<&Snapshot>) -> Result<Option<Snapshot>> {
+    pub(crate) fn share_snapshot(&self, snapshot: Option<&Snapshot>) -> Result<Option<Snapshot>> {
         let workers = self.all()?;
         if !workers.agree(snapshot.is_some())? {
             return Ok(None);
@@ -182,13 +171,13 @@ impl Company {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let step = step as u64;
         let about = About { step, epoch: 0, test_accuracy: None, lengths: BTreeMap::new() };
-        let mut told = Snapshot { about, files: Vec::new() };
+        let mut shared = Snapshot { about, files: Vec::new() };
         for (i, name) in Snapshot::FILES.into_iter().enumerate() {
             let own = snapshot.and_then(|snapshot| snapshot.files.get(i));
             let bytes = own.map(|(_, bytes)| bytes.clone()).unwrap_or_default();
-            told.files.push((name.to_owned(), workers.say(bytes)?));
+            shared.files.push((name.to_owned(), workers.say(bytes)?));
         }
-        Ok(Some(told))
+        Ok(Some(shared))
     }
 
     /// Leaves the others: in good order where the run ended so, or else with an end to all of them.
@@ -196,7 +185,7 @@ impl Company {
     /// # Errors
     /// What the run ended with.
     #[cfg(not(feature = "mpi"))]
-    pub fn part(self, result: Result<()>) -> Result<()> {
+    pub(crate) fn leave(self, result: Result<()>) -> Result<()> {
         result
     }
 
@@ -205,7 +194,7 @@ impl Company {
     /// # Errors
     /// What the run ended with, where all ended with it.
     #[cfg(feature = "mpi")]
-    pub fn part(self, result: Result<()>) -> Result<()> {
+    pub(crate) fn leave(self, result: Result<()>) -> Result<()> {
         use crate::failure::{self, Ended, Interrupted};
 
         let first = self.is_first();
@@ -217,28 +206,28 @@ impl Company {
             if first {
                 return Err(error);
             }
-            // Worker 0 has told it.
+            // Worker 0 has reported it.
             std::process::exit(i32::from(failure::code(&error)));
         }
         let code = i32::from(failure::code(&error));
         let error = if first {
             error
         } else {
-            // Where all fail alike, worker 0 tells it, and that ends this one.
+            // Where all fail alike, worker 0 reports it, and that ends this one.
             std::thread::sleep(std::time::Duration::from_secs(1));
             anyhow::anyhow!("worker {}: {error:#}", world.rank())
         };
-        failure::tell(&error);
+        failure::report(&error);
         world.abort(code)
     }
 }
 
-/// What all workers do after a step or epoch: whether they were asked to end, any of them, and whether worker 0 is
-/// to save.
+/// What all workers do after a step or epoch: whether they were asked to end, any of them, and
+/// whether worker 0 is to save.
 ///
 /// # Errors
 /// A worker that is gone.
-pub fn agreed(
+pub(crate) fn agreed(
     training: &Training,
     asked: ControlFlow<u8>,
     due: bool,

@@ -1,4 +1,4 @@
-//! What a run tells as it goes: `metrics.jsonl`, and the same numbers for TensorBoard.
+//! The journal of a run: `metrics.jsonl`, and the same numbers for TensorBoard.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -11,12 +11,7 @@ use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, StepRecord};
 use serde::Serialize;
 
-use crate::run_folder::cannot_write;
-
-/// The name of the file with a line of JSON for each step and epoch.
-pub const METRICS: &str = "metrics.jsonl";
-/// The name of the file of events; TensorBoard goes by the word in its middle.
-pub const EVENTS: &str = "events.out.tfevents.lowland";
+use crate::files::{EVENTS, METRICS, cannot_write};
 
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Serialize)]
@@ -40,18 +35,19 @@ enum Line<'a> {
 
 /// The files that a run adds to.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     folder: PathBuf,
     metrics: Appended,
     events: EventWriter<Appended>,
 }
 
 impl Journal {
-    /// Opens the files in a run's folder, cut to the given lengths in bytes; what is not given has none yet.
+    /// Opens the files in a run's folder, cut to the given lengths in bytes; what is not given has
+    /// none yet.
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn open(folder: &Path, lengths: &BTreeMap<String, u64>) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, lengths: &BTreeMap<String, u64>) -> Result<Self> {
         let open = |name: &str| {
             let path = folder.join(name);
             let length = lengths.get(name).copied().unwrap_or(0);
@@ -70,7 +66,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn step(&mut self, step: &StepRecord) -> Result<()> {
+    pub(crate) fn step(&mut self, step: &StepRecord) -> Result<()> {
         self.line(&Line::Step(step))?;
         let mut scalars = vec![
             ("train/loss", step.loss),
@@ -93,7 +89,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn epoch(&mut self, record: &EpochRecord, steps: u64) -> Result<()> {
+    pub(crate) fn epoch(&mut self, record: &EpochRecord, steps: u64) -> Result<()> {
         self.line(&Line::Epoch(record))?;
         let measured = [
             ("epoch/train_loss", record.train_loss),
@@ -113,7 +109,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
+    pub(crate) fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
         let first = found.eigenvalues.first();
         let (largest_eigenvalue, residual) = (first.map(|e| e.value), first.map(|e| e.residual));
         let Flatness { largest_rise, loss, .. } = *found;
@@ -132,7 +128,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn changed(&mut self, step: u64, changes: &[String]) -> Result<()> {
+    pub(crate) fn changed(&mut self, step: u64, changes: &[String]) -> Result<()> {
         self.line(&Line::Changed { step, changes })
     }
 
@@ -140,7 +136,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn flush(&mut self) -> Result<()> {
+    pub(crate) fn flush(&mut self) -> Result<()> {
         self.metrics.flush().map_err(self.failed(METRICS))?;
         self.events.flush().map_err(self.failed(EVENTS))
     }
@@ -149,7 +145,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn sync(&mut self) -> Result<BTreeMap<String, u64>> {
+    pub(crate) fn sync(&mut self) -> Result<BTreeMap<String, u64>> {
         self.flush()?;
         let mut lengths = BTreeMap::new();
         for (name, file) in [(METRICS, &self.metrics), (EVENTS, self.events.get_ref())] {

@@ -1,7 +1,7 @@
 //! What a run may use up: where it ends before its epochs do.
 
 use crate::Result;
-use crate::config::{TrainConfig, setting};
+use crate::error::setting;
 
 /// What a run may use up, above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,12 +17,12 @@ impl Limit {
     ///
     /// # Errors
     /// A value out of range, or two limits.
-    pub(crate) fn of(config: &TrainConfig) -> Result<Option<Self>> {
+    pub(crate) fn new(passes: Option<f64>, seconds: Option<f64>) -> Result<Option<Self>> {
         let checked = |field, limit: f64| -> Result<f64> {
             setting(field, limit > 0.0 && limit.is_finite(), limit, "finite and above 0")?;
             Ok(limit)
         };
-        match (config.max_passes, config.max_seconds) {
+        match (passes, seconds) {
             (None, None) => Ok(None),
             (Some(limit), None) => Ok(Some(Self::Passes(checked("max_passes", limit)?))),
             (None, Some(limit)) => Ok(Some(Self::Seconds(checked("max_seconds", limit)?))),

@@ -13,35 +13,18 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
 
-use crate::compare::plan::PLAN;
-use crate::failure::Usage;
-use crate::journal::{EVENTS, Journal, METRICS};
+use crate::failure::{InUse, Usage};
+use crate::files::{CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write};
+use crate::run::journal::Journal;
 use crate::{files, settings};
 
-/// The name of the file with the run's settings.
-pub const CONFIG: &str = "config.toml";
-/// The name of the file with the final weights, in a run's folder and in a checkpoint.
-pub const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
 /// The name of the file with pictures of test samples.
 const PICTURES: &str = "pictures.json";
-/// The name of the file with the final weights for readers elsewhere.
-pub const SAFETENSORS: &str = "model.safetensors";
-/// The name of the folder with the run's checkpoints.
-pub const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
-
-/// Another living program works in a folder.
-#[derive(Debug, thiserror::Error)]
-#[error("{} is in use: another lowland works in it{holder}", folder.display())]
-pub struct InUse {
-    folder: PathBuf,
-    /// The number of its process, in words, where it is known.
-    holder: String,
-}
 
 /// The folder of a run, in which no other living program works.
 #[derive(Debug)]
-pub struct RunFolder {
+pub(crate) struct RunFolder {
     path: PathBuf,
     /// Held for as long as the program lives; the system lets go of it, however the program ends.
     _lock: File,
@@ -51,9 +34,9 @@ impl RunFolder {
     /// Makes the folder of a new run and writes `config.toml`.
     ///
     /// # Errors
-    /// A folder that holds a run, that another program works in, or that cannot be written to; nothing in
-    /// it is touched then.
-    pub fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
+    /// A folder that holds a run, that another program works in, or that cannot be written to;
+    /// nothing in it is touched then.
+    pub(crate) fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
         const NAMES: [&str; 5] = [CONFIG, METRICS, EVENTS, MODEL, SAFETENSORS];
         files::check_target(path, &NAMES)?;
         let taken = || {
@@ -82,7 +65,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A folder without a run, or that another program works in; settings that cannot be read.
-    pub fn open(path: &Path) -> Result<(Self, TrainConfig)> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, TrainConfig)> {
         if !path.join(CONFIG).is_file() {
             bail!(Usage(format!("{} holds no run: there is no {CONFIG} in it", path.display())));
         }
@@ -93,21 +76,21 @@ impl RunFolder {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The run's checkpoints.
-    pub fn checkpoints(&self) -> Checkpoints {
+    pub(crate) fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(self.path.join(CHECKPOINTS))
     }
 
-    /// The latest checkpoint that is whole, once what was never finished is cleared away; `None` where there is no
-    /// checkpoint at all. Damaged ones are named in warnings.
+    /// The latest checkpoint that is whole, once what was never finished is cleared away; `None`
+    /// where there is no checkpoint at all. Damaged ones are named in warnings.
     ///
     /// # Errors
     /// Checkpoints that are all damaged: `otherwise` says what can be done then.
-    pub fn latest_checkpoint(&self, otherwise: &str) -> Result<Option<(Found, Snapshot)>> {
+    pub(crate) fn latest_checkpoint(&self, otherwise: &str) -> Result<Option<(Found, Snapshot)>> {
         self.checkpoints().clear_unfinished()?;
         let mut damaged = 0;
         let found = self.checkpoints().latest(&mut |found, error| {
@@ -121,11 +104,11 @@ impl RunFolder {
         Ok(found)
     }
 
-    /// What the run tells as it goes, its files cut to the lengths that they had at a checkpoint.
+    /// The journal of the run, its files cut to the lengths that they had at a checkpoint.
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub fn journal(&self, lengths: &BTreeMap<String, u64>) -> Result<Journal> {
+    pub(crate) fn journal(&self, lengths: &BTreeMap<String, u64>) -> Result<Journal> {
         Journal::open(&self.path, lengths)
     }
 
@@ -133,7 +116,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn save_pictures(&self, pictures: &[Picture]) -> Result<()> {
+    pub(crate) fn save_pictures(&self, pictures: &[Picture]) -> Result<()> {
         if pictures.is_empty() {
             return Ok(());
         }
@@ -144,11 +127,11 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn save_model(&self, training: &Training) -> Result<()> {
+    pub(crate) fn save_model(&self, training: &Training) -> Result<()> {
         // Burn holds the last update of running statistics back until a copy is made for measuring.
         let model = training.model()?.valid();
-        // One entry of metadata, the one that readers elsewhere ask for: several would come out in an
-        // order that changes from run to run.
+        // One entry of metadata, the one that readers elsewhere ask for: several would come out in
+        // an order that changes from run to run.
         let mut store =
             SafetensorsStore::from_bytes(None).clear_metadata().metadata("format", "pt");
         model.save_into(&mut store).context("cannot put the weights together")?;
@@ -163,7 +146,7 @@ impl RunFolder {
 ///
 /// # Errors
 /// A file that cannot be read or is none of pictures.
-pub fn pictures(folder: &Path) -> Result<Vec<Picture>> {
+pub(crate) fn pictures(folder: &Path) -> Result<Vec<Picture>> {
     Ok(files::read_json(&folder.join(PICTURES))?.unwrap_or_default())
 }
 
@@ -171,7 +154,7 @@ pub fn pictures(folder: &Path) -> Result<Vec<Picture>> {
 ///
 /// # Errors
 /// [`InUse`], or a folder that cannot be written to.
-pub fn lock(folder: &Path) -> Result<File> {
+pub(crate) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
     let mut file = open.map_err(|error| cannot_write(&path, error))?;
@@ -198,9 +181,4 @@ pub fn lock(folder: &Path) -> Result<File> {
     let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(|error| cannot_write(&path, error))?;
     Ok(file)
-}
-
-/// The error for a file that the system will not write.
-pub fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error {
-    lowland_tasks::Error::Write { path: path.to_owned(), source: error }.into()
 }

@@ -2,6 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::answer;
 use crate::compare::summary::{AlgorithmSummary, Summary};
 use crate::words;
 
@@ -15,18 +16,18 @@ measured residual together with the deviation over seeds.
 ";
 
 /// The comparison as a table, and under it the answer in one sentence.
-pub fn table(summary: &Summary) -> String {
+pub(crate) fn table(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("baseline", |baseline| &baseline.label);
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(ContentArrangement::Disabled);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    let time = words::time_of(&summary.setting);
+    let time = answer::time_of(&summary.setting);
     let mut head = vec![
         Cell::new("algorithm"),
         Cell::new("test\naccuracy"),
         Cell::new(format!("difference to {baseline}\nin points (95 %)")),
-        right("passes\na step".to_owned()),
+        right("passes\n/ step".to_owned()),
         right(format!("{time},\n{baseline} = 1")),
     ];
     let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
@@ -37,15 +38,15 @@ pub fn table(summary: &Summary) -> String {
     for algorithm in &summary.algorithms {
         let mut cells = row(algorithm);
         if sharpness {
-            cells.push(right(words::eigenvalue(algorithm).replacen(' ', "\n", 1)));
+            cells.push(right(answer::eigenvalue(algorithm).replacen(' ', "\n", 1)));
         }
         table.add_row(cells);
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
     let note = if sharpness { SHARPNESS_NOTE } else { "" };
-    let missing = words::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
+    let missing = answer::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
     let missing = missing.unwrap_or_default();
-    format!("{}\n{note}{missing}\n{}\n", lines.join("\n"), wrapped(&words::answer(summary)))
+    format!("{}\n{note}{missing}\n{}\n", lines.join("\n"), wrapped(&answer::answer(summary)))
 }
 
 fn row(algorithm: &AlgorithmSummary) -> Vec<Cell> {
@@ -55,13 +56,13 @@ fn row(algorithm: &AlgorithmSummary) -> Vec<Cell> {
         Cell::new(&algorithm.label),
         Cell::new(accuracy(algorithm)),
         Cell::new(difference(algorithm)),
-        right(or_missing(algorithm.passes_per_step.as_ref().map(words::spread))),
-        right(or_missing(algorithm.time_ratio.as_ref().map(words::spread))),
+        right(or_missing(algorithm.passes_per_step.as_ref().map(answer::spread))),
+        right(or_missing(algorithm.time_ratio.as_ref().map(answer::spread))),
     ]
 }
 
 fn accuracy(algorithm: &AlgorithmSummary) -> String {
-    let mean = algorithm.accuracy.as_ref().map(words::percent_spread);
+    let mean = algorithm.accuracy.as_ref().map(answer::percent_spread);
     let diverged = match algorithm.diverged() {
         0 => None,
         diverged => Some(format!("{diverged} of {} diverged", algorithm.runs.len())),
@@ -74,7 +75,7 @@ fn difference(algorithm: &AlgorithmSummary) -> String {
     let Some(difference) = &algorithm.difference else { return words::MISSING.into() };
     let mean = words::points(difference.mean);
     let verdict = difference.verdict.words();
-    match words::interval(difference) {
+    match answer::interval(difference) {
         Some(interval) => format!("{mean} ({interval})\n{verdict}"),
         None => format!("{mean}\n{verdict} (no test)"),
     }
@@ -111,7 +112,7 @@ mod tests {
         assert_snapshot!(table(&summary), @r"
         ────────────────────────────────────────────────────────────────────────────
          algorithm   test           difference to SGD     passes     time,   sharp-
-                     accuracy       in points (95 %)      a step   SGD = 1     ness
+                     accuracy       in points (95 %)      / step   SGD = 1     ness
         ════════════════════════════════════════════════════════════════════════════
          SGD         79.2 % ± 1.0   –                       1.00      1.00     12.3
                                                                              ± 0.50
@@ -127,9 +128,9 @@ mod tests {
         measured residual together with the deviation over seeds.
 
         SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3
-        seeds), at 2.00 passes a step and 2.03 times SGD's time; ARSAM reached 80.6 %
+        seeds), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 80.6 %
         beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 %
-        interval −1.0 to +3.8), at 1.52 passes a step and 1.57 times SGD's time.
+        interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time.
         ");
     }
 
@@ -142,7 +143,7 @@ mod tests {
         assert_snapshot!(table(&summary), @r"
         ────────────────────────────────────────────────────────────────────────────────
          algorithm   test              difference to SGD               passes     time,
-                     accuracy          in points (95 %)                a step   SGD = 1
+                     accuracy          in points (95 %)                / step   SGD = 1
         ════════════════════════════════════════════════════════════════════════════════
          SGD         67.5 %            –                                 1.00      1.00
         ────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +157,7 @@ mod tests {
         is missing.
 
         SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one
-        seed allows no test), at 2.00 passes a step and 2.03 times SGD's time; ARSAM
+        seed allows no test), at 2.00 passes per step and 2.03 times SGD's time; ARSAM
         diverged on every seed.
         ");
     }

@@ -1,0 +1,108 @@
+//! The command `lowland` as a library: it trains, compares, measures and reports.
+//!
+//! A program calls [`run`] with a command line and ends with the exit code that comes back:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     lowland_cli::run(std::env::args_os())
+//! }
+//! ```
+//!
+//! A comparison trains each of its runs in a process of its own, which is the same program, started
+//! with other arguments: a program that calls [`run`] must hand on the arguments that it was
+//! started with.
+//!
+//! `lowland bench` measures memory where the program's global allocator is
+//! [`PeakAlloc`](https://docs.rs/peak_alloc).
+
+mod commands;
+mod compare;
+mod device;
+mod failure;
+mod files;
+mod report;
+mod run;
+mod settings;
+mod terminal;
+mod words;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train neural networks so that they land in flat minima, and see what it buys.
+///
+/// Without a command, `lowland` runs the demo: two minutes of training on real images, one table
+/// and one page.
+#[derive(Debug, Parser)]
+#[command(name = "lowland", version, about, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: commands::demo::Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(commands::demo::Demo),
+    Train(Box<commands::train::Train>),
+    Resume(commands::resume::Resume),
+    Sharpness(commands::sharpness::Sharpness),
+    Landscape(commands::landscape::Landscape),
+    Report(commands::report::Report),
+    Compare(Box<commands::compare::Compare>),
+    Data(commands::data::Data),
+    List(commands::list::List),
+    Bench(commands::bench::Bench),
+    #[command(hide = true)]
+    Worker(commands::worker::Worker),
+}
+
+/// Runs the command line `arguments`, the name of the program first, and gives the exit code: 0
+/// where all went well, 1 where a run failed, 2 for wrong usage and unusable input, 128 and the
+/// number of the signal where one ended it. Errors are one line on standard error.
+///
+/// To be called once, from the main thread: it listens for signals, makes glibc keep freed memory,
+/// and logs warnings to standard error unless the program has a `tracing` subscriber of its own.
+pub fn run<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    // Without the settings training is slower, and the same in all else.
+    let _ = lowland_malloc::keep_freed_memory();
+    let logs = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .without_time()
+        // A closed standard error is no reason to end.
+        .log_internal_errors(false);
+    // The caller's own subscriber stays, where there is one.
+    let _ = logs.try_init();
+    let command = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments.command.unwrap_or(Command::Demo(arguments.demo)),
+        Err(error) => return failure::report_usage(&error),
+    };
+    let result = match command {
+        Command::Demo(demo) => demo.run(),
+        Command::Train(train) => train.run(),
+        Command::Resume(resume) => resume.run(),
+        Command::Sharpness(sharpness) => sharpness.run(),
+        Command::Landscape(landscape) => landscape.run(),
+        Command::Report(report) => report.run(),
+        Command::Compare(compare) => compare.run(),
+        Command::Data(data) => data.run(),
+        Command::List(list) => list.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Worker(worker) => return worker.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

@@ -1,0 +1,216 @@
+//! The flags that decide a run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use lowland_tasks::data::AugmentConfig;
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::merge::{CommandLine, is_key, nested, parse_value};
+use super::presets::TaskKind;
+use crate::failure::Usage;
+
+/// What decides a run, beside the algorithm. A flag that is given serialises to its setting.
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct SettingFlags {
+    /// A TOML file with settings, such as the config.toml of another run
+    #[arg(long, value_name = "FILE.toml")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100, image-folder [default:
+    /// embedded]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub data: Option<String>,
+    /// The folder that the data set is read from, or the one around it that `lowland data fetch`
+    /// wrote to
+    #[arg(long, value_name = "DIR", help_heading = "Data", value_parser = absolute)]
+    pub data_dir: Option<String>,
+    /// The side in pixels that the images of an image-folder are scaled to [default: as they are]
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    pub image_size: Option<u32>,
+    /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
+    pub label_noise: Option<f64>,
+    /// Train on the first N samples only
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    pub train_limit: Option<u32>,
+    /// Measure on the first N test samples only
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    pub test_limit: Option<u32>,
+    /// How training images are varied [default: none]
+    #[arg(long, value_name = "HOW", help_heading = "Data")]
+    pub augment: Option<Augmentation>,
+    /// The network, as `lowland list` names it [default: small-cnn]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub model: Option<String>,
+    /// A preset for a kind of task; files, flags and --set override it
+    #[arg(long, value_name = "TASK", help_heading = "Training")]
+    #[serde(skip)]
+    pub task: Option<TaskKind>,
+    /// Where the weights at the start come from: the folder of a run with the same network, or a
+    /// file
+    #[arg(long, value_name = "RUN", help_heading = "Training", value_parser = absolute)]
+    pub from: Option<String>,
+    /// Quantise the network to so many bits, 2 to 8, for weights and the inputs of its layers
+    #[arg(long, value_name = "BITS", help_heading = "Training", allow_negative_numbers = true)]
+    pub bits: Option<i32>,
+    /// How many times training goes through the data [default: 15]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    pub epochs: Option<u32>,
+    /// End once so many gradients of a whole batch are used up, after at most --epochs; the
+    /// learning rate falls over the share that is used up
+    #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
+    pub max_passes: Option<f64>,
+    /// The same in seconds of training steps; such a run cannot be repeated exactly
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Training",
+        allow_negative_numbers = true,
+        conflicts_with = "max_passes"
+    )]
+    pub max_seconds: Option<f64>,
+    /// Samples in a step [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    pub batch_size: Option<u32>,
+    /// The base optimizer: sgd, adamw [default: sgd]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub optimizer: Option<String>,
+    /// The learning rate at the start; it falls along a cosine to 0 [default: 0.05]
+    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    pub lr: Option<f64>,
+    /// The momentum of SGD [default: 0.9]
+    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    pub momentum: Option<f64>,
+    /// The weight decay [default: 0.0005]
+    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// The share of a label's weight spread over all classes, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    pub label_smoothing: Option<f64>,
+    /// Scale the final gradient down to this norm where it is longer
+    #[arg(long, value_name = "NORM", help_heading = "Training", allow_negative_numbers = true)]
+    pub clip_norm: Option<f64>,
+    /// What a step may cost on average, in gradients of a whole batch: second gradients are taken
+    /// as often as this allows, for any algorithm that chooses steps for them
+    #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
+    pub budget: Option<f64>,
+    /// The same in measured time, where a step without a second gradient takes 1; such a run cannot
+    /// be repeated exactly
+    #[arg(
+        long,
+        value_name = "RATIO",
+        help_heading = "Training",
+        allow_negative_numbers = true,
+        conflicts_with = "budget"
+    )]
+    pub time_budget: Option<f64>,
+    /// Samples that go through the network at once, where a whole batch is too large for the device
+    /// [default: all]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    pub micro_batch: Option<u32>,
+    /// Threads that prepare samples ahead; the result is the same for any number [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    pub workers: Option<u32>,
+    /// The type of numbers that convolutions compute in: f32, or bf16 over weights in f32 [default:
+    /// f32]
+    #[arg(long, value_name = "TYPE", help_heading = "Training")]
+    pub precision: Option<String>,
+    /// The device, as `lowland list` names it [default: cpu]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub device: Option<String>,
+    /// Any setting by its path in the file, as in `optimizer.weight_decay=0.001`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[serde(skip)]
+    pub set: Vec<String>,
+}
+
+/// Ways to vary training images.
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
+#[serde(into = "AugmentConfig")]
+pub(crate) enum Augmentation {
+    /// Not at all
+    None,
+    /// Pad by 4 and crop, mirror, and cut a hole of 16 by 16 into every second image
+    CropFlipCutout,
+}
+
+impl From<Augmentation> for AugmentConfig {
+    fn from(augmentation: Augmentation) -> Self {
+        match augmentation {
+            Augmentation::None => Self::none(),
+            Augmentation::CropFlipCutout => Self::crop_flip_cutout(),
+        }
+    }
+}
+
+/// Flags and algorithms' settings whose name on the command line is not their path in a file.
+const SHORT: [(&str, &[&str]); 15] = [
+    ("bits", &["quantise.weights", "quantise.activations"]),
+    ("checkpoint-minutes", &["checkpoints.every_minutes"]),
+    ("checkpoint-steps", &["checkpoints.every_steps"]),
+    ("data", &["data.name"]),
+    ("data-dir", &["data.dir"]),
+    ("image-size", &["data.image_size"]),
+    ("keep", &["checkpoints.keep"]),
+    ("label-noise", &["data.label_noise"]),
+    ("lr", &["optimizer.learning_rate"]),
+    ("momentum", &["optimizer.momentum"]),
+    ("optimizer", &["optimizer.name"]),
+    ("rho", &["algorithm.rho"]),
+    ("test-limit", &["data.test_limit"]),
+    ("train-limit", &["data.train_limit"]),
+    ("weight-decay", &["optimizer.weight_decay"]),
+];
+
+/// The paths in a file of the settings that a name on the command line stands for.
+pub(super) fn paths(name: &str) -> Vec<String> {
+    match SHORT.iter().find(|(short, _)| *short == name) {
+        Some((_, paths)) => paths.iter().map(|&path| path.to_owned()).collect(),
+        None => vec![name.replace('-', "_")],
+    }
+}
+
+impl SettingFlags {
+    /// Adds the flags and `--set` to a command line.
+    ///
+    /// # Errors
+    /// `--set` without a key or value, a setting that is given two values.
+    pub(super) fn add_to(&self, line: &mut CommandLine) -> Result<()> {
+        add(self, line)?;
+        for setting in &self.set {
+            let parts = setting.split_once('=').map(|(key, value)| (key.trim(), value));
+            let Some((key, value)) = parts.filter(|(key, _)| is_key(key)) else {
+                bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
+            };
+            line.add(&format!("--set {setting}"), nested(key, parse_value(value)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds the flags of a structure to a command line: each field that is given, by its name.
+///
+/// # Errors
+/// A setting that is given two values.
+pub(super) fn add(flags: &impl Serialize, line: &mut CommandLine) -> Result<()> {
+    for (name, value) in Table::try_from(flags)? {
+        let argument = match &value {
+            Value::Table(_) => format!("--{name}"),
+            Value::String(text) => format!("--{name} {text}"),
+            value => format!("--{name} {value}"),
+        };
+        for path in paths(&name) {
+            line.add(&argument, nested(&path, value.clone()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The absolute form of a path that is typed.
+fn absolute(path: &str) -> Result<String> {
+    super::file::absolute(Path::new(path))
+}

@@ -1,0 +1,47 @@
+//! What a checkpoint holds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Where a run stood when it was saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Steps that were taken.
+    pub step: u64,
+    /// Epochs that were done.
+    pub epoch: usize,
+    /// The test accuracy at the end of the last epoch, 0 to 1, where the checkpoint was taken there
+    /// and the network's outputs were finite.
+    pub test_accuracy: Option<f64>,
+    /// How long the files were that the run adds to, in bytes, by name.
+    #[serde(default)]
+    pub lengths: BTreeMap<String, u64>,
+}
+
+/// What a checkpoint holds: files by name, and what is said of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Where the run stood.
+    pub about: About,
+    /// Names, which are those of [`Snapshot::FILES`], and contents.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl Snapshot {
+    /// The files of a checkpoint.
+    pub const FILES: [&str; 3] = ["model.bpk", "optimizer.bpk", "state.json"];
+
+    /// The contents of a file.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] where there is none of that name.
+    pub(crate) fn take(&mut self, name: &'static str) -> Result<Vec<u8>> {
+        let found = self.files.iter_mut().find(|(n, _)| n == name);
+        let contents = found.map(|(_, contents)| std::mem::take(contents));
+        contents.ok_or_else(|| Error::snapshot(name, "is missing"))
+    }
+}

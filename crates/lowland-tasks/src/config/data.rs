@@ -1,0 +1,68 @@
+//! Which data, and how it is read.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::data::DataName;
+use crate::error::setting;
+use crate::text::{FineTuning, Trained};
+
+/// Which data, and how much of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// The data set. Default `embedded`.
+    pub name: DataName,
+    /// The folder that it is read from, where it is not embedded.
+    pub dir: Option<PathBuf>,
+    /// The side in pixels that the images of an image folder are brought to, 1 to 4096. Default:
+    /// they are left as they are, and must all have the same size.
+    pub image_size: Option<usize>,
+    /// The share of training labels that is corrupted, drawn anew at random, between 0 and 1.
+    /// Default 0.
+    pub label_noise: f64,
+    /// Only this many training images, the first ones. Default: all.
+    pub train_limit: Option<usize>,
+    /// Only this many test images, the first ones. Default: all.
+    pub test_limit: Option<usize>,
+}
+
+impl DataConfig {
+    /// An error unless all values are in range.
+    pub(super) fn check(&self) -> Result<()> {
+        let noise = self.label_noise;
+        setting("label_noise", (0.0..=1.0).contains(&noise), noise, "between 0 and 1")?;
+        self.name.check_image_size(self.image_size)?;
+        for (field, limit) in [("train_limit", self.train_limit), ("test_limit", self.test_limit)] {
+            setting(field, limit != Some(0), 0, "at least 1")?;
+        }
+        Ok(())
+    }
+}
+
+/// How a pretrained transformer is fine-tuned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextConfig {
+    /// The most tokens of a text; what is longer is cut. Default 64.
+    pub max_length: usize,
+    /// Which weights are learned. Default: all.
+    pub trained: Trained,
+    /// The share of numbers that the encoder drops while it learns, from 0 to below 1; see
+    /// [`FineTuning::dropout`]. Default 0.
+    pub dropout: f64,
+}
+
+impl Default for TextConfig {
+    fn default() -> Self {
+        Self { max_length: 64, trained: Trained::default(), dropout: 0.0 }
+    }
+}
+
+impl TextConfig {
+    pub(crate) fn tuning(&self) -> FineTuning {
+        FineTuning { trained: self.trained.clone(), dropout: self.dropout }
+    }
+}

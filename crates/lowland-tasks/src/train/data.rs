@@ -1,0 +1,60 @@
+//! The data of a run.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::data::Kind;
+use crate::models::Model;
+use crate::task::{self, ImageTask, PeopleTask, Split, Task, TextTask};
+use crate::{Error, Result};
+
+/// The task of a run, made ready.
+#[derive(Debug, Clone)]
+pub struct Data {
+    pub(super) task: Arc<dyn Task>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// What distinguishes one set of data from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fingerprint {
+    train: String,
+    test: String,
+}
+
+impl Data {
+    /// Loads the data that `config` asks for. The seed decides which labels are corrupted.
+    ///
+    /// # Errors
+    /// Whatever reading the data gives, and values out of range.
+    pub fn load(config: &TrainConfig) -> Result<Self> {
+        config.check()?;
+        let task: Arc<dyn Task> = match config.data.name.kind() {
+            Kind::Images => Arc::new(ImageTask::load(config)?),
+            Kind::People => Arc::new(PeopleTask::load(config)?),
+            Kind::Texts(task) => Arc::new(TextTask::load(task, config)?),
+        };
+        let fingerprint =
+            Fingerprint { train: task.checksum(Split::Train), test: task.checksum(Split::Test) };
+        Ok(Self { task, fingerprint })
+    }
+
+    /// What is learned.
+    pub fn task(&self) -> &dyn Task {
+        &*self.task
+    }
+
+    /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of
+    /// its folder.
+    ///
+    /// # Errors
+    /// A record that is broken or of another network.
+    pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
+        task::loaded(self.task.form(config, &device.clone().autodiff())?, record)
+            .map_err(|error| Error::snapshot("the model", error))
+    }
+}
