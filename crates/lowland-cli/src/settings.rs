@@ -306,7 +306,7 @@ mod tests {
         };
         assert!((config.rho - 0.1).abs() < 1e-12);
         assert_eq!((config.controller.window, config.controller.warmup), (20, Warmup::Steps(7)));
-        assert_eq!(config.max_reuse, ArsamConfig::default().max_reuse);
+        assert_eq!(config.descend.max_reuse, ArsamConfig::default().descend.max_reuse);
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
             &["--algorithm", "nosam"],
             "error: unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), \
              base, sam, asam, arsam, looksam, aesam, fsam, ssam, gsam, periodic-sam, ss-sam, esam, \
-             ksam, ausam, adasam, sampa, msam, slsam, composed",
+             ksam, ausam, adasam, sampa, msam, slsam, late, wsam, gcsam, bsam, composed",
         ),
         (&["--algorithm", "sam:rhoo=1"], "error: algorithm: unknown field `rhoo`, expected `rho`"),
         (

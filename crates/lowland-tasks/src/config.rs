@@ -62,6 +62,10 @@ pub struct TrainConfig {
     /// The same in measured time, where a step without a second gradient takes 1. Such a run is not
     /// repeatable, since it depends on the clock. Not together with `budget`. Default: none.
     pub time_budget: Option<f64>,
+    /// The share of training before which no second gradient is taken, for any algorithm that
+    /// chooses steps for them. Default: from the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_start: Option<f64>,
     /// How many samples go through the network at once, at least 1: a larger batch is taken in
     /// pieces of this size, the last one smaller. BatchNorm normalises each piece by itself.
     /// Default: all.
@@ -120,6 +124,7 @@ impl Default for TrainConfig {
             clip_norm: None,
             budget: None,
             time_budget: None,
+            late_start: None,
             micro_batch: None,
             ascent: AscentScope::default(),
             model: ModelName::default(),

@@ -89,7 +89,8 @@ impl From<Infallible> for Error {
 fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
     let (setting, budget) = budget(config)?;
     let radius = config.radius.clone();
-    let scheduled = Scheduled { algorithm: config.algorithm.clone(), budget, radius };
+    let (algorithm, late_start) = (config.algorithm.clone(), config.late_start);
+    let scheduled = Scheduled { algorithm, budget, late_start, radius };
     scheduled.build().map_err(|error| match error {
         // Under the name that it has here.
         lowland::Error::Config { field: "budget", found, allowed } => {
@@ -98,6 +99,14 @@ fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
         lowland::Error::Unsupported { setting: "budget", algorithm, reason } => {
             lowland::Error::Unsupported { setting, algorithm, reason }.into()
         }
+        lowland::Error::Config { field: "start", found, allowed } if late_start.is_some() => {
+            Error::Setting { field: "late_start", found, allowed }
+        }
+        lowland::Error::Missing { call: "with_data_size", .. } => Error::Setting {
+            field: "algorithm.data_size",
+            found: "nothing".to_owned(),
+            allowed: "the number of training samples",
+        },
         error => error.into(),
     })
 }

@@ -48,7 +48,7 @@ fn algorithms(data: DataName, model: ModelName) -> [(&'static str, Algorithm); 8
         ("asam", Algorithm::Asam(AsamConfig { rho: asam, ..AsamConfig::default() })),
         ("arsam", Algorithm::Arsam(ArsamConfig::default().with_controller(in_epochs))),
         ("looksam", Algorithm::LookSam(LookSamConfig::default())),
-        ("esam", Algorithm::Esam(EsamConfig { rho, beta, ..EsamConfig::default() })),
+        ("esam", Algorithm::Esam(EsamConfig::new(rho).with_beta(beta))),
         ("aesam", Algorithm::Aesam(AesamConfig::default())),
         ("ss-sam", Algorithm::StochasticSam(StochasticSamConfig::default())),
     ]

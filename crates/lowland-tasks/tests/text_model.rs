@@ -559,7 +559,7 @@ fn an_adapted_network_goes_through_a_record_and_into_evaluation() {
     assert_close(&numbers(merged), &expected, TOLERANCE, "logits");
 }
 
-/// The layers of SL-SAM: what stands under one path.
+/// What stands under one path of the module.
 fn layers(network: &TextClassifier) -> Vec<String> {
     let parameters = Parameters::of(network).unwrap();
     let mut layers: Vec<String> = parameters
@@ -571,7 +571,7 @@ fn layers(network: &TextClassifier) -> Vec<String> {
 }
 
 #[test]
-fn a_layer_of_slsam_is_a_linear_map_a_norm_a_table_or_an_adapter() {
+fn trainable_modules_are_linear_maps_norms_tables_and_adapters() {
     let all = layers(&network(Trained::All, 0));
     assert_eq!(all.len(), 4 + 2 * 8 + 1);
     assert_eq!(

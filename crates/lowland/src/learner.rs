@@ -4,21 +4,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::data::dataloader::Progress;
 use burn::tensor::Device;
-use burn::train::checkpoint::CheckpointerError;
-use burn::train::train::WorkerFailure;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
-    LearningResult, SupervisedLearningStrategy, SupervisedTraining,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingError,
-    TrainingItem, TrainingStrategy, ValidLoader,
+    EventProcessorTraining, Learner, LearnerEvent, LearnerModel, LearningResult,
+    SupervisedLearningStrategy, SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader,
+    TrainStep, TrainingComponents, TrainingStrategy, ValidLoader,
 };
 
 use crate::rule::{Cost, Rule};
-use crate::step::batch::{Accumulate, BatchInfo};
 use crate::step::driver::Driver;
-use crate::{Diagnostics, Error, Result, StepReport};
+use crate::{Diagnostics, Error, Result};
 
 mod checkpoint;
 mod metric;
@@ -27,7 +22,7 @@ mod steps;
 
 pub use checkpoint::RuleCheckpointer;
 use checkpoint::read_state;
-use metric::{Link, Numbers};
+use metric::Link;
 pub use metric::{Quantity, StepMetric};
 use run::Run;
 
@@ -201,8 +196,8 @@ impl SharpnessAwareStrategy {
     /// As [`SharpnessAware::with_diagnostics`](crate::SharpnessAware::with_diagnostics). [`Quantity::PsfNorm`] has
     /// values with [`Diagnostics::All`] alone.
     #[must_use]
-    pub fn with_diagnostics(mut self, measure: Diagnostics) -> Self {
-        self.driver.settings.measure = measure;
+    pub fn with_diagnostics(mut self, diagnostics: Diagnostics) -> Self {
+        self.driver.settings.diagnostics = diagnostics;
         self
     }
 

@@ -7,7 +7,7 @@ mod rows;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use lowland::{Algorithm, ArsamConfig, AusamConfig, ControllerConfig, SharpnessAware, Warmup};
+use lowland::{Algorithm, ArsamConfig, ControllerConfig, SharpnessAware, Warmup};
 use lowland_tasks::config::OptimizerConfig;
 
 use crate::compare::statistics::median;
@@ -258,7 +258,10 @@ impl Bench {
                 };
                 Algorithm::Arsam(ArsamConfig { controller, ..config })
             }
-            Algorithm::Ausam(config) => Algorithm::Ausam(AusamConfig { full_epochs: 0, ..config }),
+            Algorithm::Ausam(config) => Algorithm::Ausam(config.with_full_epochs(0)),
+            Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(50_000)),
+            // Its last part.
+            Algorithm::LateSam(config) => Algorithm::LateSam(config.with_start(0.0)),
             other => other,
         }
     }

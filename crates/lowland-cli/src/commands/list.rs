@@ -31,7 +31,9 @@ enum What {
 impl What {
     fn title(self) -> &'static str {
         match self {
-            Self::Algorithms => "Algorithms (passes per step in brackets)",
+            Self::Algorithms => {
+                "Algorithms (passes per step in brackets; source, and how it was checked)"
+            }
             Self::Models => "Networks",
             Self::Data => "Data sets",
             Self::Optimizers => "Base optimizers",
@@ -44,7 +46,12 @@ impl What {
         match self {
             Self::Algorithms => Algorithm::ALL
                 .iter()
-                .map(|d| (d.name.to_owned(), format!("{} [{}] {}", d.summary, d.passes, d.source)))
+                .map(|d| {
+                    (
+                        d.name.to_owned(),
+                        format!("{} [{}] {}, {}", d.summary, d.passes, d.source, d.fidelity),
+                    )
+                })
                 .collect(),
             Self::Models => ModelName::ALL.map(|m| line(m.name(), m.description())).to_vec(),
             Self::Data => DataName::ALL.map(|d| line(d.name(), d.description())).to_vec(),

@@ -30,20 +30,41 @@ pub(super) fn parse_algorithm(text: &str) -> Result<Table> {
         let Some((key, value)) = named else {
             bail!(Usage(format!("algorithm setting {part:?} must look like KEY=VALUE")));
         };
-        for path in own_paths(key) {
+        for path in own_paths(&algorithm, key) {
             lay_over(&mut table, nested(&path, parse_value(value)));
         }
     }
     Ok(table)
 }
 
-/// Where a setting that is given with an algorithm's name stands in a file: some are the run's.
-fn own_paths(key: &str) -> Vec<String> {
+/// Where a setting that is given with an algorithm's name stands in a file: some are the run's, and
+/// those of a part may leave the part's name out (`arsam:beta=0.9`).
+fn own_paths(algorithm: &Algorithm, key: &str) -> Vec<String> {
     match key {
-        "lr" | "budget" | "time_budget" => paths(key),
+        "lr" | "budget" | "time_budget" | "late_start" => paths(key),
         key if key.starts_with("radius.") => vec![key.to_owned()],
-        key => vec![format!("algorithm.{key}")],
+        key => {
+            vec![format!("algorithm.{}", of_a_part(algorithm, key).unwrap_or_else(|| key.into()))]
+        }
     }
+}
+
+/// The path of a setting in the table of the part that has it, such as `descend.beta`; `None` where
+/// the algorithm itself or no part has it.
+fn of_a_part(algorithm: &Algorithm, key: &str) -> Option<String> {
+    let settings = Table::try_from(algorithm).ok()?;
+    // Settings that are not given stand in no table, so that each place is tried.
+    let is_known = |path: &str| {
+        let mut table = settings.clone();
+        lay_over(&mut table, nested(path, "?".into()));
+        let error = table.try_into::<Algorithm>().err();
+        error.is_none_or(|error| !error.to_string().contains("unknown field"))
+    };
+    if key.contains('.') || is_known(key) {
+        return None;
+    }
+    let parts = settings.iter().filter(|(_, value)| value.is_table());
+    parts.map(|(part, _)| format!("{part}.{key}")).find(|path| is_known(path))
 }
 
 /// Whether an algorithm has a radius of its own.

@@ -6,11 +6,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::TensorReadError;
+use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::state::{FormatOptions, NumericMetricState};
 use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
     SerializedEntry,
 };
+use burn::train::train::WorkerFailure;
+use burn::train::{Interrupter, TrainingError};
 
 use crate::rule::{Cost, PSF_NORM};
 use crate::step::driver::Driver;

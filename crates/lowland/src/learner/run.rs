@@ -9,7 +9,7 @@ use burn::train::{
     ValidLoader,
 };
 
-use super::metric::Link;
+use super::metric::{Link, Numbers};
 use super::steps::{Learned, Steps};
 use crate::step::batch::{Accumulate, BatchInfo};
 use crate::step::driver::Driver;

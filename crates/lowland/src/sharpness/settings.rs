@@ -1,5 +1,6 @@
 //! How a loss surface is measured.
 
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
@@ -34,4 +35,22 @@ pub struct SurfaceConfig {
     pub difference: Difference,
     /// The seed given to the device before each batch, for dropout. Default 0.
     pub seed: u64,
+}
+
+impl Normalisation {
+    /// A module whose layers behave so.
+    pub(super) fn apply<M: Module>(self, module: M) -> M {
+        match self {
+            Self::Evaluation => module.map(&mut FlagsOff),
+            Self::Batch => module,
+        }
+    }
+}
+
+struct FlagsOff;
+
+impl ModuleMapper for FlagsOff {
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.with_value(false)
+    }
 }

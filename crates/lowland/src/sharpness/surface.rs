@@ -1,13 +1,13 @@
 //! The loss over stated batches as a function of the weights.
 
-use burn::module::{Flag, Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::difference::{Difference, by_type, chosen, disagreement};
 use super::draw::{gaussian, generator, unit};
 use super::map::SymmetricMap;
 use super::section::Position;
-use super::settings::{Normalisation, SurfaceConfig};
+use super::settings::SurfaceConfig;
 use crate::error::positive;
 use crate::module::placed;
 use crate::vector::{Scalar, read};
@@ -83,10 +83,7 @@ where
             positive("difference", length)?;
         }
         let base = module.valid();
-        let base = match config.normalisation {
-            Normalisation::Evaluation => base.map(&mut FlagsOff),
-            Normalisation::Batch => base,
-        };
+        let base = config.normalisation.apply(base);
         Ok(Self {
             base,
             parameters,
@@ -403,12 +400,4 @@ const NONE: Active = Active::Some(Vec::new());
 
 fn finite(loss: f64) -> Result<f64> {
     if loss.is_finite() { Ok(loss) } else { Err(Error::NotFinite("the loss")) }
-}
-
-struct FlagsOff;
-
-impl ModuleMapper for FlagsOff {
-    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        flag.with_value(false)
-    }
 }
