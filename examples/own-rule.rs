@@ -12,7 +12,7 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use lowland::rule::Note;
 use lowland::{
-    ParamVec, Perturbation, Result, Rule, Selection, SharpnessAware, Surface, cross_entropies,
+    Perturbation, Result, Rule, Selection, SharpnessAware, Surface, Update, cross_entropies,
 };
 
 /// The mean of the gradients at `w` and at `w + e`, where `e` has the length `rho` and grows to it over
@@ -31,7 +31,7 @@ impl Rule for Halfway {
         let e = Perturbation::along(&g, share * self.rho);
         let g_s = surface.gradient_at(&e, &Selection::ALL)?;
         drop(e);
-        Ok(g.plus(&g_s).map(|part| part.mul_scalar(0.5)))
+        Ok(g_s.plus(&g).map(|part| part.mul_scalar(0.5)).into())
     }
 }
 
