@@ -36,7 +36,15 @@ macro_rules! numbers {
     };
 }
 
-pub(super) use {by_type, numbers};
+/// The numbers of a contiguous tensor; none of one without numbers, which stands for none.
+macro_rules! present {
+    ($tensor:ident) => {
+        (burn::backend::TensorMetadata::shape(&$tensor).num_elements() > 0)
+            .then(|| $crate::flex::tensors::numbers!($tensor))
+    };
+}
+
+pub(super) use {by_type, numbers, present};
 
 /// The same tensors, copied where their numbers do not lie one after the other.
 pub(super) fn contiguous<const N: usize>(tensors: [FlexTensor; N]) -> [FlexTensor; N] {
@@ -57,4 +65,22 @@ pub(super) fn last(x: &FlexTensor) -> usize {
 pub(super) fn channels(x: &FlexTensor) -> batch_norm::Shape {
     let shape = x.shape();
     batch_norm::Shape { channels: shape[1], pixels: shape[2..].iter().product() }
+}
+
+/// The shape with another last dimension.
+pub(super) fn with_last(x: &FlexTensor, last: usize) -> Shape {
+    let mut shape = x.shape();
+    if let Some(size) = shape.last_mut() {
+        *size = last;
+    }
+    shape
+}
+
+/// What follows a batch normalisation.
+pub(super) fn after<T>(relu: bool, other: Option<&[T]>) -> batch_norm::After<'_, T> {
+    match (other, relu) {
+        (Some(other), _) => batch_norm::After::AddRelu(other),
+        (None, true) => batch_norm::After::Relu,
+        (None, false) => batch_norm::After::Nothing,
+    }
 }

@@ -51,8 +51,9 @@ pub(crate) fn softmax<T: Real>(length: usize, x: &[T], scale: f64) -> Vec<T> {
     output
 }
 
+/// The softmax of one row of `scale · x`.
 #[inline(always)]
-fn softmax_row<T: Real>(to: &mut [T], x: &[T], scale: T) {
+pub(super) fn softmax_row<T: Real>(to: &mut [T], x: &[T], scale: T) {
     let mut highest = [T::LOWEST; WAYS];
     let (chunks, rest) = x.as_chunks::<WAYS>();
     for chunk in chunks {
@@ -93,20 +94,51 @@ pub(crate) fn softmax_gradient<T: Real>(length: usize, y: &[T], g: &[T], scale: 
             || {
                 let rows = y.chunks_exact(length).zip(g.chunks_exact(length));
                 for (to, (y, g)) in to.chunks_exact_mut(length).zip(rows) {
-                    let mean = sum_of(
-                        y,
-                        g,
-                        #[inline(always)]
-                        |y, g| y * g,
-                    );
-                    for (to, (&y, &g)) in to.iter_mut().zip(y.iter().zip(g)) {
-                        *to = scale * y * (g - mean);
-                    }
+                    softmax_gradient_row(to, y, g, scale);
                 }
             },
         );
     });
     output
+}
+
+/// The gradient of one row, of its softmax `y`.
+#[inline(always)]
+pub(super) fn softmax_gradient_row<T: Real>(to: &mut [T], y: &[T], g: &[T], scale: T) {
+    let mean = sum_of(
+        y,
+        g,
+        #[inline(always)]
+        |y, g| y * g,
+    );
+    for (to, (&y, &g)) in to.iter_mut().zip(y.iter().zip(g)) {
+        *to = scale * y * (g - mean);
+    }
+}
+
+/// The sum of all rows of `length` numbers.
+pub(crate) fn sum_rows<T: Real>(length: usize, x: &[T]) -> Vec<T> {
+    let mut sums = vec![T::ZERO; length];
+    if length == 0 {
+        return sums;
+    }
+    let work = |x: &[T]| {
+        let mut sums = vec![T::ZERO; length];
+        vectorised_closure(
+            #[inline(always)]
+            || {
+                for row in x.chunks_exact(length) {
+                    sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+                }
+            },
+        );
+        sums
+    };
+    let parts: Vec<Vec<T>> = x.par_chunks(rows_at_once(length) * length).map(work).collect();
+    for part in parts {
+        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    }
+    sums
 }
 
 /// Mean and 1/√(variance + ε) of a row.
