@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 
 use super::tensors::{
-    after, by_type, channels, contiguous, last, numbers, present, tensor, with_last,
+    after, by_type, channels, contiguous, last, numbers, present, replaceable, tensor, with_last,
 };
 use super::{Inference, Kernels, Normalisation};
 use crate::calls::{Kernel, count};
@@ -83,8 +83,11 @@ impl Kernels for Flex {
 
     fn add_same(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
         count(Kernel::Add);
-        let [x, y] = contiguous([x, y]);
-        by_type!(x, T => tensor(elementwise::add::<T>(numbers!(x), numbers!(y)), x.shape()))
+        // The sum goes where nothing else is lost, if there is such a place.
+        let (x, y) = if x.is_unique() { (y, x) } else { (x, y) };
+        let ([x], mut y) = (contiguous([x]), replaceable(y));
+        by_type!(x, T => elementwise::add::<T>(numbers!(x), y.storage_mut()));
+        y
     }
 
     fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {

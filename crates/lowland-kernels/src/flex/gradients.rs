@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 
 use super::tensors::{
-    after, by_type, channels, contiguous, last, numbers, present, tensor, with_last,
+    after, by_type, channels, contiguous, last, numbers, present, replaceable, tensor, with_last,
 };
 use super::{BatchNormGradients, Gradients, SavedBatchNorm};
 use crate::calls::{Kernel, count};
@@ -122,18 +122,16 @@ impl Gradients for Flex {
 
     fn relu_gradient(y: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
         count(Kernel::ReluGradient);
-        let [y, g] = contiguous([y, g]);
-        by_type!(y, T => {
-            tensor(elementwise::relu_gradient::<T>(numbers!(y), numbers!(g)), y.shape())
-        })
+        let ([y], mut g) = (contiguous([y]), replaceable(g));
+        by_type!(y, T => elementwise::relu_gradient::<T>(numbers!(y), g.storage_mut()));
+        g
     }
 
     fn exact_gelu_gradient(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
         count(Kernel::GeluGradient);
-        let [x, g] = contiguous([x, g]);
-        by_type!(x, T => {
-            tensor(elementwise::gelu_gradient::<T>(numbers!(x), numbers!(g)), x.shape())
-        })
+        let ([x], mut g) = (contiguous([x]), replaceable(g));
+        by_type!(x, T => elementwise::gelu_gradient::<T>(numbers!(x), g.storage_mut()));
+        g
     }
 
     fn softmax_gradient(
@@ -156,13 +154,13 @@ impl Gradients for Flex {
         g: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 3] {
         count(Kernel::LayerNormGradients);
-        let [x, gamma, g] = contiguous([x, gamma, g]);
-        by_type!(x, T => {
-            let [gx, gg, gb] = rows::layer_norm_gradients::<T>(
-                numbers!(x), numbers!(gamma), epsilon, numbers!(g),
-            );
-            let features = last(&x);
-            [tensor(gx, x.shape()), tensor(gg, [features]), tensor(gb, [features])]
-        })
+        let ([x, gamma], mut g) = (contiguous([x, gamma]), replaceable(g));
+        let features = last(&x);
+        let [of_gamma, of_beta] = by_type!(x, T => {
+            let (x, gamma) = (numbers!(x), numbers!(gamma));
+            let found = rows::layer_norm_gradients::<T>(x, gamma, epsilon, g.storage_mut());
+            found.map(|weights| tensor(weights, [features]))
+        });
+        [g, of_gamma, of_beta]
     }
 }

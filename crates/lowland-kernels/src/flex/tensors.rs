@@ -51,6 +51,14 @@ pub(super) fn contiguous<const N: usize>(tensors: [FlexTensor; N]) -> [FlexTenso
     tensors.map(|tensor| tensor.to_contiguous())
 }
 
+/// The same tensor with a memory that its numbers fill from end to end, so that others can be put in their
+/// place by [`FlexTensor::storage_mut`]; that copies what other tensors hold as well.
+pub(super) fn replaceable(tensor: FlexTensor) -> FlexTensor {
+    let tensor = tensor.to_contiguous();
+    let size = tensor.shape().num_elements() * tensor.dtype().size();
+    if tensor.bytes().len() == size { tensor } else { FlexTensor::from_data(tensor.into_data()) }
+}
+
 /// A tensor of numbers one after the other.
 pub(super) fn tensor<T: Number>(numbers: Vec<T>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(numbers, shape))
