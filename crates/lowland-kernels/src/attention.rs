@@ -34,7 +34,7 @@ pub fn self_attention(
     if fits(layer, &looks) {
         let heads = crate::kernel::attention::Heads {
             tokens,
-            heads: layer.n_heads,
+            count: layer.n_heads,
             features: layer.d_k,
             scale: (layer.d_k as f64).sqrt().recip(),
             masked: layer.min_float,

@@ -54,7 +54,8 @@ pub(super) fn contiguous<const N: usize>(tensors: [FlexTensor; N]) -> [FlexTenso
 /// The same tensor with a memory that its numbers fill from end to end, so that others can be put in their
 /// place by [`FlexTensor::storage_mut`]; that copies what other tensors hold as well.
 pub(super) fn replaceable(tensor: FlexTensor) -> FlexTensor {
-    let tensor = tensor.to_contiguous();
+    // Taken by value: a second owner would make a copy necessary.
+    let [tensor] = contiguous([tensor]);
     let size = tensor.shape().num_elements() * tensor.dtype().size();
     if tensor.bytes().len() == size { tensor } else { FlexTensor::from_data(tensor.into_data()) }
 }

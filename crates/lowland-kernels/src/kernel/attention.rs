@@ -6,11 +6,11 @@ use super::float::{Real, vectorised, vectorised_closure};
 use super::product::{Matrix, Panels, Rows, Start};
 use super::rows::{softmax_gradient_row, softmax_row};
 
-/// The sizes of an attention. Queries, keys, values and the result are `[batch, tokens, heads · features]`.
+/// The sizes of an attention. Queries, keys, values and the result are `[batch, tokens, count · features]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
     pub(crate) tokens: usize,
-    pub(crate) heads: usize,
+    pub(crate) count: usize,
     /// Features of one head.
     pub(crate) features: usize,
     /// What scores are multiplied by before the softmax.
@@ -46,7 +46,7 @@ impl<'a, T: Real> Looks<'a, T> {
 impl Heads {
     /// From one token to the next.
     fn step(&self) -> usize {
-        self.heads * self.features
+        self.count * self.features
     }
 
     /// Numbers of a sample.
@@ -64,15 +64,15 @@ impl Heads {
     fn put<T: Real>(&self, a: Matrix<'_, T>, b: Matrix<'_, T>, head: usize, output: &mut [T]) {
         let b = &Panels::new(b);
         let output = &mut output[head * self.features..];
-        let (rows, step) = (0..self.tokens, self.step());
-        vectorised(Rows { a, rows, b, start: Start::Zero, output, step });
+        let (range, step) = (0..self.tokens, self.step());
+        vectorised(Rows { a, range, b, start: Start::Zero, output, step });
     }
 
     /// `a · bᵀ` of two heads: `[tokens, tokens]`.
     fn compare<T: Real>(&self, a: Matrix<'_, T>, b: Matrix<'_, T>, output: &mut [T]) {
         let b = &Panels::new(b.transposed());
-        let (rows, step) = (0..self.tokens, self.tokens);
-        vectorised(Rows { a, rows, b, start: Start::Zero, output, step });
+        let (range, step) = (0..self.tokens, self.tokens);
+        vectorised(Rows { a, range, b, start: Start::Zero, output, step });
     }
 
     /// How much each token of a sample looks at each in one head; `room` is as large.
@@ -116,7 +116,7 @@ pub(crate) fn attend<T: Real>(heads: &Heads, looks: Looks<'_, T>) -> Vec<T> {
         let looks = looks.sample(heads, i);
         let mut room = [(); 2].map(|()| vec![T::ZERO; heads.tokens * heads.tokens]);
         let [scores, weights] = &mut room;
-        for head in 0..heads.heads {
+        for head in 0..heads.count {
             heads.weights(looks, head, scores, weights);
             let weights = Matrix::new(weights, heads.tokens);
             heads.put(weights, heads.of(looks.value, head), head, output);
@@ -137,7 +137,7 @@ pub(crate) fn gradients<T: Real>(heads: &Heads, looks: Looks<'_, T>, g: &[T]) ->
         let mut room = [(); 3].map(|()| vec![T::ZERO; heads.tokens * heads.tokens]);
         let [scores, weights, of_weights] = &mut room;
         let scale = T::from_f64(heads.scale);
-        for head in 0..heads.heads {
+        for head in 0..heads.count {
             heads.weights(looks, head, scores, weights);
             let g = heads.of(g, head);
             heads.put(Matrix::new(weights, heads.tokens).transposed(), g, head, value);

@@ -220,8 +220,8 @@ pub(crate) fn product<T: Real>(a: Matrix<'_, T>, b: &Panels<T>, start: Start<'_,
     let share = a.rows.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(FEW);
     let height = share.min(ROWS);
     output.par_chunks_mut(height * b.columns).enumerate().for_each(|(i, output)| {
-        let rows = i * height..((i + 1) * height).min(a.rows);
-        vectorised(Rows { a, rows, b, start, output, step: b.columns });
+        let range = i * height..((i + 1) * height).min(a.rows);
+        vectorised(Rows { a, range, b, start, output, step: b.columns });
     });
     output
 }
@@ -230,7 +230,7 @@ pub(crate) fn product<T: Real>(a: Matrix<'_, T>, b: &Panels<T>, start: Start<'_,
 #[derive(Debug)]
 pub(crate) struct Rows<'a, T> {
     pub(crate) a: Matrix<'a, T>,
-    pub(crate) rows: Range<usize>,
+    pub(crate) range: Range<usize>,
     pub(crate) b: &'a Panels<T>,
     pub(crate) start: Start<'a, T>,
     /// Where the rows go.
@@ -255,7 +255,7 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 impl<T: Real> Rows<'_, T> {
     #[inline(always)]
     fn multiply<S: Simd, const P: usize>(self, simd: S) {
-        let Self { a, rows, b, start, output, step } = self;
+        let Self { a, range: rows, b, start, output, step } = self;
         let count = rows.len();
         if b.rows == 0 {
             for row in output.chunks_mut(step).take(count) {
