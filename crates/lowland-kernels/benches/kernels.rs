@@ -4,7 +4,8 @@
 
 use std::hint::black_box;
 
-use burn::nn::{BatchNorm, BatchNormConfig, LayerNormConfig};
+use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, LayerNormConfig, LinearConfig};
 use burn::tensor::activation;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
@@ -80,5 +81,30 @@ fn rows(c: &mut Criterion) {
     both(c, "Burn's layer norm", || norm.forward(x.clone()));
 }
 
-criterion_group!(kernels, convolution, batch_norm, pointwise, rows);
+fn linear(c: &mut Criterion) {
+    // Those of MiniLM and of the vision transformer.
+    for (rows, from, to) in
+        [(1024, 384, 384), (1024, 384, 1536), (1024, 1536, 384), (4096, 192, 768)]
+    {
+        let layer = LinearConfig::new(from, to).init(&device());
+        let x = random([rows, from]);
+        let name = format!("linear {rows}, {from} to {to}");
+        both(c, &name, || lowland_kernels::linear(&layer, x.clone()));
+        both(c, &format!("Burn's {name}"), || layer.forward(x.clone()));
+    }
+}
+
+fn attention(c: &mut Criterion) {
+    for (batch, tokens, size, heads) in [(16, 64, 384, 12), (64, 64, 192, 3), (4, 256, 384, 12)] {
+        let config = MultiHeadAttentionConfig::new(size, heads).with_dropout(0.0);
+        let layer = config.init(&device());
+        let x = random([batch, tokens, size]);
+        let name = format!("attention {batch}x{tokens}, {size} in {heads}");
+        both(c, &name, || lowland_kernels::self_attention(&layer, x.clone(), None));
+        let burns = || layer.forward(MhaInput::self_attn(x.clone())).context;
+        both(c, &format!("Burn's {name}"), burns);
+    }
+}
+
+criterion_group!(kernels, convolution, batch_norm, pointwise, rows, linear, attention);
 criterion_main!(kernels);

@@ -1,15 +1,16 @@
 //! Attention of tokens to one another.
 
-use burn::nn::Linear;
 use burn::nn::attention::{MhaInput, MultiHeadAttention};
 use burn::tensor::{Bool, Tensor};
 
-use crate::scaled_softmax;
+use crate::{linear, scaled_softmax};
 
 /// The context that Burn's [`MultiHeadAttention`] returns for `x` `[batch, tokens, features]` that look at one another,
 /// `[batch, tokens, features]`. Tokens that `padding` `[batch, tokens]` marks are not looked at.
 ///
-/// A layer with a quiet softmax is Burn's own.
+/// Kernels take the heads where they lie among the features, and compute the weights once more in the
+/// backward pass instead of keeping `[batch, heads, tokens, tokens]` of them. A layer that drops
+/// weights keeps them, and one with a quiet softmax is Burn's own.
 ///
 /// # Panics
 ///
@@ -28,11 +29,22 @@ pub fn self_attention(
         };
         return layer.forward(input).context;
     }
-    let heads = |linear: &Linear| {
-        let y = linear.forward(x.clone()).reshape([batch, tokens, layer.n_heads, layer.d_k]);
-        y.swap_dims(1, 2) // [batch, heads, tokens, features of a head]
-    };
-    let (query, key, value) = (heads(&layer.query), heads(&layer.key), heads(&layer.value));
+    let looks = [&layer.query, &layer.key, &layer.value].map(|part| linear(part, x.clone()));
+    #[cfg(feature = "flex")]
+    if fits(layer, &looks) {
+        let heads = crate::kernel::attention::Heads {
+            tokens,
+            count: layer.n_heads,
+            features: layer.d_k,
+            scale: (layer.d_k as f64).sqrt().recip(),
+            masked: layer.min_float,
+        };
+        let mask = padding.map(|padding| padding.float().cast(looks[0].dtype()));
+        return linear(&layer.output, crate::flex::attend(looks, mask, heads));
+    }
+    // [batch, heads, tokens, features of a head]
+    let [query, key, value] =
+        looks.map(|look| look.reshape([batch, tokens, layer.n_heads, layer.d_k]).swap_dims(1, 2));
     let root = (layer.d_k as f64).sqrt();
     let scores = query.matmul(key.transpose()); // [batch, heads, tokens, tokens]
     let scores = match padding {
@@ -44,5 +56,19 @@ pub fn self_attention(
     };
     let weights = layer.dropout.forward(scaled_softmax(scores, root.recip()));
     let context = weights.matmul(value).swap_dims(1, 2).reshape([batch, tokens, features]);
-    layer.output.forward(context)
+    linear(&layer.output, context)
+}
+
+/// Whether kernels compute it.
+#[cfg(feature = "flex")]
+fn fits(layer: &MultiHeadAttention, looks: &[Tensor<3>; 3]) -> bool {
+    let [batch, tokens, features] = looks[0].dims();
+    let tensors = looks.each_ref().map(|look| (look.device(), look.dtype()));
+    let drops = layer.dropout.prob > 0.0
+        && layer.dropout.training.is_enabled()
+        && looks[0].device().is_autodiff();
+    !drops
+        && features == layer.n_heads * layer.d_k
+        && [batch, tokens, features].iter().all(|&size| size > 0)
+        && crate::by_kernels(&tensors)
 }

@@ -36,9 +36,19 @@ pub enum Kernel {
     LayerNorm,
     /// Its gradients.
     LayerNormGradients,
+    /// A linear layer.
+    Linear,
+    /// Its gradient with respect to the input.
+    LinearInput,
+    /// Its gradient with respect to the weights.
+    LinearWeight,
+    /// Attention.
+    Attention,
+    /// Its gradients.
+    AttentionGradients,
 }
 
-const KERNELS: usize = Kernel::LayerNormGradients as usize + 1;
+const KERNELS: usize = Kernel::AttentionGradients as usize + 1;
 
 static CALLS: [AtomicU64; KERNELS] = [const { AtomicU64::new(0) }; KERNELS];
 

@@ -1,19 +1,17 @@
 //! The kernels as operations of Burn's backend Flex, with gradients.
 
 mod backward;
+mod forward;
+mod gradients;
 mod tensors;
 
-use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, Flex, backend_extension};
+use burn::backend::{Backend, Dispatch, DispatchTensor, backend_extension};
 use burn::tensor::Tensor;
 
-use crate::calls::{Kernel, count};
-use crate::kernel::batch_norm::{self, Affine};
-use crate::kernel::convolution::{self, Geometry};
-use crate::kernel::{elementwise, rows};
+use crate::kernel::attention::Heads;
+use crate::kernel::convolution::Geometry;
 use crate::normalisation::After;
-use tensors::{by_type, channels, contiguous, last, numbers, tensor};
 
 /// Batch normalisation, apart from its tensors.
 #[derive(Clone, Copy, Debug)]
@@ -24,31 +22,34 @@ pub(crate) struct Normalisation {
 }
 
 /// The operations, for a backend and for that backend with autodiff.
+///
+/// The macro takes no optional tensors: one without numbers stands for a bias, a mask or an `other` that there is
+/// not (see [`absent`]).
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
     fn convolve(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self>;
-
-    fn convolve_with_bias(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self>;
 
-    /// Returns the output, the mean and the biased variance.
-    fn normalise_batch(
+    fn project(
         x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        how: Normalisation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+        w: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 
-    /// With `other` added, and `ReLU`.
-    fn normalise_batch_add(
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        heads: Heads,
+    ) -> FloatTensor<Self>;
+
+    /// With `other` added before `ReLU`. Returns the output, the mean and the biased variance.
+    fn normalise_batch(
         x: FloatTensor<Self>,
         other: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -77,20 +78,13 @@ pub(crate) trait Kernels: Backend {
 /// Operations without gradients, for tensors without autodiff.
 #[backend_extension(Flex)]
 pub(crate) trait Inference: Backend {
-    /// `scale · x + shift` for each channel, and `ReLU` where it is asked for.
+    /// `scale · x + shift` for each channel, with `other` added, and `ReLU` where it is asked for.
     fn scale_channels(
-        x: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        relu: bool,
-    ) -> FloatTensor<Self>;
-
-    /// `scale · x + shift` for each channel, with `other` added, and `ReLU`.
-    fn scale_channels_add(
         x: FloatTensor<Self>,
         other: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
+        relu: bool,
     ) -> FloatTensor<Self>;
 }
 
@@ -109,6 +103,20 @@ pub(crate) trait Gradients: Backend {
     ) -> FloatTensor<Self>;
 
     fn convolution_bias(g: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self>;
+
+    fn linear_input(w: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn linear_weight(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn linear_bias(g: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of queries, keys and values.
+    fn attention_gradients(
+        looks: [FloatTensor<Self>; 3],
+        mask: FloatTensor<Self>,
+        heads: Heads,
+        g: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3];
 
     fn batch_norm_gradients(
         saved: SavedBatchNorm<Self>,
@@ -137,7 +145,7 @@ pub(crate) trait Gradients: Backend {
 pub(crate) struct SavedBatchNorm<B: Backend> {
     pub(crate) x: FloatTensor<B>,
     /// What was added before `ReLU`.
-    pub(crate) other: Option<FloatTensor<B>>,
+    pub(crate) other: FloatTensor<B>,
     pub(crate) gamma: FloatTensor<B>,
     pub(crate) beta: FloatTensor<B>,
     pub(crate) mean: FloatTensor<B>,
@@ -153,259 +161,19 @@ pub(crate) struct BatchNormGradients<B: Backend> {
     pub(crate) other: Option<FloatTensor<B>>,
 }
 
-impl Kernels for Flex {
-    fn convolve(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self> {
-        count(Kernel::Convolution);
-        let [x, w] = contiguous([x, w]);
-        by_type!(x, T => {
-            let y = convolution::forward::<T>(&geometry, numbers!(x), numbers!(w), None);
-            tensor(y, geometry.output_shape())
-        })
-    }
-
-    fn convolve_with_bias(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self> {
-        count(Kernel::Convolution);
-        let [bias, x, w] = contiguous([bias, x, w]);
-        by_type!(x, T => {
-            let bias = Some(numbers!(bias));
-            let y = convolution::forward::<T>(&geometry, numbers!(x), numbers!(w), bias);
-            tensor(y, geometry.output_shape())
-        })
-    }
-
-    fn normalise_batch(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        how: Normalisation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        train(x, None, gamma, beta, how)
-    }
-
-    fn normalise_batch_add(
-        x: FloatTensor<Self>,
-        other: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        how: Normalisation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        train(x, Some(other), gamma, beta, how)
-    }
-
-    fn add_same(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
-        count(Kernel::Add);
-        let [x, y] = contiguous([x, y]);
-        by_type!(x, T => tensor(elementwise::add::<T>(numbers!(x), numbers!(y)), x.shape()))
-    }
-
-    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        count(Kernel::Relu);
-        let [x] = contiguous([x]);
-        by_type!(x, T => tensor(elementwise::relu::<T>(numbers!(x)), x.shape()))
-    }
-
-    fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        count(Kernel::Gelu);
-        let [x] = contiguous([x]);
-        by_type!(x, T => tensor(elementwise::gelu::<T>(numbers!(x)), x.shape()))
-    }
-
-    fn softmax_of_rows(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
-        count(Kernel::Softmax);
-        let [x] = contiguous([x]);
-        by_type!(x, T => tensor(rows::softmax::<T>(last(&x), numbers!(x), scale), x.shape()))
-    }
-
-    fn normalise_rows(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        count(Kernel::LayerNorm);
-        let [x, gamma, beta] = contiguous([x, gamma, beta]);
-        by_type!(x, T => {
-            let y = rows::layer_norm::<T>(numbers!(x), numbers!(gamma), numbers!(beta), epsilon);
-            tensor(y, x.shape())
-        })
-    }
+/// Stands for a tensor that there is not.
+fn absent<const D: usize>(like: &Tensor<D>) -> Tensor<1> {
+    Tensor::empty([0], (&like.device(), like.dtype()))
 }
 
-impl Inference for Flex {
-    fn scale_channels(
-        x: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        relu: bool,
-    ) -> FloatTensor<Self> {
-        count(Kernel::BatchNormInference);
-        let [scale, shift, x] = contiguous([scale, shift, x]);
-        by_type!(x, T => {
-            let (shape, line) = (channels(&x), [numbers!(scale), numbers!(shift)]);
-            let y = batch_norm::infer::<T>(shape, numbers!(x), line, after(relu, None));
-            tensor(y, x.shape())
-        })
-    }
-
-    fn scale_channels_add(
-        x: FloatTensor<Self>,
-        other: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        count(Kernel::BatchNormInference);
-        let [scale, shift, other, x] = contiguous([scale, shift, other, x]);
-        by_type!(x, T => {
-            let (shape, line) = (channels(&x), [numbers!(scale), numbers!(shift)]);
-            let after = after(true, Some(numbers!(other)));
-            tensor(batch_norm::infer::<T>(shape, numbers!(x), line, after), x.shape())
-        })
-    }
-}
-
-fn after<T>(relu: bool, other: Option<&[T]>) -> batch_norm::After<'_, T> {
-    match (other, relu) {
-        (Some(other), _) => batch_norm::After::AddRelu(other),
-        (None, true) => batch_norm::After::Relu,
-        (None, false) => batch_norm::After::Nothing,
-    }
-}
-
-fn train(
-    x: FloatTensor<Flex>,
-    other: Option<FloatTensor<Flex>>,
-    gamma: FloatTensor<Flex>,
-    beta: FloatTensor<Flex>,
-    how: Normalisation,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
-    count(Kernel::BatchNorm);
-    let [gamma, beta, x] = contiguous([gamma, beta, x]);
-    by_type!(x, T => {
-        let other = other.map(|other| other.to_contiguous());
-        let after = after(how.relu, other.as_ref().map(|other| numbers!(other)));
-        let affine =
-            Affine { gamma: numbers!(gamma), beta: numbers!(beta), epsilon: how.epsilon };
-        let shape = channels(&x);
-        let (y, statistics) = batch_norm::train::<T>(shape, numbers!(x), affine, after);
-        let of_channels = |numbers| tensor(numbers, [shape.channels]);
-        (tensor(y, x.shape()), of_channels(statistics.mean), of_channels(statistics.variance))
-    })
-}
-
-impl Gradients for Flex {
-    fn convolution_input(
-        w: FloatTensor<Self>,
-        g: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self> {
-        count(Kernel::ConvolutionInput);
-        let [w, g] = contiguous([w, g]);
-        by_type!(w, T => {
-            let x = convolution::input_gradient::<T>(&geometry, numbers!(w), numbers!(g));
-            tensor(x, geometry.input_shape())
-        })
-    }
-
-    fn convolution_weight(
-        x: FloatTensor<Self>,
-        g: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self> {
-        count(Kernel::ConvolutionWeight);
-        let [x, g] = contiguous([x, g]);
-        by_type!(x, T => {
-            let w = convolution::weight_gradient::<T>(&geometry, numbers!(x), numbers!(g));
-            tensor(w, geometry.weight_shape())
-        })
-    }
-
-    fn convolution_bias(g: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
-        let [g] = contiguous([g]);
-        by_type!(g, T => {
-            let bias = convolution::bias_gradient::<T>(&geometry, numbers!(g));
-            tensor(bias, [geometry.groups * geometry.to])
-        })
-    }
-
-    fn batch_norm_gradients(
-        saved: SavedBatchNorm<Self>,
-        g: FloatTensor<Self>,
-    ) -> BatchNormGradients<Self> {
-        count(Kernel::BatchNormGradients);
-        let SavedBatchNorm { x, other, gamma, beta, mean, variance, how } = saved;
-        let [gamma, beta, mean, variance, x, g] = contiguous([gamma, beta, mean, variance, x, g]);
-        by_type!(x, T => {
-            let other = other.map(|other| other.to_contiguous());
-            let after = after(how.relu, other.as_ref().map(|other| numbers!(other)));
-            let affine =
-                Affine { gamma: numbers!(gamma), beta: numbers!(beta), epsilon: how.epsilon };
-            let statistics = [numbers!(mean), numbers!(variance)];
-            let (shape, xs, gs) = (channels(&x), numbers!(x), numbers!(g));
-            let gradients =
-                batch_norm::gradients::<T>(shape, xs, affine, statistics, after, gs);
-            let of_channels = |numbers| tensor(numbers, [shape.channels]);
-            BatchNormGradients {
-                x: tensor(gradients.x, x.shape()),
-                gamma: of_channels(gradients.gamma),
-                beta: of_channels(gradients.beta),
-                other: other.as_ref().map(|_| tensor(gradients.other, x.shape())),
-            }
-        })
-    }
-
-    fn relu_gradient(y: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        count(Kernel::ReluGradient);
-        let [y, g] = contiguous([y, g]);
-        by_type!(y, T => {
-            tensor(elementwise::relu_gradient::<T>(numbers!(y), numbers!(g)), y.shape())
-        })
-    }
-
-    fn exact_gelu_gradient(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        count(Kernel::GeluGradient);
-        let [x, g] = contiguous([x, g]);
-        by_type!(x, T => {
-            tensor(elementwise::gelu_gradient::<T>(numbers!(x), numbers!(g)), x.shape())
-        })
-    }
-
-    fn softmax_gradient(
-        y: FloatTensor<Self>,
-        g: FloatTensor<Self>,
-        scale: f64,
-    ) -> FloatTensor<Self> {
-        count(Kernel::SoftmaxGradient);
-        let [y, g] = contiguous([y, g]);
-        by_type!(y, T => {
-            let x = rows::softmax_gradient::<T>(last(&y), numbers!(y), numbers!(g), scale);
-            tensor(x, y.shape())
-        })
-    }
-
-    fn layer_norm_gradients(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        epsilon: f64,
-        g: FloatTensor<Self>,
-    ) -> [FloatTensor<Self>; 3] {
-        count(Kernel::LayerNormGradients);
-        let [x, gamma, g] = contiguous([x, gamma, g]);
-        by_type!(x, T => {
-            let [gx, gg, gb] = rows::layer_norm_gradients::<T>(
-                numbers!(x), numbers!(gamma), epsilon, numbers!(g),
-            );
-            let features = last(&x);
-            [tensor(gx, x.shape()), tensor(gg, [features]), tensor(gb, [features])]
-        })
+/// The tensor, or what stands for none.
+fn or_absent<const D: usize, const N: usize>(
+    tensor: Option<Tensor<N>>,
+    like: &Tensor<D>,
+) -> DispatchTensor {
+    match tensor {
+        Some(tensor) => tensor.into_dispatch(),
+        None => absent(like).into_dispatch(),
     }
 }
 
@@ -415,11 +183,37 @@ pub(crate) fn convolve(
     bias: Option<Tensor<1>>,
     geometry: Geometry,
 ) -> Tensor<4> {
+    let bias = or_absent(bias, &x);
     let (x, w) = (x.into_dispatch(), w.into_dispatch());
-    Tensor::from_dispatch(match bias {
-        None => Dispatch::convolve(x, w, geometry),
-        Some(bias) => Dispatch::convolve_with_bias(x, w, bias.into_dispatch(), geometry),
-    })
+    Tensor::from_dispatch(Dispatch::convolve(x, w, bias, geometry))
+}
+
+pub(crate) fn linear<const D: usize>(
+    x: Tensor<D>,
+    w: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let bias = or_absent(bias, &x);
+    Tensor::from_dispatch(Dispatch::project(x.into_dispatch(), w.into_dispatch(), bias))
+}
+
+/// Of queries, keys and values; the mask is not 0 for tokens that are not looked at.
+pub(crate) fn attend(looks: [Tensor<3>; 3], mask: Option<Tensor<2>>, heads: Heads) -> Tensor<3> {
+    let mask = or_absent(mask, &looks[0]);
+    let [query, key, value] = looks.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::attend(query, key, value, mask, heads))
+}
+
+impl<const D: usize> After<D> {
+    /// What is added, and whether `ReLU` follows.
+    fn parts(self, like: &Tensor<D>) -> (DispatchTensor, bool) {
+        let (other, relu) = match self {
+            Self::Nothing => (None, false),
+            Self::Relu => (None, true),
+            Self::AddRelu(other) => (Some(other), true),
+        };
+        (or_absent(other, like), relu)
+    }
 }
 
 /// Returns the output, the mean and the biased variance.
@@ -429,16 +223,10 @@ pub(crate) fn batch_norm<const D: usize>(
     epsilon: f64,
     after: After<D>,
 ) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
-    let x = x.into_dispatch();
+    let (other, relu) = after.parts(&x);
     let [gamma, beta] = weights.map(Tensor::into_dispatch);
-    let relu = !matches!(after, After::Nothing);
     let how = Normalisation { epsilon, relu };
-    let (y, mean, variance) = match after {
-        After::Nothing | After::Relu => Dispatch::normalise_batch(x, gamma, beta, how),
-        After::AddRelu(other) => {
-            Dispatch::normalise_batch_add(x, other.into_dispatch(), gamma, beta, how)
-        }
-    };
+    let (y, mean, variance) = Dispatch::normalise_batch(x.into_dispatch(), other, gamma, beta, how);
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }
 
@@ -453,14 +241,9 @@ pub(crate) fn batch_norm_inference<const D: usize>(
     let ([gamma, beta], [mean, variance]) = (weights, statistics);
     let scale = gamma / variance.add_scalar(epsilon).sqrt();
     let shift = (beta - mean * scale.clone()).into_dispatch();
+    let (other, relu) = after.parts(&x);
     let (x, scale) = (x.into_dispatch(), scale.into_dispatch());
-    Tensor::from_dispatch(match after {
-        After::Nothing => Dispatch::scale_channels(x, scale, shift, false),
-        After::Relu => Dispatch::scale_channels(x, scale, shift, true),
-        After::AddRelu(other) => {
-            Dispatch::scale_channels_add(x, other.into_dispatch(), scale, shift)
-        }
-    })
+    Tensor::from_dispatch(Dispatch::scale_channels(x, other, scale, shift, relu))
 }
 
 pub(crate) fn add<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {

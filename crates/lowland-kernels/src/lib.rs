@@ -25,13 +25,13 @@
 //!
 //! With feature `flex`, for tensors of `f32` or `f64` on Burn's Flex backend, with or without autodiff. Everything
 //! else goes to Burn's operations: other backends, `f16` and `bf16`, tensors of different types, asymmetric padding,
-//! and convolutions in which a group has fewer than four output channels. [`calls`](calls::calls) counts what
-//! the kernels did.
+//! convolutions in which a group has fewer than four output channels, and attention that drops weights.
+//! [`calls`](calls::calls) counts what the kernels did.
 //!
 //! # Rounding
 //!
-//! Results do not depend on the number of threads, bit for bit: work is divided by the sizes of the tensors alone, and
-//! sums are added in a fixed order. They do depend on the width of the processor's vectors.
+//! Results do not depend on the number of threads, bit for bit: sums are divided by the sizes of the tensors alone, and
+//! added in a fixed order. They do depend on the width of the processor's vectors.
 //!
 //! Gradients are of first order, as everywhere in Burn.
 
@@ -47,11 +47,13 @@ mod convolution;
 mod flex;
 #[cfg(feature = "flex")]
 mod kernel;
+mod linear;
 mod normalisation;
 mod pointwise;
 
 pub use attention::self_attention;
 pub use convolution::{conv2d, convolve};
+pub use linear::linear;
 pub use normalisation::{
     batch_norm, batch_norm_add_relu, batch_norm_relu, batch_norm_train, layer_norm,
 };

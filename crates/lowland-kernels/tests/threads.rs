@@ -1,13 +1,19 @@
 //! Results do not depend on the number of threads, bit for bit.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use burn::module::Module;
-use burn::nn::BatchNormConfig;
+use burn::nn::attention::MultiHeadAttentionConfig;
+use burn::nn::{BatchNormConfig, LinearConfig};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 use common::{bits, gradient, single};
-use lowland_kernels::{batch_norm_add_relu, batch_norm_relu, convolve, gelu, layer_norm, softmax};
+use lowland_kernels::{
+    batch_norm_add_relu, batch_norm_relu, convolve, gelu, layer_norm, linear, self_attention,
+    softmax,
+};
 
 /// The bits of outputs and gradients of convolutions and batch normalisation.
 fn images() -> Vec<Vec<u32>> {
@@ -45,11 +51,31 @@ fn rows() -> Vec<Vec<u32>> {
     vec![bits(y.inner()), bits(gradient(&gradients, &x)), bits(gamma)]
 }
 
+/// The bits of linear layers and attention.
+fn products() -> Vec<Vec<u32>> {
+    let device = Device::flex().autodiff();
+    // Weights are drawn, and must be the same each time.
+    device.seed(1);
+    let layer = LinearConfig::new(72, 200).init(&device);
+    let attention = MultiHeadAttentionConfig::new(72, 3).with_dropout(0.0).init(&device);
+    let x = single([9, 61, 72], 1, &device).require_grad();
+    let y = linear(&layer, self_attention(&attention, x.clone(), None));
+    let gradients = (y.clone() * single(y.dims(), 3, &device)).sum().backward();
+    let bias = layer.bias.as_ref().unwrap().val();
+    vec![
+        bits(y.inner()),
+        bits(gradient(&gradients, &x)),
+        bits(gradient(&gradients, &layer.weight.val())),
+        bits(gradient(&gradients, &bias)),
+        bits(gradient(&gradients, &attention.query.weight.val())),
+    ]
+}
+
 #[test]
 fn results_are_the_same_on_any_number_of_threads() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| (images(), rows()))
+        pool.install(|| (images(), rows(), products()))
     };
     let one = on(1);
     for threads in [2, 3] {

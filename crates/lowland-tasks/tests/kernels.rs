@@ -36,8 +36,11 @@ fn the_vision_transformer_trains_through_the_kernels() {
     let kernels = [
         Kernel::Gelu,
         Kernel::GeluGradient,
-        Kernel::Softmax,
-        Kernel::SoftmaxGradient,
+        Kernel::Linear,
+        Kernel::LinearInput,
+        Kernel::LinearWeight,
+        Kernel::Attention,
+        Kernel::AttentionGradients,
         Kernel::LayerNorm,
         Kernel::LayerNormGradients,
     ];

@@ -1,116 +1,155 @@
 //! The operations with autodiff.
 
+use std::fmt::Debug;
+
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients as Store;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend};
+use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
 use super::{Gradients, Kernels, Normalisation, SavedBatchNorm};
+use crate::kernel::attention::Heads;
 use crate::kernel::convolution::Geometry;
+
+/// What a backward pass needs of the forward pass.
+#[derive(Clone, Debug)]
+struct Kept<const M: usize, E> {
+    /// Inputs.
+    inputs: [NodeId; M],
+    /// What else there is.
+    extra: E,
+}
+
+impl<const M: usize, E> Kept<M, E> {
+    /// The inputs.
+    fn inputs<B: Backend>(&self, checkpoints: &mut Checkpointer) -> [FloatTensor<B>; M] {
+        self.inputs.map(|node| checkpoints.retrieve_node_output::<FloatTensor<B>>(node))
+    }
+}
+
+/// Runs an operation, and where a gradient may be asked for keeps the inputs `kept` and what `run` returns beside its output.
+fn record<B, C, K, E, const N: usize, const M: usize>(
+    backward: K,
+    inputs: [FloatTensor<Autodiff<B, C>>; N],
+    kept: [usize; M],
+    run: impl FnOnce([FloatTensor<B>; N]) -> (FloatTensor<B>, E),
+) -> (FloatTensor<Autodiff<B, C>>, E)
+where
+    B: Backend,
+    C: CheckpointStrategy,
+    K: Backward<B, N, State = Kept<M, E>>,
+    E: Clone + Debug + Send + 'static,
+{
+    let nodes = inputs.each_ref().map(FloatTensor::<Autodiff<B, C>>::node);
+    let primitives = |inputs: [FloatTensor<Autodiff<B, C>>; N]| {
+        inputs.map(FloatTensor::<Autodiff<B, C>>::into_primitive)
+    };
+    match backward.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(mut step) => {
+            let nodes = kept.map(|i| step.checkpoint(&inputs[i]));
+            let (output, extra) = run(primitives(inputs));
+            let state = Kept { inputs: nodes, extra: extra.clone() };
+            (step.finish(state, output), extra)
+        }
+        OpsKind::UnTracked(step) => {
+            let (output, extra) = run(primitives(inputs));
+            (step.finish(output), extra)
+        }
+    }
+}
+
+/// Gives inputs that want them their gradients.
+fn give<B: Backend, const N: usize>(
+    store: &mut Store,
+    inputs: [Option<NodeId>; N],
+    gradients: [Option<FloatTensor<B>>; N],
+) {
+    for (input, gradient) in inputs.into_iter().zip(gradients) {
+        if let (Some(input), Some(gradient)) = (input, gradient) {
+            store.register::<B>(input, gradient);
+        }
+    }
+}
+
+/// The nodes of inputs that want a gradient.
+macro_rules! wanted {
+    ($ops:ident) => {
+        $ops.parents.each_ref().map(|node| node.as_ref().map(|node| node.id))
+    };
+}
 
 #[derive(Debug)]
 struct Convolution;
 
-impl<B: Gradients> Backward<B, 2> for Convolution {
-    type State = (NodeId, NodeId, Geometry);
+impl<B: Gradients> Backward<B, 3> for Convolution {
+    type State = Kept<2, Geometry>;
 
-    fn backward(self, ops: Ops<Self::State, 2>, store: &mut Store, checkpoints: &mut Checkpointer) {
-        let [x_node, w_node] = ops.parents;
+    fn backward(self, ops: Ops<Self::State, 3>, store: &mut Store, checkpoints: &mut Checkpointer) {
         let g = store.consume::<B>(&ops.node);
-        let (x, w, geometry) = ops.state;
-        let x = checkpoints.retrieve_node_output::<FloatTensor<B>>(x);
-        let w = checkpoints.retrieve_node_output::<FloatTensor<B>>(w);
-        if let Some(node) = x_node {
-            store.register::<B>(node.id, B::convolution_input(w, g.clone(), geometry));
-        }
-        if let Some(node) = w_node {
-            store.register::<B>(node.id, B::convolution_weight(x, g, geometry));
-        }
+        let ([x, w], geometry) = (ops.state.inputs::<B>(checkpoints), ops.state.extra);
+        let [of_x, of_w, of_bias] = wanted!(ops);
+        let found = [
+            of_x.map(|_| B::convolution_input(w, g.clone(), geometry)),
+            of_w.map(|_| B::convolution_weight(x, g.clone(), geometry)),
+            of_bias.map(|_| B::convolution_bias(g, geometry)),
+        ];
+        give::<B, 3>(store, [of_x, of_w, of_bias], found);
     }
 }
 
 #[derive(Debug)]
-struct ConvolutionWithBias;
+struct Linear;
 
-impl<B: Gradients> Backward<B, 3> for ConvolutionWithBias {
-    type State = (NodeId, NodeId, Geometry);
+impl<B: Gradients> Backward<B, 3> for Linear {
+    type State = Kept<2, ()>;
 
     fn backward(self, ops: Ops<Self::State, 3>, store: &mut Store, checkpoints: &mut Checkpointer) {
-        let [x_node, w_node, bias_node] = ops.parents;
         let g = store.consume::<B>(&ops.node);
-        let (x, w, geometry) = ops.state;
-        let x = checkpoints.retrieve_node_output::<FloatTensor<B>>(x);
-        let w = checkpoints.retrieve_node_output::<FloatTensor<B>>(w);
-        if let Some(node) = x_node {
-            store.register::<B>(node.id, B::convolution_input(w, g.clone(), geometry));
-        }
-        if let Some(node) = w_node {
-            store.register::<B>(node.id, B::convolution_weight(x, g.clone(), geometry));
-        }
-        if let Some(node) = bias_node {
-            store.register::<B>(node.id, B::convolution_bias(g, geometry));
-        }
+        let [x, w] = ops.state.inputs::<B>(checkpoints);
+        let [of_x, of_w, of_bias] = wanted!(ops);
+        let found = [
+            of_x.map(|_| B::linear_input(w, g.clone())),
+            of_w.map(|_| B::linear_weight(x, g.clone())),
+            of_bias.map(|_| B::linear_bias(g)),
+        ];
+        give::<B, 3>(store, [of_x, of_w, of_bias], found);
     }
 }
 
-/// Nodes of x, γ and β, the mean, the variance, and the settings.
-type BatchNormState<B> = (NodeId, NodeId, NodeId, FloatTensor<B>, FloatTensor<B>, Normalisation);
+#[derive(Debug)]
+struct Attention;
+
+impl<B: Gradients> Backward<B, 4> for Attention {
+    type State = Kept<4, Heads>;
+
+    fn backward(self, ops: Ops<Self::State, 4>, store: &mut Store, checkpoints: &mut Checkpointer) {
+        let g = store.consume::<B>(&ops.node);
+        let [query, key, value, mask] = ops.state.inputs::<B>(checkpoints);
+        let found = B::attention_gradients([query, key, value], mask, ops.state.extra, g);
+        let [query, key, value] = found.map(Some);
+        give::<B, 4>(store, wanted!(ops), [query, key, value, None]);
+    }
+}
 
 #[derive(Debug)]
 struct BatchNorm;
 
-impl<B: Gradients> Backward<B, 3> for BatchNorm {
-    type State = BatchNormState<B>;
-
-    fn backward(self, ops: Ops<Self::State, 3>, store: &mut Store, checkpoints: &mut Checkpointer) {
-        let g = store.consume::<B>(&ops.node);
-        let saved = restore::<B>(ops.state, None, checkpoints);
-        let gradients = B::batch_norm_gradients(saved, g);
-        let found = [gradients.x, gradients.gamma, gradients.beta];
-        for (node, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = node {
-                store.register::<B>(node.id, gradient);
-            }
-        }
-    }
-}
-
-fn restore<B: Gradients>(
-    state: BatchNormState<B>,
-    other: Option<NodeId>,
-    checkpoints: &mut Checkpointer,
-) -> SavedBatchNorm<B> {
-    let (x, gamma, beta, mean, variance, how) = state;
-    let mut get = |node| checkpoints.retrieve_node_output::<FloatTensor<B>>(node);
-    let (x, gamma, beta, other) = (get(x), get(gamma), get(beta), other.map(get));
-    SavedBatchNorm { x, other, gamma, beta, mean, variance, how }
-}
-
-#[derive(Debug)]
-struct BatchNormAdd;
-
-impl<B: Gradients> Backward<B, 4> for BatchNormAdd {
-    type State = (BatchNormState<B>, NodeId);
+impl<B: Gradients> Backward<B, 4> for BatchNorm {
+    /// With mean and variance.
+    type State = Kept<4, (FloatTensor<B>, FloatTensor<B>, Normalisation)>;
 
     fn backward(self, ops: Ops<Self::State, 4>, store: &mut Store, checkpoints: &mut Checkpointer) {
-        let [x, other, gamma, beta] = ops.parents;
         let g = store.consume::<B>(&ops.node);
-        let saved = restore::<B>(ops.state.0, Some(ops.state.1), checkpoints);
-        let gradients = B::batch_norm_gradients(saved, g);
-        let found = [
-            (x, Some(gradients.x)),
-            (other, gradients.other),
-            (gamma, Some(gradients.gamma)),
-            (beta, Some(gradients.beta)),
-        ];
-        for (node, gradient) in found {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                store.register::<B>(node.id, gradient);
-            }
-        }
+        let wanted = wanted!(ops);
+        let [x, other, gamma, beta] = ops.state.inputs::<B>(checkpoints);
+        let (mean, variance, how) = ops.state.extra;
+        let saved = SavedBatchNorm { x, other, gamma, beta, mean, variance, how };
+        let found = B::batch_norm_gradients(saved, g);
+        let found = [Some(found.x), found.other, Some(found.gamma), Some(found.beta)];
+        give::<B, 4>(store, wanted, found);
     }
 }
 
@@ -118,13 +157,11 @@ impl<B: Gradients> Backward<B, 4> for BatchNormAdd {
 struct Add;
 
 impl<B: Gradients> Backward<B, 2> for Add {
-    type State = ();
+    type State = Kept<0, ()>;
 
-    fn backward(self, ops: Ops<(), 2>, store: &mut Store, _checkpoints: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 2>, store: &mut Store, _: &mut Checkpointer) {
         let g = store.consume::<B>(&ops.node);
-        for node in ops.parents.into_iter().flatten() {
-            store.register::<B>(node.id, g.clone());
-        }
+        give::<B, 2>(store, wanted!(ops), [Some(g.clone()), Some(g)]);
     }
 }
 
@@ -133,18 +170,12 @@ struct Relu;
 
 impl<B: Gradients> Backward<B, 1> for Relu {
     /// The output.
-    type State = FloatTensor<B>;
+    type State = Kept<0, FloatTensor<B>>;
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        store: &mut Store,
-        _checkpoints: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 1>, store: &mut Store, _: &mut Checkpointer) {
         let g = store.consume::<B>(&ops.node);
-        if let [Some(node)] = ops.parents {
-            store.register::<B>(node.id, B::relu_gradient(ops.state, g));
-        }
+        let wanted = wanted!(ops);
+        give::<B, 1>(store, wanted, [Some(B::relu_gradient(ops.state.extra, g))]);
     }
 }
 
@@ -152,14 +183,12 @@ impl<B: Gradients> Backward<B, 1> for Relu {
 struct Gelu;
 
 impl<B: Gradients> Backward<B, 1> for Gelu {
-    type State = NodeId;
+    type State = Kept<1, ()>;
 
     fn backward(self, ops: Ops<Self::State, 1>, store: &mut Store, checkpoints: &mut Checkpointer) {
         let g = store.consume::<B>(&ops.node);
-        let x = checkpoints.retrieve_node_output::<FloatTensor<B>>(ops.state);
-        if let [Some(node)] = ops.parents {
-            store.register::<B>(node.id, B::exact_gelu_gradient(x, g));
-        }
+        let [x] = ops.state.inputs::<B>(checkpoints);
+        give::<B, 1>(store, wanted!(ops), [Some(B::exact_gelu_gradient(x, g))]);
     }
 }
 
@@ -168,19 +197,13 @@ struct Softmax;
 
 impl<B: Gradients> Backward<B, 1> for Softmax {
     /// The output and the scale.
-    type State = (FloatTensor<B>, f64);
+    type State = Kept<0, (FloatTensor<B>, f64)>;
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        store: &mut Store,
-        _checkpoints: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 1>, store: &mut Store, _: &mut Checkpointer) {
         let g = store.consume::<B>(&ops.node);
-        let (y, scale) = ops.state;
-        if let [Some(node)] = ops.parents {
-            store.register::<B>(node.id, B::softmax_gradient(y, g, scale));
-        }
+        let wanted = wanted!(ops);
+        let (y, scale) = ops.state.extra;
+        give::<B, 1>(store, wanted, [Some(B::softmax_gradient(y, g, scale))]);
     }
 }
 
@@ -188,19 +211,14 @@ impl<B: Gradients> Backward<B, 1> for Softmax {
 struct LayerNorm;
 
 impl<B: Gradients> Backward<B, 3> for LayerNorm {
-    type State = (NodeId, NodeId, f64);
+    /// With ε.
+    type State = Kept<2, f64>;
 
     fn backward(self, ops: Ops<Self::State, 3>, store: &mut Store, checkpoints: &mut Checkpointer) {
         let g = store.consume::<B>(&ops.node);
-        let (x, gamma, epsilon) = ops.state;
-        let x = checkpoints.retrieve_node_output::<FloatTensor<B>>(x);
-        let gamma = checkpoints.retrieve_node_output::<FloatTensor<B>>(gamma);
-        let found = B::layer_norm_gradients(x, gamma, epsilon, g);
-        for (node, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(node) = node {
-                store.register::<B>(node.id, gradient);
-            }
-        }
+        let [x, gamma] = ops.state.inputs::<B>(checkpoints);
+        let found = B::layer_norm_gradients(x, gamma, ops.state.extra, g);
+        give::<B, 3>(store, wanted!(ops), found.map(Some));
     }
 }
 
@@ -208,135 +226,75 @@ impl<B: Kernels + Gradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn convolve(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
-        geometry: Geometry,
-    ) -> FloatTensor<Self> {
-        let step = Backward::<B, 2>::prepare::<C>(Convolution, [x.node(), w.node()]);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(mut step) => {
-                let state = (step.checkpoint(&x), step.checkpoint(&w), geometry);
-                step.finish(state, B::convolve(x.into_primitive(), w.into_primitive(), geometry))
-            }
-            OpsKind::UnTracked(step) => {
-                step.finish(B::convolve(x.into_primitive(), w.into_primitive(), geometry))
-            }
-        }
-    }
-
-    fn convolve_with_bias(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), w.node(), bias.node()];
-        let run = |x: FloatTensor<Self>, w: FloatTensor<Self>, bias: FloatTensor<Self>| {
-            let (x, w) = (x.into_primitive(), w.into_primitive());
-            B::convolve_with_bias(x, w, bias.into_primitive(), geometry)
-        };
-        let step = Backward::<B, 3>::prepare::<C>(ConvolutionWithBias, nodes);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(mut step) => {
-                let state = (step.checkpoint(&x), step.checkpoint(&w), geometry);
-                step.finish(state, run(x, w, bias))
-            }
-            OpsKind::UnTracked(step) => step.finish(run(x, w, bias)),
-        }
+        let run = |[x, w, bias]: [_; 3]| (B::convolve(x, w, bias, geometry), geometry);
+        record::<B, C, _, _, 3, 2>(Convolution, [x, w, bias], [0, 1], run).0
+    }
+
+    fn project(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let run = |[x, w, bias]: [_; 3]| (B::project(x, w, bias), ());
+        record::<B, C, _, _, 3, 2>(Linear, [x, w, bias], [0, 1], run).0
+    }
+
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        heads: Heads,
+    ) -> FloatTensor<Self> {
+        let run =
+            |[query, key, value, mask]: [_; 4]| (B::attend(query, key, value, mask, heads), heads);
+        record::<B, C, _, _, 4, 4>(Attention, [query, key, value, mask], [0, 1, 2, 3], run).0
     }
 
     fn normalise_batch(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        how: Normalisation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = [x.node(), gamma.node(), beta.node()];
-        let run = |x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>| {
-            let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
-            B::normalise_batch(x, gamma, beta.into_primitive(), how)
-        };
-        let step = Backward::<B, 3>::prepare::<C>(BatchNorm, nodes);
-        let (y, mean, variance) = match step.compute_bound().stateful() {
-            OpsKind::Tracked(mut step) => {
-                let [x_id, gamma_id, beta_id] =
-                    [&x, &gamma, &beta].map(|tensor| step.checkpoint(tensor));
-                let (y, mean, variance) = run(x, gamma, beta);
-                let state = (x_id, gamma_id, beta_id, mean.clone(), variance.clone(), how);
-                (step.finish(state, y), mean, variance)
-            }
-            OpsKind::UnTracked(step) => {
-                let (y, mean, variance) = run(x, gamma, beta);
-                (step.finish(y), mean, variance)
-            }
-        };
-        (y, Self::from_inner(mean), Self::from_inner(variance))
-    }
-
-    fn normalise_batch_add(
         x: FloatTensor<Self>,
         other: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         how: Normalisation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let tensors = [x, other, gamma, beta];
-        let run = |tensors: [FloatTensor<Self>; 4]| {
-            let [x, other, gamma, beta] = tensors.map(FloatTensor::<Self>::into_primitive);
-            B::normalise_batch_add(x, other, gamma, beta, how)
+        let run = |[x, other, gamma, beta]: [_; 4]| {
+            let (y, mean, variance) = B::normalise_batch(x, other, gamma, beta, how);
+            (y, (mean, variance, how))
         };
-        let nodes = tensors.each_ref().map(FloatTensor::<Self>::node);
-        let step = Backward::<B, 4>::prepare::<C>(BatchNormAdd, nodes);
-        let (y, mean, variance) = match step.compute_bound().stateful() {
-            OpsKind::Tracked(mut step) => {
-                let [x, other, gamma, beta] =
-                    tensors.each_ref().map(|tensor| step.checkpoint(tensor));
-                let (y, mean, variance) = run(tensors);
-                let state = (x, gamma, beta, mean.clone(), variance.clone(), how);
-                (step.finish((state, other), y), mean, variance)
-            }
-            OpsKind::UnTracked(step) => {
-                let (y, mean, variance) = run(tensors);
-                (step.finish(y), mean, variance)
-            }
-        };
+        let inputs = [x, other, gamma, beta];
+        let (y, (mean, variance, _)) =
+            record::<B, C, _, _, 4, 4>(BatchNorm, inputs, [0, 1, 2, 3], run);
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 
     fn add_same(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = Backward::<B, 2>::prepare::<C>(Add, [x.node(), y.node()]);
-        step.compute_bound().stateless(B::add_same(x.into_primitive(), y.into_primitive()))
+        let run = |[x, y]: [_; 2]| (B::add_same(x, y), ());
+        record::<B, C, _, _, 2, 0>(Add, [x, y], [], run).0
     }
 
     fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = Backward::<B, 1>::prepare::<C>(Relu, [x.node()]);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(step) => {
-                let y = B::rectify(x.into_primitive());
-                step.finish(y.clone(), y)
-            }
-            OpsKind::UnTracked(step) => step.finish(B::rectify(x.into_primitive())),
-        }
+        let run = |[x]: [_; 1]| {
+            let y = B::rectify(x);
+            (y.clone(), y)
+        };
+        record::<B, C, _, _, 1, 0>(Relu, [x], [], run).0
     }
 
     fn exact_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = Backward::<B, 1>::prepare::<C>(Gelu, [x.node()]);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(mut step) => {
-                let state = step.checkpoint(&x);
-                step.finish(state, B::exact_gelu(x.into_primitive()))
-            }
-            OpsKind::UnTracked(step) => step.finish(B::exact_gelu(x.into_primitive())),
-        }
+        let run = |[x]: [_; 1]| (B::exact_gelu(x), ());
+        record::<B, C, _, _, 1, 1>(Gelu, [x], [0], run).0
     }
 
     fn softmax_of_rows(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
-        let step = Backward::<B, 1>::prepare::<C>(Softmax, [x.node()]);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(step) => {
-                let y = B::softmax_of_rows(x.into_primitive(), scale);
-                step.finish((y.clone(), scale), y)
-            }
-            OpsKind::UnTracked(step) => step.finish(B::softmax_of_rows(x.into_primitive(), scale)),
-        }
+        let run = |[x]: [_; 1]| {
+            let y = B::softmax_of_rows(x, scale);
+            (y.clone(), (y, scale))
+        };
+        record::<B, C, _, _, 1, 0>(Softmax, [x], [], run).0
     }
 
     fn normalise_rows(
@@ -345,18 +303,7 @@ impl<B: Kernels + Gradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), gamma.node(), beta.node()];
-        let run = |x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>| {
-            let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
-            B::normalise_rows(x, gamma, beta.into_primitive(), epsilon)
-        };
-        let step = Backward::<B, 3>::prepare::<C>(LayerNorm, nodes);
-        match step.compute_bound().stateful() {
-            OpsKind::Tracked(mut step) => {
-                let state = (step.checkpoint(&x), step.checkpoint(&gamma), epsilon);
-                step.finish(state, run(x, gamma, beta))
-            }
-            OpsKind::UnTracked(step) => step.finish(run(x, gamma, beta)),
-        }
+        let run = |[x, gamma, beta]: [_; 3]| (B::normalise_rows(x, gamma, beta, epsilon), epsilon);
+        record::<B, C, _, _, 3, 2>(LayerNorm, [x, gamma, beta], [0, 1], run).0
     }
 }

@@ -36,11 +36,28 @@ macro_rules! numbers {
     };
 }
 
-pub(super) use {by_type, numbers};
+/// The numbers of a contiguous tensor; none of one without numbers, which stands for none.
+macro_rules! present {
+    ($tensor:ident) => {
+        (burn::backend::TensorMetadata::shape(&$tensor).num_elements() > 0)
+            .then(|| $crate::flex::tensors::numbers!($tensor))
+    };
+}
+
+pub(super) use {by_type, numbers, present};
 
 /// The same tensors, copied where their numbers do not lie one after the other.
 pub(super) fn contiguous<const N: usize>(tensors: [FlexTensor; N]) -> [FlexTensor; N] {
     tensors.map(|tensor| tensor.to_contiguous())
+}
+
+/// The same tensor with a memory that its numbers fill from end to end, so that others can be put in their
+/// place by [`FlexTensor::storage_mut`]; that copies what other tensors hold as well.
+pub(super) fn replaceable(tensor: FlexTensor) -> FlexTensor {
+    // Taken by value: a second owner would make a copy necessary.
+    let [tensor] = contiguous([tensor]);
+    let size = tensor.shape().num_elements() * tensor.dtype().size();
+    if tensor.bytes().len() == size { tensor } else { FlexTensor::from_data(tensor.into_data()) }
 }
 
 /// A tensor of numbers one after the other.
@@ -57,4 +74,22 @@ pub(super) fn last(x: &FlexTensor) -> usize {
 pub(super) fn channels(x: &FlexTensor) -> batch_norm::Shape {
     let shape = x.shape();
     batch_norm::Shape { channels: shape[1], pixels: shape[2..].iter().product() }
+}
+
+/// The shape with another last dimension.
+pub(super) fn with_last(x: &FlexTensor, last: usize) -> Shape {
+    let mut shape = x.shape();
+    if let Some(size) = shape.last_mut() {
+        *size = last;
+    }
+    shape
+}
+
+/// What follows a batch normalisation.
+pub(super) fn after<T>(relu: bool, other: Option<&[T]>) -> batch_norm::After<'_, T> {
+    match (other, relu) {
+        (Some(other), _) => batch_norm::After::AddRelu(other),
+        (None, true) => batch_norm::After::Relu,
+        (None, false) => batch_norm::After::Nothing,
+    }
 }

@@ -51,8 +51,9 @@ pub(crate) fn softmax<T: Real>(length: usize, x: &[T], scale: f64) -> Vec<T> {
     output
 }
 
+/// The softmax of one row of `scale · x`.
 #[inline(always)]
-fn softmax_row<T: Real>(to: &mut [T], x: &[T], scale: T) {
+pub(super) fn softmax_row<T: Real>(to: &mut [T], x: &[T], scale: T) {
     let mut highest = [T::LOWEST; WAYS];
     let (chunks, rest) = x.as_chunks::<WAYS>();
     for chunk in chunks {
@@ -93,20 +94,51 @@ pub(crate) fn softmax_gradient<T: Real>(length: usize, y: &[T], g: &[T], scale: 
             || {
                 let rows = y.chunks_exact(length).zip(g.chunks_exact(length));
                 for (to, (y, g)) in to.chunks_exact_mut(length).zip(rows) {
-                    let mean = sum_of(
-                        y,
-                        g,
-                        #[inline(always)]
-                        |y, g| y * g,
-                    );
-                    for (to, (&y, &g)) in to.iter_mut().zip(y.iter().zip(g)) {
-                        *to = scale * y * (g - mean);
-                    }
+                    softmax_gradient_row(to, y, g, scale);
                 }
             },
         );
     });
     output
+}
+
+/// The gradient of one row, of its softmax `y`.
+#[inline(always)]
+pub(super) fn softmax_gradient_row<T: Real>(to: &mut [T], y: &[T], g: &[T], scale: T) {
+    let mean = sum_of(
+        y,
+        g,
+        #[inline(always)]
+        |y, g| y * g,
+    );
+    for (to, (&y, &g)) in to.iter_mut().zip(y.iter().zip(g)) {
+        *to = scale * y * (g - mean);
+    }
+}
+
+/// The sum of all rows of `length` numbers.
+pub(crate) fn sum_rows<T: Real>(length: usize, x: &[T]) -> Vec<T> {
+    let mut sums = vec![T::ZERO; length];
+    if length == 0 {
+        return sums;
+    }
+    let work = |x: &[T]| {
+        let mut sums = vec![T::ZERO; length];
+        vectorised_closure(
+            #[inline(always)]
+            || {
+                for row in x.chunks_exact(length) {
+                    sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+                }
+            },
+        );
+        sums
+    };
+    let parts: Vec<Vec<T>> = x.par_chunks(rows_at_once(length) * length).map(work).collect();
+    for part in parts {
+        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    }
+    sums
 }
 
 /// Mean and 1/√(variance + ε) of a row.
@@ -149,61 +181,51 @@ pub(crate) fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64
     output
 }
 
-/// The gradients of [`layer_norm`] with respect to `x`, γ and β.
+/// The gradients of [`layer_norm`] with respect to γ and β; that with respect to `x` is put in the place of `g`.
 pub(crate) fn layer_norm_gradients<T: Real>(
     x: &[T],
     gamma: &[T],
     epsilon: f64,
-    g: &[T],
-) -> [Vec<T>; 3] {
+    g: &mut [T],
+) -> [Vec<T>; 2] {
     let length = gamma.len();
-    let mut output = vec![T::ZERO; x.len()];
     let mut sums = [vec![T::ZERO; length], vec![T::ZERO; length]];
     if x.is_empty() {
-        let [gamma, beta] = sums;
-        return [output, gamma, beta];
+        return sums;
     }
     let epsilon = T::from_f64(epsilon);
     let piece = rows_at_once(length) * length;
-    let inputs = x.par_chunks(piece).zip(g.par_chunks(piece));
-    let work = |(to, (x, g)): (&mut [T], (&[T], &[T]))| {
+    let work = |(g, x): (&mut [T], &[T])| {
         vectorised_closure(
             #[inline(always)]
-            || layer_norm_piece(to, x, gamma, epsilon, g),
+            || layer_norm_piece(x, gamma, epsilon, g),
         )
     };
-    let parts: Vec<[Vec<T>; 2]> = output.par_chunks_mut(piece).zip(inputs).map(work).collect();
+    let parts: Vec<[Vec<T>; 2]> =
+        g.par_chunks_mut(piece).zip(x.par_chunks(piece)).map(work).collect();
     for part in &parts {
         for (sums, part) in sums.iter_mut().zip(part) {
             sums.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
         }
     }
-    let [gamma, beta] = sums;
-    [output, gamma, beta]
+    sums
 }
 
 #[inline(always)]
-fn layer_norm_piece<T: Real>(
-    to: &mut [T],
-    x: &[T],
-    gamma: &[T],
-    epsilon: T,
-    g: &[T],
-) -> [Vec<T>; 2] {
+fn layer_norm_piece<T: Real>(x: &[T], gamma: &[T], epsilon: T, g: &mut [T]) -> [Vec<T>; 2] {
     let length = gamma.len();
     let count = T::from_f64(length as f64);
     let (mut gammas, mut betas) = (vec![T::ZERO; length], vec![T::ZERO; length]);
-    let rows = x.chunks_exact(length).zip(g.chunks_exact(length));
-    for (to, (x, g)) in to.chunks_exact_mut(length).zip(rows) {
+    let mut normals = vec![T::ZERO; length];
+    for (g, x) in g.chunks_exact_mut(length).zip(x.chunks_exact(length)) {
         let (mean, inverse) = moments(x, epsilon);
-        // First what γ and β get; the row of the result holds the normalised numbers meanwhile.
-        for (to, &x) in to.iter_mut().zip(x) {
-            *to = (x - mean) * inverse;
+        for (normal, &x) in normals.iter_mut().zip(x) {
+            *normal = (x - mean) * inverse;
         }
-        for ((sum, &normal), &g) in gammas.iter_mut().zip(&*to).zip(g) {
+        for ((sum, &normal), &g) in gammas.iter_mut().zip(&normals).zip(&*g) {
             *sum = normal.mul_add(g, *sum);
         }
-        for (sum, &g) in betas.iter_mut().zip(g) {
+        for (sum, &g) in betas.iter_mut().zip(&*g) {
             *sum += g;
         }
         let mean_g = sum_of(
@@ -213,15 +235,16 @@ fn layer_norm_piece<T: Real>(
             |g, gamma| g * gamma,
         ) / count;
         let mut with_normal = [T::ZERO; WAYS];
-        for ((normals, gs), gammas) in to.chunks(WAYS).zip(g.chunks(WAYS)).zip(gamma.chunks(WAYS)) {
+        let chunks = normals.chunks(WAYS).zip(g.chunks(WAYS)).zip(gamma.chunks(WAYS));
+        for ((normals, gs), gammas) in chunks {
             let pairs = normals.iter().zip(gs).zip(gammas);
             for (sum, ((&normal, &g), &gamma)) in with_normal.iter_mut().zip(pairs) {
                 *sum = (g * gamma).mul_add(normal, *sum);
             }
         }
         let mean_gn = halves(with_normal) / count;
-        for (to, (&g, &gamma)) in to.iter_mut().zip(g.iter().zip(gamma)) {
-            *to = inverse * (g * gamma - mean_g - *to * mean_gn);
+        for (g, (&normal, &gamma)) in g.iter_mut().zip(normals.iter().zip(gamma)) {
+            *g = inverse * (*g * gamma - mean_g - normal * mean_gn);
         }
     }
     [gammas, betas]

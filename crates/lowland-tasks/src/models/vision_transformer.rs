@@ -6,7 +6,7 @@ use burn::nn::transformer::{
 };
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor, s};
-use lowland_kernels::{add, gelu, layer_norm, self_attention};
+use lowland_kernels::{add, gelu, layer_norm, linear, self_attention};
 
 use super::init::{LAYER_NORM_EPSILON, LayerMaker, at_least_one};
 use crate::data::ImageShape;
@@ -150,8 +150,8 @@ fn forward(layer: &TransformerEncoderLayer, x: Tensor<3>) -> Tensor<3> {
     let y = layer_norm(&layer.norm_2, LAYER_NORM_EPSILON, x.clone());
     let x = add(x, layer.dropout.forward(self_attention(&layer.mha, y, None)));
     let y = layer_norm(&layer.norm_1, LAYER_NORM_EPSILON, x.clone());
-    let y = gelu(layer.pwff.linear_inner.forward(y));
-    let y = layer.pwff.linear_outer.forward(layer.pwff.dropout.forward(y));
+    let y = gelu(linear(&layer.pwff.linear_inner, y));
+    let y = linear(&layer.pwff.linear_outer, layer.pwff.dropout.forward(y));
     add(x, layer.dropout.forward(y))
 }
 
@@ -178,6 +178,6 @@ impl VisionTransformer {
             .reshape([batch, rows * columns, channels * side * side]);
         let [_, _, features] = self.places.dims();
         let places = self.places.val().slice(s![0..rows, 0..columns, ..]);
-        self.embedding.forward(pixels) + places.reshape([1, rows * columns, features])
+        linear(&self.embedding, pixels) + places.reshape([1, rows * columns, features])
     }
 }

@@ -7,7 +7,7 @@ use burn::nn::{
     Linear, LinearConfig,
 };
 use burn::tensor::{Bool, Device, Tensor};
-use lowland_kernels::{add, gelu, layer_norm, self_attention};
+use lowland_kernels::{add, gelu, layer_norm, linear, self_attention};
 
 use super::{BertConfig, TextInput};
 
@@ -80,7 +80,7 @@ impl BertConfig {
     }
 
     fn layer(&self, dropout: f64, device: &Device) -> BertLayer {
-        let linear = |from, to| {
+        let map = |from, to| {
             LinearConfig::new(from, to).with_initializer(Initializer::Zeros).init(device)
         };
         BertLayer {
@@ -89,8 +89,8 @@ impl BertConfig {
                 .with_initializer(Initializer::Zeros)
                 .init(device),
             attention_norm: self.norm(device),
-            expand: linear(self.hidden_size, self.intermediate_size),
-            contract: linear(self.intermediate_size, self.hidden_size),
+            expand: map(self.hidden_size, self.intermediate_size),
+            contract: map(self.intermediate_size, self.hidden_size),
             norm: self.norm(device),
             epsilon: self.layer_norm_eps,
             dropout: DropoutConfig::new(dropout).init(),
@@ -143,8 +143,8 @@ impl BertLayer {
     fn forward(&self, x: Tensor<3>, padding: Tensor<2, Bool>) -> Tensor<3> {
         let seen = self.dropout.forward(self_attention(&self.attention, x.clone(), Some(padding)));
         let x = layer_norm(&self.attention_norm, self.epsilon, add(x, seen));
-        let inner = gelu(self.expand.forward(x.clone())); // [batch, tokens, intermediate]
-        let inner = self.dropout.forward(self.contract.forward(inner));
+        let inner = gelu(linear(&self.expand, x.clone())); // [batch, tokens, intermediate]
+        let inner = self.dropout.forward(linear(&self.contract, inner));
         layer_norm(&self.norm, self.epsilon, add(x, inner))
     }
 }

@@ -1,0 +1,1 @@
+//! See `Cargo.toml`: this crate has a test and no code.
