@@ -14,11 +14,12 @@ use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, ElementConversion};
 use lowland::ascend::LessAverage;
-use lowland::descend::ReuseOrthogonal;
+use lowland::descend::{ReuseOrthogonal, ReuseOrthogonalConfig};
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::{
-    BaseConfig, ComposedRule, ParamVec, Rule, SamConfig, SharpnessAware, Surface, cross_entropies,
+    BaseConfig, ComposedRule, FsamConfig, Gradient, Rule, SamConfig, SharpnessAware, Surface,
+    cross_entropies,
 };
 use lowland_tasks::data::{AugmentConfig, BatchConfig, Loader, Normalisation, embedded};
 use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
@@ -44,8 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let own = ComposedRule::new(
         AllSamples,
         SecondHalf { every: 3 },
-        LessAverage::new(0.1, 1.0, 0.9)?,
-        ReuseOrthogonal::new(0.5)?,
+        LessAverage::new(FsamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 })?,
+        ReuseOrthogonal::new(ReuseOrthogonalConfig { alpha: 0.5 })?,
     )?;
     println!("AdamW alone: {}", train(BaseConfig::new().build()?)?);
     println!("SAM:         {}", train(SamConfig::new(0.1).build()?)?);
