@@ -200,9 +200,12 @@ fn facts(request: &Request) -> Result<Facts> {
 /// Checks that the data is that of the plan, before a run finds out.
 fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
     let data = Data::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
-    for (split, name, then) in
-        [(Split::Train, "training", &plan.facts.train), (Split::Test, "test", &plan.facts.test)]
-    {
+    let Facts { train, validation, test, .. } = &plan.facts;
+    for (split, name, then) in [
+        (Split::Train, "training", train),
+        (Split::Validation, "validation", validation),
+        (Split::Test, "test", test),
+    ] {
         if data.task().checksum(split) != *then {
             let folder = folder.display();
             bail!(Usage(format!(

@@ -87,9 +87,10 @@ fn opening(summary: &Summary) -> String {
 fn figures(summary: &Summary) -> String {
     let figures = [
         Some(curves::accuracy(summary)),
+        curves::training_accuracy(summary),
         Some(points::cost(summary)),
         Some(curves::training_loss(summary)),
-        Some(curves::test_loss(summary)),
+        Some(curves::measured_loss(summary)),
         sampling::figure(summary),
         sampling::psf(summary),
         flatness::eigenvalues(summary),

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 use burn::module::Module;
 use lowland_tasks::checkpoint::{CheckpointConfig, Found};
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::models::Model;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::quantise::with_integer_weights;
 use lowland_tasks::record::{EpochRecord, StepRecord};
@@ -25,7 +26,7 @@ use crate::words::{counted, limit_left, no_second_gradient};
 use folder::RunFolder;
 use interrupt::Interrupt;
 use journal::Journal;
-use result::{RunResult, epoch_line, step_line};
+use result::{RunResult, Words, epoch_line, step_line};
 use world::agreed;
 
 pub(crate) use result::epochs_of;
@@ -47,6 +48,7 @@ pub(crate) fn run(
     output: Output,
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
+    let words = Words::of(data);
     let progress = Progress::new(training.expected_steps(), output.quiet);
     progress.was_done(training.steps());
     let trained = train(&mut training, data, config, folder, &mut journal, &|event| {
@@ -55,13 +57,13 @@ pub(crate) fn run(
                 if config.is_limited() {
                     progress.expect(expected);
                 }
-                progress.step(|| step_line(config, step, accuracy, passes));
+                progress.step(|| step_line(config, &words, step, accuracy, passes));
             }
             Event::Epoch(record, steps) => {
                 // A bar shows by itself how much is left.
                 let left = progress.left().filter(|_| !progress.is_bar());
                 let left = left.map_or_else(String::new, |left| format!("  {left}"));
-                progress.line(&format!("{}{left}", epoch_line(record, config, steps)));
+                progress.line(&format!("{}{left}", epoch_line(record, config, &words, steps)));
             }
         }
         interrupt.check()
@@ -86,7 +88,7 @@ pub(crate) fn run(
             folder.path().display()
         );
     }
-    finish(&training, config, folder, output)
+    finish(&training, data, config, folder, output)
 }
 
 /// Trains to the end, from wherever the training stands, and writes metrics and checkpoints on the
@@ -106,7 +108,12 @@ pub(crate) fn train(
     let probe = config.sharpness_every.map(|every| Probe::new(every, data, training));
     let saver = Saver::new(config.checkpoints);
     let mut keeper = Keeper { folder, journal, saver, probe: probe.transpose()? };
-    let trained = go_on(training, config, &mut keeper, watch);
+    let trained = go_on(training, config, &mut keeper, watch).and_then(|()| {
+        if !has_failed(training) {
+            keeper.journal.test(&training.test()?)?;
+        }
+        Ok(())
+    });
     if trained.is_err() {
         // Whatever was measured so far is worth having; the error that ended the run is the one to
         // report.
@@ -120,21 +127,31 @@ pub(crate) fn train(
 pub(crate) fn has_failed(training: &Training) -> bool {
     let record = training.record();
     record.steps == record.skipped_steps
-        || record.epochs.last().is_none_or(|epoch| epoch.test_loss.is_none())
+        || record.epochs.last().is_none_or(|epoch| epoch.measured_loss().is_none())
+}
+
+/// The weights that a run is judged by, ready to be measured: the best on validation, or those of
+/// its end.
+///
+/// # Errors
+/// The model is gone after an error in training.
+pub(crate) fn judged(training: &Training) -> Result<Model> {
+    Ok(training.chosen()?.1.train())
 }
 
 /// Writes the result of a run, and prints it.
 fn finish(
     training: &Training,
+    data: &Data,
     config: &TrainConfig,
     folder: &RunFolder,
     output: Output,
 ) -> Result<()> {
     folder.save_model(training)?;
     folder.save_pictures(&training.pictures(PICTURES)?)?;
-    let mut result = RunResult::of(training, config, folder.path());
+    let mut result = RunResult::of(training, data, config, folder.path());
     if config.quantise.is_some() {
-        let model = with_integer_weights(training.model()?.valid())?;
+        let model = with_integer_weights(training.chosen()?.1)?;
         result.integer_accuracy = Some(training.evaluate_model(&model)?.accuracy());
     }
     print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
@@ -169,7 +186,8 @@ pub(crate) enum Event<'a> {
 /// Where a run is.
 #[derive(Debug)]
 pub(crate) struct At {
-    /// The last test accuracy.
+    /// The last share of right answers on validation, or on the test samples where there is no
+    /// validation part.
     pub accuracy: Option<f64>,
     /// How many steps the run will have.
     pub expected: u64,
@@ -183,7 +201,7 @@ fn go_on(
     keeper: &mut Keeper<'_>,
     watch: &dyn Fn(Event<'_>) -> ControlFlow<u8>,
 ) -> Result<()> {
-    let mut accuracy = training.record().epochs.last().and_then(|epoch| epoch.test_accuracy);
+    let mut accuracy = training.record().epochs.last().and_then(EpochRecord::measured_accuracy);
     while let Some(done) = training.advance()? {
         let (asked, due) = match &done {
             Done::Step(step) => {
@@ -199,7 +217,7 @@ fn go_on(
             }
             Done::Epoch(record) => {
                 keeper.journal.epoch(record, training.steps())?;
-                accuracy = record.test_accuracy;
+                accuracy = record.measured_accuracy();
                 // All epochs before were whole.
                 let before = (record.epoch - 1) * training.steps_per_epoch();
                 (watch(Event::Epoch(record, training.steps().saturating_sub(before as u64))), true)

@@ -25,8 +25,8 @@ pub struct CheckpointConfig {
     pub every_steps: Option<u64>,
     /// Also once so many minutes have gone by since the last one, above 0. Default 10.
     pub every_minutes: Option<f64>,
-    /// How many of the latest ones are kept, at least 1, beside the one with the best accuracy.
-    /// Default 3.
+    /// How many of the latest ones are kept, at least 1, beside the one that is best
+    /// on validation. Default 3.
     pub keep: usize,
 }
 
@@ -176,7 +176,7 @@ impl Checkpoints {
         let mut whole = Vec::new();
         for found in self.list()? {
             if let Ok(manifest) = read_manifest(&found.path) {
-                whole.push((found, manifest.about.test_accuracy));
+                whole.push((found, manifest.about.validation_accuracy));
             }
         }
         // Of equal ones the latest, which max_by gives if it comes last.

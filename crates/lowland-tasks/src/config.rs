@@ -23,7 +23,7 @@ use crate::models::ModelName;
 use crate::pose::{CropConfig, PoseConfig};
 use crate::precision::Precision;
 use crate::quantise::QuantiseConfig;
-use crate::record::EpochRecord;
+use crate::record::{EpochRecord, best_epoch};
 use limit::Limit;
 
 /// The most epochs that a run may have; more is a slip of the finger.
@@ -47,6 +47,10 @@ pub struct TrainConfig {
     /// The same in seconds of training steps, measuring left out. Such a run is not repeatable,
     /// since it depends on the clock. Not together with `max_passes`. Default: no limit.
     pub max_seconds: Option<f64>,
+    /// How many epochs in a row may bring nothing better on validation, at least 1: the run ends
+    /// after them. Needs a validation part. Default: it does not end early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Samples in a step, at least 1. Default 64.
     pub batch_size: usize,
     /// Threads that prepare batches ahead; any number gives the same batches. Default 0: none.
@@ -118,6 +122,7 @@ impl Default for TrainConfig {
             epochs: 15,
             max_passes: None,
             max_seconds: None,
+            patience: None,
             batch_size: 64,
             workers: 0,
             label_smoothing: 0.0,
@@ -156,6 +161,7 @@ impl TrainConfig {
         let epochs = self.epochs;
         setting("epochs", (1..=MOST_EPOCHS).contains(&epochs), epochs, "between 1 and 100000")?;
         self.limit()?;
+        setting("patience", self.patience != Some(0), 0, "at least 1")?;
         setting("batch_size", self.batch_size > 0, self.batch_size, "at least 1")?;
         let smoothing = self.label_smoothing;
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
@@ -231,7 +237,14 @@ impl TrainConfig {
         let limit = self.limit().ok().flatten();
         let share = limit.map(|limit| limit.share(sum(|e| e.passes), sum(|e| e.seconds)));
         // The run added its steps up in another order.
-        epochs.len() >= self.epochs || share.is_some_and(|share| share >= 1.0 - 1e-9)
+        let is_used_up = share.is_some_and(|share| share >= 1.0 - 1e-9);
+        epochs.len() >= self.epochs || is_used_up || self.has_waited(epochs)
+    }
+
+    /// Whether as many epochs as `patience` says have brought nothing better on validation.
+    pub(crate) fn has_waited(&self, epochs: &[EpochRecord]) -> bool {
+        let best = best_epoch(epochs).map_or(0, |best| best.epoch);
+        self.patience.is_some_and(|patience| epochs.len() >= best + patience)
     }
 
     /// The name of the algorithm in text: that of the base optimizer where it stands alone.

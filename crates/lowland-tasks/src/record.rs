@@ -17,6 +17,45 @@ pub struct RunRecord {
     pub passes: f64,
     /// Steps that were not finite and changed nothing.
     pub skipped_steps: u64,
+    /// The one measurement on the test samples that counts, once it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestRecord>,
+}
+
+/// What the weights that a run is judged by make of the test samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestRecord {
+    /// The epoch after which the weights were as they are.
+    pub epoch: usize,
+    /// Whether the epoch is the best on validation; without a validation part it is the last.
+    pub chosen_on_validation: bool,
+    /// Test loss; `None` if it was not finite.
+    pub test_loss: Option<f64>,
+    /// The share of right answers, 0 to 1; `None` if the network's outputs were not finite.
+    pub test_accuracy: Option<f64>,
+    /// What else the task measures on the test samples, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// The epoch that is best on validation: the highest share of right answers, of equal ones the
+/// lowest loss, then the first. `None` where nothing was measured there.
+pub fn best_epoch(epochs: &[EpochRecord]) -> Option<&EpochRecord> {
+    let score = |epoch: &EpochRecord| {
+        let loss = epoch.validation_loss.unwrap_or(f64::INFINITY);
+        (epoch.validation_accuracy.unwrap_or(f64::NEG_INFINITY), -loss)
+    };
+    let mut best: Option<&EpochRecord> = None;
+    for epoch in epochs.iter().filter(|epoch| epoch.validation_accuracy.is_some()) {
+        let is_better = best.is_none_or(|best| {
+            let ((accuracy, loss), (a, l)) = (score(epoch), score(best));
+            accuracy.total_cmp(&a).then(loss.total_cmp(&l)).is_gt()
+        });
+        if is_better {
+            best = Some(epoch);
+        }
+    }
+    best
 }
 
 impl RunRecord {
@@ -33,11 +72,22 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean training loss of its steps; `None` if it was not finite.
     pub train_loss: Option<f64>,
-    /// Test loss after it; `None` if it was not finite.
+    /// The share of right answers after it among training samples, as they are and at most
+    /// [`TRAINING_MEASURED`], 0 to 1; `None` if the network's outputs were not finite.
+    #[serde(default)]
+    pub train_accuracy: Option<f64>,
+    /// Loss after it on the validation part; `None` if it was not finite or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
+    /// The share of right answers there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
+    /// Test loss after it, to be looked at and never chosen by; `None` if it was not finite, and
+    /// where there is a validation part, which is measured in its place.
     pub test_loss: Option<f64>,
-    /// Test accuracy after it, 0 to 1; `None` if the network's outputs were not finite.
+    /// The share of right answers there, 0 to 1.
     pub test_accuracy: Option<f64>,
-    /// What else the task measures on the test samples, by its name.
+    /// What else the task measures on the same samples, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,
     /// The learning rate of its last step.
@@ -48,6 +98,22 @@ pub struct EpochRecord {
     pub second_gradient_share: f64,
     /// Seconds of its training steps, preparing the batches included, measuring left out.
     pub seconds: f64,
+}
+
+/// The most training samples that are measured after each epoch.
+pub const TRAINING_MEASURED: usize = 1000;
+
+impl EpochRecord {
+    /// The loss that was measured after it, on validation or else on the test samples.
+    pub fn measured_loss(&self) -> Option<f64> {
+        self.validation_loss.or(self.test_loss)
+    }
+
+    /// The share of right answers that was measured after it, on validation or else on the test
+    /// samples.
+    pub fn measured_accuracy(&self) -> Option<f64> {
+        self.validation_accuracy.or(self.test_accuracy)
+    }
 }
 
 /// How often a second gradient was taken in a stretch of steps.
@@ -118,6 +184,7 @@ impl RunRecord {
             passes: steps.iter().map(|step| step.passes).sum(),
             skipped_steps: steps.iter().filter(|step| step.skipped).count() as u64,
             epochs,
+            test: None,
         }
     }
 }

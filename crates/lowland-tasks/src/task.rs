@@ -4,6 +4,7 @@
 
 mod images;
 mod people;
+mod split;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub enum Split {
     /// Those that the network learned from, as they are: not augmented, with the labels of the run.
     #[default]
     Train,
+    /// Those that are chosen by: the best epoch, and when training stops.
+    Validation,
     /// Those that it is tested on.
     Test,
 }
@@ -47,10 +50,16 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// How many classes there are, or parts to find.
     fn classes(&self) -> usize;
 
-    /// How many samples a split has, at least 1.
+    /// How many samples a split has, at least 1; 0 for a validation part that is not there.
     fn count(&self, split: Split) -> usize;
 
-    /// A checksum of all samples of a split: SHA-256, in hexadecimal.
+    /// Whether there is a part to choose by.
+    fn validates(&self) -> bool {
+        self.count(Split::Validation) > 0
+    }
+
+    /// A checksum of all samples of a split: SHA-256, in hexadecimal; empty for a validation part
+    /// that is not there.
     fn checksum(&self, split: Split) -> String;
 
     /// How many training labels were corrupted by label noise.
@@ -73,7 +82,7 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// The samples of a split as they are; the first `at_most` of them.
     ///
     /// # Errors
-    /// [`Error::Setting`] where `at_most` is 0.
+    /// [`Error::Setting`] where `at_most` is 0, or the split is not there.
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource>;
 
     /// The network that the settings ask for, with the weights that it starts from. On a device
@@ -91,7 +100,7 @@ pub trait Task: fmt::Debug + Send + Sync {
 
     /// Figures beside loss and accuracy, by their names, from the [`marks`](Outcome::marks) of all
     /// samples of a split. Default: none.
-    fn scores(&self, _marks: &[f64]) -> BTreeMap<String, f64> {
+    fn scores(&self, _split: Split, _marks: &[f64]) -> BTreeMap<String, f64> {
         BTreeMap::new()
     }
 
@@ -121,6 +130,9 @@ pub struct Wording {
     pub answer: String,
     /// The same with what makes an answer right, such as "images classified correctly".
     pub right: String,
+    /// The name of the share of right answers, such as "accuracy".
+    #[serde(default = "accuracy")]
+    pub measure: String,
 }
 
 impl Wording {
@@ -133,8 +145,14 @@ impl Wording {
             classes: "classes".to_owned(),
             answer: sample.to_owned(),
             right: format!("{samples} classified correctly"),
+            measure: accuracy(),
         }
     }
+}
+
+/// What the share of right labels is called.
+fn accuracy() -> String {
+    "accuracy".to_owned()
 }
 
 impl Default for Wording {

@@ -17,15 +17,13 @@ pub use data::Data;
 
 use crate::config::TrainConfig;
 use crate::config::limit::{Limit, cosine};
-use crate::data::{BatchConfig, Batches, Loader};
+use crate::data::{Batches, Loader};
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
-use crate::task::{AnySource, Learning, OnHost, Split, TaskBatch};
+use crate::task::{AnySource, Learning, OnHost, TaskBatch};
 use crate::{Error, Result, Spec};
+use measure::Measured;
 use position::Position;
-
-/// Samples in a batch when measuring.
-const EVALUATION_BATCH: usize = 500;
 
 /// A training run under way.
 pub struct Training {
@@ -33,8 +31,10 @@ pub struct Training {
     data: Data,
     device: Device,
     batches: Loader<AnySource>,
-    evaluation: Loader<AnySource>,
+    measured: Measured,
     model: Option<Model>,
+    /// The weights that were best on validation so far, in evaluation.
+    best: Option<Model>,
     optimizer: SharpnessAware,
     /// Where there is none, the learning rate follows the schedule.
     limit: Option<Limit>,
@@ -44,7 +44,7 @@ pub struct Training {
     position: Position,
     /// The batches of the epoch that are left, once one was asked for.
     rest: Option<Batches<Box<dyn OnHost>>>,
-    /// Of the last measurement.
+    /// Of the last measurement on the test samples.
     marks: Vec<f64>,
     /// Whether the algorithm chooses steps for second gradients.
     schedules_second_gradients: bool,
@@ -86,10 +86,7 @@ impl Training {
         let config = &config;
         let task = data.task();
         let batches = Loader::to_learn(task.to_learn(config)?, config.seed, config.batches())?;
-        let evaluation = Loader::to_measure(
-            task.to_measure(Split::Test, usize::MAX)?,
-            BatchConfig { batch_size: EVALUATION_BATCH, ..config.batches() },
-        )?;
+        let measured = Measured::new(task, config.batches())?;
         let device = device.clone().autodiff();
         config.precision.check_device(&device)?;
         let model = task.start(config, &device)?;
@@ -120,8 +117,9 @@ impl Training {
             data: data.clone(),
             device,
             batches,
-            evaluation,
+            measured,
             model: Some(model),
+            best: None,
             optimizer,
             limit,
             schedule,
@@ -251,10 +249,14 @@ impl Training {
         steps == self.steps_per_epoch() || (steps > 0 && self.is_used_up())
     }
 
-    /// Whether all epochs are done, or the limit is used up and what it bought is measured.
+    /// Whether all epochs are done, the limit is used up and what it bought is measured, or nothing
+    /// better came on validation for as long as the settings allow.
     pub fn is_done(&self) -> bool {
-        self.record.epochs.len() >= self.config.epochs
-            || (self.position.steps == 0 && self.is_used_up())
+        let at_end = self.position.steps == 0;
+        let epochs = &self.record.epochs;
+        epochs.len() >= self.config.epochs
+            || (at_end && self.config.has_waited(epochs))
+            || (at_end && self.is_used_up())
     }
 
     /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can

@@ -403,7 +403,7 @@ fn the_latest_and_the_best_are_kept_and_the_unfinished_are_cleared_away() {
         [None, Some(0.5), Some(0.9), None, Some(0.9), Some(0.7), None, Some(0.8), None];
     let mut kept = Vec::new();
     for (step, accuracy) in (1..).zip(accuracies) {
-        (snapshot.about.step, snapshot.about.test_accuracy) = (step, accuracy);
+        (snapshot.about.step, snapshot.about.validation_accuracy) = (step, accuracy);
         if step == 4 {
             // One that was being written when the program was killed, and something that is none.
             let unfinished = folder.path().join("epoch-0000-step-00000003-x");
@@ -464,7 +464,7 @@ fn a_manifest_of_another_form_or_with_other_files_is_refused() {
     };
     assert!(sealed(body).is_ok());
     for (from, to, told) in [
-        ("format = 1", "format = 2", "is of form 2, and this program reads form 1"),
+        ("format = 2", "format = 1", "is of form 1, and this program reads form 2"),
         ("model.bpk", "../../secret", "must list model.bpk, optimizer.bpk, state.json"),
         ("step =", "steps =", "cannot be read: "),
         ("\nlength = ", "\nlength = -", "cannot be read: "),

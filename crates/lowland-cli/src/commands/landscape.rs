@@ -15,7 +15,7 @@ use crate::commands::sharpness::GroundFlags;
 use crate::compare::landscapes::{Along, FORMAT, Landscapes, Sample, View};
 use crate::failure::{Interrupted, Usage};
 use crate::files::LANDSCAPE;
-use crate::run::finished::FinishedRun;
+use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, command, print};
 use crate::{files, report};
@@ -92,7 +92,7 @@ impl Landscape {
         files::check_target(&out, &[LANDSCAPE, PAGE])?;
         let mut runs = Vec::new();
         for path in &self.runs {
-            runs.push(FinishedRun::open(path)?);
+            runs.push(FinishedRun::open(path, &WeightFlags::default())?);
         }
         for run in &runs {
             let alike =

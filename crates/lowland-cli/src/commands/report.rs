@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::Flatness;
-use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord};
+use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
 use lowland_tasks::train::{Data, Training};
 use serde::Deserialize;
 
@@ -54,6 +54,7 @@ struct Found {
 enum Line {
     Step(StepRecord),
     Epoch(EpochRecord),
+    Test(TestRecord),
     #[serde(other)]
     Other,
 }
@@ -166,13 +167,14 @@ fn read_run(path: &Path) -> Result<Found> {
     let metrics = path.join(METRICS);
     let text = std::fs::read_to_string(&metrics)
         .with_context(|| Usage(format!("cannot read {}", metrics.display())))?;
-    let (mut steps, mut epochs) = (Vec::new(), Vec::new());
+    let (mut steps, mut epochs, mut test) = (Vec::new(), Vec::new(), None);
     for (i, line) in text.lines().enumerate() {
         let line: Line = serde_json::from_str(line)
             .map_err(|error| Usage(format!("{} line {}: {error}", metrics.display(), i + 1)))?;
         match line {
             Line::Step(step) => steps.push(step),
             Line::Epoch(epoch) => epochs.push(epoch),
+            Line::Test(record) => test = Some(record),
             Line::Other => {}
         }
     }
@@ -184,8 +186,9 @@ fn read_run(path: &Path) -> Result<Found> {
             epochs_of(&config)
         )));
     }
-    let diverged = epochs.last().is_none_or(|epoch| epoch.test_loss.is_none());
-    let mut run = Run::of(&config, &RunRecord::of(&steps, epochs), diverged);
+    let diverged = epochs.last().is_none_or(|epoch| epoch.measured_loss().is_none());
+    let record = RunRecord { test, ..RunRecord::of(&steps, epochs) };
+    let mut run = Run::of(&config, &record, diverged);
     run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
     Ok(Found { config, run })
 }

@@ -11,7 +11,7 @@ use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, Measured, 
 use crate::failure::Interrupted;
 use crate::files;
 use crate::files::SHARPNESS;
-use crate::run::finished::FinishedRun;
+use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, print};
 use crate::words;
@@ -26,6 +26,8 @@ pub(crate) struct Sharpness {
     /// The folder of the run
     #[arg(value_name = "RUN")]
     run: PathBuf,
+    #[command(flatten)]
+    weights: WeightFlags,
     #[command(flatten)]
     ground: GroundFlags,
     /// How many of the largest eigenvalues; 0 for none
@@ -85,6 +87,8 @@ pub(crate) struct GroundFlags {
 enum On {
     /// Samples of training
     Train,
+    /// Samples of the validation part
+    Validation,
     /// Samples of the test set
     Test,
 }
@@ -103,6 +107,7 @@ impl GroundFlags {
         Ground {
             split: match self.on {
                 On::Train => Split::Train,
+                On::Validation => Split::Validation,
                 On::Test => Split::Test,
             },
             images: self.images,
@@ -121,7 +126,7 @@ impl Sharpness {
     /// # Errors
     /// A folder without a run, settings out of range, a loss that is not finite, Ctrl-C.
     pub(crate) fn run(self) -> Result<()> {
-        let run = FinishedRun::open(&self.run)?;
+        let run = FinishedRun::open(&self.run, &self.weights)?;
         let ground = self.ground.ground();
         let held = Held::new(&run.data, &ground, &run.device)?;
         let config = FlatnessConfig {
@@ -153,7 +158,7 @@ impl Sharpness {
             return print(&json);
         }
         print(&table(&found))?;
-        print(&format!("\nThe numbers: {}", path.display()))
+        print(&format!("\nOf {}. The numbers: {}", run.weights, path.display()))
     }
 }
 
@@ -189,6 +194,7 @@ fn table(found: &Flatness) -> String {
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     let of = match found.ground.split {
         Split::Train => "training",
+        Split::Validation => "validation",
         Split::Test => "test",
     };
     table.set_header([format!("on {} {of} samples", words::count(found.images)), String::new()]);

@@ -50,6 +50,10 @@ struct RunFlags {
     /// The seed of everything random [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), allow_negative_numbers = true)]
     seed: Option<i64>,
+    /// End once so many epochs in a row brought nothing better on validation [default: train all
+    /// epochs]
+    #[arg(long, value_name = "EPOCHS", help_heading = "Training", allow_negative_numbers = true)]
+    patience: Option<u32>,
     /// Save the run after every so many steps too, and not only after each epoch
     #[arg(long, value_name = "N", help_heading = "Checkpoints", allow_negative_numbers = true)]
     checkpoint_steps: Option<u32>,

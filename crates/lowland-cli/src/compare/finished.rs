@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::record::RunRecord;
+use lowland_tasks::record::{RunRecord, best_epoch};
 use lowland_tasks::train::Training;
 use serde::{Deserialize, Serialize};
 
@@ -106,15 +106,18 @@ impl Run {
     pub(crate) fn of(config: &TrainConfig, record: &RunRecord, diverged: bool) -> Self {
         let seconds = record.seconds();
         let steps = record.steps.max(1) as f64;
-        let accuracies = record.epochs.iter().filter_map(|epoch| epoch.test_accuracy);
+        // What is missing of a run that was killed between its last epoch and its test.
         let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
+        let tested = record.test.as_ref().map_or(last, |test| test.test_accuracy);
+        let best = best_epoch(&record.epochs);
         let shares = record.sampling.iter().map(|point| point.share);
         let chooses =
             shares.clone().any(|share| share > 0.0) && shares.clone().any(|share| share < 1.0);
         Self {
             seed: config.seed,
-            final_accuracy: last.filter(|_| !diverged),
-            best_accuracy: accuracies.max_by(f64::total_cmp),
+            final_accuracy: tested.filter(|_| !diverged),
+            best_accuracy: best.and_then(|epoch| epoch.validation_accuracy),
+            best_epoch: best.map(|epoch| epoch.epoch),
             passes_per_step: record.passes / steps,
             seconds_per_step: seconds / steps,
             training_seconds: seconds,

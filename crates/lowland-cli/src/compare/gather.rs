@@ -76,6 +76,7 @@ impl Outline<'_> {
             data: data_in_words(config.data.name),
             wording: facts.wording.clone(),
             training_images: facts.training_images,
+            validation_images: facts.validation_images,
             test_images: facts.test_images,
             classes: facts.classes,
             label_noise: config.data.label_noise,

@@ -8,13 +8,13 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
-use crate::files::{CHECKPOINTS, EVENTS, METRICS, MODEL, SAFETENSORS, cannot_write};
+use crate::files::{BEST, CHECKPOINTS, EVENTS, METRICS, MODEL, SAFETENSORS, cannot_write};
 
 /// Files of a run that can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
-    /// The final weights: model.bpk and model.safetensors
+    /// The final weights, model.bpk and model.safetensors, and best.bpk, those best on validation
     Weights,
     /// A line for each step and epoch: metrics.jsonl and TensorBoard events
     Metrics,
@@ -71,9 +71,12 @@ impl Keep {
             let folder = run.join(CHECKPOINTS);
             gone(&folder, std::fs::remove_dir_all(&folder))?;
         }
-        let files = [(Kept::Metrics, [METRICS, EVENTS]), (Kept::Weights, [MODEL, SAFETENSORS])];
+        let files: [(Kept, &[&str]); 2] = [
+            (Kept::Metrics, &[METRICS, EVENTS]),
+            (Kept::Weights, &[MODEL, BEST, SAFETENSORS]),
+        ];
         for (kept, names) in files {
-            for path in names.map(|name| run.join(name)) {
+            for path in names.iter().map(|name| run.join(name)) {
                 if !self.has(kept) {
                     gone(&path, std::fs::remove_file(&path))?;
                 }

@@ -74,10 +74,16 @@ pub(crate) struct Planned {
 pub(crate) struct Facts {
     /// The checksum of the training samples.
     pub train: String,
+    /// The checksum of the validation samples; empty where there are none.
+    #[serde(default)]
+    pub validation: String,
     /// The checksum of the test samples.
     pub test: String,
     /// Number of training samples.
     pub training_images: usize,
+    /// Number of validation samples; 0 where there are none.
+    #[serde(default)]
+    pub validation_images: usize,
     /// Number of test samples.
     pub test_images: usize,
     /// Number of classes, or of joints.
@@ -103,8 +109,10 @@ impl Facts {
         let task = data.task();
         Ok(Self {
             train: task.checksum(Split::Train),
+            validation: task.checksum(Split::Validation),
             test: task.checksum(Split::Test),
             training_images: task.count(Split::Train),
+            validation_images: task.count(Split::Validation),
             test_images: task.count(Split::Test),
             classes: task.classes(),
             labels_changed: task.labels_changed(),

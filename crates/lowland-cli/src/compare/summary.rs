@@ -86,6 +86,9 @@ pub(crate) struct Setting {
     pub wording: Wording,
     /// Number of training samples.
     pub training_images: usize,
+    /// Number of validation samples; 0 where there are none.
+    #[serde(default)]
+    pub validation_images: usize,
     /// Number of test samples.
     pub test_images: usize,
     /// Number of classes, or of joints.
@@ -167,10 +170,15 @@ pub(crate) struct AlgorithmSummary {
 pub(crate) struct Run {
     /// The seed of start, data order and corrupted labels.
     pub seed: u64,
-    /// Test accuracy after the last epoch, 0 to 1; `None` says that the run diverged.
+    /// Test accuracy, 0 to 1: of the weights that were best on validation, or of the last where
+    /// there is no validation part. `None` says that the run diverged.
     pub final_accuracy: Option<f64>,
-    /// The highest test accuracy after any epoch, 0 to 1.
+    /// The highest accuracy on validation after any epoch, 0 to 1; `None` where there is no
+    /// validation part.
     pub best_accuracy: Option<f64>,
+    /// The epoch of it, whose weights were tested.
+    #[serde(default)]
+    pub best_epoch: Option<usize>,
     /// Mean number of forward and backward passes in a step.
     pub passes_per_step: f64,
     /// Mean seconds in a training step, evaluation left out.
@@ -229,6 +237,8 @@ pub(crate) enum Verdict {
     Better,
     /// Less accurate than the baseline, at p below 0.05.
     Worse,
+    /// There were too few runs, or no spread, for a test.
+    NotTested,
     /// The runs do not show a difference. There may be one too small for this many seeds.
     NoDifference,
 }
@@ -241,6 +251,16 @@ impl Summary {
 }
 
 impl Setting {
+    /// The name of the share of right answers, "accuracy" where samples are classified.
+    pub(crate) fn measure(&self) -> &str {
+        &self.wording.measure
+    }
+
+    /// The samples that are measured after each epoch: "validation", or "test".
+    pub(crate) fn part(&self) -> &'static str {
+        if self.validation_images > 0 { "validation" } else { "test" }
+    }
+
     /// What all algorithms get the same of, "equal passes for all"; `None` where it is epochs.
     pub(crate) fn held_equal(&self) -> Option<String> {
         let passes = |limit: f64| number(limit, if limit.fract() == 0.0 { 0 } else { 2 });
@@ -283,7 +303,10 @@ impl Run {
     pub(crate) fn diverged_in_epoch(&self) -> Option<usize> {
         self.epochs
             .iter()
-            .find(|epoch| [epoch.train_loss, epoch.test_loss, epoch.test_accuracy].contains(&None))
+            .find(|epoch| {
+                let [loss, accuracy] = [epoch.measured_loss(), epoch.measured_accuracy()];
+                [epoch.train_loss, loss, accuracy].contains(&None)
+            })
             .map(|epoch| epoch.epoch)
     }
 }
@@ -294,6 +317,7 @@ impl Verdict {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",
+            Self::NotTested => "not tested",
             Self::NoDifference => "no difference found",
         }
     }

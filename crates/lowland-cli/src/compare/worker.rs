@@ -238,7 +238,7 @@ fn measure(data: &Data, training: &Training, ending: &Ending) -> Result<Option<F
             ControlFlow::Break(_) => ControlFlow::Break(()),
         }
     };
-    let found = flatness(training.model()?, &held, &ground, &FlatnessConfig::quick(), watch);
+    let found = flatness(&run::judged(training)?, &held, &ground, &FlatnessConfig::quick(), watch);
     match found {
         Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
         Ok(None) => {

@@ -185,12 +185,12 @@ fn compared(difference: &Difference, base: &str) -> String {
     let size = signed.trim_start_matches(['+', '−']);
     let Some(interval) = interval(difference) else {
         let reason = untested(difference);
-        return format!(" beside {base}, no difference found ({signed} points; {reason})");
+        return format!(" beside {base}, not tested ({signed} points; {reason})");
     };
     let side = match difference.verdict {
         Verdict::Better => "above",
         Verdict::Worse => "below",
-        Verdict::NoDifference => {
+        Verdict::NoDifference | Verdict::NotTested => {
             return format!(
                 " beside {base}, no difference found with {seeds} \
                  ({signed} points, 95 % interval {interval})"

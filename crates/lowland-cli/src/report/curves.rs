@@ -1,15 +1,18 @@
-//! Figures by epoch: test accuracy, training loss and test loss.
+//! Figures by epoch: accuracy and loss on validation or test samples, accuracy and loss of
+//! training.
 
 use super::chart::{Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::Figure;
+use super::markup::sentence;
 use super::scale::Scale;
 use crate::compare::summary::{EpochRecord, Run, Summary};
 use crate::words;
 
 /// Something measured once an epoch.
 struct Quantity {
-    title: &'static str,
+    /// With `PART` for the samples that are measured after each epoch, and `MEASURE` for the name
+    /// of the share of right answers.
     axis: &'static str,
     caption: &'static str,
     value: fn(&EpochRecord) -> Option<f64>,
@@ -17,15 +20,21 @@ struct Quantity {
 }
 
 const ACCURACY: Quantity = Quantity {
-    title: "Test accuracy by epoch",
-    axis: "test accuracy, %",
-    caption: "Accuracy on the test set after each epoch.",
-    value: |record| Some(100.0 * record.test_accuracy?),
+    axis: "PART MEASURE, %",
+    caption: "The share of right answers on the PART samples after each epoch.",
+    value: |record| Some(100.0 * record.measured_accuracy()?),
+    words: |percent| words::percent(percent / 100.0),
+};
+
+const TRAINING_ACCURACY: Quantity = Quantity {
+    axis: "training MEASURE, %",
+    caption: "The share of right answers after each epoch on at most 1,000 of the training samples, as they \
+              are and with the labels that the network learned.",
+    value: |record| Some(100.0 * record.train_accuracy?),
     words: |percent| words::percent(percent / 100.0),
 };
 
 const TRAINING_LOSS: Quantity = Quantity {
-    title: "Training loss by epoch",
     axis: "training loss",
     caption: "Mean loss of each epoch's training steps, at the weights before the step.",
     value: |record| record.train_loss,
@@ -33,17 +42,23 @@ const TRAINING_LOSS: Quantity = Quantity {
 };
 
 const TEST_LOSS: Quantity = Quantity {
-    title: "Test loss by epoch",
-    axis: "test loss",
-    caption: "Loss on the test set after each epoch. Where it rises while the training loss \
+    axis: "PART loss",
+    caption: "Loss on the PART samples after each epoch. Where it rises while the training loss \
               falls, the network learns its training samples by heart.",
-    value: |record| record.test_loss,
+    value: |record| record.measured_loss(),
     words: |loss| words::number(loss, 3),
 };
 
-/// Test accuracy by epoch.
+/// Accuracy by epoch, on validation or else on the test samples.
 pub(super) fn accuracy(summary: &Summary) -> Figure {
     by_epoch(summary, &ACCURACY)
+}
+
+/// Accuracy on training samples by epoch; nothing where it was not measured.
+pub(super) fn training_accuracy(summary: &Summary) -> Option<Figure> {
+    let mut runs = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
+    let is_known = runs.any(|run| run.epochs.iter().any(|epoch| epoch.train_accuracy.is_some()));
+    is_known.then(|| by_epoch(summary, &TRAINING_ACCURACY))
 }
 
 /// Training loss by epoch.
@@ -51,12 +66,17 @@ pub(super) fn training_loss(summary: &Summary) -> Figure {
     by_epoch(summary, &TRAINING_LOSS)
 }
 
-/// Test loss by epoch.
-pub(super) fn test_loss(summary: &Summary) -> Figure {
+/// Loss by epoch, on validation or else on the test samples.
+pub(super) fn measured_loss(summary: &Summary) -> Figure {
     by_epoch(summary, &TEST_LOSS)
 }
 
 fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
+    let setting = &summary.setting;
+    let filled =
+        |text: &str| text.replace("PART", setting.part()).replace("MEASURE", setting.measure());
+    let axis = filled(quantity.axis);
+    let title = sentence(&format!("{} by epoch", axis.trim_end_matches(", %")));
     let courses: Vec<Course<'_>> = summary
         .algorithms
         .iter()
@@ -77,7 +97,7 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
         .collect();
     let y = Scale::around(&edges, UPWARD, 5.0);
     let mut chart =
-        Chart::new(time_scale(&courses, false), y).x_ticks().axis_names("epoch", quantity.axis);
+        Chart::new(time_scale(&courses, false), y).x_ticks().axis_names("epoch", &axis);
     for course in &courses {
         course.draw_band(&mut chart);
     }
@@ -104,7 +124,7 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
     } else {
         ""
     };
-    let caption = format!("{}{band}{ragged}{left_out}", quantity.caption);
-    let picture = chart.finish(quantity.title, "One line for each algorithm.");
-    Figure { title: quantity.title.into(), caption, legend, picture }
+    let caption = format!("{}{band}{ragged}{left_out}", filled(quantity.caption));
+    let picture = chart.finish(&title, "One line for each algorithm.");
+    Figure { title, caption, legend, picture }
 }

@@ -18,7 +18,7 @@ pub(super) fn table(summary: &Summary) -> String {
     let reach = reach(summary);
     let mut heads = vec![
         "algorithm".into(),
-        "final test accuracy".into(),
+        format!("final test {}", summary.setting.measure()),
         format!("difference to {baseline}, in points"),
         "passes per step".into(),
         format!("{}, {baseline} = 1", answer::time_of(&summary.setting)),
@@ -110,7 +110,7 @@ fn difference_cell(series: usize, algorithm: &AlgorithmSummary, reach: f64) -> S
     let tone = match difference.verdict {
         Verdict::Better => "better",
         Verdict::Worse => "worse",
-        Verdict::NoDifference => "none",
+        Verdict::NoDifference | Verdict::NotTested => "none",
     };
     format!(
         "<b>{}</b> <span class=\"verdict {tone}\">{}</span>{}<small>{}</small>",

@@ -48,3 +48,9 @@ mod tests {
         assert_eq!(prose("81.4 % ± 0.8 of all"), "81.4\u{a0}%\u{a0}±\u{a0}0.8 of all");
     }
 }
+
+/// A sentence or title: it begins with a capital letter.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -16,11 +16,10 @@ pub(super) fn runs(summary: &Summary) -> String {
     let rows = summary.algorithms.iter().flat_map(|algorithm| {
         algorithm.runs.iter().map(|run| {
             let accuracy = run.final_accuracy.map_or_else(|| divergence(run), words::percent);
-            let mut cells = vec![
-                run.seed.to_string(),
-                accuracy,
-                run.best_accuracy.map_or_else(|| words::MISSING.into(), words::percent),
-            ];
+            let mut cells = vec![run.seed.to_string(), accuracy];
+            if summary.setting.validation_images > 0 {
+                cells.push(best(run));
+            }
             cells.extend(scores.iter().map(|name| {
                 let score = run.epochs.last().and_then(|last| last.scores.get(*name));
                 score.map_or_else(|| words::MISSING.into(), |&score| words::number(score, 3))
@@ -34,30 +33,37 @@ pub(super) fn runs(summary: &Summary) -> String {
             row(&algorithm.label, &cells)
         })
     });
-    let heads: Vec<String> = ["algorithm", "seed", "final accuracy", "best accuracy"]
-        .into_iter()
-        .chain(scores.iter().map(|name| name.as_str()))
-        .chain(["passes", "passes per step", "time per step", "training"])
-        .map(String::from)
-        .collect();
+    let setting = &summary.setting;
+    let mut heads = vec!["algorithm".into(), "seed".into(), format!("final {}", setting.measure())];
+    if setting.validation_images > 0 {
+        heads.push(format!("best validation {} (epoch)", setting.measure()));
+    }
+    heads.extend(scores.iter().map(|name| (*name).clone()));
+    heads.extend(["passes", "passes per step", "time per step", "training"].map(String::from));
     details("Every run in numbers", &heads, &joined(rows))
 }
 
 /// Every epoch in numbers, as means over the seeds.
 pub(super) fn epochs(summary: &Summary) -> String {
-    type Column = (&'static str, fn(&EpochRecord) -> Option<f64>, fn(f64) -> String);
+    type Column = (String, fn(&EpochRecord) -> Option<f64>, fn(f64) -> String);
     let runs = || summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
     let last = runs().flat_map(|run| &run.epochs).map(|record| record.epoch).max().unwrap_or(0);
     let shares_rate = (1..=last).all(|epoch| {
         let mut rates = runs().filter_map(|run| Some(at(run, epoch)?.learning_rate.to_bits()));
         rates.next().is_none_or(|first| rates.all(|rate| rate == first))
     });
-    let columns: [Column; 4] = [
-        ("learning rate", |record| Some(record.learning_rate), brief),
-        ("test accuracy", |record| record.test_accuracy, words::percent),
-        ("training loss", |record| record.train_loss, |loss| words::number(loss, 3)),
-        ("test loss", |record| record.test_loss, |loss| words::number(loss, 3)),
+    let (part, measure) = (summary.setting.part(), summary.setting.measure());
+    let loss = |loss| words::number(loss, 3);
+    let mut columns: Vec<Column> = vec![
+        ("learning rate".into(), |record| Some(record.learning_rate), brief),
+        (format!("{part} {measure}"), EpochRecord::measured_accuracy, words::percent),
+        (format!("training {measure}"), |record| record.train_accuracy, words::percent),
+        ("training loss".into(), |record| record.train_loss, loss),
+        (format!("{part} loss"), EpochRecord::measured_loss, loss),
     ];
+    if runs().flat_map(|run| &run.epochs).all(|record| record.train_accuracy.is_none()) {
+        columns.remove(2);
+    }
     // Where it is the same for all, it is said once.
     let (mut heads, columns) = if shares_rate {
         (vec!["epoch".to_string(), "learning rate".into()], &columns[1..])
@@ -112,6 +118,14 @@ fn details(title: &str, heads: &[String], rows: &str) -> String {
 fn row(head: &str, cells: &[String]) -> String {
     let cells = joined(cells.iter().map(|cell| format!("<td>{}</td>", prose(cell))));
     format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", escaped(head))
+}
+
+/// The highest accuracy on validation, and the epoch whose weights were tested for it.
+fn best(run: &Run) -> String {
+    match (run.best_accuracy, run.best_epoch) {
+        (Some(accuracy), Some(epoch)) => format!("{} ({epoch})", words::percent(accuracy)),
+        _ => words::MISSING.into(),
+    }
 }
 
 /// What a run that diverged has instead of an accuracy.

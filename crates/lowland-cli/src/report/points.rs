@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
+use super::markup::sentence;
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
 use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary};
@@ -34,7 +35,7 @@ pub(super) fn cost(summary: &Summary) -> Figure {
     let x = Scale::around(&times, across, 6.0);
     let mut chart = Chart::new(x, Scale::around(&percents, UPWARD, 5.0))
         .x_ticks()
-        .axis_names(&axis, "final test accuracy, %");
+        .axis_names(&axis, &format!("final test {}, %", summary.setting.measure()));
     chart.line(0, "frontier", &frontier(&places));
     for place in &places {
         let [left, right] = low_high(&place.time);
@@ -53,7 +54,7 @@ pub(super) fn cost(summary: &Summary) -> Figure {
         let lines = place.lines(baseline, answer::time_of(&summary.setting));
         chart.readout(Area::around(at.0, at.1), &[place.series], &lines);
     }
-    let title = "Accuracy against time";
+    let title = &sentence(&format!("{} against time", summary.setting.measure()));
     let legend = summary.algorithms.iter().enumerate().map(|(series, algorithm)| {
         let time = algorithm.time_ratio.map(|time| format!("{} ×", words::number(time.mean, 2)));
         let value = match (algorithm.accuracy, time) {
@@ -66,7 +67,7 @@ pub(super) fn cost(summary: &Summary) -> Figure {
                    seeds to either side. Dotted line: the frontier, those for which no other was \
                    both as fast and more accurate on average.";
     Figure {
-        title: title.into(),
+        title: title.clone(),
         caption: caption.into(),
         legend: legend.collect(),
         picture: chart.finish(title, "One point for each algorithm."),
@@ -85,7 +86,7 @@ pub(super) fn seeds(summary: &Summary) -> Figure {
     let last = algorithms.len().saturating_sub(1);
     let x = Scale::counting(0, last, (ACROSS.0 + inset, ACROSS.1 - inset), 6.0);
     let mut chart = Chart::new(x, Scale::around(&percents, UPWARD, 5.0))
-        .axis_names("", "final test accuracy, %");
+        .axis_names("", &format!("final test {}, %", summary.setting.measure()));
     for line in seed_lines(algorithms) {
         chart.line(0, "seed", &line);
     }
@@ -97,12 +98,12 @@ pub(super) fn seeds(summary: &Summary) -> Figure {
         let value = accuracy.map_or_else(|| "diverged".into(), answer::percent_spread);
         Entry { series, label: algorithm.label.clone(), value }
     });
-    let title = "Final accuracy, seed by seed";
+    let title = &format!("Final {}, seed by seed", summary.setting.measure());
     let caption = "Each mark is a run; grey lines join the runs of the same seed, which share \
                    start, data order and corrupted labels. Bar: the mean. An algorithm that helps \
                    lifts most lines, not only the mean.";
     Figure {
-        title: title.into(),
+        title: title.clone(),
         caption: caption.into(),
         legend: legend.collect(),
         picture: chart.finish(title, "One mark for each run, in a column for each algorithm."),

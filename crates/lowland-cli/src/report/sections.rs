@@ -40,13 +40,19 @@ pub(super) fn setting(summary: &Summary) -> String {
 pub(super) fn reading(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
     let wording = &summary.setting.wording;
+    let measured = format!("Test {}", wording.measure);
     let items = [
         (
-            "Test accuracy",
+            measured.as_str(),
             format!(
-                "The share of the {} in the test set, after the last epoch. The test set is not used in \
-                 training, and no epoch is picked by it.",
-                wording.right
+                "The share of the {} in the test set, {}. The test set is not used in training, and no \
+                 epoch is picked by it.",
+                wording.right,
+                if summary.setting.validation_images > 0 {
+                    "measured once, with the weights that were best on the validation samples"
+                } else {
+                    "after the last epoch"
+                }
             ),
         ),
         (
@@ -58,9 +64,9 @@ pub(super) fn reading(summary: &Summary) -> String {
         (
             "Difference",
             format!(
-                "An algorithm's accuracy less {baseline}'s, seed by seed, then averaged. One point \
+                "An algorithm's {} less {baseline}'s, seed by seed, then averaged. One point \
                  is one {} in a hundred.",
-                wording.answer
+                wording.measure, wording.answer
             ),
         ),
         (
@@ -69,7 +75,8 @@ pub(super) fn reading(summary: &Summary) -> String {
                 "A paired t-test against {baseline}. The interval holds the differences that the \
                  runs do not rule out. \"Better\" and \"worse\" are said where it leaves out zero \
                  (p below 0.05); otherwise \"no difference found\", which is not the same as \
-                 \"equal\": with few seeds a small difference stays hidden. Each algorithm is \
+                 \"equal\": with few seeds a small difference stays hidden. With one seed there is no test, and \
+                 \"not tested\" is all that can be said. Each algorithm is \
                  tested on its own, without a correction for their number."
             ),
         ),
@@ -122,6 +129,7 @@ pub(super) fn landscape(landscapes: &Landscapes) -> String {
 pub(super) fn ground(ground: &Ground, images: usize) -> String {
     let split = match ground.split {
         Split::Train => "training",
+        Split::Validation => "validation",
         Split::Test => "test",
     };
     let normalisation = match ground.normalisation {
@@ -141,9 +149,13 @@ fn data(setting: &Setting) -> String {
         counted_as(count, &one, &many)
     };
     format!(
-        "{}: {} and {}; {}",
+        "{}: {}{} and {}; {}",
         setting.data,
         samples(setting.training_images, "training "),
+        match setting.validation_images {
+            0 => String::new(),
+            count => format!(", {}", samples(count, "validation ")),
+        },
         samples(setting.test_images, "test "),
         counted_as(setting.classes, &wording.class, &wording.classes),
     )

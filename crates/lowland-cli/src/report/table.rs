@@ -25,7 +25,7 @@ pub(crate) fn table(summary: &Summary) -> String {
     let time = answer::time_of(&summary.setting);
     let mut head = vec![
         Cell::new("algorithm"),
-        Cell::new("test\naccuracy"),
+        Cell::new(format!("test\n{}", summary.setting.measure())),
         Cell::new(format!("difference to {baseline}\nin points (95 %)")),
         right("passes\n/ step".to_owned()),
         right(format!("{time},\n{baseline} = 1")),
@@ -77,7 +77,7 @@ fn difference(algorithm: &AlgorithmSummary) -> String {
     let verdict = difference.verdict.words();
     match answer::interval(difference) {
         Some(interval) => format!("{mean} ({interval})\n{verdict}"),
-        None => format!("{mean}\n{verdict} (no test)"),
+        None => format!("{mean}\n{verdict}"),
     }
 }
 

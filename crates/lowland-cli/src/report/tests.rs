@@ -185,6 +185,9 @@ fn epoch_record() -> impl Strategy<Value = EpochRecord> {
         |(epoch, train_loss, test_loss, test_accuracy, numbers)| EpochRecord {
             epoch,
             train_loss,
+            train_accuracy: None,
+            validation_loss: None,
+            validation_accuracy: None,
             test_loss,
             test_accuracy,
             scores: BTreeMap::new(),
@@ -212,6 +215,7 @@ fn run() -> impl Strategy<Value = Run> {
             seed,
             final_accuracy: accuracies.0,
             best_accuracy: accuracies.1,
+            best_epoch: None,
             passes_per_step: costs.0,
             seconds_per_step: costs.1,
             training_seconds: costs.2,

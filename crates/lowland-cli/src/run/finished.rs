@@ -4,14 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use lowland_tasks::checkpoint::Checkpoints;
+use clap::Args;
+use lowland_tasks::checkpoint::{Checkpoints, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
 use lowland_tasks::train::Data;
 
 use crate::failure::Usage;
-use crate::files::{CHECKPOINTS, CONFIG, MODEL};
+use crate::files::{BEST, CHECKPOINTS, CONFIG, MODEL};
 use crate::{device, settings};
+
+/// Which weights of a run are looked at.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct WeightFlags {
+    /// Which weights: best (on validation), last, or a checkpoint of the run by its name, such as
+    /// epoch-0003-step-00000120 [default: best where the run has a validation part, else last]
+    #[arg(long, value_name = "NAME")]
+    checkpoint: Option<String>,
+}
 
 /// A run and its network.
 #[derive(Debug)]
@@ -24,22 +34,31 @@ pub(crate) struct FinishedRun {
     pub data: Data,
     /// Where it trained.
     pub device: Device,
-    /// The network at its end, or at its latest checkpoint.
+    /// The network with the weights that are looked at.
     pub model: Model,
+    /// Which weights these are, in words.
+    pub weights: String,
+}
+
+/// The weights of a run as a record, and which they are, in words.
+struct Weights {
+    record: Vec<u8>,
+    words: String,
 }
 
 impl FinishedRun {
     /// Opens a run that was trained to its end or at least to a checkpoint.
     ///
     /// # Errors
-    /// A folder without a run or without weights, data or a device that is not there.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// A folder without a run or without these weights, data or a device that is not there.
+    pub(crate) fn open(path: &Path, flags: &WeightFlags) -> Result<Self> {
         let config = read_config(path)?;
         let device = device::open(&config.device)?;
         let data = Data::load(&config)?;
-        let model = data.model(&config, weights(path)?, &device);
+        let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
+        let model = data.model(&config, record, &device);
         let model = model.with_context(|| Usage(format!("{} cannot be used", path.display())))?;
-        Ok(Self { path: path.to_owned(), config, data, device, model })
+        Ok(Self { path: path.to_owned(), config, data, device, model, weights: words })
     }
 }
 
@@ -55,26 +74,77 @@ pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
     settings::read_run(&config)
 }
 
-fn weights(path: &Path) -> Result<Vec<u8>> {
-    let model = path.join(MODEL);
-    if model.is_file() {
-        return std::fs::read(&model)
-            .with_context(|| Usage(format!("cannot read {}", model.display())));
+/// The weights of a run: those that are asked for, or those that it is judged by.
+fn weights(path: &Path, asked: Option<&str>) -> Result<Weights> {
+    match asked {
+        None if path.join(BEST).is_file() => best(path),
+        None | Some("last") => last(path),
+        Some("best") => best(path),
+        Some(name) => named(path, name),
     }
+}
+
+fn last(path: &Path) -> Result<Weights> {
+    if path.join(MODEL).is_file() {
+        let words = "the weights at its end".to_owned();
+        return Ok(Weights { record: read(&path.join(MODEL))?, words });
+    }
+    let Some((step, snapshot)) = latest(path)? else {
+        bail!(Usage(format!("{} holds no weights yet", path.display())))
+    };
+    tracing::warn!("{} is not finished: its checkpoint of step {step} is used", path.display());
+    let words = format!("the weights of step {step}");
+    Ok(Weights { record: of(snapshot, MODEL).unwrap_or_default(), words })
+}
+
+fn best(path: &Path) -> Result<Weights> {
+    let words = "the weights that were best on validation".to_owned();
+    if path.join(BEST).is_file() {
+        return Ok(Weights { record: read(&path.join(BEST))?, words });
+    }
+    let found = latest(path)?.and_then(|(_, snapshot)| of(snapshot, BEST));
+    match found {
+        Some(record) => Ok(Weights { record, words }),
+        None => bail!(Usage(format!(
+            "{} has no best weights: it has no validation part, or no epoch is done yet; use --checkpoint last",
+            path.display()
+        ))),
+    }
+}
+
+fn named(path: &Path, name: &str) -> Result<Weights> {
+    let found = Checkpoints::new(path.join(CHECKPOINTS)).list()?;
+    let label = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let names: Vec<String> = found.iter().filter_map(|found| label(&found.path)).collect();
+    let wanted = found.iter().find(|found| label(&found.path).as_deref() == Some(name));
+    let Some(wanted) = wanted else {
+        bail!(Usage(format!(
+            "{} has no checkpoint {name:?}: use best, last{}{}",
+            path.display(),
+            if names.is_empty() { "" } else { ", or one of: " },
+            names.join(", ")
+        )))
+    };
+    let snapshot = Checkpoints::load(&wanted.path)?;
+    let words = format!("the weights of checkpoint {name}");
+    Ok(Weights { record: of(snapshot, MODEL).unwrap_or_default(), words })
+}
+
+/// The latest checkpoint that is whole, and its step.
+fn latest(path: &Path) -> Result<Option<(u64, Snapshot)>> {
     let checkpoints = Checkpoints::new(path.join(CHECKPOINTS));
     let found = checkpoints.latest(&mut |found, error| {
         tracing::warn!("the checkpoint of step {} is not used: {error}", found.step);
     })?;
-    let contents = found.and_then(|(found, snapshot)| {
-        tracing::warn!(
-            "{} is not finished: its checkpoint of step {} is used",
-            path.display(),
-            found.step
-        );
-        snapshot.files.into_iter().find(|(name, _)| name == MODEL).map(|(_, contents)| contents)
-    });
-    match contents {
-        Some(contents) => Ok(contents),
-        None => bail!(Usage(format!("{} holds no weights yet", path.display()))),
-    }
+    Ok(found.map(|(found, snapshot)| (found.step, snapshot)))
+}
+
+/// A file of a checkpoint.
+fn of(snapshot: Snapshot, wanted: &str) -> Option<Vec<u8>> {
+    let mut files = snapshot.files.into_iter();
+    files.find(|(name, _)| name == wanted).map(|(_, contents)| contents)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| Usage(format!("cannot read {}", path.display())))
 }

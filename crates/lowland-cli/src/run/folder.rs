@@ -10,11 +10,12 @@ use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use lowland_tasks::checkpoint::{Checkpoints, Found, Snapshot};
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::models::Model;
 use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
 
 use crate::failure::{InUse, Usage};
-use crate::files::{CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write};
+use crate::files::{BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write};
 use crate::run::journal::Journal;
 use crate::{files, settings};
 
@@ -37,7 +38,7 @@ impl RunFolder {
     /// A folder that holds a run, that another program works in, or that cannot be written to;
     /// nothing in it is touched then.
     pub(crate) fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
-        const NAMES: [&str; 5] = [CONFIG, METRICS, EVENTS, MODEL, SAFETENSORS];
+        const NAMES: [&str; 6] = [CONFIG, METRICS, EVENTS, MODEL, BEST, SAFETENSORS];
         files::check_target(path, &NAMES)?;
         let taken = || {
             let mut names = NAMES.iter().chain([&CHECKPOINTS]);
@@ -123,7 +124,8 @@ impl RunFolder {
         files::write(&self.path.join(PICTURES), &serde_json::to_vec(pictures)?)
     }
 
-    /// Writes the weights, running statistics up to date.
+    /// Writes the weights at the end, running statistics up to date, and those that were best on
+    /// validation, where there is such a part.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -137,8 +139,16 @@ impl RunFolder {
         model.save_into(&mut store).context("cannot put the weights together")?;
         let bytes = store.get_bytes().context("cannot put the weights together")?;
         files::write(&self.path.join(SAFETENSORS), &bytes)?;
+        self.save_record(MODEL, model)?;
+        if training.record().test.as_ref().is_some_and(|test| test.chosen_on_validation) {
+            self.save_record(BEST, training.chosen()?.1)?;
+        }
+        Ok(())
+    }
+
+    fn save_record(&self, name: &str, model: Model) -> Result<()> {
         let record = model.into_record().into_bytes().context("cannot put the weights together")?;
-        files::write(&self.path.join(MODEL), &record)
+        files::write(&self.path.join(name), &record)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lowland_tasks::events::EventWriter;
 use lowland_tasks::flatness::Flatness;
-use lowland_tasks::record::{EpochRecord, StepRecord};
+use lowland_tasks::record::{EpochRecord, StepRecord, TestRecord};
 use serde::Serialize;
 
 use crate::files::{EVENTS, METRICS, cannot_write};
@@ -19,6 +19,7 @@ use crate::files::{EVENTS, METRICS, cannot_write};
 enum Line<'a> {
     Step(&'a StepRecord),
     Epoch(&'a EpochRecord),
+    Test(&'a TestRecord),
     Sharpness {
         step: u64,
         largest_eigenvalue: Option<f64>,
@@ -93,6 +94,9 @@ impl Journal {
         self.line(&Line::Epoch(record))?;
         let measured = [
             ("epoch/train_loss", record.train_loss),
+            ("epoch/train_accuracy", record.train_accuracy),
+            ("validation/loss", record.validation_loss),
+            ("validation/accuracy", record.validation_accuracy),
             ("test/loss", record.test_loss),
             ("test/accuracy", record.test_accuracy),
             ("epoch/passes", Some(record.passes)),
@@ -102,6 +106,15 @@ impl Journal {
         let scalars: Vec<_> =
             measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
         self.scalars(steps, &scalars)?;
+        self.flush()
+    }
+
+    /// The measurement on the test samples at the end of a run.
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub(crate) fn test(&mut self, record: &TestRecord) -> Result<()> {
+        self.line(&Line::Test(record))?;
         self.flush()
     }
 

@@ -4,20 +4,36 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::record::{EpochRecord, StepRecord};
-use lowland_tasks::train::Training;
+use lowland_tasks::record::{EpochRecord, StepRecord, TestRecord};
+use lowland_tasks::task::Wording;
+use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 
 use crate::words::{counted, percent};
 
+/// The words of a run: what is measured after each epoch, and what the figure is called.
+pub(super) struct Words {
+    wording: Wording,
+    part: &'static str,
+}
+
+impl Words {
+    /// The words for some data.
+    pub(super) fn of(data: &Data) -> Self {
+        let part = if data.task().validates() { "validation" } else { "test" };
+        Self { wording: data.task().wording(), part }
+    }
+}
+
 /// What is shown of a step.
 pub(super) fn step_line(
     config: &TrainConfig,
+    words: &Words,
     step: &StepRecord,
     accuracy: Option<f64>,
     passes: f64,
 ) -> String {
-    let test = accuracy.map(|a| format!("  test {}", percent(a))).unwrap_or_default();
+    let test = accuracy.map(|a| format!("  {} {}", words.part, percent(a))).unwrap_or_default();
     let label = config.algorithm_label();
     format!(
         "{label}  epoch {}{}  loss {:.3}{test}  {passes:.2} passes per step",
@@ -39,15 +55,23 @@ pub(crate) fn epochs_of(config: &TrainConfig) -> String {
 }
 
 /// What is shown of an epoch.
-pub(super) fn epoch_line(record: &EpochRecord, config: &TrainConfig, steps: u64) -> String {
+pub(super) fn epoch_line(
+    record: &EpochRecord,
+    config: &TrainConfig,
+    words: &Words,
+    steps: u64,
+) -> String {
+    let (part, measure) = (words.part, &words.wording.measure);
+    let share = |value: Option<f64>| value.map_or("none".to_owned(), percent);
     let number = |value: Option<f64>| value.map_or("not finite".to_owned(), |v| format!("{v:.3}"));
     format!(
-        "epoch {:>3}{}  training loss {}  test loss {}  test accuracy {}  {:.2} passes per step  {:.1} s",
+        "epoch {:>3}{}  training loss {}  training {measure} {}  {part} loss {}  {part} {measure} {}  {:.2} passes per step  {:.1} s",
         record.epoch,
         of_epochs(config),
         number(record.train_loss),
-        number(record.test_loss),
-        record.test_accuracy.map_or("none".to_owned(), percent),
+        share(record.train_accuracy),
+        number(record.measured_loss()),
+        share(record.measured_accuracy()),
         record.passes / steps as f64,
         record.seconds,
     )
@@ -57,6 +81,15 @@ pub(super) fn epoch_line(record: &EpochRecord, config: &TrainConfig, steps: u64)
 #[derive(Debug, Serialize)]
 pub(super) struct RunResult {
     algorithm: &'static str,
+    /// What the share of right answers is called.
+    measure: String,
+    /// The epoch whose weights were tested.
+    tested_epoch: usize,
+    /// Whether it was chosen on validation; or else it is the last.
+    chosen_on_validation: bool,
+    train_accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_accuracy: Option<f64>,
     test_accuracy: Option<f64>,
     test_loss: Option<f64>,
     /// Of the network whose weights are integers times a step, where it is quantised.
@@ -75,15 +108,27 @@ pub(super) struct RunResult {
 
 impl RunResult {
     /// The result of a training that is over.
-    pub(super) fn of(training: &Training, config: &TrainConfig, folder: &Path) -> Self {
+    pub(super) fn of(
+        training: &Training,
+        data: &Data,
+        config: &TrainConfig,
+        folder: &Path,
+    ) -> Self {
         let record = training.record();
-        let last = record.epochs.last();
+        let test = record.test.as_ref();
+        let tested_epoch = test.map_or(record.epochs.len(), |test| test.epoch);
+        let then = record.epochs.iter().find(|epoch| epoch.epoch == tested_epoch);
         Self {
             algorithm: config.algorithm_label(),
-            test_accuracy: last.and_then(|epoch| epoch.test_accuracy),
-            test_loss: last.and_then(|epoch| epoch.test_loss),
+            measure: data.task().wording().measure,
+            tested_epoch,
+            chosen_on_validation: test.is_some_and(|test| test.chosen_on_validation),
+            train_accuracy: then.and_then(|epoch| epoch.train_accuracy),
+            validation_accuracy: then.and_then(|epoch| epoch.validation_accuracy),
+            test_accuracy: test.and_then(|test| test.test_accuracy),
+            test_loss: test.and_then(|test| test.test_loss),
             integer_accuracy: None,
-            scores: last.map(|epoch| epoch.scores.clone()).unwrap_or_default(),
+            scores: test.map(|test: &TestRecord| test.scores.clone()).unwrap_or_default(),
             epochs: record.epochs.len(),
             steps: record.steps,
             skipped_steps: record.skipped_steps,
@@ -104,16 +149,36 @@ impl RunResult {
         });
         let scores = self.scores.iter().map(|(name, score)| format!(", {name} {score:.3}"));
         format!(
-            "{}: test accuracy {}{}{} after {}, {:.2} passes per step, {:.1} s of training{skipped}\n\
+            "{}: test {} {}{}{} after {}, {:.2} passes per step, {:.1} s of training{skipped}\n\
+             {}\n\
              The run: {}",
             self.algorithm,
+            self.measure,
             self.test_accuracy.map_or("none".to_owned(), percent),
             integers.unwrap_or_default(),
             scores.collect::<String>(),
             counted(self.epochs, "epoch"),
             self.passes_per_step,
             self.seconds,
+            self.choice(),
             self.run.display(),
+        )
+    }
+
+    /// Which weights were tested and why, and how they do on what they were learned from.
+    fn choice(&self) -> String {
+        let share = |value: Option<f64>| value.map_or("none".to_owned(), percent);
+        let train = format!("training {} {}", self.measure, share(self.train_accuracy));
+        if self.chosen_on_validation {
+            let validation = share(self.validation_accuracy);
+            return format!(
+                "Tested once, with the weights of epoch {}, the best on validation ({validation}); {train}",
+                self.tested_epoch
+            );
+        }
+        format!(
+            "Tested with the weights of the last epoch: there is no validation part to choose a better one by \
+             (--validation SHARE); {train}"
         )
     }
 }

@@ -170,12 +170,15 @@ impl World {
         let step = workers.sums(vec![snapshot.map_or(0.0, |s| s.about.step as f64)])?[0];
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let step = step as u64;
-        let about = About { step, epoch: 0, test_accuracy: None, lengths: BTreeMap::new() };
+        let about = About { step, epoch: 0, validation_accuracy: None, lengths: BTreeMap::new() };
         let mut shared = Snapshot { about, files: Vec::new() };
-        for (i, name) in Snapshot::FILES.into_iter().enumerate() {
-            let own = snapshot.and_then(|snapshot| snapshot.files.get(i));
-            let bytes = own.map(|(_, bytes)| bytes.clone()).unwrap_or_default();
-            shared.files.push((name.to_owned(), workers.say(bytes)?));
+        for name in Snapshot::FILES.into_iter().chain(Snapshot::MORE_FILES) {
+            let own = snapshot.and_then(|s| s.files.iter().find(|(found, _)| found == name));
+            // Worker 0 has it or has not, which all hear.
+            if workers.sums(vec![f64::from(u8::from(own.is_some()))])?[0] > 0.0 {
+                let bytes = own.map(|(_, bytes)| bytes.clone()).unwrap_or_default();
+                shared.files.push((name.to_owned(), workers.say(bytes)?));
+            }
         }
         Ok(Some(shared))
     }

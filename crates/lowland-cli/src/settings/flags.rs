@@ -34,6 +34,11 @@ pub(crate) struct SettingFlags {
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
+    /// The share of the training samples that is set apart to choose the best epoch by, 0 to 1,
+    /// drawn over all classes, the same for all seeds and algorithms [default: none, or the data
+    /// set's own validation part]
+    #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
+    pub validation: Option<f64>,
     /// Train on the first N samples only
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub train_limit: Option<u32>,
@@ -152,7 +157,7 @@ impl From<Augmentation> for AugmentConfig {
 }
 
 /// Flags and algorithms' settings whose name on the command line is not their path in a file.
-const SHORT: [(&str, &[&str]); 15] = [
+const SHORT: [(&str, &[&str]); 16] = [
     ("bits", &["quantise.weights", "quantise.activations"]),
     ("checkpoint-minutes", &["checkpoints.every_minutes"]),
     ("checkpoint-steps", &["checkpoints.every_steps"]),
@@ -167,6 +172,7 @@ const SHORT: [(&str, &[&str]); 15] = [
     ("rho", &["algorithm.rho"]),
     ("test-limit", &["data.test_limit"]),
     ("train-limit", &["data.train_limit"]),
+    ("validation", &["data.validation"]),
     ("weight-decay", &["optimizer.weight_decay"]),
 ];
 

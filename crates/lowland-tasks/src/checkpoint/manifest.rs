@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub(super) const MANIFEST: &str = "manifest.toml";
 
 /// The form of checkpoints that this program writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What stands before the checksum in the last line.
 const SEAL: &str = "# sha256 of the lines above: ";
@@ -74,8 +74,12 @@ impl Manifest {
         let Text { about, files, .. } =
             toml::from_str(body).map_err(|error| in_words(&error.message()))?;
         let names: Vec<&str> = files.iter().map(|entry| entry.name.as_str()).collect();
-        if names != Snapshot::FILES {
-            return Err(format!("must list {}", Snapshot::FILES.join(", ")));
+        let more = names.strip_prefix(Snapshot::FILES.as_slice());
+        // Each once, in their order: no name leads out of the folder or hides another file.
+        let mut known = Snapshot::MORE_FILES.iter();
+        if !more.is_some_and(|more| more.iter().all(|name| known.any(|known| known == name))) {
+            let (files, more) = (Snapshot::FILES.join(", "), Snapshot::MORE_FILES.join(", "));
+            return Err(format!("must list {files}, and at most {more} after them"));
         }
         Ok(Self { about, files })
     }

@@ -14,9 +14,10 @@ pub struct About {
     pub step: u64,
     /// Epochs that were done.
     pub epoch: usize,
-    /// The test accuracy at the end of the last epoch, 0 to 1, where the checkpoint was taken there
-    /// and the network's outputs were finite.
-    pub test_accuracy: Option<f64>,
+    /// The share of right answers on validation at the end of the last epoch, 0 to 1, where the
+    /// checkpoint was taken there, there is a validation part, and the network's outputs were
+    /// finite.
+    pub validation_accuracy: Option<f64>,
     /// How long the files were that the run adds to, in bytes, by name.
     #[serde(default)]
     pub lengths: BTreeMap<String, u64>,
@@ -27,13 +28,24 @@ pub struct About {
 pub struct Snapshot {
     /// Where the run stood.
     pub about: About,
-    /// Names, which are those of [`Snapshot::FILES`], and contents.
+    /// Names, which are those of [`Snapshot::FILES`], then some of [`Snapshot::MORE_FILES`], and
+    /// contents.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
 impl Snapshot {
     /// The files of a checkpoint.
     pub const FILES: [&str; 3] = ["model.bpk", "optimizer.bpk", "state.json"];
+
+    /// Those that it has where the run has them: the weights that were best on validation, the
+    /// average of the weights, and the average where the weights were best.
+    pub const MORE_FILES: [&str; 3] = ["best.bpk", "average.bpk", "best-average.bpk"];
+
+    /// The contents of a file that need not be there.
+    pub(crate) fn take_if_there(&mut self, name: &str) -> Option<Vec<u8>> {
+        let found = self.files.iter_mut().find(|(n, _)| n == name);
+        found.map(|(_, contents)| std::mem::take(contents))
+    }
 
     /// The contents of a file.
     ///

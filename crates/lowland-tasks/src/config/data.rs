@@ -20,6 +20,14 @@ pub struct DataConfig {
     /// The side in pixels that the images of an image folder are brought to, 1 to 4096. Default:
     /// they are left as they are, and must all have the same size.
     pub image_size: Option<usize>,
+    /// The share of the training samples, after `train_limit`, that is set apart to choose by: the
+    /// best epoch, and when training stops. Above 0 and below 1, drawn over all classes, labels as
+    /// they are. Default: none, or the set's own validation part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// The seed that they are drawn with, apart from the run's: the same for all algorithms and
+    /// seeds of a comparison. Default 0.
+    pub split_seed: u64,
     /// The share of training labels that is corrupted, drawn anew at random, between 0 and 1.
     /// Default 0.
     pub label_noise: f64,
@@ -34,6 +42,9 @@ impl DataConfig {
     pub(super) fn check(&self) -> Result<()> {
         let noise = self.label_noise;
         setting("label_noise", (0.0..=1.0).contains(&noise), noise, "between 0 and 1")?;
+        if let Some(share) = self.validation {
+            setting("validation", share > 0.0 && share < 1.0, share, "above 0 and below 1")?;
+        }
         self.name.check_image_size(self.image_size)?;
         for (field, limit) in [("train_limit", self.train_limit), ("test_limit", self.test_limit)] {
             setting(field, limit != Some(0), 0, "at least 1")?;

@@ -19,6 +19,10 @@ pub(crate) enum Purpose {
     Weights = 4,
     /// How a person is turned, scaled and mirrored.
     Pose = 5,
+    /// Which training samples are set apart to choose by.
+    Validation = 16,
+    /// With what a sample is mixed.
+    Mix = 17,
 }
 
 /// The generator for one purpose and one key: all 32 bytes of its seed are the key, so that two

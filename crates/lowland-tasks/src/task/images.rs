@@ -8,7 +8,7 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of,
-    in_percent, loaded_from, number,
+    in_percent, loaded_from, number, split::Parts,
 };
 use crate::Result;
 use crate::config::TrainConfig;
@@ -26,10 +26,8 @@ const CALIBRATION: usize = 128;
 /// Labelled images: cut to size, labels corrupted. The loss is the cross entropy.
 #[derive(Debug, Clone)]
 pub struct ImageTask {
-    /// Images to learn from.
-    pub train: Arc<ImageSet>,
-    /// Images to measure on.
-    pub test: Arc<ImageSet>,
+    /// Images to learn from, to choose by and to test on.
+    parts: Parts<ImageSet>,
     /// What became of the training labels.
     pub noise: LabelNoise,
     /// What is done to every pixel before the network sees it.
@@ -45,25 +43,20 @@ impl ImageTask {
         let data = &config.data;
         let splits = data.name.load_sized(data.dir.as_deref(), data.image_size)?;
         let cut = |set, limit| first_of(Arc::new(set), limit, ImageSet::len, ImageSet::first);
-        let mut train = cut(splits.train, data.train_limit)?;
+        let train = cut(splits.train, data.train_limit)?;
         let test = cut(splits.test, data.test_limit)?;
-        let normalisation = Normalisation::of(&train);
-        let noise = redraw_labels(Arc::make_mut(&mut train), data.label_noise, config.seed)?;
-        Ok(Self { train, test, noise, normalisation })
+        let mut parts = Parts::new(train, None, test, data)?;
+        let normalisation = Normalisation::of(&parts.train);
+        let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
+        Ok(Self { parts, noise, normalisation })
     }
 
     fn drawn(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        let shape = self.train.shape();
+        let shape = self.parts.train.shape();
         config.model.check(shape)?;
         config.model.init(self.classes(), shape.channels, config.seed, device)
     }
 
-    fn set(&self, split: Split) -> &Arc<ImageSet> {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
-    }
 }
 
 impl Task for ImageTask {
@@ -72,15 +65,15 @@ impl Task for ImageTask {
     }
 
     fn classes(&self) -> usize {
-        self.train.classes().len()
+        self.parts.train.classes().len()
     }
 
     fn count(&self, split: Split) -> usize {
-        self.set(split).len()
+        self.parts.of(split).map_or(0, |set| set.len())
     }
 
     fn checksum(&self, split: Split) -> String {
-        self.set(split).sha256()
+        self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
     }
 
     fn labels_changed(&self) -> usize {
@@ -89,7 +82,7 @@ impl Task for ImageTask {
 
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
         let augment = config.augment.build(self.normalisation.clone())?;
-        let source = ImageSource::varied(Arc::clone(&self.train), augment, config.seed)?;
+        let source = ImageSource::varied(Arc::clone(&self.parts.train), augment, config.seed)?;
         Ok(Box::new(Boxed(source)))
     }
 
@@ -110,7 +103,7 @@ impl Task for ImageTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.set(split)), at_most, ImageSet::len, ImageSet::first)?;
+        let set = first_of(Arc::clone(self.parts.of(split)?), at_most, ImageSet::len, ImageSet::first)?;
         Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
     }
 
@@ -120,8 +113,8 @@ impl Task for ImageTask {
             model = loaded_from(model, path)?;
         }
         let Some(bits) = &config.quantise else { return Ok(model) };
-        let source = ImageSource::plain(Arc::clone(&self.train), self.normalisation.clone())?;
-        let first: Vec<usize> = (0..self.train.len().min(CALIBRATION)).collect();
+        let source = ImageSource::plain(Arc::clone(&self.parts.train), self.normalisation.clone())?;
+        let first: Vec<usize> = (0..self.parts.train.len().min(CALIBRATION)).collect();
         let batch = source.prepare(0, &first).to_device(&device.clone().without_autodiff());
         quantised(model, bits, |model: &Model| drop(model.forward(batch.images)))
     }

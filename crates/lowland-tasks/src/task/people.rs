@@ -9,7 +9,7 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
-    first_of, in_percent, loaded_from, number, only,
+    first_of, in_percent, loaded_from, number, only, split::Parts,
 };
 use crate::Result;
 use crate::config::TrainConfig;
@@ -27,8 +27,7 @@ const THRESHOLD: f64 = 0.2;
 /// the share of joints that are found within a fifth of the torso's length.
 #[derive(Debug, Clone)]
 pub struct PeopleTask {
-    train: Arc<PoseSet>,
-    test: Arc<PoseSet>,
+    parts: Parts<PoseSet>,
     preparation: PosePreparation,
 }
 
@@ -46,16 +45,11 @@ impl PeopleTask {
         let cut = |set, limit| first_of(Arc::new(set), limit, PoseSet::len, PoseSet::first);
         let train = cut(splits.train, config.data.train_limit)?;
         let test = cut(splits.test, config.data.test_limit)?;
-        let preparation = config.pose.clone().unwrap_or_default().build(&train)?;
-        Ok(Self { train, test, preparation })
+        let parts = Parts::new(train, None, test, &config.data)?;
+        let preparation = config.pose.clone().unwrap_or_default().build(&parts.train)?;
+        Ok(Self { parts, preparation })
     }
 
-    fn set(&self, split: Split) -> &Arc<PoseSet> {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
-    }
 
     /// What is in the marks of people of the test set.
     fn found(&self, marks: &[f64]) -> Vec<Vec<FoundJoint>> {
@@ -72,24 +66,25 @@ impl Task for PeopleTask {
             classes: "joints".to_owned(),
             answer: "joint".to_owned(),
             right: "joints found within a fifth of the torso's length (PCK@0.2)".to_owned(),
+            measure: "PCK@0.2".to_owned(),
             ..Wording::labelled("person", "people")
         }
     }
 
     fn classes(&self) -> usize {
-        self.train.skeleton().joints().len()
+        self.parts.train.skeleton().joints().len()
     }
 
     fn count(&self, split: Split) -> usize {
-        self.set(split).len()
+        self.parts.of(split).map_or(0, |set| set.len())
     }
 
     fn checksum(&self, split: Split) -> String {
-        self.set(split).sha256()
+        self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
     }
 
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
-        let (set, preparation) = (Arc::clone(&self.train), self.preparation.clone());
+        let (set, preparation) = (Arc::clone(&self.parts.train), self.preparation.clone());
         Ok(Box::new(Boxed(PoseSource::training(set, preparation, config.seed)?)))
     }
 
@@ -109,7 +104,7 @@ impl Task for PeopleTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.set(split)), at_most, PoseSet::len, PoseSet::first)?;
+        let set = first_of(Arc::clone(self.parts.of(split)?), at_most, PoseSet::len, PoseSet::first)?;
         Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
     }
 
@@ -126,9 +121,10 @@ impl Task for PeopleTask {
     }
 
     /// The average precision of COCO over the object keypoint similarity.
-    fn scores(&self, marks: &[f64]) -> BTreeMap<String, f64> {
-        let sigmas = joint_sigmas(self.test.skeleton());
-        match average_precision(self.test.people(), &self.found(marks), &sigmas) {
+    fn scores(&self, split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
+        let sigmas = joint_sigmas(self.parts.test.skeleton());
+        let Ok(set) = self.parts.of(split) else { return BTreeMap::new() };
+        match average_precision(set.people(), &self.found(marks), &sigmas) {
             Ok(precision) => [("AP", precision.mean), ("AP50", precision.at_50)]
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
@@ -141,7 +137,7 @@ impl Task for PeopleTask {
         let found = self.found(marks);
         let shown = found.iter().enumerate().take(count);
         let one = |(index, joints): (usize, &Vec<FoundJoint>)| {
-            let svg = picture(&self.test, index, joints)?;
+            let svg = picture(&self.parts.test, index, joints)?;
             Ok(Picture { name: format!("person {index}"), svg })
         };
         shown.map(one).collect()

@@ -10,7 +10,7 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
-    only,
+    only, split::Parts,
 };
 use crate::config::{TextConfig, TrainConfig};
 use crate::data::{LabelNoise, Source, redraw_labels};
@@ -25,8 +25,7 @@ use lowland::cross_entropies;
 /// Texts of a task of GLUE. The loss is the cross entropy.
 #[derive(Debug, Clone)]
 pub struct TextTask {
-    train: Arc<TextSet>,
-    test: Arc<TextSet>,
+    parts: Parts<TextSet>,
     noise: LabelNoise,
     metric: Metric,
 }
@@ -43,18 +42,13 @@ impl TextTask {
         let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
         let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
         let cut = |set, limit| first_of(Arc::new(set), limit, TextSet::len, TextSet::first);
-        let mut train = cut(train, config.data.train_limit)?;
+        let train = cut(train, config.data.train_limit)?;
         let test = cut(test, config.data.test_limit)?;
-        let noise = redraw_labels(Arc::make_mut(&mut train), config.data.label_noise, config.seed)?;
-        Ok(Self { train, test, noise, metric: task.metric() })
+        let mut parts = Parts::new(train, None, test, &config.data)?;
+        let noise = redraw_labels(parts.train_mut(), config.data.label_noise, config.seed)?;
+        Ok(Self { parts, noise, metric: task.metric() })
     }
 
-    fn set(&self, split: Split) -> &Arc<TextSet> {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
-    }
 }
 
 /// The folder of the pretrained network.
@@ -72,15 +66,15 @@ impl Task for TextTask {
     }
 
     fn classes(&self) -> usize {
-        self.train.classes().len()
+        self.parts.train.classes().len()
     }
 
     fn count(&self, split: Split) -> usize {
-        self.set(split).len()
+        self.parts.of(split).map_or(0, |set| set.len())
     }
 
     fn checksum(&self, split: Split) -> String {
-        self.set(split).sha256()
+        self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
     }
 
     fn labels_changed(&self) -> usize {
@@ -88,11 +82,11 @@ impl Task for TextTask {
     }
 
     fn to_learn(&self, _config: &TrainConfig) -> Result<AnySource> {
-        Ok(Box::new(Boxed(TextSource(Arc::clone(&self.train)))))
+        Ok(Box::new(Boxed(TextSource(Arc::clone(&self.parts.train)))))
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.set(split)), at_most, TextSet::len, TextSet::first)?;
+        let set = first_of(Arc::clone(self.parts.of(split)?), at_most, TextSet::len, TextSet::first)?;
         Ok(Box::new(Boxed(TextSource(Arc::new(set.by_length())))))
     }
 
@@ -109,7 +103,7 @@ impl Task for TextTask {
     }
 
     /// What GLUE measures the task by, where that is not the accuracy.
-    fn scores(&self, marks: &[f64]) -> BTreeMap<String, f64> {
+    fn scores(&self, _split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
         if self.metric == Metric::Accuracy {
             return BTreeMap::new();
         }

@@ -23,6 +23,8 @@ pub struct Data {
 #[serde(deny_unknown_fields)]
 pub(super) struct Fingerprint {
     train: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    validation: String,
     test: String,
 }
 
@@ -38,8 +40,17 @@ impl Data {
             Kind::People => Arc::new(PeopleTask::load(config)?),
             Kind::Texts(task) => Arc::new(TextTask::load(task, config)?),
         };
-        let fingerprint =
-            Fingerprint { train: task.checksum(Split::Train), test: task.checksum(Split::Test) };
+        if config.patience.is_some() && !task.validates() {
+            return Err(Error::Setting {
+                field: "patience",
+                found: "no validation part".to_owned(),
+                allowed: "left out, or given beside --validation SHARE: the run ends by what is measured \
+                          there",
+            });
+        }
+        let [train, validation, test] =
+            [Split::Train, Split::Validation, Split::Test].map(|split| task.checksum(split));
+        let fingerprint = Fingerprint { train, validation, test };
         Ok(Self { task, fingerprint })
     }
 

@@ -1,14 +1,69 @@
-//! What a training measures on test samples.
+//! What a training measures: after each epoch on validation, where there is such a part, and at the
+//! end on the test samples.
 
 use std::collections::BTreeMap;
 
 use burn::module::Module;
 
 use super::Training;
-use crate::Result;
+use crate::data::{BatchConfig, Loader};
 use crate::models::Model;
-use crate::record::EpochRecord;
-use crate::task::{Outcome, Picture};
+use crate::record::{EpochRecord, TRAINING_MEASURED, TestRecord, best_epoch};
+use crate::task::{AnySource, Outcome, Picture, Split, Task};
+use crate::{Error, Result};
+
+/// Samples in a batch when measuring.
+const EVALUATION_BATCH: usize = 500;
+
+/// The samples that a training measures on.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// Some of those that it learns from.
+    train: Loader<AnySource>,
+    validation: Option<Loader<AnySource>>,
+    test: Loader<AnySource>,
+}
+
+impl Measured {
+    pub(super) fn new(task: &dyn Task, batches: BatchConfig) -> Result<Self> {
+        let config = BatchConfig { batch_size: EVALUATION_BATCH, drop_last: false, ..batches };
+        let loader =
+            |split, at_most| Loader::to_measure(task.to_measure(split, at_most)?, config);
+        Ok(Self {
+            train: loader(Split::Train, TRAINING_MEASURED)?,
+            validation: match task.validates() {
+                true => Some(loader(Split::Validation, usize::MAX)?),
+                false => None,
+            },
+            test: loader(Split::Test, usize::MAX)?,
+        })
+    }
+}
+
+/// What was measured on some samples, and of how many.
+struct Figures {
+    outcome: Outcome,
+    samples: usize,
+}
+
+impl Figures {
+    /// The mean loss, where it is finite.
+    fn loss(&self) -> Option<f64> {
+        Some(self.outcome.loss / self.samples as f64).filter(|loss| loss.is_finite())
+    }
+
+    /// The share of right answers; a network whose outputs are not finite has none.
+    fn accuracy(&self) -> Option<f64> {
+        self.loss().map(|_| self.outcome.accuracy())
+    }
+
+    fn scores(&self, task: &dyn Task, split: Split) -> BTreeMap<String, f64> {
+        match self.loss() {
+            Some(_) => task.scores(split, &self.outcome.marks),
+            None => BTreeMap::new(),
+        }
+    }
+}
 
 impl Training {
     /// What the network makes of all test samples, at the weights as they are.
@@ -24,16 +79,20 @@ impl Training {
     /// # Errors
     /// The device fails.
     pub fn evaluate_model(&self, model: &Model) -> Result<Outcome> {
+        Ok(self.figures(&self.measured.test, model)?.outcome)
+    }
+
+    fn figures(&self, samples: &Loader<AnySource>, model: &Model) -> Result<Figures> {
         let device = self.device.clone().without_autodiff();
-        let mut all = Outcome::default();
-        for batch in self.evaluation.epoch(0) {
-            all.add(batch.to_device(&device).measure(model)?);
+        let mut outcome = Outcome::default();
+        for batch in samples.epoch(0) {
+            outcome.add(batch.to_device(&device).measure(model)?);
         }
-        Ok(all)
+        Ok(Figures { outcome, samples: samples.sample_count() })
     }
 
     /// Pictures of the first `count` test samples with what the network made of them at the last
-    /// measurement; none where the task has none, and where nothing was measured yet.
+    /// measurement there; none where the task has none, and where nothing was measured yet.
     ///
     /// # Errors
     /// A picture that cannot be drawn.
@@ -41,26 +100,92 @@ impl Training {
         self.data.task.pictures(&self.marks, count)
     }
 
+    /// The epoch whose weights the run is judged by, and those weights in evaluation: the best on
+    /// validation so far, or the last where there is no validation part.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] after an error in training.
+    pub fn chosen(&self) -> Result<(usize, Model)> {
+        match (best_epoch(&self.record.epochs), &self.best) {
+            (Some(epoch), Some(model)) => Ok((epoch.epoch, model.clone())),
+            _ => Ok((self.record.epochs.len(), self.model()?.valid())),
+        }
+    }
+
+    /// Measures the weights that the run is judged by on the test samples: once, at its end. Where
+    /// there is no validation part, these are the weights of the last epoch, and its measurement is
+    /// this one.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] before the end of the first epoch; the device fails.
+    pub fn test(&mut self) -> Result<TestRecord> {
+        if let Some(test) = &self.record.test {
+            return Ok(test.clone());
+        }
+        let last = self.record.epochs.last().ok_or_else(|| Error::Setting {
+            field: "test",
+            found: "no epoch that is done".to_owned(),
+            allowed: "measured after an epoch or more",
+        })?;
+        let chosen_on_validation = self.best.is_some();
+        let test = if self.measured.validation.is_some() {
+            let (epoch, model) = self.chosen()?;
+            let found = self.figures(&self.measured.test, &model)?;
+            let record = TestRecord {
+                epoch,
+                chosen_on_validation,
+                test_loss: found.loss(),
+                test_accuracy: found.accuracy(),
+                scores: found.scores(&*self.data.task, Split::Test),
+            };
+            self.marks = found.outcome.marks;
+            record
+        } else {
+            TestRecord {
+                epoch: last.epoch,
+                chosen_on_validation,
+                test_loss: last.test_loss,
+                test_accuracy: last.test_accuracy,
+                scores: last.scores.clone(),
+            }
+        };
+        self.record.test = Some(test.clone());
+        Ok(test)
+    }
+
     /// Measures after an epoch and begins the next one.
     pub(super) fn measure(&mut self, epoch: usize) -> Result<EpochRecord> {
-        let measured = self.evaluate()?;
-        let test_loss = measured.loss / self.evaluation.sample_count() as f64;
+        let model = self.model()?.valid();
+        let train = self.figures(&self.measured.train, &model)?;
+        let (split, samples) = match &self.measured.validation {
+            Some(samples) => (Split::Validation, samples),
+            None => (Split::Test, &self.measured.test),
+        };
+        let found = self.figures(samples, &model)?;
+        let on = |part: Split, number: Option<f64>| number.filter(|_| part == split);
         let finite = |value: f64| value.is_finite().then_some(value);
-        let whole = test_loss.is_finite();
         let position = std::mem::take(&mut self.position);
         let record = EpochRecord {
             epoch: epoch + 1,
             train_loss: finite(position.loss / position.samples as f64),
-            test_loss: finite(test_loss),
-            test_accuracy: whole.then(|| measured.accuracy()),
-            scores: if whole { self.data.task.scores(&measured.marks) } else { BTreeMap::new() },
+            train_accuracy: train.accuracy(),
+            validation_loss: on(Split::Validation, found.loss()),
+            validation_accuracy: on(Split::Validation, found.accuracy()),
+            test_loss: on(Split::Test, found.loss()),
+            test_accuracy: on(Split::Test, found.accuracy()),
+            scores: found.scores(&*self.data.task, split),
             learning_rate: position.learning_rate,
             passes: position.passes,
             second_gradient_share: position.second_gradients as f64 / position.steps as f64,
             seconds: position.seconds,
         };
-        self.marks = measured.marks;
+        if split == Split::Test {
+            self.marks = found.outcome.marks;
+        }
         self.record.epochs.push(record.clone());
+        if best_epoch(&self.record.epochs).is_some_and(|best| best.epoch == record.epoch) {
+            self.best = Some(model);
+        }
         self.record.steps = self.optimizer.steps();
         self.record.passes = self.optimizer.passes();
         self.record.skipped_steps = self.optimizer.non_finite_steps();

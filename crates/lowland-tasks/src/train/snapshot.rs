@@ -13,6 +13,7 @@ use super::data::Fingerprint;
 use super::position::Position;
 use crate::checkpoint::{About, Snapshot};
 use crate::config::TrainConfig;
+use crate::models::Model;
 use crate::record::{RunRecord, Stretch};
 use crate::{Error, Result, task};
 
@@ -28,6 +29,12 @@ struct State {
     position: Position,
 }
 
+/// The weights of a network as a record.
+fn record_of(model: Model) -> Result<Vec<u8>> {
+    let failed = |error: RecordError| Error::snapshot("the model", error);
+    Ok(model.into_record().into_bytes().map_err(failed)?.to_vec())
+}
+
 impl Training {
     /// All that the run needs to go on from here: what comes after is bit for bit what comes
     /// without a stop, on the same backend.
@@ -35,13 +42,8 @@ impl Training {
     /// # Errors
     /// The device fails, or the model is gone after an error in training.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let failed = |what: &str| {
-            let what = what.to_owned();
-            move |error: RecordError| Error::snapshot(what, error)
-        };
         // Burn holds the last update of running statistics back until a copy is made for measuring.
-        let model =
-            self.model()?.valid().into_record().into_bytes().map_err(failed("the model"))?;
+        let model = record_of(self.model()?.valid())?;
         let optimizer = self.optimizer.to_record()?.into_bytes()?;
         let state = State {
             config: self.config.clone(),
@@ -55,11 +57,16 @@ impl Training {
         let about = About {
             step: self.optimizer.steps(),
             epoch: self.record.epochs.len(),
-            test_accuracy: at_end_of_epoch.and_then(|epoch| epoch.test_accuracy),
+            validation_accuracy: at_end_of_epoch.and_then(|epoch| epoch.validation_accuracy),
             lengths: BTreeMap::new(),
         };
-        let contents = [model.to_vec(), optimizer.to_vec(), state];
-        let files = Snapshot::FILES.map(str::to_owned).into_iter().zip(contents).collect();
+        let contents = [model, optimizer.to_vec(), state];
+        let mut files: Vec<_> =
+            Snapshot::FILES.map(str::to_owned).into_iter().zip(contents).collect();
+        let [best, ..] = Snapshot::MORE_FILES;
+        if let Some(model) = &self.best {
+            files.push((best.to_owned(), record_of(model.clone())?));
+        }
         Ok(Snapshot { about, files })
     }
 
@@ -103,6 +110,11 @@ impl Training {
         for _ in 0..steps {
             self.schedule.step();
         }
+        let [best, ..] = Snapshot::MORE_FILES;
+        self.best = match snapshot.take_if_there(best) {
+            Some(contents) => Some(self.data.model(&self.config, contents, &self.device)?.valid()),
+            None => None,
+        };
         self.model = Some(model);
         (self.record, self.stretch, self.position, self.rest) = (record, stretch, position, None);
         Ok((self, changes))

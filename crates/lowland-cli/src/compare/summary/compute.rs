@@ -70,11 +70,14 @@ impl Run {
         self.best_accuracy = finite(self.best_accuracy);
         for epoch in &mut self.epochs {
             epoch.train_loss = finite(epoch.train_loss);
+            epoch.train_accuracy = finite(epoch.train_accuracy);
+            epoch.validation_loss = finite(epoch.validation_loss);
+            epoch.validation_accuracy = finite(epoch.validation_accuracy);
             epoch.test_loss = finite(epoch.test_loss);
             epoch.test_accuracy = finite(epoch.test_accuracy);
         }
         if let Some(last) = self.epochs.last()
-            && [last.train_loss, last.test_loss].contains(&None)
+            && [last.train_loss, last.measured_loss()].contains(&None)
         {
             self.final_accuracy = None;
         }
@@ -154,7 +157,8 @@ impl Difference {
         let verdict = match test {
             Some(test) if test.p_value < 1.0 - INTERVAL_LEVEL && mean > 0.0 => Verdict::Better,
             Some(test) if test.p_value < 1.0 - INTERVAL_LEVEL => Verdict::Worse,
-            _ => Verdict::NoDifference,
+            Some(_) => Verdict::NoDifference,
+            None => Verdict::NotTested,
         };
         Some(Self {
             mean,

@@ -69,6 +69,7 @@ pub(crate) fn setting() -> Setting {
         data: "Fashion-MNIST, embedded subset".into(),
         wording: Wording::default(),
         training_images: 2500,
+        validation_images: 0,
         test_images: 2000,
         classes: 10,
         label_noise: 0.3,
@@ -123,7 +124,8 @@ impl Shape {
         Run {
             seed: seed as u64,
             final_accuracy: accuracies().next_back(),
-            best_accuracy: accuracies().reduce(f64::max),
+            best_accuracy: None,
+            best_epoch: None,
             passes_per_step: self.passes + 0.004 * (self.passes - 1.0).sin() * seed as f64,
             seconds_per_step,
             training_seconds: seconds_per_step * 39.0 * epochs as f64,
@@ -143,6 +145,9 @@ impl Shape {
         EpochRecord {
             epoch,
             train_loss: Some(2.3 - 0.75 * learned - 0.65 * self.memorises * time / whole),
+            train_accuracy: None,
+            validation_loss: None,
+            validation_accuracy: None,
             test_loss: Some(1.9 - 0.8 * learned + overfit * 6.0 - early),
             test_accuracy: Some(0.1 + (finished - 0.1) * learned.powf(0.35) - overfit + early),
             scores: BTreeMap::new(),
