@@ -4,8 +4,10 @@ pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod demo;
+pub(crate) mod evaluate;
 pub(crate) mod landscape;
 pub(crate) mod list;
+pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod sharpness;
@@ -29,10 +31,23 @@ use crate::terminal::print;
 /// # Errors
 /// A file that cannot be written, a closed standard output.
 pub(crate) fn present(summary: &Summary, folder: &Path, json: bool) -> Result<()> {
+    present_as(summary, folder, (SUMMARY, PAGE), json)
+}
+
+/// The same under other names: of the summary and of the page.
+///
+/// # Errors
+/// As [`present`].
+pub(crate) fn present_as(
+    summary: &Summary,
+    folder: &Path,
+    (name, page): (&str, &str),
+    json: bool,
+) -> Result<()> {
     files::make_folder(folder)?;
-    let page = folder.join(PAGE);
+    let page = folder.join(page);
     let text = serde_json::to_string_pretty(summary)?;
-    files::write(&folder.join(SUMMARY), text.as_bytes())?;
+    files::write(&folder.join(name), text.as_bytes())?;
     files::write(&page, html(summary).as_bytes())?;
     if json {
         return print(&text);

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
 
 use crate::failure::Usage;
+use crate::words::did_you_mean;
 use crate::words::counted;
 
 /// A backend that can be built in, and the device names that choose it.
@@ -104,7 +105,9 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     let backends = backends();
     let Some(backend) = backends.iter().find(|backend| backend.names.contains(&kind)) else {
         let known: Vec<&str> = backends.iter().map(|backend| backend.names[0]).collect();
-        bail!(Usage(format!("unknown device {name:?}, expected one of: {}", known.join(", "))));
+        let near = did_you_mean(kind, known.iter().copied());
+        let known = known.join(", ");
+        bail!(Usage(format!("unknown device {name:?}, expected one of: {known}{near}")));
     };
     if name.contains(':') && !backend.numbered {
         bail!(Usage(format!("device {name:?} takes no number: there is one {kind}")));

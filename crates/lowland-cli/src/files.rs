@@ -13,6 +13,8 @@ use crate::failure::Usage;
 pub(crate) const CONFIG: &str = "config.toml";
 /// The name of the file with the final weights, in a run's folder and in a checkpoint.
 pub(crate) const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
+/// The moving average of a run's weights.
+pub(crate) const AVERAGE: &str = "average.bpk";
 /// The weights of a run that were best on validation.
 pub(crate) const BEST: &str = "best.bpk";
 /// The name of the file with the final weights for readers elsewhere.

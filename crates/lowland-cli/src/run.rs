@@ -17,12 +17,13 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::quantise::with_integer_weights;
-use lowland_tasks::record::{EpochRecord, StepRecord};
+use lowland_tasks::record::{EpochRecord, StepRecord, TRAINING_MEASURED};
+use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Done, Training};
 
 use crate::failure::{Ended, Interrupted};
-use crate::terminal::{Output, Progress, print};
-use crate::words::{counted, limit_left, no_second_gradient};
+use crate::terminal::{Output, Progress, note, print};
+use crate::words::{counted, counted_as, limit_left, no_second_gradient};
 use folder::RunFolder;
 use interrupt::Interrupt;
 use journal::Journal;
@@ -48,6 +49,9 @@ pub(crate) fn run(
     output: Output,
 ) -> Result<()> {
     let interrupt = Interrupt::listen();
+    for line in opening(data, config) {
+        note(&line, output.quiet);
+    }
     let words = Words::of(data);
     let progress = Progress::new(training.expected_steps(), output.quiet);
     progress.was_done(training.steps());
@@ -81,14 +85,57 @@ pub(crate) fn run(
     let record = training.record();
     if has_failed(&training) {
         bail!(
-            "training failed: {} of {} steps had a non-finite loss or gradient; lower the learning rate or the \
-             radius ({} holds the metrics and no weights)",
-            record.skipped_steps,
-            record.steps,
+            "training failed: {}; lower the learning rate or the radius ({} holds the metrics and no weights)",
+            failed_in_words(record.skipped_steps, record.steps),
             folder.path().display()
         );
     }
     finish(&training, data, config, folder, output)
+}
+
+/// What went wrong in a training that failed.
+fn failed_in_words(skipped: u64, steps: u64) -> String {
+    let counted = |steps: u64| counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
+    match skipped {
+        0 => format!(
+            "the loss and gradient of each of its {} were finite, and the network's outputs after them are not",
+            counted(steps)
+        ),
+        skipped => {
+            format!("{skipped} of {} had a non-finite loss or gradient", counted(steps))
+        }
+    }
+}
+
+/// What a run says before it begins: its parts, and what is not as one would expect.
+fn opening(data: &Data, config: &TrainConfig) -> Vec<String> {
+    let task = data.task();
+    let wording = task.wording();
+    let train = task.count(Split::Train);
+    let samples = |count: usize| counted_as(count, &wording.sample, &wording.samples);
+    let chosen = match task.count(Split::Validation) {
+        0 => "no validation part, so that the last epoch counts (--validation SHARE)".to_owned(),
+        count => format!("chooses by {}", samples(count)),
+    };
+    let mut lines = vec![format!(
+        "learns from {}; {chosen}; tests on {}; training {} is that of {}",
+        samples(train),
+        samples(task.count(Split::Test)),
+        wording.measure,
+        samples(train.min(TRAINING_MEASURED)),
+    )];
+    if config.batch_size > train {
+        lines.push(format!(
+            "a batch of {} is larger than the {}: each step takes all of them, as --batch-size {train} does",
+            config.batch_size,
+            samples(train)
+        ));
+    }
+    let rate = config.optimizer.learning_rate;
+    if rate > 1.0 {
+        lines.push(format!("the learning rate is {rate}, which is above 1"));
+    }
+    lines
 }
 
 /// Trains to the end, from wherever the training stands, and writes metrics and checkpoints on the

@@ -53,7 +53,9 @@ impl SettingFlags {
         if radius_by_flag {
             check_radius(&table)?;
         }
-        Ok(parse(table)?.try_into()?)
+        let config = parse(table)?;
+        self.check_start(&config)?;
+        Ok(config.try_into()?)
     }
 
     /// The settings of one algorithm of several. A budget or radius that is given for all of them
@@ -74,6 +76,7 @@ impl SettingFlags {
         lay_over(&mut table, over);
         loop {
             let config = parse(table.clone())?;
+            self.check_start(&config)?;
             match Spec::try_from(config) {
                 Ok(spec) => return Ok(spec.config().clone()),
                 Err(lowland_tasks::Error::Algorithm(lowland::Error::Unsupported {
@@ -83,6 +86,18 @@ impl SettingFlags {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// An error where a preset for weights that exist already has none to start from.
+    fn check_start(&self, config: &TrainConfig) -> Result<()> {
+        if self.task.is_some_and(presets::TaskKind::needs_start) && config.from.is_none() {
+            bail!(Usage(
+                "--task quantised starts from the weights of a finished run: add --from RUN, or leave \
+                 --task out and use --bits to train quantised weights from the start"
+                    .to_owned()
+            ));
+        }
+        Ok(())
     }
 
     /// What lies under the command line: the preset and the file.
@@ -114,7 +129,10 @@ mod tests {
 
     use clap::{Args, FromArgMatches};
     use lowland::{Algorithm, ArsamConfig, SamConfig, Warmup};
-    use lowland_tasks::config::{DataConfig, OptimizerConfig, OptimizerName};
+    use lowland_tasks::config::{
+        ClassWeights, DataConfig, OptimizerConfig, OptimizerName, ScheduleConfig, ScheduleName,
+        WeightRule,
+    };
     use lowland_tasks::data::{AugmentConfig, DataName};
     use lowland_tasks::models::ModelName;
     use lowland_tasks::precision::Precision;
@@ -178,6 +196,14 @@ mod tests {
             "--batch-size=6",
             "--optimizer=adamw",
             "--lr=0.125",
+            "--schedule=linear",
+            "--warmup=0.25",
+            "--floor=0.5",
+            "--nesterov",
+            "--decay-biases-and-norms=false",
+            "--drop-last",
+            "--class-weights=balanced",
+            "--ema=0.75",
             "--momentum=0.5",
             "--weight-decay=0.75",
             "--label-smoothing=0.375",
@@ -196,6 +222,9 @@ mod tests {
             epochs: 4,
             max_passes: Some(5.5),
             batch_size: 6,
+            drop_last: true,
+            class_weights: Some(ClassWeights::Named(WeightRule::Balanced)),
+            ema: Some(0.75),
             workers: 2,
             label_smoothing: 0.375,
             clip_norm: Some(2.0),
@@ -220,7 +249,16 @@ mod tests {
                 name: OptimizerName::AdamW,
                 learning_rate: 0.125,
                 momentum: 0.5,
+                nesterov: true,
                 weight_decay: 0.75,
+                decay_biases_and_norms: false,
+                schedule: ScheduleConfig {
+                    name: ScheduleName::Linear,
+                    warmup: 0.25,
+                    floor: 0.5,
+                    ..ScheduleConfig::default()
+                },
+                ..OptimizerConfig::default()
             },
             augment: AugmentConfig::crop_flip_cutout(),
             ..TrainConfig::default()
@@ -329,6 +367,21 @@ mod tests {
         assert_eq!(bad("epochs = 0\n"), "epochs must be between 1 and 100000, found 0");
         let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
         let error = resolve(&flags, None).unwrap_err().to_string();
+        assert!(bad("seed = 1\nepoch = 3\n").ends_with("; did you mean \"epochs\"?"));
+        let error = parse_algorithm("LookSam2").unwrap_err().to_string();
+        assert!(error.ends_with("; did you mean \"looksam\"?"), "{error}");
+        let quantised = typed(&["--task", "quantised"]);
+        let error = resolve(&quantised, None).unwrap_err().to_string();
+        assert!(error.contains("add --from RUN"), "{error}");
+        assert!(resolve(&typed(&["--task", "quantised", "--from", "/r"]), None).is_ok());
+        for (arguments, algorithm) in [
+            (["--budget", "0.5"], "sam"),
+            (["--budget", "0.99"], "arsam"),
+            (["--time-budget", "0.5"], "ksam"),
+        ] {
+            let error = resolve(&typed(&arguments), Some(algorithm)).unwrap_err().to_string();
+            assert!(error.contains("budget must be at least 1"), "{error}");
+        }
         let expected = "model: unknown variant `vgg`, expected one of `small-cnn`, `resnet20`, ";
         assert!(error.starts_with(expected), "{error}");
         assert_eq!(

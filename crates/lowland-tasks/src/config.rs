@@ -5,6 +5,8 @@ mod changes;
 mod data;
 pub(crate) mod limit;
 mod optimizer;
+mod schedule;
+mod weights;
 
 use std::path::PathBuf;
 
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use ascent::AscentScope;
 pub use data::{DataConfig, TextConfig};
 pub use optimizer::{OptimizerConfig, OptimizerName};
+pub use schedule::{ScheduleConfig, ScheduleName};
+pub use weights::{ClassWeights, WeightRule};
 
 use crate::Result;
 use crate::checkpoint::CheckpointConfig;
@@ -53,10 +57,21 @@ pub struct TrainConfig {
     pub patience: Option<usize>,
     /// Samples in a step, at least 1. Default 64.
     pub batch_size: usize,
+    /// Whether the last batch of an epoch is left out where it is not full; its samples come in
+    /// another epoch, whose order is another. Default false.
+    pub drop_last: bool,
     /// Threads that prepare batches ahead; any number gives the same batches. Default 0: none.
     pub workers: usize,
     /// The share of a label's weight that is spread over all classes, between 0 and 1. Default 0.
     pub label_smoothing: f64,
+    /// How much the loss of a sample counts by its class, where there are classes. Default: all the
+    /// same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+    /// The decay of an exponential moving average of the weights that is measured beside them, above 0 and below 1,
+    /// such as 0.999. It has no part in training. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
     /// The norm that the final gradient is scaled down to where it is longer. Default: none.
     pub clip_norm: Option<f64>,
     /// What a step may cost on average, in gradient evaluations of a whole batch, above 0: second
@@ -124,8 +139,11 @@ impl Default for TrainConfig {
             max_seconds: None,
             patience: None,
             batch_size: 64,
+            drop_last: false,
             workers: 0,
             label_smoothing: 0.0,
+            class_weights: None,
+            ema: None,
             clip_norm: None,
             budget: None,
             time_budget: None,
@@ -167,6 +185,9 @@ impl TrainConfig {
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
         self.data.check()?;
         self.check_task_tables()?;
+        if let Some(decay) = self.ema {
+            setting("ema", decay > 0.0 && decay < 1.0, decay, "above 0 and below 1")?;
+        }
         if let Some(norm) = self.clip_norm {
             setting("clip_norm", norm > 0.0 && norm.is_finite(), norm, "finite and above 0")?;
         }
@@ -256,6 +277,6 @@ impl TrainConfig {
     }
 
     pub(crate) fn batches(&self) -> BatchConfig {
-        BatchConfig { batch_size: self.batch_size, drop_last: false, workers: self.workers }
+        BatchConfig { batch_size: self.batch_size, drop_last: self.drop_last, workers: self.workers }
     }
 }

@@ -14,6 +14,7 @@ pub mod idx;
 pub mod image_folder;
 pub mod image_set;
 pub mod label_noise;
+pub mod mix;
 pub mod published;
 
 pub(crate) mod draw;
@@ -28,9 +29,10 @@ use serde::{Deserialize, Serialize};
 
 pub use augment::{Augment, AugmentConfig, Normalisation};
 pub use batches::{
-    BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Source, epoch_order,
+    BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Mixed, Source, epoch_order,
 };
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
+pub use mix::{Mixup, Partner};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use published::Published;
 

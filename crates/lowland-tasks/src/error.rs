@@ -93,6 +93,16 @@ pub enum Error {
         problem: String,
     },
 
+    /// A network that training was to start from holds numbers that are not finite.
+    #[error(
+        "the weights at the start are not finite: {tensor} holds NaN or infinity; start from weights of a run that \
+         did not diverge, such as its best checkpoint, or leave `from` out"
+    )]
+    NotFinite {
+        /// The path of the first such tensor.
+        tensor: String,
+    },
+
     /// A run was to go on with other settings than those that it was saved with.
     #[error("settings are not those of the checkpoint: {}", changes.join("; "))]
     Changed {

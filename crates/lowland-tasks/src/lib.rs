@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 mod error;
+pub mod evaluation;
 pub mod events;
 pub mod flatness;
 pub mod models;

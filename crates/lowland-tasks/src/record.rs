@@ -33,6 +33,13 @@ pub struct TestRecord {
     pub test_loss: Option<f64>,
     /// The share of right answers, 0 to 1; `None` if the network's outputs were not finite.
     pub test_accuracy: Option<f64>,
+    /// The share of right answers of the average of the weights at the end of the run, where one is
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_accuracy: Option<f64>,
+    /// The loss of the average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_loss: Option<f64>,
     /// What else the task measures on the test samples, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,
@@ -87,6 +94,12 @@ pub struct EpochRecord {
     pub test_loss: Option<f64>,
     /// The share of right answers there, 0 to 1.
     pub test_accuracy: Option<f64>,
+    /// The share of right answers there of the average of the weights, where one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_accuracy: Option<f64>,
+    /// The loss there of the average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_loss: Option<f64>,
     /// What else the task measures on the same samples, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,

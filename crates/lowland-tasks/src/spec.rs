@@ -88,6 +88,26 @@ impl From<Infallible> for Error {
 /// A value out of range, two budgets, a budget or radius that does not apply to the algorithm.
 fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
     let (setting, budget) = budget(config)?;
+    // Of these a step can cost less: they leave samples out of the gradient.
+    let least_is_less = ["ausam", "composed", "ksam"].contains(&config.algorithm.descriptor().name);
+    if let Some(limit) = config.budget.filter(|limit| (0.0..1.0).contains(limit) && !least_is_less)
+        && limit > 0.0
+    {
+        return Err(Error::Setting {
+            field: "budget",
+            found: limit.to_string(),
+            allowed: "at least 1: every step takes one gradient of a whole batch; use max_passes to limit \
+                      the whole run",
+        });
+    }
+    if let Some(limit) = config.time_budget.filter(|limit| *limit > 0.0 && *limit < 1.0) {
+        return Err(Error::Setting {
+            field: "time_budget",
+            found: limit.to_string(),
+            allowed: "at least 1: a step without a second gradient takes 1; use max_seconds to limit the \
+                      whole run",
+        });
+    }
     let radius = config.radius.clone();
     let (algorithm, late_start) = (config.algorithm.clone(), config.late_start);
     let scheduled = Scheduled { algorithm, budget, late_start, radius };

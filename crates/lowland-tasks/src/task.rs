@@ -10,17 +10,18 @@ mod texts;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::{Bytes, Device, Tensor};
+use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
 use crate::data::{Source, files};
+use crate::evaluation::{Answer, JointFigures};
 use crate::models::Model;
 use crate::precision::Precision;
 use crate::{Error, Result};
@@ -61,6 +62,36 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// A checksum of all samples of a split: SHA-256, in hexadecimal; empty for a validation part
     /// that is not there.
     fn checksum(&self, split: Split) -> String;
+
+    /// The names of the classes, in the order of their labels; none where there are no classes.
+    fn class_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The names of the joints, in their order; none where none are found.
+    fn joint_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The figures of each joint, from the [`marks`](Outcome::marks) of all samples of a split; none
+    /// where no joints are found.
+    ///
+    /// # Errors
+    /// A split that is not there.
+    fn joint_figures(&self, _split: Split, _marks: &[f64]) -> Result<Vec<JointFigures>> {
+        Ok(Vec::new())
+    }
+
+    /// Samples without labels from files, prepared as the samples of a test are.
+    ///
+    /// # Errors
+    /// A file that cannot be read or does not hold such samples.
+    fn inputs(&self, config: &TrainConfig, files: &[PathBuf]) -> Result<Inputs>;
+
+    /// How many training samples each class has; `None` where samples have no classes.
+    fn class_counts(&self) -> Option<Vec<usize>> {
+        None
+    }
 
     /// How many training labels were corrupted by label noise.
     fn labels_changed(&self) -> usize {
@@ -112,6 +143,15 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn pictures(&self, _marks: &[f64], _count: usize) -> Result<Vec<Picture>> {
         Ok(Vec::new())
     }
+}
+
+/// Samples without labels, and what each is called.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The samples.
+    pub source: AnySource,
+    /// The name of each: its file, with the line where a file holds several.
+    pub names: Vec<String>,
 }
 
 /// The words that a kind of task is spoken of in. The default is that of labelled images.
@@ -221,13 +261,27 @@ pub trait OnHost: Send + 'static {
 }
 
 /// How a batch is learned from.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Learning {
     /// The share of a label's weight that is spread over all classes, where there are classes.
     /// Default 0.
     pub smoothing: f64,
     /// In which type of numbers the network computes.
     pub precision: Precision,
+    /// What the loss of a sample is multiplied by, for each class. Default: nothing.
+    pub class_weights: Option<Arc<[f64]>>,
+}
+
+impl Learning {
+    /// The cross entropy of each sample, `[samples]`, from `logits` `[samples, classes]` and labels
+    /// `[samples]`: smoothed, times the weight of its class.
+    pub(crate) fn cross_entropies(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        let losses = lowland::cross_entropies(logits, labels.clone(), self.smoothing);
+        let Some(weights) = &self.class_weights else { return losses };
+        let data = TensorData::new(weights.to_vec(), [weights.len()]);
+        let weights = Tensor::from_data(data, (&losses.device(), losses.dtype()));
+        losses * weights.select(0, labels)
+    }
 }
 
 /// A batch on a device.
@@ -246,6 +300,34 @@ pub trait TaskBatch: fmt::Debug {
     /// # Errors
     /// The device fails.
     fn measure(&self, model: &Model) -> Result<Outcome>;
+
+    /// What a network makes of each sample of the batch, as the network behaves.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn answers(&self, model: &Model) -> Result<Vec<Answer>>;
+}
+
+/// The answers that logits `[samples, classes]` give to samples with labels `[samples]`.
+///
+/// # Errors
+/// The device fails.
+pub(crate) fn class_answers(logits: Tensor<2>, labels: Tensor<1, Int>) -> Result<Vec<Answer>> {
+    let failed = |error: String| Error::Algorithm(lowland::Error::ReadBack(error));
+    let [_, classes] = logits.dims();
+    let logits = logits.try_into_data().map_err(|error| failed(error.to_string()))?;
+    let labels = labels.try_into_data().map_err(|error| failed(error.to_string()))?;
+    let (logits, labels): (Vec<f64>, Vec<i64>) = (logits.iter().collect(), labels.iter().collect());
+    let answer = |(logits, &label): (&[f64], &i64)| {
+        let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+        let sum: f64 = shares.iter().sum();
+        Answer::Class {
+            probabilities: shares.into_iter().map(|share| share / sum).collect(),
+            label: u16::try_from(label).unwrap_or_default(),
+        }
+    };
+    Ok(logits.chunks_exact(classes.max(1)).zip(&labels).map(answer).collect())
 }
 
 /// What a network makes of some samples.

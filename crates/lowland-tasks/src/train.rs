@@ -1,6 +1,8 @@
 //! The training loop, a step at a time.
 
+mod average;
 mod data;
+mod finite;
 mod measure;
 mod position;
 mod snapshot;
@@ -8,20 +10,22 @@ mod snapshot;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, Workers};
 
 pub use data::Data;
 
 use crate::config::TrainConfig;
-use crate::config::limit::{Limit, cosine};
+use crate::config::limit::Limit;
 use crate::data::{Batches, Loader};
 use crate::models::Model;
 use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
 use crate::task::{AnySource, Learning, OnHost, TaskBatch};
 use crate::{Error, Result, Spec};
+use average::Average;
+use finite::check_finite;
 use measure::Measured;
 use position::Position;
 
@@ -33,12 +37,15 @@ pub struct Training {
     batches: Loader<AnySource>,
     measured: Measured,
     model: Option<Model>,
+    /// How batches are learned from.
+    learning: Learning,
+    /// The average of the weights, where one is asked for.
+    average: Option<Average>,
     /// The weights that were best on validation so far, in evaluation.
     best: Option<Model>,
     optimizer: SharpnessAware,
-    /// Where there is none, the learning rate follows the schedule.
+    /// Where there is none, the learning rate follows the steps.
     limit: Option<Limit>,
-    schedule: ModuleLrScheduler,
     record: RunRecord,
     stretch: Stretch,
     position: Position,
@@ -90,11 +97,33 @@ impl Training {
         let device = device.clone().autodiff();
         config.precision.check_device(&device)?;
         let model = task.start(config, &device)?;
+        check_finite(&model)?;
 
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
         let schedules_second_gradients = spec.schedules_second_gradients();
         let (base, rule) = spec.into_parts();
+        let base = match sparing(config, &model)? {
+            Some(sparing) => sparing,
+            None => base,
+        };
+        let class_weights = match (&config.class_weights, task.class_counts()) {
+            (None, _) => None,
+            (Some(weights), Some(counts)) => Some(weights.of(&counts)?.into()),
+            (Some(_), None) => {
+                return Err(Error::Setting {
+                    field: "class_weights",
+                    found: "weights".to_owned(),
+                    allowed: "left out: these samples have no classes",
+                });
+            }
+        };
+        let learning = Learning {
+            smoothing: config.label_smoothing,
+            precision: config.precision,
+            class_weights,
+        };
+        let average = config.ema.map(|decay| Average::new(decay, model.valid()));
         let mut optimizer = SharpnessAware::new(base, rule)?
             .with_seed(config.seed)
             .with_steps_per_epoch(steps_per_epoch)
@@ -102,15 +131,6 @@ impl Training {
         if let Some(norm) = config.clip_norm {
             optimizer = optimizer.with_clip_norm(norm)?;
         }
-        let iterations = usize::try_from(steps).unwrap_or(usize::MAX);
-        let schedule =
-            CosineAnnealingLrSchedulerConfig::new(config.optimizer.learning_rate, iterations)
-                .init()
-                .map_err(|_| Error::Setting {
-                    field: "learning_rate",
-                    found: config.optimizer.learning_rate.to_string(),
-                    allowed: "above 0 and at most 1",
-                })?;
         let limit = config.limit()?;
         Ok(Self {
             config: config.clone(),
@@ -119,10 +139,11 @@ impl Training {
             batches,
             measured,
             model: Some(model),
+            learning,
+            average,
             best: None,
             optimizer,
             limit,
-            schedule,
             record: RunRecord::default(),
             stretch: Stretch::of(steps, limit.is_some()),
             position: Position::default(),
@@ -312,22 +333,24 @@ impl Training {
     }
 
     /// The learning rate of the next step.
-    fn rate(&mut self) -> ModuleLearningRate {
-        let Some(share) = self.share_used() else {
-            return self.schedule.step();
+    fn rate(&mut self) -> f64 {
+        let share = match self.share_used() {
+            Some(share) => {
+                // Rules that change on the way go as the learning rate does.
+                let steps = self.expected_steps();
+                self.optimizer.set_total_steps(steps);
+                share
+            }
+            None => self.steps() as f64 / self.expected_steps() as f64,
         };
-        // Rules that change on the way go as the learning rate does.
-        let steps = self.expected_steps();
-        self.optimizer.set_total_steps(steps);
-        cosine(self.config.optimizer.learning_rate, share).into()
+        let optimizer = &self.config.optimizer;
+        optimizer.schedule.rate(optimizer.learning_rate, share)
     }
 
     fn step(&mut self, epoch: usize, batch: &dyn TaskBatch) -> Result<StepRecord> {
         let model = self.model.take().ok_or(Error::NoModel)?;
-        let rate = self.rate();
-        let learning_rate = rate.base();
-        let TrainConfig { label_smoothing: smoothing, precision, .. } = self.config;
-        let learning = Learning { smoothing, precision };
+        let learning_rate = self.rate();
+        let learning = self.learning.clone();
         let sizes = match self.config.micro_batch {
             Some(size) => pieces(batch.indices().len(), size),
             None => Vec::new(),
@@ -338,12 +361,15 @@ impl Training {
         let losses = |model: &Model, piece: usize, samples: &Samples| {
             if sizes.len() > 1 {
                 let start: usize = sizes[..piece].iter().sum();
-                batch.piece(start..start + sizes[piece]).losses(model, samples, learning)
+                batch.piece(start..start + sizes[piece]).losses(model, samples, learning.clone())
             } else {
-                batch.losses(model, samples, learning)
+                batch.losses(model, samples, learning.clone())
             }
         };
-        let (model, report) = self.optimizer.step_micro_batches(rate, model, &info, losses)?;
+        let (model, report) = self.optimizer.step_micro_batches(learning_rate, model, &info, losses)?;
+        if let Some(average) = self.average.take() {
+            self.average = Some(average.add(&model.valid(), self.optimizer.steps()));
+        }
         self.model = Some(model);
 
         let values = report.values()?;
@@ -364,6 +390,28 @@ impl Training {
         self.record.sampling.extend(self.stretch.count(&record));
         Ok(record)
     }
+}
+
+/// The base optimizer that leaves weight decay off parameters of one dimension, where that is asked
+/// for.
+///
+/// # Errors
+/// An algorithm that brings its own base optimizer.
+fn sparing(config: &TrainConfig, model: &Model) -> Result<Option<ModuleOptimizer>> {
+    if config.optimizer.decay_biases_and_norms {
+        return Ok(None);
+    }
+    if config.algorithm.base()?.is_some() {
+        return Err(Error::Setting {
+            field: "decay_biases_and_norms",
+            found: "false".to_owned(),
+            allowed: "true with an algorithm that brings its own base optimizer",
+        });
+    }
+    let parameters = Parameters::of(model)?;
+    let flat = parameters.iter().filter(|parameter| parameter.shape.num_dims() == 1);
+    let paths: Vec<String> = flat.map(|parameter| parameter.path.clone()).collect();
+    Ok(Some(config.optimizer.build_sparing(&paths)?))
 }
 
 /// The sizes of the pieces that a batch is taken in: all of `size`, but the last.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use lowland_tasks::data::augment::{Choice, Hole};
+use lowland_tasks::data::augment::{Choice, Hole, Window};
 use lowland_tasks::data::{Augment, AugmentConfig, ImageSet, ImageShape, Normalisation};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -151,7 +151,7 @@ prop_compose! {
         cutout_probability in 0.0..=1.0_f64,
         channels in Just(channels), height in Just(height), width in Just(width),
     ) -> (ImageSet, AugmentConfig) {
-        (set(channels, height, width), AugmentConfig { crop_padding, flip, cutout, cutout_probability })
+        (set(channels, height, width), AugmentConfig { crop_padding, flip, cutout, cutout_probability, ..AugmentConfig::none() })
     }
 }
 
@@ -200,4 +200,36 @@ proptest! {
         let augment = augment(&images, config);
         prop_assert_eq!(augment.choose(seed, epoch, index), augment.clone().choose(seed, epoch, index));
     }
+}
+
+#[test]
+fn windows_lie_in_the_image_and_are_brought_to_its_size() {
+    let set = set(3, 12, 9);
+    let config = AugmentConfig { resized_crop: 0.2, flip: true, ..AugmentConfig::none() };
+    let normalisation = Normalisation::of(&set);
+    let augment = config.build(normalisation.clone()).unwrap();
+    let mut output = vec![0.0; 3 * 12 * 9];
+    for index in 0..300 {
+        let choice = augment.choose(1, 2, index);
+        let window = choice.window.unwrap();
+        assert!(window.top + window.height <= 12 && window.left + window.width <= 9);
+        let area = window.height * window.width;
+        assert!((10..=108).contains(&area), "{window:?}");
+        augment.apply(set.image(0), &choice, &mut output);
+        // A mean of values lies between them.
+        for (channel, plane) in output.chunks_exact(108).enumerate() {
+            let [low, high] = [0, 255].map(|byte| normalisation.value(channel, byte));
+            assert!(plane.iter().all(|value| (low..=high).contains(value)));
+        }
+    }
+    // All of the image is the image.
+    let whole = Window { top: 0, left: 0, height: 12, width: 9 };
+    let choice = Choice { window: Some(whole), flipped: false, ..augment.choose(1, 2, 0) };
+    augment.apply(set.image(0), &choice, &mut output);
+    let mut plain = vec![0.0; output.len()];
+    normalisation.apply(set.image(0), &mut plain);
+    assert_eq!(output, plain);
+    let both = AugmentConfig { crop_padding: 1, ..config };
+    let error = both.build(normalisation).unwrap_err().to_string();
+    assert!(error.starts_with("resized_crop must be left out beside crop_padding"), "{error}");
 }

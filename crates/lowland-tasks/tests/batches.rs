@@ -25,7 +25,7 @@ fn config(batch_size: usize, workers: usize) -> BatchConfig {
 }
 
 fn training(set: &Arc<ImageSet>, seed: u64, config: BatchConfig) -> Loader {
-    let augment = AugmentConfig { crop_padding: 2, flip: true, cutout: 2, cutout_probability: 0.5 };
+    let augment = AugmentConfig { crop_padding: 2, flip: true, cutout: 2, cutout_probability: 0.5, ..AugmentConfig::none() };
     let augment = augment.build(Normalisation::of(set)).unwrap();
     Loader::training(Arc::clone(set), augment, seed, config).unwrap()
 }
@@ -204,4 +204,48 @@ proptest! {
         let seen = indices(&whole).len();
         prop_assert_eq!(seen, if drop_last { count / batch_size * batch_size } else { count });
     }
+}
+
+#[test]
+fn mixed_images_are_the_same_for_any_batches_parts_and_workers() {
+    let set = set(53);
+    let loader = |mixup: f64, config: BatchConfig| {
+        let augment = AugmentConfig { flip: true, mixup, ..AugmentConfig::none() };
+        let augment = augment.build(Normalisation::of(&set)).unwrap();
+        Loader::training(Arc::clone(&set), augment, 9, config).unwrap()
+    };
+    // The image, label of the other and share of each sample, in the order of the set.
+    let samples = |batches: Vec<HostBatch>| {
+        let mut all = Vec::new();
+        for batch in batches {
+            let (labels, shares) = batch.mixed.unwrap();
+            for (i, index) in batch.indices.iter().enumerate() {
+                let image = batch.images[48 * i..][..48].to_vec();
+                all.push((*index, image, labels[i], shares[i]));
+            }
+        }
+        all.sort_by_key(|sample| sample.0);
+        all
+    };
+    let alone = samples(loader(1.0, config(8, 0)).epoch(3).collect());
+    assert_eq!(alone.len(), 53);
+    assert!(alone.iter().all(|sample| (0.0..=0.5).contains(&sample.3)));
+    assert_eq!(samples(loader(1.0, config(53, 3)).epoch(3).collect()), alone);
+    let parts = (0..3).flat_map(|i| loader(1.0, config(8, 1)).shard(i, 3).unwrap().epoch(3));
+    assert_eq!(samples(parts.collect()), alone);
+    assert_ne!(samples(loader(1.0, config(8, 0)).epoch(4).collect()), alone);
+    // An image and its partner, as they are without mixing, in these shares.
+    let plain: Vec<HostBatch> = loader(0.0, config(53, 0)).epoch(3).collect();
+    assert!(plain[0].mixed.is_none());
+    let of = |index: usize| {
+        let place = plain[0].indices.iter().position(|found| *found == index).unwrap();
+        &plain[0].images[48 * place..][..48]
+    };
+    let (index, image, label, share) = &alone[11];
+    let fits = |partner: &usize| {
+        let pairs = of(*index).iter().zip(of(*partner)).zip(image);
+        let off = pairs.map(|((a, b), found)| (a + (b - a) * share - found).abs());
+        usize::from(*label) == partner % 5 && off.fold(0.0, f32::max) < 1e-5
+    };
+    assert_eq!((0..53).filter(fits).count(), 1);
 }

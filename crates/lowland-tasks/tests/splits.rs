@@ -121,6 +121,8 @@ fn epoch(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
         validation_accuracy: Some(accuracy),
         test_loss: None,
         test_accuracy: None,
+        average_accuracy: None,
+        average_loss: None,
         scores: std::collections::BTreeMap::new(),
         learning_rate: 0.1,
         passes: 1.0,

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use lowland_tasks::config::TrainConfig;
+use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
 use lowland_tasks::train::{Data, Training};
 use serde::Deserialize;
 
-use crate::commands::present;
+use crate::commands::{present, present_as};
 use crate::compare::equal::Equal;
 use crate::compare::gather::Outline;
 use crate::compare::landscapes::Landscapes;
@@ -23,7 +23,7 @@ use crate::files::{LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
 use crate::run::epochs_of;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
-use crate::terminal;
+use crate::terminal::{self, print};
 use crate::{device, files};
 
 /// Put several runs side by side in one table and one page, or make those of a comparison
@@ -31,7 +31,9 @@ use crate::{device, files};
 /// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that
 /// differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
 /// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too.
-/// Writes report.html and summary.json.
+/// Runs of other data,
+/// or tested on other samples, get a table and a page of their own (report-2.html). Writes report.html
+/// and summary.json.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The folders of the runs, or the folder of a comparison
@@ -43,6 +45,7 @@ pub(crate) struct Report {
 }
 
 /// A run as its folder has it.
+#[derive(Debug, Clone)]
 struct Found {
     config: TrainConfig,
     run: Run,
@@ -81,17 +84,67 @@ impl Report {
         for path in &self.runs {
             found.push(read_run(path)?);
         }
-        let mut summary = summary(&found)?;
-        for path in &self.runs {
-            summary.landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
+        let groups = groups(&found);
+        let alone = groups.len() == 1;
+        for (i, group) in groups.iter().enumerate() {
+            let (summary_name, page) = names(i);
+            files::check_target(&out, &[&summary_name, &page])?;
+            let found: Vec<Found> = group.iter().map(|&place| found[place].clone()).collect();
+            let paths: Vec<PathBuf> =
+                group.iter().map(|&place| self.runs[place].clone()).collect();
+            let summary = whole_summary(&found, &paths)?;
+            if !alone {
+                let setting = &summary.setting;
+                let heading = format!("{}, {}", setting.data, setting.measure());
+                print(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
+            }
+            present_as(&summary, &out, (&summary_name, &page), false)?;
         }
-        for (path, found) in self.runs.iter().zip(&found) {
-            let pictures = pictures(path)?;
-            let label = format!("{}, seed {}", found.config.algorithm_label(), found.run.seed);
-            summary.galleries.extend((!pictures.is_empty()).then_some(Gallery { label, pictures }));
-        }
-        present(&summary, &out, false)
+        Ok(())
     }
+}
+
+/// The names of the summary and the page of a group.
+fn names(group: usize) -> (String, String) {
+    match group {
+        0 => (SUMMARY.to_owned(), PAGE.to_owned()),
+        other => (format!("summary-{}.json", other + 1), format!("report-{}.html", other + 1)),
+    }
+}
+
+/// The places of runs that can stand in one table: of the same data, the same test samples and the
+/// same task. In the order of the first of each.
+fn groups(found: &[Found]) -> Vec<Vec<usize>> {
+    let alike = |a: &TrainConfig, b: &TrainConfig| {
+        let data = |config: &TrainConfig| {
+            let DataConfig { name, dir, image_size, test_limit, .. } = config.data.clone();
+            (name, dir, image_size, test_limit, config.crop)
+        };
+        data(a) == data(b)
+    };
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (place, one) in found.iter().enumerate() {
+        let group = groups.iter_mut().find(|group| alike(&found[group[0]].config, &one.config));
+        match group {
+            Some(group) => group.push(place),
+            None => groups.push(vec![place]),
+        }
+    }
+    groups
+}
+
+/// The summary of runs that can stand in one table, with what else is in their folders.
+fn whole_summary(found: &[Found], paths: &[PathBuf]) -> Result<Summary> {
+    let mut summary = summary(found)?;
+    for path in paths {
+            summary.landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
+    }
+    for (path, found) in paths.iter().zip(found) {
+        let pictures = pictures(path)?;
+        let label = format!("{}, seed {}", found.config.algorithm_label(), found.run.seed);
+        summary.galleries.extend((!pictures.is_empty()).then_some(Gallery { label, pictures }));
+    }
+    Ok(summary)
 }
 
 fn summary(found: &[Found]) -> Result<Summary> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lowland_tasks::checkpoint::{Checkpoints, Found};
-use lowland_tasks::config::{OptimizerName, TrainConfig};
+use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::DataName;
 use lowland_tasks::flatness::Flatness;
 
@@ -88,9 +88,11 @@ impl Outline<'_> {
             steps_per_epoch: facts.steps_per_epoch,
             optimizer: config.optimizer.name.label().to_owned(),
             learning_rate: config.optimizer.learning_rate,
-            momentum: match config.optimizer.name {
-                OptimizerName::Sgd => config.optimizer.momentum,
-                OptimizerName::AdamW => 0.0,
+            schedule: config.optimizer.schedule.in_words(),
+            momentum: if config.optimizer.name.has_momentum() {
+                config.optimizer.momentum
+            } else {
+                0.0
             },
             weight_decay: config.optimizer.weight_decay,
             label_smoothing: config.label_smoothing,

@@ -210,6 +210,8 @@ pub(crate) mod tests {
             train: "a".into(),
             test: "b".into(),
             training_images: 10,
+            validation: String::new(),
+            validation_images: 0,
             test_images: 5,
             classes: 2,
             labels_changed: 0,

@@ -111,6 +111,9 @@ pub(crate) struct Setting {
     pub optimizer: String,
     /// The learning rate at the start.
     pub learning_rate: f64,
+    /// How it changes over training, in words; empty in summaries that do not say.
+    #[serde(default)]
+    pub schedule: String,
     /// Momentum of the base optimizer; 0 where it has none.
     pub momentum: f64,
     /// Weight decay of the base optimizer.

@@ -192,7 +192,7 @@ fn training(summary: &Summary) -> String {
         counted_as(setting.batch_size, &setting.wording.sample, &setting.wording.samples),
     );
     let Some(equal) = setting.held_equal() else { return epochs };
-    let rate = "the learning rate falls over the share that is used up";
+    let rate = "the learning rate follows the share that is used up";
     if setting.limit.is_some() {
         return format!("{equal}, in at most {epochs}; {rate}");
     }
@@ -218,8 +218,12 @@ fn optimizer(setting: &Setting) -> String {
         0.0 => String::new(),
         momentum => format!(", momentum {}", brief(momentum)),
     };
+    let schedule = match setting.schedule.as_str() {
+        "" => String::new(),
+        schedule => format!(" ({schedule})"),
+    };
     format!(
-        "{}, learning rate {} falling along a cosine to 0{momentum}, weight decay {}",
+        "{}, learning rate {}{schedule}{momentum}, weight decay {}",
         setting.optimizer,
         brief(setting.learning_rate),
         brief(setting.weight_decay),

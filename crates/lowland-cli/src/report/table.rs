@@ -141,24 +141,24 @@ mod tests {
         let mut summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
         summary.missing = vec![Missing { label: "SAM".into(), seed: 1, epochs: 2 }];
         assert_snapshot!(table(&summary), @r"
-        ────────────────────────────────────────────────────────────────────────────────
-         algorithm   test              difference to SGD               passes     time,
-                     accuracy          in points (95 %)                / step   SGD = 1
-        ════════════════════════════════════════════════════════════════════════════════
-         SGD         67.5 %            –                                 1.00      1.00
-        ────────────────────────────────────────────────────────────────────────────────
-         SAM         69.8 %            +2.2                              2.00      2.03
-                                       no difference found (no test)
-        ────────────────────────────────────────────────────────────────────────────────
-         ARSAM       1 of 1 diverged   –                                    –         –
-        ────────────────────────────────────────────────────────────────────────────────
+        ────────────────────────────────────────────────────────────────────
+         algorithm   test              difference to SGD   passes     time,
+                     accuracy          in points (95 %)    / step   SGD = 1
+        ════════════════════════════════════════════════════════════════════
+         SGD         67.5 %            –                     1.00      1.00
+        ────────────────────────────────────────────────────────────────────
+         SAM         69.8 %            +2.2                  2.00      2.03
+                                       not tested
+        ────────────────────────────────────────────────────────────────────
+         ARSAM       1 of 1 diverged   –                        –         –
+        ────────────────────────────────────────────────────────────────────
 
         1 of 4 runs is missing: SAM seed 1 (2 epochs done). lowland resume trains what
         is missing.
 
-        SAM reached 69.8 % beside SGD's 67.5 %, no difference found (+2.2 points; one
-        seed allows no test), at 2.00 passes per step and 2.03 times SGD's time; ARSAM
-        diverged on every seed.
+        SAM reached 69.8 % beside SGD's 67.5 %, not tested (+2.2 points; one seed allows
+        no test), at 2.00 passes per step and 2.03 times SGD's time; ARSAM diverged on
+        every seed.
         ");
     }
 }

@@ -59,6 +59,7 @@ fn a_task_is_spoken_of_in_its_own_words() {
         classes: "joints".into(),
         answer: "joint".into(),
         right: "joints found".into(),
+        measure: "PCK@0.2".into(),
     };
     summary.setting.classes = 14;
     summary.question = String::new();
@@ -186,6 +187,8 @@ fn epoch_record() -> impl Strategy<Value = EpochRecord> {
             epoch,
             train_loss,
             train_accuracy: None,
+            average_accuracy: None,
+            average_loss: None,
             validation_loss: None,
             validation_accuracy: None,
             test_loss,

@@ -11,13 +11,13 @@ use lowland_tasks::models::Model;
 use lowland_tasks::train::Data;
 
 use crate::failure::Usage;
-use crate::files::{BEST, CHECKPOINTS, CONFIG, MODEL};
+use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, MODEL};
 use crate::{device, settings};
 
 /// Which weights of a run are looked at.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct WeightFlags {
-    /// Which weights: best (on validation), last, or a checkpoint of the run by its name, such as
+    /// Which weights: best (on validation), last, average (of --ema), or a checkpoint of the run by its name, such as
     /// epoch-0003-step-00000120 [default: best where the run has a validation part, else last]
     #[arg(long, value_name = "NAME")]
     checkpoint: Option<String>,
@@ -80,6 +80,7 @@ fn weights(path: &Path, asked: Option<&str>) -> Result<Weights> {
         None if path.join(BEST).is_file() => best(path),
         None | Some("last") => last(path),
         Some("best") => best(path),
+        Some("average") => average(path),
         Some(name) => named(path, name),
     }
 }
@@ -112,6 +113,20 @@ fn best(path: &Path) -> Result<Weights> {
     }
 }
 
+fn average(path: &Path) -> Result<Weights> {
+    let found = match path.join(AVERAGE).is_file() {
+        true => Some(read(&path.join(AVERAGE))?),
+        false => latest(path)?.and_then(|(_, snapshot)| of(snapshot, AVERAGE)),
+    };
+    match found {
+        Some(record) => Ok(Weights { record, words: "the average of the weights".to_owned() }),
+        None => bail!(Usage(format!(
+            "{} has no average of the weights: it was trained without --ema",
+            path.display()
+        ))),
+    }
+}
+
 fn named(path: &Path, name: &str) -> Result<Weights> {
     let found = Checkpoints::new(path.join(CHECKPOINTS)).list()?;
     let label = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -119,7 +134,7 @@ fn named(path: &Path, name: &str) -> Result<Weights> {
     let wanted = found.iter().find(|found| label(&found.path).as_deref() == Some(name));
     let Some(wanted) = wanted else {
         bail!(Usage(format!(
-            "{} has no checkpoint {name:?}: use best, last{}{}",
+            "{} has no checkpoint {name:?}: use best, last, average{}{}",
             path.display(),
             if names.is_empty() { "" } else { ", or one of: " },
             names.join(", ")

@@ -15,7 +15,7 @@ use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
 
 use crate::failure::{InUse, Usage};
-use crate::files::{BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write};
+use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write};
 use crate::run::journal::Journal;
 use crate::{files, settings};
 
@@ -38,7 +38,7 @@ impl RunFolder {
     /// A folder that holds a run, that another program works in, or that cannot be written to;
     /// nothing in it is touched then.
     pub(crate) fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
-        const NAMES: [&str; 6] = [CONFIG, METRICS, EVENTS, MODEL, BEST, SAFETENSORS];
+        const NAMES: [&str; 7] = [CONFIG, METRICS, EVENTS, MODEL, BEST, AVERAGE, SAFETENSORS];
         files::check_target(path, &NAMES)?;
         let taken = || {
             let mut names = NAMES.iter().chain([&CHECKPOINTS]);
@@ -142,6 +142,9 @@ impl RunFolder {
         self.save_record(MODEL, model)?;
         if training.record().test.as_ref().is_some_and(|test| test.chosen_on_validation) {
             self.save_record(BEST, training.chosen()?.1)?;
+        }
+        if let Some(average) = training.average() {
+            self.save_record(AVERAGE, average.clone())?;
         }
         Ok(())
     }

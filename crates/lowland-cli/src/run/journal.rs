@@ -99,6 +99,8 @@ impl Journal {
             ("validation/accuracy", record.validation_accuracy),
             ("test/loss", record.test_loss),
             ("test/accuracy", record.test_accuracy),
+            ("average/accuracy", record.average_accuracy),
+            ("average/loss", record.average_loss),
             ("epoch/passes", Some(record.passes)),
             ("epoch/second_gradient_share", Some(record.second_gradient_share)),
             ("epoch/seconds", Some(record.seconds)),

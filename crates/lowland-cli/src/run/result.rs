@@ -62,16 +62,18 @@ pub(super) fn epoch_line(
     steps: u64,
 ) -> String {
     let (part, measure) = (words.part, &words.wording.measure);
+    let average = record.average_accuracy.map(|a| format!("  averaged {}", percent(a)));
     let share = |value: Option<f64>| value.map_or("none".to_owned(), percent);
     let number = |value: Option<f64>| value.map_or("not finite".to_owned(), |v| format!("{v:.3}"));
     format!(
-        "epoch {:>3}{}  training loss {}  training {measure} {}  {part} loss {}  {part} {measure} {}  {:.2} passes per step  {:.1} s",
+        "epoch {:>3}{}  training loss {}  training {measure} {}  {part} loss {}  {part} {measure} {}{}  {:.2} passes per step  {:.1} s",
         record.epoch,
         of_epochs(config),
         number(record.train_loss),
         share(record.train_accuracy),
         number(record.measured_loss()),
         share(record.measured_accuracy()),
+        average.unwrap_or_default(),
         record.passes / steps as f64,
         record.seconds,
     )
@@ -92,6 +94,9 @@ pub(super) struct RunResult {
     validation_accuracy: Option<f64>,
     test_accuracy: Option<f64>,
     test_loss: Option<f64>,
+    /// Of the average of the weights at the end of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_accuracy: Option<f64>,
     /// Of the network whose weights are integers times a step, where it is quantised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) integer_accuracy: Option<f64>,
@@ -127,6 +132,7 @@ impl RunResult {
             validation_accuracy: then.and_then(|epoch| epoch.validation_accuracy),
             test_accuracy: test.and_then(|test| test.test_accuracy),
             test_loss: test.and_then(|test| test.test_loss),
+            average_accuracy: test.and_then(|test| test.average_accuracy),
             integer_accuracy: None,
             scores: test.map(|test: &TestRecord| test.scores.clone()).unwrap_or_default(),
             epochs: record.epochs.len(),
@@ -147,15 +153,19 @@ impl RunResult {
         let integers = self.integer_accuracy.map(|accuracy| {
             format!(" ({} with the integers of its weights alone)", percent(accuracy))
         });
+        let average = self.average_accuracy.map(|accuracy| {
+            format!(" ({} with the average of the weights at its end)", percent(accuracy))
+        });
         let scores = self.scores.iter().map(|(name, score)| format!(", {name} {score:.3}"));
         format!(
-            "{}: test {} {}{}{} after {}, {:.2} passes per step, {:.1} s of training{skipped}\n\
+            "{}: test {} {}{}{}{} after {}, {:.2} passes per step, {:.1} s of training{skipped}\n\
              {}\n\
              The run: {}",
             self.algorithm,
             self.measure,
             self.test_accuracy.map_or("none".to_owned(), percent),
             integers.unwrap_or_default(),
+            average.unwrap_or_default(),
             scores.collect::<String>(),
             counted(self.epochs, "epoch"),
             self.passes_per_step,

@@ -7,6 +7,7 @@ use toml::Table;
 use super::flags::paths;
 use super::merge::{is_key, lay_over, nested, parse_value};
 use crate::failure::Usage;
+use crate::words::did_you_mean;
 
 /// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`.
 /// Gives what a file would hold: the table `algorithm`, and beside it the settings of the run that
@@ -19,8 +20,9 @@ pub(super) fn parse_algorithm(text: &str) -> Result<Table> {
     let name = parts.next().unwrap_or_default();
     let Some(algorithm) = Algorithm::named(name) else {
         let known: Vec<&str> = Algorithm::ALL.iter().map(|descriptor| descriptor.name).collect();
+        let near = did_you_mean(name, known.iter().copied().chain(["sgd"]));
         bail!(Usage(format!(
-            "unknown algorithm {name:?}, expected one of: sgd (the base optimizer alone), {}",
+            "unknown algorithm {name:?}, expected one of: sgd (the base optimizer alone), {}{near}",
             known.join(", ")
         )));
     };

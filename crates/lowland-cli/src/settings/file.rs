@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::merge::PARTS;
 use crate::failure::Usage;
+use crate::words::did_you_mean;
 
 /// The settings of a run, as its folder has them.
 ///
@@ -81,8 +82,19 @@ pub(super) fn parse(mut table: Table) -> Result<TrainConfig> {
             } else {
                 format!("{path}: ")
             };
-        Usage(format!("{path}{message}")).into()
+        Usage(format!("{path}{message}{}", meant(message))).into()
     })
+}
+
+/// The nearest of the names that a message about an unknown one lists, as its end.
+fn meant(message: &str) -> String {
+    let unknown = message.starts_with("unknown ");
+    // "unknown field `a`, expected one of `b`, `c`"
+    let mut names = message.split('`').skip(1).step_by(2);
+    match (unknown, names.next()) {
+        (true, Some(name)) => did_you_mean(name, names),
+        _ => String::new(),
+    }
 }
 
 /// A path as it holds wherever the program works.

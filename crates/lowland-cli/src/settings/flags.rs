@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use lowland_tasks::config::ClassWeights;
 use lowland_tasks::data::AugmentConfig;
 use serde::Serialize;
 use toml::{Table, Value};
@@ -81,12 +82,39 @@ pub(crate) struct SettingFlags {
     /// Samples in a step [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
     pub batch_size: Option<u32>,
-    /// The base optimizer: sgd, adamw [default: sgd]
+    /// The base optimizer: sgd, adam, adamw, rmsprop, adagrad [default: sgd]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub optimizer: Option<String>,
-    /// The learning rate at the start; it falls along a cosine to 0 [default: 0.05]
+    /// The learning rate, which --schedule changes over training [default: 0.05]
     #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
     pub lr: Option<f64>,
+    /// How the learning rate changes over training: constant, steps, cosine, linear, one-cycle; more
+    /// in the table optimizer.schedule [default: cosine, to 0]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    pub schedule: Option<String>,
+    /// The share of training in which the learning rate rises to its value, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    pub warmup: Option<f64>,
+    /// Where the schedules cosine and linear end, as a share of the learning rate [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    pub floor: Option<f64>,
+    /// Nesterov's momentum, for SGD [default: false]
+    #[arg(long, value_name = "BOOL", help_heading = "Training", num_args = 0..=1, default_missing_value = "true")]
+    pub nesterov: Option<bool>,
+    /// Whether weight decay falls on biases and norms too [default: true]
+    #[arg(long, value_name = "BOOL", help_heading = "Training")]
+    pub decay_biases_and_norms: Option<bool>,
+    /// Leave out the last batch of an epoch where it is not full [default: false]
+    #[arg(long, value_name = "BOOL", help_heading = "Training", num_args = 0..=1, default_missing_value = "true")]
+    pub drop_last: Option<bool>,
+    /// How much each class counts in the loss: balanced, or a number for each class with commas
+    /// between them [default: all the same]
+    #[arg(long, value_name = "WEIGHTS", help_heading = "Training")]
+    pub class_weights: Option<ClassWeights>,
+    /// Keep a moving average of the weights with this decay, such as 0.999, and measure it beside
+    /// them
+    #[arg(long, value_name = "DECAY", help_heading = "Training", allow_negative_numbers = true)]
+    pub ema: Option<f64>,
     /// The momentum of SGD [default: 0.9]
     #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
@@ -157,22 +185,27 @@ impl From<Augmentation> for AugmentConfig {
 }
 
 /// Flags and algorithms' settings whose name on the command line is not their path in a file.
-const SHORT: [(&str, &[&str]); 16] = [
+const SHORT: [(&str, &[&str]); 21] = [
     ("bits", &["quantise.weights", "quantise.activations"]),
     ("checkpoint-minutes", &["checkpoints.every_minutes"]),
     ("checkpoint-steps", &["checkpoints.every_steps"]),
     ("data", &["data.name"]),
     ("data-dir", &["data.dir"]),
+    ("decay-biases-and-norms", &["optimizer.decay_biases_and_norms"]),
+    ("floor", &["optimizer.schedule.floor"]),
     ("image-size", &["data.image_size"]),
     ("keep", &["checkpoints.keep"]),
     ("label-noise", &["data.label_noise"]),
     ("lr", &["optimizer.learning_rate"]),
     ("momentum", &["optimizer.momentum"]),
+    ("nesterov", &["optimizer.nesterov"]),
     ("optimizer", &["optimizer.name"]),
     ("rho", &["algorithm.rho"]),
+    ("schedule", &["optimizer.schedule.name"]),
     ("test-limit", &["data.test_limit"]),
     ("train-limit", &["data.train_limit"]),
     ("validation", &["data.validation"]),
+    ("warmup", &["optimizer.schedule.warmup"]),
     ("weight-decay", &["optimizer.weight_decay"]),
 ];
 

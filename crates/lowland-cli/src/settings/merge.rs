@@ -43,14 +43,15 @@ pub(super) fn lay_over(lower: &mut Table, upper: Table) {
             }
         }
     }
-    lay_deep(lower, upper);
+    lay_deep("", lower, upper);
 }
 
-fn lay_deep(lower: &mut Table, upper: Table) {
+/// Lays the table `within` over another.
+fn lay_deep(within: &str, lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) if !replaces(&key, below, &above) => {
-                lay_deep(below, above);
+            (Some(Value::Table(below)), Value::Table(above)) if !replaces(within, &key, below, &above) => {
+                lay_deep(&key, below, above);
             }
             (_, value) => {
                 lower.insert(key, value);
@@ -59,7 +60,7 @@ fn lay_deep(lower: &mut Table, upper: Table) {
     }
 }
 
-fn replaces(key: &str, below: &Table, above: &Table) -> bool {
+fn replaces(within: &str, key: &str, below: &Table, above: &Table) -> bool {
     let another_name = || match (below.get("name"), above.get("name")) {
         (Some(below), Some(above)) => below != above,
         _ => false,
@@ -68,7 +69,8 @@ fn replaces(key: &str, below: &Table, above: &Table) -> bool {
     match key {
         "warmup" => true,
         "algorithm" => another_name(),
-        _ if PARTS.contains(&key) => another_part(),
+        // The schedule of the learning rate is none of an algorithm.
+        _ if within == "algorithm" && PARTS.contains(&key) => another_part(),
         _ => false,
     }
 }
@@ -193,6 +195,10 @@ mod tests {
         assert_eq!(
             laid(part, "algorithm.schedule.random.share = 0.5"),
             table("algorithm.schedule.random.share = 0.5")
+        );
+        assert_eq!(
+            laid("optimizer.schedule.name = 'linear'", "optimizer.schedule.warmup = 0.1"),
+            table("optimizer.schedule = { name = 'linear', warmup = 0.1 }")
         );
         assert_eq!(laid("budget = 1.2", "time_budget = 1.3"), table("time_budget = 1.3"));
         assert_eq!(laid("max_seconds = 9", "max_passes = 4"), table("max_passes = 4"));

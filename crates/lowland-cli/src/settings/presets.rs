@@ -17,6 +17,11 @@ pub(crate) enum TaskKind {
 }
 
 impl TaskKind {
+    /// Whether it is for weights that a run has trained already.
+    pub(super) fn needs_start(self) -> bool {
+        matches!(self, Self::Quantised)
+    }
+
     /// The settings that differ from the defaults.
     pub(super) fn settings(self) -> Table {
         let text = match self {

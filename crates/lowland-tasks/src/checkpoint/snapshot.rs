@@ -37,9 +37,9 @@ impl Snapshot {
     /// The files of a checkpoint.
     pub const FILES: [&str; 3] = ["model.bpk", "optimizer.bpk", "state.json"];
 
-    /// Those that it has where the run has them: the weights that were best on validation, the
-    /// average of the weights, and the average where the weights were best.
-    pub const MORE_FILES: [&str; 3] = ["best.bpk", "average.bpk", "best-average.bpk"];
+    /// Those that it has where the run has them: the weights that were best on validation, and the
+    /// average of the weights.
+    pub const MORE_FILES: [&str; 2] = ["best.bpk", "average.bpk"];
 
     /// The contents of a file that need not be there.
     pub(crate) fn take_if_there(&mut self, name: &str) -> Option<Vec<u8>> {

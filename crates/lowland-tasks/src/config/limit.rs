@@ -42,8 +42,3 @@ impl Limit {
         share.min(1.0)
     }
 }
-
-/// The learning rate that falls along a cosine from `start` to 0, where a share of the run is done.
-pub(crate) fn cosine(start: f64, share: f64) -> f64 {
-    0.5 * start * (1.0 + (std::f64::consts::PI * share).cos())
-}

@@ -1,9 +1,11 @@
 //! From bytes to normalised numbers, with random crops, flips and holes on the way.
 
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Purpose, below, generator, unit};
-use super::{ImageSet, ImageShape};
+use super::{ImageSet, ImageShape, Mixup};
+use crate::error::setting;
 use crate::{Error, Result};
 
 /// What is done to a training image before it is learned from. The default is nothing.
@@ -21,11 +23,27 @@ pub struct AugmentConfig {
     /// Share of the images that get the hole, between 0 and 1. Default: 1, as in the paper that
     /// proposed it (arXiv 1708.04552).
     pub cutout_probability: f64,
+    /// The smallest share of an image's area that a window of a random size and shape is cut out of
+    /// it with and brought back to the image's size, above 0 and at most 1; 0.08 is usual for
+    /// ImageNet (Szegedy et al., arXiv 1409.4842). Not together with `crop_padding`. 0, the default,
+    /// switches it off.
+    pub resized_crop: f64,
+    /// α of mixup, finite and at least 0: each image is mixed with another one, see
+    /// [`Mixup`](super::Mixup); 0.2 is usual for ImageNet, 1 for CIFAR. 0, the default, switches it
+    /// off.
+    pub mixup: f64,
 }
 
 impl Default for AugmentConfig {
     fn default() -> Self {
-        Self { crop_padding: 0, flip: false, cutout: 0, cutout_probability: 1.0 }
+        Self {
+            crop_padding: 0,
+            flip: false,
+            cutout: 0,
+            cutout_probability: 1.0,
+            resized_crop: 0.0,
+            mixup: 0.0,
+        }
     }
 }
 
@@ -38,7 +56,13 @@ impl AugmentConfig {
     /// The usual recipe for CIFAR: a window out of 4 pixels of padding, mirrored every second time,
     /// and a hole of 16 by 16 pixels in every second image.
     pub fn crop_flip_cutout() -> Self {
-        Self { crop_padding: 4, flip: true, cutout: 16, cutout_probability: 0.5 }
+        Self {
+            crop_padding: 4,
+            flip: true,
+            cutout: 16,
+            cutout_probability: 0.5,
+            ..Self::default()
+        }
     }
 
     /// Checks the settings against the images they are for. `normalisation` should come from the
@@ -47,7 +71,8 @@ impl AugmentConfig {
     /// # Errors
     ///
     /// [`Error::Setting`] if `crop_padding` or `cutout` is more than the shorter side of the
-    /// images, or `cutout_probability` is not between 0 and 1.
+    /// images, if `cutout_probability` or `resized_crop` is not between 0 and 1, if there are both
+    /// kinds of crops, or if `mixup` is negative or not finite.
     pub fn build(self, normalisation: Normalisation) -> Result<Augment> {
         let shorter = normalisation.shape.height.min(normalisation.shape.width);
         for (field, value) in [("crop_padding", self.crop_padding), ("cutout", self.cutout)] {
@@ -62,6 +87,11 @@ impl AugmentConfig {
             let field = "cutout_probability";
             return Err(Error::Setting { field, found, allowed: "between 0 and 1" });
         }
+        let smallest = self.resized_crop;
+        setting("resized_crop", (0.0..=1.0).contains(&smallest), smallest, "between 0 and 1")?;
+        let is_alone = smallest == 0.0 || self.crop_padding == 0;
+        setting("resized_crop", is_alone, smallest, "left out beside crop_padding")?;
+        Mixup::new(self.mixup)?;
         Ok(Augment { config: self, normalisation })
     }
 }
@@ -145,6 +175,21 @@ pub struct Choice {
     pub flipped: bool,
     /// Where the hole is in the finished window, if there is one.
     pub hole: Option<Hole>,
+    /// The part of the image that is brought to its size, if there is one.
+    pub window: Option<Window>,
+}
+
+/// A part of an image, in whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first row.
+    pub top: usize,
+    /// The first column.
+    pub left: usize,
+    /// Rows, at least 1.
+    pub height: usize,
+    /// Columns, at least 1.
+    pub width: usize,
 }
 
 /// A rectangle of pixels, with the ends excluded.
@@ -177,7 +222,7 @@ impl Augment {
     /// earlier calls. Each part always takes the same draws, so that switching one off changes none
     /// of the others.
     pub fn choose(&self, seed: u64, epoch: u64, index: usize) -> Choice {
-        let AugmentConfig { crop_padding, flip, cutout, cutout_probability } = self.config;
+        let AugmentConfig { crop_padding, flip, cutout, cutout_probability, .. } = self.config;
         let ImageShape { height, width, .. } = self.normalisation.shape;
         let mut rng = generator(Purpose::Augment, [seed, epoch, index as u64]);
         let row = below(&mut rng, 2 * crop_padding + 1);
@@ -196,7 +241,29 @@ impl Augment {
             column,
             flipped,
             hole: with_hole.then_some(Hole { top, bottom, left, right }),
+            // The last draws, so that the others are the same without them.
+            window: (self.config.resized_crop > 0.0).then(|| self.window(&mut rng)),
         }
+    }
+
+    /// A window of a share of the area between the smallest and all of it, and of a width between
+    /// 3/4 and 4/3 of its height: the first of ten that lies in the image, or else all of it.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sides in pixels")]
+    fn window(&self, rng: &mut ChaCha8Rng) -> Window {
+        let ImageShape { height, width, .. } = self.normalisation.shape;
+        let smallest = self.config.resized_crop;
+        let widest = (4.0_f64 / 3.0).ln();
+        for _ in 0..10 {
+            let area = (height * width) as f64 * (smallest + (1.0 - smallest) * unit(rng));
+            let ratio = (widest * (2.0 * unit(rng) - 1.0)).exp();
+            let side = |area: f64| (area.sqrt().round() as usize).max(1);
+            let (tall, wide) = (side(area / ratio), side(area * ratio));
+            if tall <= height && wide <= width {
+                let (top, left) = (below(rng, height - tall + 1), below(rng, width - wide + 1));
+                return Window { top, left, height: tall, width: wide };
+            }
+        }
+        Window { top: 0, left: 0, height, width }
     }
 
     /// Crops, mirrors, normalises and cuts the hole into one image: `[channels, height, width]` in
@@ -215,6 +282,11 @@ impl Augment {
         let padding = self.config.crop_padding;
         let channels = pixels.chunks_exact(plane).zip(output.chunks_exact_mut(plane));
         for ((pixels, output), table) in channels.zip(&self.normalisation.tables) {
+            if let Some(window) = choice.window {
+                resample(pixels, width, window, table, output);
+                self.finish(choice, output);
+                continue;
+            }
             output.fill(table[0]);
             // Of the window, these rows and columns lie in the image and not in its padding.
             let rows = overlap(choice.row, padding, height);
@@ -227,14 +299,56 @@ impl Augment {
                     *value = table[usize::from(pixel)];
                 }
             }
-            if choice.flipped {
-                output.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            self.finish(choice, output);
+        }
+    }
+
+    /// Mirrors a plane, and cuts the hole into it.
+    fn finish(&self, choice: &Choice, output: &mut [f32]) {
+        let width = self.normalisation.shape.width;
+        if choice.flipped {
+            output.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+        }
+        if let Some(Hole { top, bottom, left, right }) = choice.hole {
+            for row in top..bottom {
+                output[row * width..][left..right].fill(0.0);
             }
-            if let Some(Hole { top, bottom, left, right }) = choice.hole {
-                for row in top..bottom {
-                    output[row * width..][left..right].fill(0.0);
-                }
-            }
+        }
+    }
+}
+
+/// Brings a window of a plane of `width` columns to the size of the plane, normalised: the middle of
+/// each pixel is looked up between those of its four neighbours in the window (bilinear).
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "places in an image, and shares in f32"
+)]
+fn resample(
+    pixels: &[u8],
+    width: usize,
+    window: Window,
+    table: &[f32; 256],
+    output: &mut [f32],
+) {
+    let height = output.len() / width;
+    let lookup = |place: usize, from: usize, of: usize| {
+        let at = ((place as f64 + 0.5) * from as f64 / of as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+        let first = at.floor() as usize;
+        (first, (first + 1).min(from - 1), (at - at.floor()) as f32)
+    };
+    for row in 0..height {
+        let (above, beneath, down) = lookup(row, window.height, height);
+        for column in 0..width {
+            let (left, right, across) = lookup(column, window.width, width);
+            let value = |row: usize, column: usize| {
+                let place = (window.top + row) * width + window.left + column;
+                table[usize::from(pixels[place])]
+            };
+            let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+            let upper = mix(value(above, left), value(above, right), across);
+            let lower = mix(value(beneath, left), value(beneath, right), across);
+            output[row * width + column] = mix(upper, lower, down);
         }
     }
 }

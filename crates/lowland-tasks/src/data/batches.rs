@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{Purpose, generator, shuffle_front};
 use super::prefetch::Prefetch;
-use super::{Augment, ImageSet, ImageShape, Normalisation};
+use super::{Augment, ImageSet, ImageShape, Mixup, Normalisation};
 use crate::{Error, Result};
 
 /// The most threads that a loader may have.
@@ -101,7 +101,7 @@ pub struct ImageSource {
 #[derive(Clone, Debug)]
 enum Pixels {
     /// Augmented.
-    Varied { augment: Augment, seed: u64 },
+    Varied { augment: Augment, mixup: Option<Mixup>, seed: u64 },
     /// Only normalised.
     Plain(Normalisation),
 }
@@ -114,7 +114,8 @@ impl ImageSource {
     /// [`Error::Setting`] if `augment` was built for images of another size.
     pub fn varied(set: Arc<ImageSet>, augment: Augment, seed: u64) -> Result<Self> {
         check_shape(&set, augment.normalisation())?;
-        Ok(Self { set, pixels: Pixels::Varied { augment, seed } })
+        let mixup = Mixup::new(augment.config().mixup)?;
+        Ok(Self { set, pixels: Pixels::Varied { augment, mixup, seed } })
     }
 
     /// Images that are normalised and nothing else.
@@ -284,17 +285,35 @@ impl Source for ImageSource {
         let shape = self.set.shape();
         let size = shape.channels * shape.height * shape.width;
         let mut images = vec![0.0; indices.len() * size];
+        let mut other = vec![0.0; size];
+        let mut mixed = None;
         for (&index, output) in indices.iter().zip(images.chunks_exact_mut(size)) {
-            let pixels = self.set.image(index);
-            match &self.pixels {
-                Pixels::Varied { augment, seed } => {
-                    augment.apply(pixels, &augment.choose(*seed, epoch, index), output);
+            let (augment, mixup, seed) = match &self.pixels {
+                Pixels::Varied { augment, mixup, seed } => (augment, mixup, *seed),
+                Pixels::Plain(normalisation) => {
+                    normalisation.apply(self.set.image(index), output);
+                    continue;
                 }
-                Pixels::Plain(normalisation) => normalisation.apply(pixels, output),
+            };
+            let vary = |index: usize, output: &mut [f32]| {
+                augment.apply(self.set.image(index), &augment.choose(seed, epoch, index), output);
+            };
+            vary(index, output);
+            if let Some(mixup) = mixup {
+                let partner = mixup.choose(seed, epoch, index, self.set.len());
+                vary(partner.index, &mut other);
+                #[expect(clippy::cast_possible_truncation, reason = "images are in f32")]
+                let share = partner.share as f32;
+                for (value, other) in output.iter_mut().zip(&other) {
+                    *value += (other - *value) * share;
+                }
+                let mixed = mixed.get_or_insert_with(|| (Vec::new(), Vec::new()));
+                mixed.0.push(self.set.labels()[partner.index]);
+                mixed.1.push(share);
             }
         }
         let labels = indices.iter().map(|&index| self.set.labels()[index]).collect();
-        HostBatch { images, labels, shape, indices: indices.to_vec() }
+        HostBatch { images, labels, shape, indices: indices.to_vec(), mixed }
     }
 }
 
@@ -331,6 +350,8 @@ pub struct HostBatch {
     pub shape: ImageShape,
     /// The place of each image in the set.
     pub indices: Vec<usize>,
+    /// The class of what each image is mixed with, and its share, where images are mixed.
+    pub mixed: Option<(Vec<u16>, Vec<f32>)>,
 }
 
 /// A batch as tensors.
@@ -343,6 +364,17 @@ pub struct ImageBatch {
     /// The place of each image in the set: what methods that remember something of each sample go
     /// by.
     pub indices: Vec<usize>,
+    /// What the images are mixed with, where they are.
+    pub mixed: Option<Mixed>,
+}
+
+/// What the images of a batch are mixed with.
+#[derive(Clone, Debug)]
+pub struct Mixed {
+    /// The class of the other image: `[batch]`.
+    pub labels: Tensor<1, Int>,
+    /// Its share, 0 to a half: `[batch]`.
+    pub shares: Tensor<1>,
 }
 
 impl HostBatch {
@@ -350,14 +382,22 @@ impl HostBatch {
     pub fn to_device(self, device: &Device) -> ImageBatch {
         let ImageShape { channels, height, width } = self.shape;
         let count = self.indices.len();
-        let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();
+        let classes = |labels: Vec<u16>| {
+            let labels: Vec<i32> = labels.into_iter().map(i32::from).collect();
+            Tensor::from_data(TensorData::new(labels, [count]), device)
+        };
+        let mixed = self.mixed.map(|(labels, shares)| Mixed {
+            labels: classes(labels),
+            shares: Tensor::from_data(TensorData::new(shares, [count]), device),
+        });
         ImageBatch {
             images: Tensor::from_data(
                 TensorData::new(self.images, [count, channels, height, width]),
                 device,
             ),
-            labels: Tensor::from_data(TensorData::new(labels, [count]), device),
+            labels: classes(self.labels),
             indices: self.indices,
+            mixed,
         }
     }
 }
@@ -369,6 +409,10 @@ impl ImageBatch {
         Self {
             images: self.images.clone().slice([range.clone()]),
             labels: self.labels.clone().slice([range.clone()]),
+            mixed: self.mixed.as_ref().map(|mixed| Mixed {
+                labels: mixed.labels.clone().slice([range.clone()]),
+                shares: mixed.shares.clone().slice([range.clone()]),
+            }),
             indices: self.indices[range].to_vec(),
         }
     }
@@ -376,5 +420,11 @@ impl ImageBatch {
     /// The images and labels of the chosen samples.
     pub fn select(&self, samples: &Samples) -> (Tensor<4>, Tensor<1, Int>) {
         (samples.select(self.images.clone()), samples.select(self.labels.clone()))
+    }
+
+    /// What the chosen samples are mixed with, where they are.
+    pub fn select_mixed(&self, samples: &Samples) -> Option<Mixed> {
+        let Mixed { labels, shares } = self.mixed.clone()?;
+        Some(Mixed { labels: samples.select(labels), shares: samples.select(shares) })
     }
 }

@@ -1,7 +1,7 @@
 //! People cut out of their images.
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::geometry::{Raster, warp};
 use super::{Affine, Skeleton};
 use crate::checkpoint::sha256;
 use crate::data::files::{self, format_error};
-use crate::data::{ImageSet, ImageShape};
+use crate::data::{ImageSet, ImageShape, image_folder};
 use crate::{Error, Result};
 
 /// The files of a folder, for messages.
@@ -253,6 +253,45 @@ impl PoseSet {
         let counts = [self.skeleton.joints().len(), self.skeleton.limbs().len()];
         let counts = counts.map(|count| (count as u64).to_le_bytes());
         sha256([counts.as_flattened(), &bytes, self.pictures.sha256().as_bytes()])
+    }
+}
+
+impl PoseSet {
+    /// People who each fill an image of their own, no joint of them known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] or [`Error::Format`] for a file that cannot be read as an image;
+    /// [`Error::Setting`] for no file at all.
+    pub(crate) fn whole_images(
+        paths: &[PathBuf],
+        skeleton: Skeleton,
+        config: &CropConfig,
+    ) -> Result<Self> {
+        let shape = ImageShape { channels: 3, height: config.height, width: config.width };
+        let size = 3 * config.height * config.width;
+        let mut pixels = vec![0; size * paths.len()];
+        let mut people = Vec::new();
+        for (index, path) in paths.iter().enumerate() {
+            let (found, planes) = image_folder::parse(path, &files::read(path)?, None)?;
+            let plane = found.height * found.width;
+            // The sides come from an image of this crate, and fit.
+            let [width, height] =
+                [found.width, found.height].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+            let image = RgbImage::from_fn(width, height, |x, y| {
+                let place = y as usize * found.width + x as usize;
+                image::Rgb([0, 1, 2].map(|channel| planes[channel * plane + place]))
+            });
+            let bounds = [0.0, 0.0, found.width as f64, found.height as f64];
+            let crop = config.crop(bounds);
+            paint(&image, &crop, shape, &mut pixels[index * size..][..size]);
+            let joints = vec![None; skeleton.joints().len()];
+            let area = plane as f64;
+            people.push(Person { image: index as u64, joints, bounds, area, crop });
+        }
+        let labels = vec![0; paths.len()];
+        let pictures = ImageSet::new(pixels, labels, shape, vec!["person".to_owned()])?;
+        Self::new(pictures, people, skeleton)
     }
 }
 

@@ -1,19 +1,22 @@
 //! Image classification.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of,
-    in_percent, loaded_from, number, split::Parts,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of,
+    in_percent, loaded_from, number, class_answers, split::Parts,
 };
-use crate::Result;
+use crate::evaluation::Answer;
+use crate::{Error, Result};
 use crate::config::TrainConfig;
 use crate::data::{
-    HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, Source, redraw_labels,
+    HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation, Source, files,
+    image_folder, redraw_labels,
 };
 use crate::models::Model;
 use crate::quantise::quantised;
@@ -76,6 +79,39 @@ impl Task for ImageTask {
         self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
     }
 
+    fn class_names(&self) -> Vec<String> {
+        self.parts.train.classes().to_vec()
+    }
+
+    fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
+        let shape = self.parts.train.shape();
+        let mut pixels = Vec::new();
+        for path in paths {
+            let size = config.data.image_size;
+            let (found, colours) = image_folder::parse(path, &files::read(path)?, size)?;
+            let found = ImageShape { channels: shape.channels, ..found };
+            if found != shape {
+                return Err(Error::Format {
+                    path: path.clone(),
+                    expected: format!("an image of {}x{}, as in training", shape.width, shape.height),
+                    found: format!("{}x{}", found.width, found.height),
+                });
+            }
+            match shape.channels {
+                1 => pixels.extend(grey(&colours)),
+                _ => pixels.extend(colours),
+            }
+        }
+        let set = ImageSet::new(pixels, vec![0; paths.len()], shape, self.class_names())?;
+        let source = ImageSource::plain(Arc::new(set), self.normalisation.clone())?;
+        let names = paths.iter().map(|path| path.display().to_string()).collect();
+        Ok(Inputs { source: Box::new(Boxed(source)), names })
+    }
+
+    fn class_counts(&self) -> Option<Vec<usize>> {
+        Some(self.parts.train.class_counts())
+    }
+
     fn labels_changed(&self) -> usize {
         self.noise.changed
     }
@@ -91,6 +127,13 @@ impl Task for ImageTask {
         let mut parts = Vec::new();
         if augment.crop_padding > 0 {
             parts.push(format!("padded by {} pixels and cropped", augment.crop_padding));
+        }
+        if augment.resized_crop > 0.0 {
+            let share = in_percent(augment.resized_crop);
+            parts.push(format!("a window of {share} % of the area or more, brought to full size"));
+        }
+        if augment.mixup > 0.0 {
+            parts.push(format!("mixed with another image (mixup, alpha {})", augment.mixup));
         }
         if augment.flip {
             parts.push("mirrored every second time".to_owned());
@@ -128,6 +171,18 @@ impl Task for ImageTask {
     }
 }
 
+/// Three planes of colour as one of grey: the luma of ITU-R BT.601, which JPEG has too.
+fn grey(colours: &[u8]) -> Vec<u8> {
+    let plane = colours.len() / 3;
+    let (red, rest) = colours.split_at(plane);
+    let (green, blue) = rest.split_at(plane);
+    let luma = |((&red, &green), &blue): ((&u8, &u8), &u8)| {
+        let sum = 299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue);
+        u8::try_from((sum + 500) / 1000).unwrap_or(u8::MAX)
+    };
+    red.iter().zip(green).zip(blue).map(luma).collect()
+}
+
 impl OnHost for HostBatch {
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch> {
         Box::new((*self).to_device(device))
@@ -146,7 +201,19 @@ impl TaskBatch for ImageBatch {
     fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
         let (images, labels) = self.select(samples);
         let logits = model.forward(learning.precision.of(images));
-        cross_entropies(logits, labels, learning.smoothing)
+        let losses = learning.cross_entropies(logits.clone(), labels);
+        match self.select_mixed(samples) {
+            None => losses,
+            Some(Mixed { labels, shares }) => {
+                let others = learning.cross_entropies(logits, labels);
+                let shares = shares.cast(losses.dtype());
+                losses.clone() + (others - losses) * shares
+            }
+        }
+    }
+
+    fn answers(&self, model: &Model) -> Result<Vec<Answer>> {
+        class_answers(model.forward(self.images.clone()), self.labels.clone())
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
     first_of, in_percent, loaded_from, number, only, split::Parts,
 };
 use crate::Result;
 use crate::config::TrainConfig;
 use crate::data::Source;
+use crate::evaluation::{Answer, JointFigures};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
@@ -81,6 +83,32 @@ impl Task for PeopleTask {
 
     fn checksum(&self, split: Split) -> String {
         self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
+    }
+
+    fn joint_names(&self) -> Vec<String> {
+        self.parts.train.skeleton().joints().to_vec()
+    }
+
+    fn joint_figures(&self, split: Split, marks: &[f64]) -> Result<Vec<JointFigures>> {
+        let set = self.parts.of(split)?;
+        let (skeleton, people) = (set.skeleton(), set.people());
+        let shares =
+            pck(skeleton, people, &self.found(marks), Reference::Torso, THRESHOLD)?.joints;
+        let known = |joint: usize| people.iter().filter(|p| p.joints[joint].is_some()).count();
+        let figures = skeleton.joints().iter().zip(shares).enumerate();
+        let one = |(place, (name, share)): (usize, (&String, Option<f64>))| {
+            Some(JointFigures { joint: name.clone(), samples: known(place), pck: share? })
+        };
+        Ok(figures.filter_map(one).collect())
+    }
+
+    /// Images that each show one person, who fills it.
+    fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
+        let skeleton = self.parts.train.skeleton().clone();
+        let set = PoseSet::whole_images(paths, skeleton, &config.crop.clone().unwrap_or_default())?;
+        let source = PoseSource::evaluation(Arc::new(set), self.preparation.clone())?;
+        let names = paths.iter().map(|path| path.display().to_string()).collect();
+        Ok(Inputs { source: Box::new(Boxed(source)), names })
     }
 
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
@@ -188,6 +216,11 @@ impl TaskBatch for People {
         let (images, targets, weights) = self.batch.select(samples);
         let heatmaps = model.heatmaps(learning.precision.of(images));
         heatmap_losses(heatmaps, targets, weights)
+    }
+
+    fn answers(&self, model: &Model) -> Result<Vec<Answer>> {
+        let drawn = model.heatmaps(self.batch.images.clone());
+        Ok(decode(drawn, &self.batch.to_image)?.into_iter().map(Answer::Joints).collect())
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {

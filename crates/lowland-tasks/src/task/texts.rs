@@ -9,14 +9,15 @@ use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
-    only, split::Parts,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
+    only, class_answers, split::Parts,
 };
 use crate::config::{TextConfig, TrainConfig};
-use crate::data::{LabelNoise, Source, redraw_labels};
+use crate::data::{LabelNoise, Source, files, redraw_labels};
+use crate::evaluation::Answer;
 use crate::models::Model;
 use crate::text::{
-    Confusion, GlueTask, HostTextBatch, Metric, TextBatch, TextClassifier, TextSet, TextSplits,
+    Confusion, GlueTask, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextSet, TextSplits,
     TextTokenizer,
 };
 use crate::{Error, Result};
@@ -75,6 +76,46 @@ impl Task for TextTask {
 
     fn checksum(&self, split: Split) -> String {
         self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.parts.train.classes().to_vec()
+    }
+
+    /// One text a line, or two with a tab between them.
+    fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
+        let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
+        let (mut texts, mut names) = (Vec::new(), Vec::new());
+        for path in paths {
+            let contents = String::from_utf8(files::read(path)?).map_err(|_| Error::Format {
+                path: path.clone(),
+                expected: "text in UTF-8".to_owned(),
+                found: "other bytes".to_owned(),
+            })?;
+            for (index, line) in contents.lines().enumerate() {
+                let refused = |found: &str| Error::Line {
+                    path: path.clone(),
+                    line: index + 1,
+                    expected: "a text, or two with a tab between them".to_owned(),
+                    found: found.to_owned(),
+                };
+                let columns: Vec<&str> = line.split('\t').collect();
+                texts.push(match columns.as_slice() {
+                    [one] if !one.trim().is_empty() => Text::from(*one),
+                    [one, two] => Text::from((*one, *two)),
+                    [_] => return Err(refused("an empty line")),
+                    more => return Err(refused(&format!("{} columns", more.len()))),
+                });
+                names.push(format!("{}:{}", path.display(), index + 1));
+            }
+        }
+        let labels = vec![0; texts.len()];
+        let set = TextSet::new(&texts, labels, self.class_names(), &tokenizer)?;
+        Ok(Inputs { source: Box::new(Boxed(TextSource(Arc::new(set)))), names })
+    }
+
+    fn class_counts(&self) -> Option<Vec<usize>> {
+        Some(self.parts.train.class_counts())
     }
 
     fn labels_changed(&self) -> usize {
@@ -158,7 +199,11 @@ impl TaskBatch for TextBatch {
 
     fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
         let (input, labels) = self.select(samples);
-        cross_entropies(model.read(input), labels, learning.smoothing)
+        learning.cross_entropies(model.read(input), labels)
+    }
+
+    fn answers(&self, model: &Model) -> Result<Vec<Answer>> {
+        class_answers(model.read(self.input.clone()), self.labels.clone())
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {

@@ -91,6 +91,16 @@ impl Training {
         Ok(Figures { outcome, samples: samples.sample_count() })
     }
 
+    /// What the average of the weights makes of some samples, where one is kept.
+    fn average_figures(&self, samples: &Loader<AnySource>) -> Result<Option<Figures>> {
+        self.average.as_ref().map(|average| self.figures(samples, average.model())).transpose()
+    }
+
+    /// The average of the weights, in evaluation, where one is kept.
+    pub fn average(&self) -> Option<&Model> {
+        self.average.as_ref().map(super::average::Average::model)
+    }
+
     /// Pictures of the first `count` test samples with what the network made of them at the last
     /// measurement there; none where the task has none, and where nothing was measured yet.
     ///
@@ -131,11 +141,14 @@ impl Training {
         let test = if self.measured.validation.is_some() {
             let (epoch, model) = self.chosen()?;
             let found = self.figures(&self.measured.test, &model)?;
+            let average = self.average_figures(&self.measured.test)?;
             let record = TestRecord {
                 epoch,
                 chosen_on_validation,
                 test_loss: found.loss(),
                 test_accuracy: found.accuracy(),
+                average_accuracy: average.as_ref().and_then(Figures::accuracy),
+                average_loss: average.as_ref().and_then(Figures::loss),
                 scores: found.scores(&*self.data.task, Split::Test),
             };
             self.marks = found.outcome.marks;
@@ -146,6 +159,8 @@ impl Training {
                 chosen_on_validation,
                 test_loss: last.test_loss,
                 test_accuracy: last.test_accuracy,
+                average_accuracy: last.average_accuracy,
+                average_loss: last.average_loss,
                 scores: last.scores.clone(),
             }
         };
@@ -162,6 +177,7 @@ impl Training {
             None => (Split::Test, &self.measured.test),
         };
         let found = self.figures(samples, &model)?;
+        let average = self.average_figures(samples)?;
         let on = |part: Split, number: Option<f64>| number.filter(|_| part == split);
         let finite = |value: f64| value.is_finite().then_some(value);
         let position = std::mem::take(&mut self.position);
@@ -173,6 +189,8 @@ impl Training {
             validation_accuracy: on(Split::Validation, found.accuracy()),
             test_loss: on(Split::Test, found.loss()),
             test_accuracy: on(Split::Test, found.accuracy()),
+            average_accuracy: average.as_ref().and_then(Figures::accuracy),
+            average_loss: average.as_ref().and_then(Figures::loss),
             scores: found.scores(&*self.data.task, split),
             learning_rate: position.learning_rate,
             passes: position.passes,

@@ -9,6 +9,7 @@ use lowland::SharpnessAwareRecord;
 use serde::{Deserialize, Serialize};
 
 use super::Training;
+use super::average::Average;
 use super::data::Fingerprint;
 use super::position::Position;
 use crate::checkpoint::{About, Snapshot};
@@ -63,9 +64,12 @@ impl Training {
         let contents = [model, optimizer.to_vec(), state];
         let mut files: Vec<_> =
             Snapshot::FILES.map(str::to_owned).into_iter().zip(contents).collect();
-        let [best, ..] = Snapshot::MORE_FILES;
+        let [best, averaged] = Snapshot::MORE_FILES;
         if let Some(model) = &self.best {
             files.push((best.to_owned(), record_of(model.clone())?));
+        }
+        if let Some(average) = &self.average {
+            files.push((averaged.to_owned(), record_of(average.model().clone())?));
         }
         Ok(Snapshot { about, files })
     }
@@ -107,13 +111,16 @@ impl Training {
                 format!("is of step {steps}, the optimizer of {}", self.optimizer.steps());
             return Err(Error::snapshot("the state", problem));
         }
-        for _ in 0..steps {
-            self.schedule.step();
-        }
-        let [best, ..] = Snapshot::MORE_FILES;
-        self.best = match snapshot.take_if_there(best) {
-            Some(contents) => Some(self.data.model(&self.config, contents, &self.device)?.valid()),
-            None => None,
+        let [best, averaged] = Snapshot::MORE_FILES;
+        let load = |contents: Vec<u8>| -> Result<Model> {
+            Ok(self.data.model(&self.config, contents, &self.device)?.valid())
+        };
+        self.best = snapshot.take_if_there(best).map(load).transpose()?;
+        self.average = match (self.config.ema, snapshot.take_if_there(averaged)) {
+            (Some(decay), Some(contents)) => Some(Average::new(decay, load(contents)?)),
+            // A run that was begun without an average begins one here.
+            (Some(decay), None) => Some(Average::new(decay, model.valid())),
+            (None, _) => None,
         };
         self.model = Some(model);
         (self.record, self.stretch, self.position, self.rest) = (record, stretch, position, None);

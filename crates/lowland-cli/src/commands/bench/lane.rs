@@ -67,7 +67,7 @@ impl Place {
         let (channels, side) = if model == ModelName::SmallCnn { (1, 28) } else { (3, 32) };
         let shape = [batch, channels, side, side]; // [batch, channels, height, width]
         let images = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
-        let data = Data::Images(model, ImageBatch { images, labels, indices });
+        let data = Data::Images(model, ImageBatch { images, labels, indices, mixed: None });
         Ok(Self { device, data })
     }
 

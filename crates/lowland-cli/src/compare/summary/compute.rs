@@ -210,7 +210,7 @@ mod tests {
     fn one_seed_allows_no_test() {
         let difference = Difference::of(&[0.3]).unwrap();
         assert_eq!((difference.interval, difference.p_value), (None, None));
-        assert_eq!((difference.pairs, difference.verdict), (1, Verdict::NoDifference));
+        assert_eq!((difference.pairs, difference.verdict), (1, Verdict::NotTested));
     }
 
     #[test]

@@ -1,0 +1,170 @@
+//! Three splits, evaluation and prediction by the command.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{lines, lowland, path, read_json, run, short, text};
+use serde_json::Value;
+
+/// Two classes of bright and dark pictures of 8 by 8 pixels, `count` of each in `train` and `test`.
+fn pictures(folder: &Path, count: usize) {
+    for part in ["train", "test"] {
+        for (class, base) in [("bright", 180), ("dark", 20)] {
+            let path = folder.join(part).join(class);
+            std::fs::create_dir_all(&path).unwrap();
+            for i in 0..count {
+                let pixel = |x: u32, y: u32| {
+                    let place = u8::try_from((x * 5 + y * 3) as usize % 40 + i % 20).unwrap();
+                    image::Rgb([base + place, base, base + place / 2])
+                };
+                image::RgbImage::from_fn(8, 8, pixel).save(path.join(format!("{i}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+fn json(output: &std::process::Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn validation_chooses_and_test_is_measured_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "run");
+    let more = ["--validation", "0.2", "--epochs", "3", "--ema", "0.9", "--json"];
+    let result = json(&run(&short(&out, &more)));
+    let lines = lines(&out);
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
+    let epochs = of("epoch");
+    assert_eq!((epochs.len(), of("test").len()), (3, 1));
+    for epoch in &epochs {
+        assert!(epoch["validation_accuracy"].is_f64() && epoch["train_accuracy"].is_f64());
+        assert!(epoch["average_accuracy"].is_f64());
+        assert!(epoch["test_accuracy"].is_null());
+    }
+    let test = of("test")[0];
+    assert_eq!(test["chosen_on_validation"], true);
+    assert_eq!(test["test_accuracy"], result["test_accuracy"]);
+    assert_eq!(test["epoch"], result["tested_epoch"]);
+
+    // What is evaluated without more is what was tested; other weights can be named.
+    let evaluate = |more: &[&str]| {
+        json(&run(&[&["evaluate", out.as_str(), "--json"][..], more].concat()))
+    };
+    let found = evaluate(&[]);
+    assert_eq!(found["accuracy"], result["test_accuracy"]);
+    assert_eq!(evaluate(&["--checkpoint", "best"]), found);
+    let averaged = evaluate(&["--checkpoint", "average"]);
+    assert_eq!(averaged["accuracy"], test["average_accuracy"]);
+    let last = evaluate(&["--checkpoint", "last", "--on", "validation"]);
+    assert_eq!(last["accuracy"], epochs[2]["validation_accuracy"]);
+    let named = evaluate(&["--checkpoint", "epoch-0003-step-00000009", "--on", "validation"]);
+    assert_eq!(named, last);
+    let error = lowland(&["evaluate", &out, "--checkpoint", "first"]);
+    assert!(text(&error.stderr).contains("has no checkpoint \"first\": use best, last, average"));
+
+    // The parts of an evaluation fit together.
+    let confusion: Vec<Vec<f64>> = serde_json::from_value(found["confusion"].clone()).unwrap();
+    let right: f64 = confusion.iter().enumerate().map(|(i, row)| row[i]).sum();
+    assert!((right / 100.0 - number(&found["accuracy"])).abs() < 1e-12);
+    assert_eq!(confusion.iter().flatten().sum::<f64>(), 100.0);
+    let error = number(&found["calibration_error"]);
+    assert!((0.0..=1.0).contains(&error));
+    let words = text(&run(&["evaluate", &out]).stdout);
+    for part in ["the weights that were best on validation", "precision", "calibration error"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+}
+
+#[test]
+fn without_a_validation_part_the_output_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = path(folder.path(), "run");
+    let output = run(&short(&out, &["--epochs", "1"]));
+    let words = text(&output.stdout);
+    assert!(words.contains("Tested with the weights of the last epoch"), "{words}");
+    assert!(words.contains("--validation SHARE"), "{words}");
+    let error = lowland(&short(&path(folder.path(), "other"), &["--patience", "2"]));
+    assert_eq!(error.status.code(), Some(2));
+    assert!(text(&error.stderr).contains("--validation SHARE"));
+    let error = lowland(&["evaluate", &out, "--on", "validation"]);
+    assert!(text(&error.stderr).contains("there is no validation part"));
+    let error = lowland(&["sharpness", &out, "--checkpoint", "best"]);
+    assert!(text(&error.stderr).contains("has no best weights"), "{}", text(&error.stderr));
+}
+
+#[test]
+fn pictures_are_predicted_as_they_were_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    pictures(&data, 12);
+    let (out, dir) = (path(folder.path(), "run"), data.display().to_string());
+    let more = ["--data", "image-folder", "--data-dir", &dir, "--batch-size", "100"];
+    let output = run(&[
+        &["train", "--out", &out, "--epochs", "8", "--lr", "0.02", "--algorithm", "sgd"][..],
+        &more,
+    ]
+    .concat());
+    let said = text(&output.stderr);
+    assert!(said.contains("a batch of 100 is larger than the 24 images"), "{said}");
+
+    let files: Vec<String> = ["bright/3.png", "dark/4.png"]
+        .map(|name| data.join("test").join(name).display().to_string())
+        .to_vec();
+    let predict = |more: &[&str]| {
+        run(&[&["predict", out.as_str(), &files[0], &files[1]][..], more].concat())
+    };
+    let found = json(&predict(&["--format", "json"]));
+    for (prediction, file) in found.as_array().unwrap().iter().zip(&files) {
+        assert_eq!(prediction["input"], file.as_str());
+        let shares = prediction["probabilities"].as_array().unwrap();
+        let shares: Vec<f64> = shares.iter().map(|share| number(&share["probability"])).collect();
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        let class = if shares[1] > shares[0] { "dark" } else { "bright" };
+        assert_eq!(prediction["class"], class);
+    }
+    let table = text(&predict(&[]).stdout);
+    let mut rows = table.lines();
+    assert_eq!(rows.next(), Some("input,class,probability of bright,probability of dark"));
+    assert!(rows.next().unwrap().starts_with(&format!("{},", files[0])));
+    let target = path(folder.path(), "out.csv");
+    predict(&["--out", &target]);
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), table);
+
+    let wrong = folder.path().join("wide.png");
+    image::RgbImage::new(9, 8).save(&wrong).unwrap();
+    let error = lowland(&["predict", &out, &wrong.display().to_string()]);
+    assert!(text(&error.stderr).contains("an image of 8x8, as in training"));
+}
+
+#[test]
+fn runs_of_other_data_stand_in_tables_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    pictures(&data, 8);
+    let [a, b, c] = ["a", "b", "c"].map(|name| path(folder.path(), name));
+    run(&short(&a, &["--algorithm", "sgd", "--epochs", "1"]));
+    run(&short(&b, &["--algorithm", "sam", "--epochs", "1"]));
+    let dir = data.display().to_string();
+    let own = ["--data", "image-folder", "--data-dir", &dir, "--batch-size", "8"];
+    run(&[&["train", "-q", "--out", &c, "--epochs", "1"][..], &own].concat());
+    let out = path(folder.path(), "report");
+    let words = text(&run(&["report", &a, &c, &b, "--out", &out]).stdout);
+    let summary = |name: &str| read_json(&Path::new(&out).join(name));
+    let labels = |summary: &Value| {
+        let all = summary["algorithms"].as_array().unwrap();
+        all.iter().map(|one| one["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&summary("summary.json")), ["SGD", "SAM"]);
+    assert_eq!(labels(&summary("summary-2.json")), ["SAM"]);
+    assert!(words.contains("images from a folder, accuracy"), "{words}");
+    assert!(words.contains("not tested"), "{words}");
+    assert!(!words.contains("no difference found"), "{words}");
+}
