@@ -98,7 +98,7 @@ fn failed_in_words(skipped: u64, steps: u64) -> String {
     let counted = |steps: u64| counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
     match skipped {
         0 => format!(
-            "the loss and gradient of each of its {} were finite, and the network's outputs after them are not",
+            "every loss and gradient was finite ({}), and what the network puts out after the last step is not",
             counted(steps)
         ),
         skipped => {

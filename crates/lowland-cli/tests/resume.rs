@@ -24,6 +24,7 @@ fn long_run(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .spawn()
         .unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.next().unwrap().unwrap().starts_with("learns from "));
     // An epoch is told before it is saved: the second one says that the first is on the disk.
     for _ in 0..2 {
         assert!(told.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
@@ -89,6 +90,7 @@ fn goes_on(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(told.next().unwrap().unwrap().starts_with("resumes from step "));
+    assert!(told.next().unwrap().unwrap().starts_with("learns from "));
     assert!(told.next().unwrap().unwrap().starts_with("epoch"));
     (child, told)
 }

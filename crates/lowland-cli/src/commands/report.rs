@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::flatness::Flatness;
-use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
+use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord, best_epoch};
 use lowland_tasks::train::{Data, Training};
 use serde::Deserialize;
 
@@ -240,6 +240,12 @@ fn read_run(path: &Path) -> Result<Found> {
         )));
     }
     let diverged = epochs.last().is_none_or(|epoch| epoch.measured_loss().is_none());
+    if test.is_none() && !diverged && best_epoch(&epochs).is_some() {
+        bail!(Usage(format!(
+            "{} is not finished: the weights that were best are not tested yet; lowland resume goes on with it",
+            path.display()
+        )));
+    }
     let record = RunRecord { test, ..RunRecord::of(&steps, epochs) };
     let mut run = Run::of(&config, &record, diverged);
     run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
