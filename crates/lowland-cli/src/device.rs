@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
 
 use crate::failure::Usage;
-use crate::words::did_you_mean;
 use crate::words::counted;
+use crate::words::did_you_mean;
 
 /// A backend that can be built in, and the device names that choose it.
 struct Backend {

@@ -129,10 +129,7 @@ pub(crate) fn limit_left(label: &str, share: f64) -> String {
 
 /// The one of some names that a name which is none of them was meant to be, where one is close
 /// enough: the case of letters does not count.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// How alike two names must be, from 0 to 1.
     const ALIKE: f64 = 0.5;
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");

@@ -150,7 +150,10 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
              base, sam, asam, arsam, looksam, aesam, fsam, ssam, gsam, periodic-sam, ss-sam, esam, \
              ksam, ausam, adasam, sampa, msam, slsam, late, wsam, gcsam, bsam, composed; did you mean \"sam\"?",
         ),
-        (&["--algorithm", "sam:rhoo=1"], "error: algorithm: unknown field `rhoo`, expected `rho`; did you mean \"rho\"?"),
+        (
+            &["--algorithm", "sam:rhoo=1"],
+            "error: algorithm: unknown field `rhoo`, expected `rho`; did you mean \"rho\"?",
+        ),
         (
             &["--epochs", "-1"],
             "error: invalid value '-1' for '--epochs <N>': -1 is not in 0..=4294967295 (see lowland --help)",

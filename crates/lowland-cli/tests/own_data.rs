@@ -55,9 +55,8 @@ fn validation_chooses_and_test_is_measured_once() {
     assert_eq!(test["epoch"], result["tested_epoch"]);
 
     // What is evaluated without more is what was tested; other weights can be named.
-    let evaluate = |more: &[&str]| {
-        json(&run(&[&["evaluate", out.as_str(), "--json"][..], more].concat()))
-    };
+    let evaluate =
+        |more: &[&str]| json(&run(&[&["evaluate", out.as_str(), "--json"][..], more].concat()));
     let found = evaluate(&[]);
     assert_eq!(found["accuracy"], result["test_accuracy"]);
     assert_eq!(evaluate(&["--checkpoint", "best"]), found);
@@ -118,9 +117,8 @@ fn pictures_are_predicted_as_they_were_tested() {
     let files: Vec<String> = ["bright/3.png", "dark/4.png"]
         .map(|name| data.join("test").join(name).display().to_string())
         .to_vec();
-    let predict = |more: &[&str]| {
-        run(&[&["predict", out.as_str(), &files[0], &files[1]][..], more].concat())
-    };
+    let predict =
+        |more: &[&str]| run(&[&["predict", out.as_str(), &files[0], &files[1]][..], more].concat());
     let found = json(&predict(&["--format", "json"]));
     for (prediction, file) in found.as_array().unwrap().iter().zip(&files) {
         assert_eq!(prediction["input"], file.as_str());

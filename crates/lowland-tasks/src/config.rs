@@ -277,6 +277,10 @@ impl TrainConfig {
     }
 
     pub(crate) fn batches(&self) -> BatchConfig {
-        BatchConfig { batch_size: self.batch_size, drop_last: self.drop_last, workers: self.workers }
+        BatchConfig {
+            batch_size: self.batch_size,
+            drop_last: self.drop_last,
+            workers: self.workers,
+        }
     }
 }

@@ -32,8 +32,8 @@ pub use batches::{
     BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Mixed, Source, epoch_order,
 };
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
-pub use mix::{Mixup, Partner};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
+pub use mix::{Mixup, Partner};
 pub use published::Published;
 
 use crate::pose;

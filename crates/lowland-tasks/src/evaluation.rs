@@ -204,9 +204,8 @@ fn calibration_error(answers: &[Answer]) -> Option<f64> {
             clippy::cast_sign_loss,
             reason = "a share times the number of bins; what is no number is 0"
         )]
-        let bin = ((confidence * CALIBRATION_BINS as f64).ceil() as usize)
-            .clamp(1, CALIBRATION_BINS)
-            - 1;
+        let bin =
+            ((confidence * CALIBRATION_BINS as f64).ceil() as usize).clamp(1, CALIBRATION_BINS) - 1;
         bins[bin].0 += 1.0;
         bins[bin].1 += f64::from(u8::from(class == usize::from(*label)));
         bins[bin].2 += confidence;

@@ -366,7 +366,8 @@ impl Training {
                 batch.losses(model, samples, learning.clone())
             }
         };
-        let (model, report) = self.optimizer.step_micro_batches(learning_rate, model, &info, losses)?;
+        let (model, report) =
+            self.optimizer.step_micro_batches(learning_rate, model, &info, losses)?;
         if let Some(average) = self.average.take() {
             self.average = Some(average.add(&model.valid(), self.optimizer.steps()));
         }

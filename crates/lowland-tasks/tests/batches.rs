@@ -25,7 +25,13 @@ fn config(batch_size: usize, workers: usize) -> BatchConfig {
 }
 
 fn training(set: &Arc<ImageSet>, seed: u64, config: BatchConfig) -> Loader {
-    let augment = AugmentConfig { crop_padding: 2, flip: true, cutout: 2, cutout_probability: 0.5, ..AugmentConfig::none() };
+    let augment = AugmentConfig {
+        crop_padding: 2,
+        flip: true,
+        cutout: 2,
+        cutout_probability: 0.5,
+        ..AugmentConfig::none()
+    };
     let augment = augment.build(Normalisation::of(set)).unwrap();
     Loader::training(Arc::clone(set), augment, seed, config).unwrap()
 }

@@ -26,11 +26,7 @@ fn config(optimizer: OptimizerConfig) -> TrainConfig {
         batch_size: 12,
         algorithm: Algorithm::named("sam").unwrap(),
         optimizer,
-        data: DataConfig {
-            train_limit: Some(42),
-            test_limit: Some(20),
-            ..DataConfig::default()
-        },
+        data: DataConfig { train_limit: Some(42), test_limit: Some(20), ..DataConfig::default() },
         ..TrainConfig::default()
     }
 }

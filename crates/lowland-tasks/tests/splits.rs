@@ -40,7 +40,8 @@ fn the_validation_part_is_that_of_all_seeds_and_algorithms() {
     let task = data.task();
     let count = |split| task.count(split);
     assert_eq!((count(Split::Train), count(Split::Validation), count(Split::Test)), (80, 20, 40));
-    let other = TrainConfig { seed: 7, algorithm: Algorithm::named("sam").unwrap(), ..with.clone() };
+    let other =
+        TrainConfig { seed: 7, algorithm: Algorithm::named("sam").unwrap(), ..with.clone() };
     assert_eq!(checksums(&with), checksums(&other));
     let mut drawn_anew = with.clone();
     drawn_anew.data.split_seed = 1;
@@ -133,8 +134,7 @@ fn epoch(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
 
 #[test]
 fn the_best_epoch_is_the_first_of_equal_ones_and_patience_counts_from_it() {
-    let epochs =
-        [epoch(1, 0.5, 1.0), epoch(2, 0.7, 0.9), epoch(3, 0.7, 0.8), epoch(4, 0.7, 0.8)];
+    let epochs = [epoch(1, 0.5, 1.0), epoch(2, 0.7, 0.9), epoch(3, 0.7, 0.8), epoch(4, 0.7, 0.8)];
     let best = |count: usize| best_epoch(&epochs[..count]).map(|epoch| epoch.epoch);
     assert_eq!([0, 1, 2, 3, 4].map(best), [None, Some(1), Some(2), Some(3), Some(3)]);
     let config = TrainConfig { epochs: 9, patience: Some(1), ..config(Some(0.2)) };
@@ -159,5 +159,8 @@ fn a_run_without_patience_left_ends_early() {
 
     config.data.validation = None;
     let error = Data::load(&config).unwrap_err().to_string();
-    assert!(error.starts_with("patience must be left out, or given beside --validation"), "{error}");
+    assert!(
+        error.starts_with("patience must be left out, or given beside --validation"),
+        "{error}"
+    );
 }

@@ -90,8 +90,7 @@ impl Report {
             let (summary_name, page) = names(i);
             files::check_target(&out, &[&summary_name, &page])?;
             let found: Vec<Found> = group.iter().map(|&place| found[place].clone()).collect();
-            let paths: Vec<PathBuf> =
-                group.iter().map(|&place| self.runs[place].clone()).collect();
+            let paths: Vec<PathBuf> = group.iter().map(|&place| self.runs[place].clone()).collect();
             let summary = whole_summary(&found, &paths)?;
             if !alone {
                 let setting = &summary.setting;
@@ -137,7 +136,7 @@ fn groups(found: &[Found]) -> Vec<Vec<usize>> {
 fn whole_summary(found: &[Found], paths: &[PathBuf]) -> Result<Summary> {
     let mut summary = summary(found)?;
     for path in paths {
-            summary.landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
+        summary.landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
     }
     for (path, found) in paths.iter().zip(found) {
         let pictures = pictures(path)?;

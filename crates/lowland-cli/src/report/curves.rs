@@ -96,8 +96,7 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
         .flat_map(|course| course.moments.values().flat_map(|moment| [moment.low, moment.high]))
         .collect();
     let y = Scale::around(&edges, UPWARD, 5.0);
-    let mut chart =
-        Chart::new(time_scale(&courses, false), y).x_ticks().axis_names("epoch", &axis);
+    let mut chart = Chart::new(time_scale(&courses, false), y).x_ticks().axis_names("epoch", &axis);
     for course in &courses {
         course.draw_band(&mut chart);
     }

@@ -2,8 +2,8 @@
 
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
-use super::markup::sentence;
 use super::figure::{Entry, Figure};
+use super::markup::sentence;
 use super::scale::Scale;
 use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary};
 use crate::words;

@@ -15,7 +15,9 @@ use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
 
 use crate::failure::{InUse, Usage};
-use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write};
+use crate::files::{
+    AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write,
+};
 use crate::run::journal::Journal;
 use crate::{files, settings};
 

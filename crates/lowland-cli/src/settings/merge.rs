@@ -50,7 +50,9 @@ pub(super) fn lay_over(lower: &mut Table, upper: Table) {
 fn lay_deep(within: &str, lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) if !replaces(within, &key, below, &above) => {
+            (Some(Value::Table(below)), Value::Table(above))
+                if !replaces(within, &key, below, &above) =>
+            {
                 lay_deep(&key, below, above);
             }
             (_, value) => {

@@ -43,10 +43,9 @@ impl ClassWeights {
                 // A class without samples has no loss to weigh.
                 Ok(counts.iter().map(|&count| n / (k * count.max(1) as f64)).collect())
             }
-            Self::Given(weights) if weights.len() != counts.len() => refused(
-                format!("{} for {} classes", weights.len(), counts.len()),
-                Self::ALLOWED,
-            ),
+            Self::Given(weights) if weights.len() != counts.len() => {
+                refused(format!("{} for {} classes", weights.len(), counts.len()), Self::ALLOWED)
+            }
             Self::Given(weights) => {
                 let holds = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
                 if !holds || weights.iter().all(|weight| *weight == 0.0) {

@@ -56,13 +56,7 @@ impl AugmentConfig {
     /// The usual recipe for CIFAR: a window out of 4 pixels of padding, mirrored every second time,
     /// and a hole of 16 by 16 pixels in every second image.
     pub fn crop_flip_cutout() -> Self {
-        Self {
-            crop_padding: 4,
-            flip: true,
-            cutout: 16,
-            cutout_probability: 0.5,
-            ..Self::default()
-        }
+        Self { crop_padding: 4, flip: true, cutout: 16, cutout_probability: 0.5, ..Self::default() }
     }
 
     /// Checks the settings against the images they are for. `normalisation` should come from the
@@ -324,16 +318,11 @@ impl Augment {
     clippy::cast_sign_loss,
     reason = "places in an image, and shares in f32"
 )]
-fn resample(
-    pixels: &[u8],
-    width: usize,
-    window: Window,
-    table: &[f32; 256],
-    output: &mut [f32],
-) {
+fn resample(pixels: &[u8], width: usize, window: Window, table: &[f32; 256], output: &mut [f32]) {
     let height = output.len() / width;
     let lookup = |place: usize, from: usize, of: usize| {
-        let at = ((place as f64 + 0.5) * from as f64 / of as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+        let at =
+            ((place as f64 + 0.5) * from as f64 / of as f64 - 0.5).clamp(0.0, (from - 1) as f64);
         let first = at.floor() as usize;
         (first, (first + 1).min(from - 1), (at - at.floor()) as f32)
     };

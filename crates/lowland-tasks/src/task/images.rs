@@ -8,18 +8,18 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of,
-    in_percent, loaded_from, number, class_answers, split::Parts,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
+    class_answers, first_of, in_percent, loaded_from, number, split::Parts,
 };
-use crate::evaluation::Answer;
-use crate::{Error, Result};
 use crate::config::TrainConfig;
 use crate::data::{
-    HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation, Source, files,
-    image_folder, redraw_labels,
+    HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation,
+    Source, files, image_folder, redraw_labels,
 };
+use crate::evaluation::Answer;
 use crate::models::Model;
 use crate::quantise::quantised;
+use crate::{Error, Result};
 use lowland::cross_entropies;
 
 /// How many training images go through a network that is to be quantised, to see what comes into
@@ -59,7 +59,6 @@ impl ImageTask {
         config.model.check(shape)?;
         config.model.init(self.classes(), shape.channels, config.seed, device)
     }
-
 }
 
 impl Task for ImageTask {
@@ -93,7 +92,10 @@ impl Task for ImageTask {
             if found != shape {
                 return Err(Error::Format {
                     path: path.clone(),
-                    expected: format!("an image of {}x{}, as in training", shape.width, shape.height),
+                    expected: format!(
+                        "an image of {}x{}, as in training",
+                        shape.width, shape.height
+                    ),
                     found: format!("{}x{}", found.width, found.height),
                 });
             }
@@ -146,7 +148,8 @@ impl Task for ImageTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.parts.of(split)?), at_most, ImageSet::len, ImageSet::first)?;
+        let set =
+            first_of(Arc::clone(self.parts.of(split)?), at_most, ImageSet::len, ImageSet::first)?;
         Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
     }
 

@@ -52,7 +52,6 @@ impl PeopleTask {
         Ok(Self { parts, preparation })
     }
 
-
     /// What is in the marks of people of the test set.
     fn found(&self, marks: &[f64]) -> Vec<Vec<FoundJoint>> {
         let joint = |mark: &[f64]| FoundJoint { at: [mark[0], mark[1]], score: mark[2] };
@@ -92,8 +91,7 @@ impl Task for PeopleTask {
     fn joint_figures(&self, split: Split, marks: &[f64]) -> Result<Vec<JointFigures>> {
         let set = self.parts.of(split)?;
         let (skeleton, people) = (set.skeleton(), set.people());
-        let shares =
-            pck(skeleton, people, &self.found(marks), Reference::Torso, THRESHOLD)?.joints;
+        let shares = pck(skeleton, people, &self.found(marks), Reference::Torso, THRESHOLD)?.joints;
         let known = |joint: usize| people.iter().filter(|p| p.joints[joint].is_some()).count();
         let figures = skeleton.joints().iter().zip(shares).enumerate();
         let one = |(place, (name, share)): (usize, (&String, Option<f64>))| {
@@ -132,7 +130,8 @@ impl Task for PeopleTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.parts.of(split)?), at_most, PoseSet::len, PoseSet::first)?;
+        let set =
+            first_of(Arc::clone(self.parts.of(split)?), at_most, PoseSet::len, PoseSet::first)?;
         Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
     }
 

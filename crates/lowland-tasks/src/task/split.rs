@@ -34,10 +34,8 @@ pub(crate) struct Place {
 
 /// The places of samples with a label each, which stand alone.
 fn labelled(labels: &[u16]) -> Vec<Place> {
-    let place = |(index, &label): (usize, &u16)| Place {
-        stratum: u64::from(label),
-        group: index as u64,
-    };
+    let place =
+        |(index, &label): (usize, &u16)| Place { stratum: u64::from(label), group: index as u64 };
     labels.iter().enumerate().map(place).collect()
 }
 

@@ -9,16 +9,16 @@ use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
-    only, class_answers, split::Parts,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
+    class_answers, first_of, number, only, split::Parts,
 };
 use crate::config::{TextConfig, TrainConfig};
 use crate::data::{LabelNoise, Source, files, redraw_labels};
 use crate::evaluation::Answer;
 use crate::models::Model;
 use crate::text::{
-    Confusion, GlueTask, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextSet, TextSplits,
-    TextTokenizer,
+    Confusion, GlueTask, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextSet,
+    TextSplits, TextTokenizer,
 };
 use crate::{Error, Result};
 use lowland::cross_entropies;
@@ -49,7 +49,6 @@ impl TextTask {
         let noise = redraw_labels(parts.train_mut(), config.data.label_noise, config.seed)?;
         Ok(Self { parts, noise, metric: task.metric() })
     }
-
 }
 
 /// The folder of the pretrained network.
@@ -127,7 +126,8 @@ impl Task for TextTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.parts.of(split)?), at_most, TextSet::len, TextSet::first)?;
+        let set =
+            first_of(Arc::clone(self.parts.of(split)?), at_most, TextSet::len, TextSet::first)?;
         Ok(Box::new(Boxed(TextSource(Arc::new(set.by_length())))))
     }
 

@@ -27,8 +27,7 @@ pub(super) struct Measured {
 impl Measured {
     pub(super) fn new(task: &dyn Task, batches: BatchConfig) -> Result<Self> {
         let config = BatchConfig { batch_size: EVALUATION_BATCH, drop_last: false, ..batches };
-        let loader =
-            |split, at_most| Loader::to_measure(task.to_measure(split, at_most)?, config);
+        let loader = |split, at_most| Loader::to_measure(task.to_measure(split, at_most)?, config);
         Ok(Self {
             train: loader(Split::Train, TRAINING_MEASURED)?,
             validation: match task.validates() {
