@@ -7,9 +7,9 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::Result;
+pub use crate::answer::{Answer, JointFigures};
 use crate::data::{BatchConfig, Loader, Source};
 use crate::models::Model;
-use crate::pose::FoundJoint;
 use crate::task::{AnySource, Outcome, Split};
 use crate::train::Data;
 
@@ -18,35 +18,6 @@ const BATCH: usize = 500;
 
 /// Bins of equal width in which confidence is compared with accuracy.
 pub const CALIBRATION_BINS: usize = 15;
-
-/// What a network makes of one sample.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
-    /// The probability of each class, which add up to 1, and the label of the sample.
-    Class {
-        /// One for each class, in their order.
-        probabilities: Vec<f64>,
-        /// The label; of no meaning for samples without one.
-        label: u16,
-    },
-    /// Where each joint is, in the coordinates of the image.
-    Joints(Vec<FoundJoint>),
-}
-
-impl Answer {
-    /// The class with the highest probability, the first of equal ones; `None` where joints are
-    /// found.
-    pub fn class(&self) -> Option<usize> {
-        let Self::Class { probabilities, .. } = self else { return None };
-        let mut best = 0;
-        for (class, probability) in probabilities.iter().enumerate() {
-            if *probability > probabilities[best] {
-                best = class;
-            }
-        }
-        Some(best)
-    }
-}
 
 /// What a network in evaluation makes of each sample of a source, in its order.
 ///
@@ -79,17 +50,6 @@ pub struct ClassFigures {
     /// The harmonic mean of both, 0 where nothing is right; `None` where the class has neither
     /// samples nor answers.
     pub f1: Option<f64>,
-}
-
-/// The figures of one joint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JointFigures {
-    /// Its name.
-    pub joint: String,
-    /// How many people have it marked and can be measured.
-    pub samples: usize,
-    /// The share of those where it is found within a fifth of the torso's length (PCK@0.2).
-    pub pck: f64,
 }
 
 /// What a network makes of a part of the data.

@@ -7,6 +7,7 @@
 //! it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and where
 //! their joints are.
 
+mod answer;
 pub mod checkpoint;
 pub mod config;
 pub mod data;

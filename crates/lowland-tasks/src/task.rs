@@ -19,9 +19,9 @@ use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use lowland::Samples;
 use serde::{Deserialize, Serialize};
 
+use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
 use crate::data::{Source, files};
-use crate::evaluation::{Answer, JointFigures};
 use crate::models::Model;
 use crate::precision::Precision;
 use crate::{Error, Result};

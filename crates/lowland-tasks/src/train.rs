@@ -4,6 +4,7 @@ mod average;
 mod data;
 mod finite;
 mod measure;
+mod measured;
 mod position;
 mod snapshot;
 
@@ -26,7 +27,7 @@ use crate::task::{AnySource, Learning, OnHost, TaskBatch};
 use crate::{Error, Result, Spec};
 use average::Average;
 use finite::check_finite;
-use measure::Measured;
+use measured::Measured;
 use position::Position;
 
 /// A training run under way.

@@ -11,12 +11,12 @@ use super::{
     AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
     class_answers, first_of, in_percent, loaded_from, number, split::Parts,
 };
+use crate::answer::Answer;
 use crate::config::TrainConfig;
 use crate::data::{
     HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation,
     Source, files, image_folder, redraw_labels,
 };
-use crate::evaluation::Answer;
 use crate::models::Model;
 use crate::quantise::quantised;
 use crate::{Error, Result};

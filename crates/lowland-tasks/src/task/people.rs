@@ -13,9 +13,9 @@ use super::{
     first_of, in_percent, loaded_from, number, only, split::Parts,
 };
 use crate::Result;
+use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
 use crate::data::Source;
-use crate::evaluation::{Answer, JointFigures};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,

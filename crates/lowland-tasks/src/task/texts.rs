@@ -12,9 +12,9 @@ use super::{
     AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
     class_answers, first_of, number, only, split::Parts,
 };
+use crate::answer::Answer;
 use crate::config::{TextConfig, TrainConfig};
 use crate::data::{LabelNoise, Source, files, redraw_labels};
-use crate::evaluation::Answer;
 use crate::models::Model;
 use crate::text::{
     Confusion, GlueTask, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextSet,

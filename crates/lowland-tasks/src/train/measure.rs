@@ -6,38 +6,11 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 
 use super::Training;
-use crate::data::{BatchConfig, Loader};
+use crate::data::Loader;
 use crate::models::Model;
-use crate::record::{EpochRecord, TRAINING_MEASURED, TestRecord, best_epoch};
+use crate::record::{EpochRecord, TestRecord, best_epoch};
 use crate::task::{AnySource, Outcome, Picture, Split, Task};
 use crate::{Error, Result};
-
-/// Samples in a batch when measuring.
-const EVALUATION_BATCH: usize = 500;
-
-/// The samples that a training measures on.
-#[derive(Debug)]
-pub(super) struct Measured {
-    /// Some of those that it learns from.
-    train: Loader<AnySource>,
-    validation: Option<Loader<AnySource>>,
-    test: Loader<AnySource>,
-}
-
-impl Measured {
-    pub(super) fn new(task: &dyn Task, batches: BatchConfig) -> Result<Self> {
-        let config = BatchConfig { batch_size: EVALUATION_BATCH, drop_last: false, ..batches };
-        let loader = |split, at_most| Loader::to_measure(task.to_measure(split, at_most)?, config);
-        Ok(Self {
-            train: loader(Split::Train, TRAINING_MEASURED)?,
-            validation: match task.validates() {
-                true => Some(loader(Split::Validation, usize::MAX)?),
-                false => None,
-            },
-            test: loader(Split::Test, usize::MAX)?,
-        })
-    }
-}
 
 /// What was measured on some samples, and of how many.
 struct Figures {
