@@ -310,6 +310,23 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_a_part_may_leave_its_name_out() {
+        let flags = SettingFlags::default();
+        let named = |spec| resolve(&flags, Some(spec)).unwrap();
+        let config = named("arsam:beta=0.9:window=20:late_start=0.25");
+        assert_eq!(config.late_start, Some(0.25));
+        let Algorithm::Arsam(arsam) = config.algorithm else { panic!("ARSAM was asked for") };
+        assert!((arsam.descend.beta - 0.9).abs() < 1e-12);
+        assert_eq!(arsam.controller.window, 20);
+        // One that is absent unless it is given.
+        let config = named("ss-sam:last_probability=0.1").algorithm;
+        let Algorithm::StochasticSam(ss_sam) = config else { panic!("SS-SAM was asked for") };
+        assert_eq!(ss_sam.schedule.last_probability, Some(0.1));
+        let unknown = resolve(&flags, Some("arsam:betta=0.9")).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `betta`"), "{unknown}");
+    }
+
+    #[test]
     fn mistakes_are_reported_with_file_line_and_name() {
         let bad = |text: &str| {
             let file = file(text);
