@@ -168,6 +168,7 @@ mod tests {
             "--label-noise=0.25",
             "--train-limit=7",
             "--test-limit=8",
+            "--subset-seed=9",
             "--augment=crop-flip-cutout",
             "--model=resnet20",
             "--from=/f",
@@ -212,6 +213,7 @@ mod tests {
                 label_noise: 0.25,
                 train_limit: Some(7),
                 test_limit: Some(8),
+                subset_seed: 9,
             },
             optimizer: OptimizerConfig {
                 name: OptimizerName::AdamW,

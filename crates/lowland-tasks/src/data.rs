@@ -15,6 +15,7 @@ pub mod image_folder;
 pub mod image_set;
 pub mod label_noise;
 pub mod published;
+pub mod subset;
 
 pub(crate) mod draw;
 pub(crate) mod files;
@@ -33,6 +34,7 @@ pub use batches::{
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use published::Published;
+pub use subset::Subset;
 
 use crate::pose;
 use crate::text::GlueTask;

@@ -77,15 +77,10 @@ fn a_set_is_checked_when_it_is_made() {
 #[test]
 fn parts_of_a_set_keep_images_and_labels_together() {
     let set = small();
-    assert_eq!(set.first(2).unwrap(), set.select(&[0, 1]).unwrap());
     let chosen = set.select(&[3, 0, 3]).unwrap();
     assert_eq!(chosen.labels(), [2, 1, 2]);
     assert_eq!(chosen.image(2), set.image(3));
-    assert_eq!(
-        text(set.first(5)),
-        "number of images must be at least 1 and at most the number of images, found 5 of 4"
-    );
-    assert!(set.first(0).is_err() && set.select(&[]).is_err());
+    assert!(set.select(&[]).is_err());
     assert_eq!(
         text(set.select(&[4])),
         "indices must be at least one, each below the number of images, found 4 in a set of 4"

@@ -77,6 +77,7 @@ impl Outline<'_> {
             wording: facts.wording.clone(),
             training_images: facts.training_images,
             test_images: facts.test_images,
+            data_notes: facts.notes.clone(),
             classes: facts.classes,
             label_noise: config.data.label_noise,
             labels_changed: facts.labels_changed,

@@ -34,12 +34,15 @@ pub(crate) struct SettingFlags {
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
-    /// Train on the first N samples only
+    /// Train on N samples only, drawn over all classes
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub train_limit: Option<u32>,
-    /// Measure on the first N test samples only
+    /// Test on N samples only, drawn over all classes
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub test_limit: Option<u32>,
+    /// The seed of all subsets that are drawn, the same whatever the seed of the run [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), help_heading = "Data", allow_negative_numbers = true)]
+    pub subset_seed: Option<i64>,
     /// How training images are varied [default: none]
     #[arg(long, value_name = "HOW", help_heading = "Data")]
     pub augment: Option<Augmentation>,
@@ -152,7 +155,7 @@ impl From<Augmentation> for AugmentConfig {
 }
 
 /// Flags and algorithms' settings whose name on the command line is not their path in a file.
-const SHORT: [(&str, &[&str]); 15] = [
+const SHORT: [(&str, &[&str]); 16] = [
     ("bits", &["quantise.weights", "quantise.activations"]),
     ("checkpoint-minutes", &["checkpoints.every_minutes"]),
     ("checkpoint-steps", &["checkpoints.every_steps"]),
@@ -165,6 +168,7 @@ const SHORT: [(&str, &[&str]); 15] = [
     ("momentum", &["optimizer.momentum"]),
     ("optimizer", &["optimizer.name"]),
     ("rho", &["algorithm.rho"]),
+    ("subset-seed", &["data.subset_seed"]),
     ("test-limit", &["data.test_limit"]),
     ("train-limit", &["data.train_limit"]),
     ("weight-decay", &["optimizer.weight_decay"]),

@@ -23,10 +23,14 @@ pub struct DataConfig {
     /// The share of training labels that is corrupted, drawn anew at random, between 0 and 1.
     /// Default 0.
     pub label_noise: f64,
-    /// Only this many training images, the first ones. Default: all.
+    /// Only this many training samples, drawn over all classes. Default: all.
     pub train_limit: Option<usize>,
-    /// Only this many test images, the first ones. Default: all.
+    /// Only this many test samples, drawn over all classes. Default: all.
     pub test_limit: Option<usize>,
+    /// The seed of every subset that is drawn: those of the limits, of measurements of sharpness
+    /// and of the calibration of quantisers. It is apart from the run's seed, so that runs with
+    /// different seeds have the same samples. Default 0.
+    pub subset_seed: u64,
 }
 
 impl DataConfig {

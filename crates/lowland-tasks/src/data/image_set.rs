@@ -150,22 +150,6 @@ impl ImageSet {
         &self.images[index * self.image_size..][..self.image_size]
     }
 
-    /// The first `count` images, as a set of their own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if `count` is 0 or more than there are.
-    pub fn first(&self, count: usize) -> Result<Self> {
-        if count == 0 || count > self.len() {
-            let found = format!("{count} of {}", self.len());
-            let allowed = "at least 1 and at most the number of images";
-            return Err(Error::Setting { field: "number of images", found, allowed });
-        }
-        let images = self.images[..count * self.image_size].to_vec();
-        let labels = self.labels[..count].to_vec();
-        Ok(Self { images, labels, classes: self.classes.clone(), ..*self })
-    }
-
     /// The images at `indices`, in that order; an index may come more than once.
     ///
     /// # Errors

@@ -216,18 +216,14 @@ impl PoseSet {
         &self.pictures
     }
 
-    /// The first `count` people, as a set of their own.
+    /// The people at `indices`, in that order; an index may come more than once.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `count` is 0 or more than there are.
-    pub fn first(&self, count: usize) -> Result<Self> {
-        if count == 0 || count > self.len() {
-            let found = format!("{count} of {}", self.len());
-            let allowed = "at least 1 and at most the number of people";
-            return Err(Error::Setting { field: "number of people", found, allowed });
-        }
-        let (pictures, people) = (self.pictures.first(count)?, self.people[..count].to_vec());
+    /// [`Error::Setting`] if `indices` is empty or holds one that is not below [`len`](Self::len).
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        let pictures = self.pictures.select(indices)?;
+        let people = indices.iter().map(|&index| self.people[index].clone()).collect();
         Ok(Self { pictures, people, skeleton: self.skeleton.clone() })
     }
 

@@ -9,11 +9,12 @@ use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording, first_of, number,
+    AnySource, Boxed, Learning, OnHost, Outcome, Limits, Split, Task, TaskBatch, Wording, number,
     only,
 };
 use crate::config::{TextConfig, TrainConfig};
-use crate::data::{LabelNoise, Source, redraw_labels};
+use crate::data::subset::{drawn, part_of};
+use crate::data::{LabelNoise, Source, Subset, redraw_labels};
 use crate::models::Model;
 use crate::text::{
     Confusion, GlueTask, HostTextBatch, Metric, TextBatch, TextClassifier, TextSet, TextSplits,
@@ -29,6 +30,9 @@ pub struct TextTask {
     test: Arc<TextSet>,
     noise: LabelNoise,
     metric: Metric,
+    limits: Limits,
+    /// The seed of every part that is drawn of these.
+    subset_seed: u64,
 }
 
 impl TextTask {
@@ -42,11 +46,12 @@ impl TextTask {
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
         let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
-        let cut = |set, limit| first_of(Arc::new(set), limit, TextSet::len, TextSet::first);
-        let mut train = cut(train, config.data.train_limit)?;
-        let test = cut(test, config.data.test_limit)?;
+        let (data, mut limits) = (&config.data, Limits::default());
+        let subset_seed = data.subset_seed;
+        let mut train = limits.cut(Split::Train, train, data.train_limit, subset_seed)?;
+        let test = limits.cut(Split::Test, test, data.test_limit, subset_seed)?;
         let noise = redraw_labels(Arc::make_mut(&mut train), config.data.label_noise, config.seed)?;
-        Ok(Self { train, test, noise, metric: task.metric() })
+        Ok(Self { train, test, noise, metric: task.metric(), limits, subset_seed })
     }
 
     fn set(&self, split: Split) -> &Arc<TextSet> {
@@ -92,8 +97,17 @@ impl Task for TextTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set = first_of(Arc::clone(self.set(split)), at_most, TextSet::len, TextSet::first)?;
+        let (set, _) = part_of(Arc::clone(self.set(split)), at_most, self.subset_seed)?;
         Ok(Box::new(Boxed(TextSource(Arc::new(set.by_length())))))
+    }
+
+    fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
+        let found = drawn(&**self.set(split), Some(at_most), self.subset_seed)?;
+        Ok(found.map(|(_, subset)| subset))
+    }
+
+    fn limited(&self, split: Split) -> Option<Subset> {
+        self.limits.of(split)
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {

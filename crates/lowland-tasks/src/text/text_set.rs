@@ -157,20 +157,6 @@ impl TextSet {
         sha256([numbers.as_flattened(), &padding, &labels, &lengths, &ids, &self.types])
     }
 
-    /// The first `count` texts, as a set of their own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if `count` is 0 or more than there are.
-    pub fn first(&self, count: usize) -> Result<Self> {
-        if count == 0 || count > self.len() {
-            let found = format!("{count} of {}", self.len());
-            let allowed = "at least 1 and at most the number of texts";
-            return Err(Error::Setting { field: "number of texts", found, allowed });
-        }
-        Ok(self.at(&(0..count).collect::<Vec<_>>()))
-    }
-
     /// The texts at `indices`, in that order; an index may come more than once.
     ///
     /// # Errors
