@@ -180,7 +180,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
             format!("{begin} {missing}, {jobs} at a time{turns}{sharpness}; {disk}")
         }
     };
-    let notes = plan.facts.notes.iter().map(|note| format!("every run {note}"));
+    let notes = plan.facts.notes.iter().cloned();
     [what].into_iter().chain(notes).chain([how]).collect()
 }
 

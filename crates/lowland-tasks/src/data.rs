@@ -11,6 +11,7 @@ pub mod batches;
 pub mod cifar;
 pub mod embedded;
 pub mod idx;
+pub mod image_file;
 pub mod image_folder;
 pub mod image_set;
 pub mod label_noise;
@@ -19,6 +20,7 @@ pub mod subset;
 
 pub(crate) mod draw;
 pub(crate) mod files;
+pub(crate) mod remarks;
 mod prefetch;
 
 use std::fmt;
@@ -31,13 +33,15 @@ pub use augment::{Augment, AugmentConfig, Normalisation};
 pub use batches::{
     BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Source, epoch_order,
 };
+pub use image_file::Decoding;
+pub use image_folder::FolderConfig;
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use published::Published;
 pub use subset::Subset;
 
 use crate::pose;
-use crate::text::GlueTask;
+use crate::text::{self, GlueTask, TextKind};
 use crate::{Error, Result};
 use cifar::Cifar;
 use embedded::FASHION_MNIST_CLASSES;
@@ -71,6 +75,18 @@ pub enum DataName {
     Mrpc,
     /// Sentences of linguists, from a folder; named `cola`.
     Cola,
+    /// Pairs of questions, from a folder; named `qqp`.
+    Qqp,
+    /// Pairs of a premise and a hypothesis, from a folder; named `mnli`.
+    Mnli,
+    /// Questions and sentences, from a folder; named `qnli`.
+    Qnli,
+    /// Pairs of sentences, from a folder; named `rte`.
+    Rte,
+    /// Pairs of sentences with a pronoun, from a folder; named `wnli`.
+    Wnli,
+    /// Texts of any classes, from tables in a folder; named `text`.
+    Text,
 }
 
 /// What a data set has samples of.
@@ -81,12 +97,12 @@ pub enum Kind {
     /// People with their joints.
     People,
     /// Texts with labels.
-    Texts(GlueTask),
+    Texts(TextKind),
 }
 
 impl DataName {
     /// Every data set, in the order in which lists show them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::FashionMnistSmall,
         Self::FashionMnist,
         Self::Mnist,
@@ -97,16 +113,35 @@ impl DataName {
         Self::Sst2,
         Self::Mrpc,
         Self::Cola,
+        Self::Qqp,
+        Self::Mnli,
+        Self::Qnli,
+        Self::Rte,
+        Self::Wnli,
+        Self::Text,
     ];
 
     /// What it has samples of.
     pub fn kind(self) -> Kind {
         match self {
             Self::Pose => Kind::People,
-            Self::Sst2 => Kind::Texts(GlueTask::Sst2),
-            Self::Mrpc => Kind::Texts(GlueTask::Mrpc),
-            Self::Cola => Kind::Texts(GlueTask::Cola),
-            _ => Kind::Images,
+            Self::Text => Kind::Texts(TextKind::Own),
+            _ => self.glue().map_or(Kind::Images, |task| Kind::Texts(TextKind::Glue(task))),
+        }
+    }
+
+    /// The task of GLUE that it is, if it is one.
+    fn glue(self) -> Option<GlueTask> {
+        match self {
+            Self::Sst2 => Some(GlueTask::Sst2),
+            Self::Mrpc => Some(GlueTask::Mrpc),
+            Self::Cola => Some(GlueTask::Cola),
+            Self::Qqp => Some(GlueTask::Qqp),
+            Self::Mnli => Some(GlueTask::Mnli),
+            Self::Qnli => Some(GlueTask::Qnli),
+            Self::Rte => Some(GlueTask::Rte),
+            Self::Wnli => Some(GlueTask::Wnli),
+            _ => None,
         }
     }
 
@@ -120,9 +155,15 @@ impl DataName {
             Self::Cifar100 => "cifar100",
             Self::ImageFolder => "image-folder",
             Self::Pose => "pose",
-            Self::Sst2 => GlueTask::Sst2.name(),
-            Self::Mrpc => GlueTask::Mrpc.name(),
-            Self::Cola => GlueTask::Cola.name(),
+            Self::Sst2 => "sst2",
+            Self::Mrpc => "mrpc",
+            Self::Cola => "cola",
+            Self::Qqp => "qqp",
+            Self::Mnli => "mnli",
+            Self::Qnli => "qnli",
+            Self::Rte => "rte",
+            Self::Wnli => "wnli",
+            Self::Text => "text",
         }
     }
 
@@ -145,12 +186,13 @@ impl DataName {
                 "objects and beings, 50,000 and 10,000 images of 32x32, colour, 100 classes; from a folder"
             }
             Self::ImageFolder => {
-                "JPEG and PNG images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
+                "images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
             }
             Self::Pose => "people with their joints, as COCO keypoints; from a folder",
-            Self::Sst2 => GlueTask::Sst2.description(),
-            Self::Mrpc => GlueTask::Mrpc.description(),
-            Self::Cola => GlueTask::Cola.description(),
+            Self::Text => {
+                "texts or pairs of any classes, in train and test as .tsv, .csv or .jsonl; from a folder"
+            }
+            _ => self.glue().map_or("", GlueTask::description),
         }
     }
 
@@ -163,9 +205,8 @@ impl DataName {
             Self::Cifar100 => Some(Cifar::Hundred.expected_files()),
             Self::ImageFolder => Some(image_folder::EXPECTED_FILES),
             Self::Pose => Some(pose::EXPECTED_FILES),
-            Self::Sst2 => Some(GlueTask::Sst2.expected_files()),
-            Self::Mrpc => Some(GlueTask::Mrpc.expected_files()),
-            Self::Cola => Some(GlueTask::Cola.expected_files()),
+            Self::Text => Some(text::EXPECTED_FILES),
+            _ => self.glue().map(GlueTask::expected_files),
         }
     }
 
@@ -177,26 +218,28 @@ impl DataName {
     /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of
     /// [`idx::read_folder`], [`cifar::read_folder`] and [`image_folder::read_folder`].
     pub fn load(self, data_dir: Option<&Path>) -> Result<Splits> {
-        self.load_sized(data_dir, None)
+        self.load_with(data_dir, &FolderConfig::default())
     }
 
-    /// The same, with the images brought to `image_size`; only an image folder has a use for that.
+    /// The same, with settings that only an image folder has a use for.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load), and [`Error::Setting`] if there is an `image_size` and this is no
-    /// image folder.
-    pub fn load_sized(self, data_dir: Option<&Path>, image_size: Option<usize>) -> Result<Splits> {
-        self.check_image_size(image_size)?;
+    /// As [`load`](Self::load), and [`Error::Setting`] if one of them is not the default and this is
+    /// no image folder.
+    pub fn load_with(self, data_dir: Option<&Path>, config: &FolderConfig) -> Result<Splits> {
+        self.check_folder(config)?;
         let folder = || self.folder(data_dir);
         match self {
             Self::FashionMnistSmall => embedded::load(),
-            Self::FashionMnist => idx::read_folder(&folder()?, &FASHION_MNIST_CLASSES),
-            Self::Mnist => idx::read_folder(&folder()?, &MNIST_CLASSES),
+            Self::FashionMnist => {
+                idx::read_folder(&idx::inner(&folder()?, "FashionMNIST"), &FASHION_MNIST_CLASSES)
+            },
+            Self::Mnist => idx::read_folder(&idx::inner(&folder()?, "MNIST"), &MNIST_CLASSES),
             Self::Cifar10 => cifar::read_folder(&folder()?, Cifar::Ten),
             Self::Cifar100 => cifar::read_folder(&folder()?, Cifar::Hundred),
-            Self::ImageFolder => image_folder::read_folder(&folder()?, image_size),
-            Self::Pose | Self::Sst2 | Self::Mrpc | Self::Cola => Err(Error::Setting {
+            Self::ImageFolder => image_folder::read_folder(&folder()?, config),
+            _ => Err(Error::Setting {
                 field: "data",
                 found: self.name().to_owned(),
                 allowed: "labelled images",
@@ -206,7 +249,11 @@ impl DataName {
 
     /// The folder with the files: `data_dir`, or the one in it that has this name, as
     /// `lowland data fetch` makes it.
-    pub(crate) fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoFolder`] if none is given.
+    pub fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
         let Some(folder) = data_dir else {
             let expected = self.expected_files().unwrap_or_default().to_owned();
             return Err(Error::NoFolder { data: self.name(), expected });
@@ -215,16 +262,34 @@ impl DataName {
         Ok(if own.is_dir() { own } else { folder.to_owned() })
     }
 
-    pub(crate) fn check_image_size(self, image_size: Option<usize>) -> Result<()> {
-        match image_size {
-            Some(size) if self == Self::ImageFolder => image_folder::check_size(size),
-            Some(size) => Err(Error::Setting {
-                field: "image_size",
-                found: format!("{size} with {self}"),
-                allowed: "left out unless the data is an image-folder",
-            }),
-            None => Ok(()),
+    /// An error unless the settings are in range, and the default where they do not apply.
+    pub(crate) fn check_folder(self, config: &FolderConfig) -> Result<()> {
+        config.check()?;
+        let FolderConfig { image_size, skip_damaged, decoding } = *config;
+        let images = self == Self::ImageFolder;
+        // People are cut out of image files too.
+        let files = images || self == Self::Pose;
+        let texts = matches!(self.kind(), Kind::Texts(_));
+        let default = Decoding::default();
+        let refused = |field, value: String, allowed| {
+            Err(Error::Setting { field, found: format!("{value} with {self}"), allowed })
+        };
+        if let Some(size) = image_size.filter(|_| !images) {
+            let allowed = "left out unless the data is an image-folder";
+            return refused("image_size", size.to_string(), allowed);
         }
+        let allowed = "left out unless the data is an image-folder, pose or texts";
+        if skip_damaged && !files && !texts {
+            return refused("skip_damaged", "true".to_owned(), allowed);
+        }
+        let allowed = "left out unless the data is an image-folder or pose";
+        if decoding.upright != default.upright && !files {
+            return refused("upright", decoding.upright.to_string(), allowed);
+        }
+        if decoding.max_megapixels != default.max_megapixels && !files {
+            return refused("max_megapixels", decoding.max_megapixels.to_string(), allowed);
+        }
+        Ok(())
     }
 }
 

@@ -57,6 +57,22 @@ pub enum Error {
         found: String,
     },
 
+    /// Files of a data set, or lines of them, cannot be read or are damaged.
+    #[error(
+        "{}{}; --skip-damaged (skip_damaged = true) leaves {} out",
+        if *count > 1 { format!("{count} damaged {what}: ") } else { String::new() },
+        some_of(problems, *count),
+        if *count > 1 { "them" } else { "it" }
+    )]
+    DamagedData {
+        /// What they are: "files" or "lines".
+        what: &'static str,
+        /// What is wrong with the first of them, one message each.
+        problems: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+
     /// The operating system refused to write a file or folder.
     #[error("cannot write {}", path.display())]
     Write {
@@ -160,7 +176,29 @@ pub enum Error {
     NoModel,
 }
 
+/// How many damaged files a message describes.
+const PROBLEMS: usize = 5;
+
+/// What is wrong with some files, and with how many more.
+fn some_of(problems: &[String], count: usize) -> String {
+    let shown = problems.join("; ");
+    match count.saturating_sub(problems.len()) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
 impl Error {
+    /// One error for all damaged files or lines of a data set; `None` where there are none.
+    pub(crate) fn several(what: &'static str, errors: Vec<Self>) -> Option<Self> {
+        let problem = |error: &Self| match error {
+            Self::File { source, .. } => format!("{error} ({source})"),
+            error => error.to_string(),
+        };
+        let (count, problems) = (errors.len(), errors.iter().take(PROBLEMS).map(problem).collect());
+        (count > 0).then_some(Self::DamagedData { what, problems, count })
+    }
+
     pub(crate) fn damaged(path: impl Into<PathBuf>, problem: impl Display) -> Self {
         Self::Damaged { path: path.into(), problem: problem.to_string() }
     }

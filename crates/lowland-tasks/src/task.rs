@@ -86,6 +86,11 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// How the samples of a split were drawn from those of the data set, where a limit was set.
     fn limited(&self, split: Split) -> Option<Subset>;
 
+    /// What was left out of the data set or decided about it, a line each. Default: nothing.
+    fn remarks(&self) -> &[String] {
+        &[]
+    }
+
     /// How the training samples were drawn that quantisers are calibrated with. Default: nothing is
     /// calibrated, or all are taken.
     fn calibration(&self, _config: &TrainConfig) -> Option<Subset> {

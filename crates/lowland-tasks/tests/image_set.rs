@@ -120,8 +120,28 @@ fn names_lead_to_data_sets_and_back() {
     assert_eq!(
         text("imagenet".parse::<DataName>()),
         "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100, \
-         image-folder, pose, sst2, mrpc, cola"
+         image-folder, pose, sst2, mrpc, cola, qqp, mnli, qnli, rte, wnli, text"
     );
+    for (name, data) in
+        [("CIFAR-10", DataName::Cifar10), ("image_folder", DataName::ImageFolder), ("SST-2", DataName::Sst2)]
+    {
+        assert_eq!(name.parse::<DataName>().unwrap(), data);
+    }
+    for (name, nearest) in [("cifr10", "cifar10"), ("fashon-mnist", "fashion-mnist"), ("image", "")] {
+        let error = text(name.parse::<DataName>());
+        let meant = format!("{name:?} (did you mean {nearest}?), expected one of: ");
+        assert_eq!(error.contains(&meant), !nearest.is_empty(), "{error}");
+    }
+    let error = toml::from_str::<Config>("data = \"minst\"").err().unwrap().to_string();
+    assert!(error.contains("did you mean mnist?"), "{error}");
+    assert_eq!(
+        text(DataName::Cifar10.load(None)),
+        "data set cifar10 is read from a folder and none was given: expected data_batch_1.bin to data_batch_5.bin and \
+         test_batch.bin; name a folder with --data-dir, or bring it: lowland data fetch cifar10 --data-dir data"
+    );
+    let error = text(DataName::Mnist.load(Some(std::path::Path::new("/nowhere"))));
+    let way = "; name another folder with --data-dir, or bring it: lowland data fetch mnist --data-dir /nowhere";
+    assert!(error.ends_with(way), "{error}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use lowland_tasks::checkpoint::Manifest;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::cifar::{self, Cifar};
-use lowland_tasks::data::{idx, image_folder};
+use lowland_tasks::data::{Decoding, FolderConfig, idx, image_folder};
 use lowland_tasks::pose::{CropConfig, PoseSplits, coco};
 use lowland_tasks::{Error, Spec};
 use peak_alloc::PeakAlloc;
@@ -247,9 +247,15 @@ fn cifar_files_are_read_or_refused_in_proportion() {
 /// What any image may be unpacked to.
 const IMAGE: usize = 16 << 20;
 
+/// Images of few pixels, brought to a size.
+fn small(image_size: Option<usize>) -> FolderConfig {
+    let decoding = Decoding { max_megapixels: 5, ..Decoding::default() };
+    FolderConfig { image_size, decoding, ..FolderConfig::default() }
+}
+
 fn read_image(file: &[u8]) {
     for size in [None, Some(8)] {
-        let read = image_folder::parse(Path::new("x"), file, size);
+        let read = image_folder::parse(Path::new("x"), file, &small(size));
         match read {
             Ok((shape, pixels)) => assert_eq!(shape.checked_size(), Some(pixels.len())),
             Err(error) => assert!(matches!(error, Error::Format { .. }), "{error}"),
@@ -277,9 +283,9 @@ fn with_sums(mut file: Vec<u8>) -> Vec<u8> {
 fn images_are_read_or_refused_in_proportion() {
     let _alone = alone();
     let seeds = seeds("image");
-    assert_eq!(seeds.len(), 4);
+    assert_eq!(seeds.len(), 7);
     for seed in &seeds {
-        image_folder::parse(Path::new("x"), seed, None).unwrap();
+        image_folder::parse(Path::new("x"), seed, &small(None)).unwrap();
     }
     let files = changed(seeds, &["IDAT", "PLTE", "tRNS", "\u{1}\0"]);
     let files = (files, any::<bool>()).prop_map(|(f, sums)| if sums { with_sums(f) } else { f });
@@ -291,10 +297,10 @@ fn images_are_read_or_refused_in_proportion() {
 fn images_that_claim_to_be_large_cost_no_memory() {
     let _alone = alone();
     let told = |file: &[u8]| {
-        let read = || image_folder::parse(Path::new("x"), file, Some(8)).unwrap_err().to_string();
+        let read = || image_folder::parse(Path::new("x"), file, &small(Some(8))).unwrap_err().to_string();
         in_proportion(file.len(), 8, read)
     };
-    let limit = "x: expected at most 16777216 bytes of pixels in a file of this length, found";
+    let limit = "x: expected at most 5 million pixels (max_megapixels sets the limit), found";
     let mut png = seeds("image").pop().unwrap();
     png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     assert_eq!(told(&with_sums(png.clone())), format!("{limit} 65535x65535 pixels"));

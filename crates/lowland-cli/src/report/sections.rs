@@ -158,7 +158,7 @@ fn notes(setting: &Setting) -> String {
     if setting.data_notes.is_empty() {
         return String::new();
     }
-    format!(". Every run {}", setting.data_notes.join("; every run "))
+    format!(" ({})", setting.data_notes.join("; "))
 }
 
 fn label_noise(setting: &Setting) -> String {

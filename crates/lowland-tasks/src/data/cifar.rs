@@ -71,6 +71,14 @@ impl Cifar {
         }
     }
 
+    /// The name that `lowland data fetch` knows it by.
+    fn fetched_name(self) -> &'static str {
+        match self {
+            Self::Ten => "cifar10",
+            Self::Hundred => "cifar100",
+        }
+    }
+
     /// The files of a folder as [`read_folder`] looks for them, for messages.
     pub(crate) fn expected_files(self) -> &'static str {
         match self {
@@ -140,7 +148,7 @@ pub fn read_folder(folder: &Path, kind: Cifar) -> Result<Splits> {
     let test = find(&folder, kind, kind.test_file())?;
     let train = kind.train_files().iter().map(|&name| find(&folder, kind, name));
     let train = train.collect::<Result<Vec<_>>>()?;
-    Ok(Splits { train: read_files(kind, &train)?, test: read_files(kind, &[test])? })
+    Ok(Splits::new(read_files(kind, &train)?, read_files(kind, &[test])?))
 }
 
 fn find(folder: &Path, kind: Cifar, name: &str) -> Result<PathBuf> {
@@ -149,7 +157,25 @@ fn find(folder: &Path, kind: Cifar, name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     let expected = format!("one of {}", kind.expected_files());
+    if let Some(python) = python_version(folder, kind) {
+        let expected = format!(
+            "the binary version ({}; lowland data fetch {} brings it)",
+            kind.expected_files(),
+            kind.fetched_name()
+        );
+        let found = "the Python version, whose files are pickles".to_owned();
+        return Err(format_error(&python, expected, found));
+    }
     Err(Error::Missing { path, kind: "file", expected })
+}
+
+/// The folder or file of the Python version, where that is what is there.
+fn python_version(folder: &Path, kind: Cifar) -> Option<PathBuf> {
+    let names: &[&str] = match kind {
+        Cifar::Ten => &["cifar-10-batches-py", "data_batch_1", "cifar-10-python.tar.gz"],
+        Cifar::Hundred => &["cifar-100-python", "train", "cifar-100-python.tar.gz"],
+    };
+    names.iter().map(|name| folder.join(name)).find(|path| path.exists())
 }
 
 fn read_files(kind: Cifar, paths: &[PathBuf]) -> Result<ImageSet> {

@@ -47,13 +47,25 @@ pub struct ImageSet {
     classes: Vec<String>,
 }
 
-/// The two parts of a data set.
+/// The parts of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// What is learned from.
     pub train: ImageSet,
+    /// What checkpoints and settings are chosen on, where the data set has such a part.
+    pub validation: Option<ImageSet>,
     /// What is only ever measured on.
     pub test: ImageSet,
+    /// What was left out or decided on the way, a line each, such as "left out 3 files (.txt) not
+    /// read as images: ...".
+    pub remarks: Vec<String>,
+}
+
+impl Splits {
+    /// A data set of two parts, of which nothing was left out.
+    pub fn new(train: ImageSet, test: ImageSet) -> Self {
+        Self { train, validation: None, test, remarks: Vec::new() }
+    }
 }
 
 impl ImageSet {

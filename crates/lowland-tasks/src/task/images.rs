@@ -35,6 +35,8 @@ pub struct ImageTask {
     pub noise: LabelNoise,
     /// What is done to every pixel before the network sees it.
     pub normalisation: Normalisation,
+    /// What was left out of the data set, or decided about it.
+    remarks: Vec<String>,
     limits: Limits,
     /// The seed of every part that is drawn of these.
     subset_seed: u64,
@@ -47,13 +49,17 @@ impl ImageTask {
     /// Whatever reading the data gives, and values out of range.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         let data = &config.data;
-        let splits = data.name.load_sized(data.dir.as_deref(), data.image_size)?;
+        let splits = data.name.load_with(data.dir.as_deref(), &data.folder())?;
         let (mut limits, subset_seed) = (Limits::default(), data.subset_seed);
+        let mut remarks = splits.remarks;
+        if let Some(validation) = &splits.validation {
+            remarks.push(format!("the validation part ({} images) is not used", validation.len()));
+        }
         let mut train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
         let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
         let normalisation = Normalisation::of(&train);
         let noise = redraw_labels(Arc::make_mut(&mut train), data.label_noise, config.seed)?;
-        Ok(Self { train, test, noise, normalisation, limits, subset_seed })
+        Ok(Self { train, test, noise, normalisation, remarks, limits, subset_seed })
     }
 
     fn unquantised(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
@@ -125,6 +131,10 @@ impl Task for ImageTask {
 
     fn limited(&self, split: Split) -> Option<Subset> {
         self.limits.of(split)
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     fn calibration(&self, config: &TrainConfig) -> Option<Subset> {

@@ -31,6 +31,8 @@ pub struct PeopleTask {
     train: Arc<PoseSet>,
     test: Arc<PoseSet>,
     preparation: PosePreparation,
+    /// What was left out of the data set, or decided about it.
+    remarks: Vec<String>,
     limits: Limits,
     /// The seed of every part that is drawn of these.
     subset_seed: u64,
@@ -46,13 +48,19 @@ impl PeopleTask {
         only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
         only("quantise", config.quantise.is_none(), "left out where joints are found")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
-        let splits = PoseSplits::read(&folder, &config.crop.clone().unwrap_or_default())?;
+        let (crop, files) = (config.crop.clone().unwrap_or_default(), config.data.folder());
+        let skip = files.skip_damaged;
+        let splits = PoseSplits::read_with(&folder, &crop, &files.decoding, skip)?;
+        let mut remarks = splits.remarks;
+        if let Some(validation) = &splits.validation {
+            remarks.push(format!("the validation part ({} people) is not used", validation.len()));
+        }
         let (data, mut limits) = (&config.data, Limits::default());
         let subset_seed = data.subset_seed;
         let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
         let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
         let preparation = config.pose.clone().unwrap_or_default().build(&train)?;
-        Ok(Self { train, test, preparation, limits, subset_seed })
+        Ok(Self { train, test, preparation, remarks, limits, subset_seed })
     }
 
     fn set(&self, split: Split) -> &Arc<PoseSet> {
@@ -121,6 +129,10 @@ impl Task for PeopleTask {
     fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
         let found = drawn(&**self.set(split), Some(at_most), self.subset_seed)?;
         Ok(found.map(|(_, subset)| subset))
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     fn limited(&self, split: Split) -> Option<Subset> {

@@ -34,13 +34,17 @@ impl Labelled for TextSet {
     }
 }
 
-/// The two parts of a data set.
+/// The parts of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextSplits {
     /// What is learned from.
     pub train: TextSet,
+    /// What checkpoints and settings are chosen on, where the data set has such a part.
+    pub validation: Option<TextSet>,
     /// What is only ever measured on.
     pub test: TextSet,
+    /// What was left out or decided on the way, a line each.
+    pub remarks: Vec<String>,
 }
 
 impl TextSet {
