@@ -264,7 +264,10 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
     }
     let json = text(&run(&[&check[..], &["--json"]].concat()).stdout);
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["train"]["samples"], &json["test"]["classes"][1]["samples"]), (&4.into(), &1.into()));
+    assert_eq!(
+        (&json["train"]["samples"], &json["test"]["classes"][1]["samples"]),
+        (&4.into(), &1.into())
+    );
     let told = error(&lowland(&[&check[..], &["--label-column", "stars"]].concat()), 2);
     assert!(told.contains("columns named"), "{told}");
 
@@ -292,16 +295,22 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
             let place = folder.path().join(part).join(class);
             fs::create_dir_all(&place).unwrap();
             for i in 0..count {
-                RgbImage::from_pixel(16, 16, Rgb([grey + i; 3])).save(place.join(format!("{i}.png"))).unwrap();
+                RgbImage::from_pixel(16, 16, Rgb([grey + i; 3]))
+                    .save(place.join(format!("{i}.png")))
+                    .unwrap();
             }
         }
     }
     fs::write(folder.path().join("train/dark/bad.png"), "x").unwrap();
     fs::write(folder.path().join("train/dark/readme.txt"), "x").unwrap();
     let (data, out) = (folder.path().display().to_string(), path(folder.path(), "run"));
-    let train = ["train", "--data", "image-folder", "--data-dir", &data, "--epochs", "1", "--out", &out];
+    let train =
+        ["train", "--data", "image-folder", "--data-dir", &data, "--epochs", "1", "--out", &out];
     let told = error(&lowland(&train), 2);
-    assert!(told.contains("train/dark/bad.png: expected an image") && told.contains("--skip-damaged"), "{told}");
+    assert!(
+        told.contains("train/dark/bad.png: expected an image") && told.contains("--skip-damaged"),
+        "{told}"
+    );
     let more = ["--skip-damaged", "--train-limit", "4", "--test-limit", "2", "--batch-size", "2"];
     let told = text(&run(&[&train[..], &more].concat()).stderr);
     for line in [

@@ -20,8 +20,8 @@ pub mod subset;
 
 pub(crate) mod draw;
 pub(crate) mod files;
-pub(crate) mod remarks;
 mod prefetch;
+pub(crate) mod remarks;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,10 @@ use embedded::FASHION_MNIST_CLASSES;
 pub const MNIST_CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// A data set that this crate can load.
+///
+/// It is read from its [`name`](Self::name), in any case and with or without hyphens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum DataName {
     /// The part of Fashion-MNIST inside the library; named `embedded`.
     #[default]
@@ -230,11 +232,11 @@ impl DataName {
     pub fn load_with(self, data_dir: Option<&Path>, config: &FolderConfig) -> Result<Splits> {
         self.check_folder(config)?;
         let folder = || self.folder(data_dir);
-        match self {
+        let read = || match self {
             Self::FashionMnistSmall => embedded::load(),
             Self::FashionMnist => {
                 idx::read_folder(&idx::inner(&folder()?, "FashionMNIST"), &FASHION_MNIST_CLASSES)
-            },
+            }
             Self::Mnist => idx::read_folder(&idx::inner(&folder()?, "MNIST"), &MNIST_CLASSES),
             Self::Cifar10 => cifar::read_folder(&folder()?, Cifar::Ten),
             Self::Cifar100 => cifar::read_folder(&folder()?, Cifar::Hundred),
@@ -244,7 +246,8 @@ impl DataName {
                 found: self.name().to_owned(),
                 allowed: "labelled images",
             }),
-        }
+        };
+        read().map_err(|error| self.with_way(error, data_dir))
     }
 
     /// The folder with the files: `data_dir`, or the one in it that has this name, as
@@ -256,10 +259,30 @@ impl DataName {
     pub fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
         let Some(folder) = data_dir else {
             let expected = self.expected_files().unwrap_or_default().to_owned();
-            return Err(Error::NoFolder { data: self.name(), expected });
+            return Err(Error::NoFolder { data: self.name(), expected, way: self.way(None) });
         };
         let own = folder.join(self.name());
         Ok(if own.is_dir() { own } else { folder.to_owned() })
+    }
+
+    /// How the data set is named or brought, where it is not in `folder`.
+    fn way(self, folder: Option<&Path>) -> String {
+        let which = if folder.is_some() { "another" } else { "a" };
+        let way = format!("name {which} folder with --data-dir");
+        let Some(_) = self.published() else { return way };
+        let folder =
+            folder.map_or_else(|| "data".to_owned(), |folder| folder.display().to_string());
+        format!("{way}, or bring it: lowland data fetch {self} --data-dir {folder}")
+    }
+
+    /// Says with an error for something that is not there what to do.
+    pub(crate) fn with_way(self, error: Error, data_dir: Option<&Path>) -> Error {
+        match error {
+            error @ Error::Missing { .. } => {
+                Error::MissingData { source: Box::new(error), way: self.way(data_dir) }
+            }
+            error => error,
+        }
     }
 
     /// An error unless the settings are in range, and the default where they do not apply.
@@ -303,10 +326,19 @@ impl FromStr for DataName {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|data| data.name() == name).ok_or_else(|| Error::Unknown {
-            what: "data set",
-            name: name.to_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
+        let letters = |name: &str| {
+            let letters = name.chars().filter(char::is_ascii_alphanumeric);
+            letters.map(|letter| letter.to_ascii_lowercase()).collect::<String>()
+        };
+        let found = Self::ALL.into_iter().find(|data| letters(data.name()) == letters(name));
+        found.ok_or_else(|| Error::unknown("data set", name, &Self::ALL.map(Self::name)))
+    }
+}
+
+impl TryFrom<String> for DataName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
     }
 }

@@ -39,7 +39,7 @@ pub use batches::{HostTextBatch, TextBatch, TextInput};
 pub use bert::{Bert, BertEmbeddings, BertLayer};
 pub use classifier::{FineTuning, TextClassifier, Trained};
 pub use config::BertConfig;
-pub use corpus::{TextColumns, TextCorpus, Texts};
+pub use corpus::{TextColumns, TextCorpus, Texts, parse_table};
 pub use glue::GlueTask;
 pub(crate) use kind::EXPECTED_FILES;
 pub use kind::TextKind;

@@ -174,7 +174,9 @@ fn photos_are_turned_upright_unless_told_otherwise() {
     // 6 is a quarter turn clockwise: what was at the left is at the top.
     let (shape, pixels) = read(true);
     assert_eq!((shape.width, shape.height), (16, 32));
-    assert!(pixels[..16].iter().all(|&p| p > 230) && pixels[31 * 16..32 * 16].iter().all(|&p| p < 25));
+    assert!(
+        pixels[..16].iter().all(|&p| p > 230) && pixels[31 * 16..32 * 16].iter().all(|&p| p < 25)
+    );
     assert_eq!(read(false).0, ImageShape { channels: 3, height: 16, width: 32 });
 
     let fixture = Fixture::new();
@@ -200,10 +202,13 @@ fn large_plain_pictures_are_read_up_to_the_limit() {
         "x: expected at most 5 million pixels (max_megapixels sets the limit), found 3000x2000 pixels"
     );
     assert!(matches!(
-        read_folder(Path::new("x"), &FolderConfig {
-            decoding: Decoding { max_megapixels: 0, ..Decoding::default() },
-            ..FolderConfig::default()
-        }),
+        read_folder(
+            Path::new("x"),
+            &FolderConfig {
+                decoding: Decoding { max_megapixels: 0, ..Decoding::default() },
+                ..FolderConfig::default()
+            }
+        ),
         Err(lowland_tasks::Error::Setting { field: "max_megapixels", .. })
     ));
 }
@@ -226,7 +231,9 @@ fn damaged_files_are_named_together_or_left_out_and_counted() {
     assert_eq!(splits.train.image(1), [4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6]);
     assert_eq!(
         splits.remarks,
-        ["left out 8 damaged files: train/cat/bad0.jpg, train/cat/bad1.jpg, train/cat/bad2.jpg and 5 more"]
+        [
+            "left out 8 damaged files: train/cat/bad0.jpg, train/cat/bad1.jpg, train/cat/bad2.jpg and 5 more"
+        ]
     );
     fixture.put("train/dog/a.png", "");
     let error = read_folder(fixture.0.path(), &skip).unwrap_err().to_string();

@@ -122,12 +122,15 @@ fn names_lead_to_data_sets_and_back() {
         "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100, \
          image-folder, pose, sst2, mrpc, cola, qqp, mnli, qnli, rte, wnli, text"
     );
-    for (name, data) in
-        [("CIFAR-10", DataName::Cifar10), ("image_folder", DataName::ImageFolder), ("SST-2", DataName::Sst2)]
-    {
+    for (name, data) in [
+        ("CIFAR-10", DataName::Cifar10),
+        ("image_folder", DataName::ImageFolder),
+        ("SST-2", DataName::Sst2),
+    ] {
         assert_eq!(name.parse::<DataName>().unwrap(), data);
     }
-    for (name, nearest) in [("cifr10", "cifar10"), ("fashon-mnist", "fashion-mnist"), ("image", "")] {
+    for (name, nearest) in [("cifr10", "cifar10"), ("fashon-mnist", "fashion-mnist"), ("image", "")]
+    {
         let error = text(name.parse::<DataName>());
         let meant = format!("{name:?} (did you mean {nearest}?), expected one of: ");
         assert_eq!(error.contains(&meant), !nearest.is_empty(), "{error}");

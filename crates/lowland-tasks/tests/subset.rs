@@ -74,10 +74,7 @@ fn limits_are_drawn_over_all_classes_whatever_the_seed_of_the_run() {
     assert_eq!((task.count(Split::Train), task.count(Split::Test)), (30, 20));
     let drawn = Subset { count: 30, of: 2500, classes: Some(10), seed: 0 };
     assert_eq!(task.limited(Split::Train), Some(drawn));
-    assert_eq!(
-        task.drawn(Split::Train, 10).unwrap(),
-        Some(Subset { count: 10, of: 30, ..drawn })
-    );
+    assert_eq!(task.drawn(Split::Train, 10).unwrap(), Some(Subset { count: 10, of: 30, ..drawn }));
     assert_eq!(task.drawn(Split::Train, 30).unwrap(), None);
     assert!(task.drawn(Split::Train, 0).is_err() && task.to_measure(Split::Train, 0).is_err());
 

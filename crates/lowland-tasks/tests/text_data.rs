@@ -106,8 +106,20 @@ fn the_other_tasks_are_read_as_published() {
     let mnli = "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n";
     for (task, header, row, dev, label) in [
         (GlueTask::Mnli, mnli, "0\t7\ta man\ta dog\tneutral\tcontradiction", "dev_matched", 2),
-        (GlueTask::Qnli, "index\tquestion\tsentence\tlabel\n", "0\ta man\ta dog\tnot_entailment", "dev", 1),
-        (GlueTask::Rte, "index\tsentence1\tsentence2\tlabel\n", "0\ta man\ta dog\tentailment", "dev", 0),
+        (
+            GlueTask::Qnli,
+            "index\tquestion\tsentence\tlabel\n",
+            "0\ta man\ta dog\tnot_entailment",
+            "dev",
+            1,
+        ),
+        (
+            GlueTask::Rte,
+            "index\tsentence1\tsentence2\tlabel\n",
+            "0\ta man\ta dog\tentailment",
+            "dev",
+            0,
+        ),
         (GlueTask::Wnli, "index\tsentence1\tsentence2\tlabel\n", "0\ta man\ta dog\t1", "dev", 1),
         (
             GlueTask::Qqp,
@@ -166,7 +178,10 @@ fn tables_of_ones_own_have_any_classes_and_columns() {
 #[test]
 fn damaged_lines_of_tables_are_named_or_left_out() {
     let train: (&str, &[u8]) = ("train.tsv", b"text\tlabel\ngood\ta\n\nbad\nbad\tb\tc\nbad\tb\n");
-    let test: (&str, &[u8]) = ("test.jsonl", b"{\"text\": \"x\", \"label\": \"a\"}\n{\n{\"text\": \"x\", \"label\": \"z\"}\n");
+    let test: (&str, &[u8]) = (
+        "test.jsonl",
+        b"{\"text\": \"x\", \"label\": \"a\"}\n{\n{\"text\": \"x\", \"label\": \"z\"}\n",
+    );
     let error = own(&[train, test], &TextColumns::default(), false).unwrap_err().to_string();
     for part in [
         "4 damaged lines: ",
@@ -426,7 +441,8 @@ fn the_published_files_have_the_published_counts() {
         (GlueTask::Cola, "CoLA", 8551, 1043, [6023, 719]),
     ] {
         let splits = task.load(&glue.join(name), &tokenizer(16)).unwrap();
-        let learned: Vec<_> = [Some(splits.train), splits.validation].into_iter().flatten().collect();
+        let learned: Vec<_> =
+            [Some(splits.train), splits.validation].into_iter().flatten().collect();
         let count: usize = learned.iter().map(TextSet::len).sum();
         assert_eq!((count, splits.test.len()), (train, test), "{task}");
         let positives = learned.iter().map(|set| set.class_counts()[1]).sum();

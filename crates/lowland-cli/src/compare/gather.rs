@@ -222,6 +222,10 @@ fn data_in_words(name: DataName) -> String {
         DataName::Sst2 => "SST-2".to_owned(),
         DataName::Mrpc => "MRPC".to_owned(),
         DataName::Cola => "CoLA".to_owned(),
+        DataName::Qqp | DataName::Mnli | DataName::Qnli | DataName::Rte | DataName::Wnli => {
+            name.name().to_uppercase()
+        }
+        DataName::Text => "texts from a folder".to_owned(),
         DataName::Pose => "people from a folder (COCO keypoints)".to_owned(),
         DataName::ImageFolder => "images from a folder".to_owned(),
     }

@@ -10,9 +10,9 @@ use lowland_tasks::task::{Split, Wording};
 use lowland_tasks::train::{Data, Training};
 use serde::{Deserialize, Serialize};
 
-use crate::data_notes::data_notes;
 use super::equal::Equal;
 use super::keep::Keep;
+use crate::data_notes::data_notes;
 use crate::failure::Usage;
 use crate::files;
 use crate::files::PLAN;

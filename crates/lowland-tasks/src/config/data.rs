@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
 use crate::data::{DataName, Decoding, FolderConfig};
 use crate::error::setting;
 use crate::text::{FineTuning, TextColumns, Trained};
+use crate::{Error, Result};
 
 /// Which data, and how much of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,7 +95,11 @@ impl DataConfig {
         ] {
             if let Some(column) = column.as_ref().filter(|_| self.name != DataName::Text) {
                 let found = format!("{column:?} with {}", self.name);
-                return Err(Error::Setting { field, found, allowed: "left out unless the data is text" });
+                return Err(Error::Setting {
+                    field,
+                    found,
+                    allowed: "left out unless the data is text",
+                });
             }
         }
         for (field, limit) in [("train_limit", self.train_limit), ("test_limit", self.test_limit)] {

@@ -149,7 +149,8 @@ fn decoder<'a>(
 /// The formats that are read, in words.
 pub(crate) fn formats() -> String {
     use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
-    let known = [(Jpeg, "JPEG"), (Png, "PNG"), (WebP, "WebP"), (Bmp, "BMP"), (Gif, "GIF"), (Tiff, "TIFF")];
+    let known =
+        [(Jpeg, "JPEG"), (Png, "PNG"), (WebP, "WebP"), (Bmp, "BMP"), (Gif, "GIF"), (Tiff, "TIFF")];
     let known = known.iter().filter(|(format, _)| format.reading_enabled());
     known.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }

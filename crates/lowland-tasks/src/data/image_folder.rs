@@ -22,8 +22,8 @@ mod scan;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, format_error};
 use super::Splits;
+use super::files::{self, format_error};
 use crate::{Error, Result};
 use picture::Labelled;
 use read::Reader;
@@ -32,7 +32,8 @@ use scan::{Entries, Scan};
 pub use picture::{FolderConfig, LARGEST_SIZE, parse};
 
 /// The files of a folder as [`read_folder`] looks for them, for messages.
-pub(crate) const EXPECTED_FILES: &str = "train/CLASS and test/CLASS (or val, valid, dev) with images, or the layout of Tiny-ImageNet";
+pub(crate) const EXPECTED_FILES: &str =
+    "train/CLASS and test/CLASS (or val, valid, dev) with images, or the layout of Tiny-ImageNet";
 
 /// What Tiny-ImageNet has in place of folders for validation: lines of a file name and a class,
 /// separated by tabs.
@@ -90,7 +91,8 @@ pub fn read_folder(folder: &Path, config: &FolderConfig) -> Result<Splits> {
             (None, labelled_images(part, &labels, &mut scan)?)
         }
         (None, _) => {
-            let expected = "a folder with a folder for each class, or the same as val, valid or dev";
+            let expected =
+                "a folder with a folder for each class, or the same as val, valid or dev";
             let (path, expected) = (folder.join("test"), expected.to_owned());
             return Err(Error::Missing { path, kind: "folder", expected });
         }

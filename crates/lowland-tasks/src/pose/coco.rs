@@ -108,7 +108,10 @@ impl Oddities {
             (self.strays, "annotations of unknown images or categories were left out"),
             (self.crowds, "crowds were left out"),
             (self.without_joints, "people without a visible joint were left out"),
-            (self.without_box, "people without a box, and with too few joints for one, were left out"),
+            (
+                self.without_box,
+                "people without a box, and with too few joints for one, were left out",
+            ),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -343,11 +346,7 @@ fn bounds(
     if margin <= 0.0 {
         return None;
     }
-    let derived = between(
-        least.map(|at| at - margin),
-        most.map(|at| at + margin),
-        [width, height],
-    );
+    let derived = between(least.map(|at| at - margin), most.map(|at| at + margin), [width, height]);
     oddities.boxes_derived += usize::from(derived.is_some());
     derived
 }

@@ -184,7 +184,12 @@ impl PoseSplits {
             Some((cut, part)) => Some(cut.set(&part)?),
             None => None,
         };
-        Ok(Self { train: train.set(&train_part)?, validation, test: test.set(&test_part)?, remarks })
+        Ok(Self {
+            train: train.set(&train_part)?,
+            validation,
+            test: test.set(&test_part)?,
+            remarks,
+        })
     }
 }
 

@@ -7,14 +7,15 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Learning, OnHost, Outcome, Limits, Split, Task, TaskBatch, Wording,
+    AnySource, Boxed, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
     in_percent, loaded_from, number,
 };
 use crate::Result;
 use crate::config::TrainConfig;
 use crate::data::subset::{drawn, part_of};
 use crate::data::{
-    HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, Source, Subset, redraw_labels,
+    HostBatch, ImageBatch, ImageSet, ImageSource, LabelNoise, Normalisation, Source, Subset,
+    redraw_labels,
 };
 use crate::models::Model;
 use crate::quantise::quantised;

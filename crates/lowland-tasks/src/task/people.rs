@@ -50,7 +50,8 @@ impl PeopleTask {
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let (crop, files) = (config.crop.clone().unwrap_or_default(), config.data.folder());
         let skip = files.skip_damaged;
-        let splits = PoseSplits::read_with(&folder, &crop, &files.decoding, skip)?;
+        let splits = PoseSplits::read_with(&folder, &crop, &files.decoding, skip)
+            .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
         let mut remarks = splits.remarks;
         if let Some(validation) = &splits.validation {
             remarks.push(format!("the validation part ({} people) is not used", validation.len()));

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Learning, OnHost, Outcome, Limits, Split, Task, TaskBatch, Wording, number,
+    AnySource, Boxed, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording, number,
     only,
 };
 use crate::config::{TextConfig, TrainConfig};
@@ -47,7 +47,9 @@ impl TextTask {
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
-        let corpus = kind.corpus(&folder, &config.data.columns(), config.data.skip_damaged)?;
+        let corpus = kind
+            .corpus(&folder, &config.data.columns(), config.data.skip_damaged)
+            .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
         let TextSplits { train, validation, test, mut remarks } = corpus.tokenised(&tokenizer)?;
         if let Some(validation) = validation {
             remarks.push(format!("the validation part ({} texts) is not used", validation.len()));

@@ -72,19 +72,54 @@ pub(super) enum Classes {
     Found,
 }
 
+/// Reads the bytes of one table of one's own: its texts with their labels, where it has labels.
+/// `path` says by its ending which form it has, and is what errors call it.
+///
+/// # Errors
+///
+/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there, or no row, and
+/// [`Error::DamagedData`] for lines that do not fit.
+pub fn parse_table(
+    path: &Path,
+    bytes: &[u8],
+    columns: &TextColumns,
+) -> Result<(Vec<Text>, Option<Vec<String>>)> {
+    let Rows { texts, labels, damaged, .. } = parse(path, bytes, &columns.wanted())?;
+    Error::several("lines", damaged).map_or(Ok((texts, labels)), Err)
+}
+
 impl TextColumns {
     /// The columns, with the usual names of those that are not given.
     pub(super) fn wanted(&self) -> Columns {
         const TEXT: &[&str] = &[
-            "text", "sentence", "sentence1", "text1", "premise", "question1", "content", "review", "tweet",
-            "message", "question", "title", "#1 String",
+            "text",
+            "sentence",
+            "sentence1",
+            "text1",
+            "premise",
+            "question1",
+            "content",
+            "review",
+            "tweet",
+            "message",
+            "question",
+            "title",
+            "#1 String",
         ];
-        const PAIR: &[&str] = &[
-            "text_pair", "sentence2", "text2", "hypothesis", "question2", "#2 String",
-        ];
+        const PAIR: &[&str] =
+            &["text_pair", "sentence2", "text2", "hypothesis", "question2", "#2 String"];
         const LABEL: &[&str] = &[
-            "label", "labels", "class", "category", "target", "sentiment", "gold_label", "intent", "is_duplicate",
-            "quality", "stars",
+            "label",
+            "labels",
+            "class",
+            "category",
+            "target",
+            "sentiment",
+            "gold_label",
+            "intent",
+            "is_duplicate",
+            "quality",
+            "stars",
         ];
         let names = |given: &Option<String>, usual: &[&str]| match given {
             Some(name) => vec![name.clone()],
@@ -256,12 +291,7 @@ impl Reader<'_> {
     }
 
     /// The texts of a part whose label is known; others are damaged.
-    fn texts(
-        &self,
-        part: Part,
-        known: &HashMap<String, u16>,
-        damaged: &mut Vec<Error>,
-    ) -> Texts {
+    fn texts(&self, part: Part, known: &HashMap<String, u16>, damaged: &mut Vec<Error>) -> Texts {
         let mut found = Texts::default();
         for (path, rows) in part.files {
             damaged.extend(rows.damaged);

@@ -102,7 +102,9 @@ impl GlueTask {
             Self::Mnli => {
                 "pairs of sentences that entail or contradict one another; 3 classes; from a folder"
             }
-            Self::Qnli => "questions and sentences that answer them or do not; 2 classes; from a folder",
+            Self::Qnli => {
+                "questions and sentences that answer them or do not; 2 classes; from a folder"
+            }
             Self::Rte => "pairs of sentences that entail or do not; 2 classes; from a folder",
             Self::Wnli => "pairs of sentences with a pronoun resolved; 2 classes; from a folder",
         }
@@ -132,7 +134,9 @@ impl GlueTask {
     fn spellings(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::Sst2 => &[&["negative", "0"], &["positive", "1"]],
-            Self::Mrpc => &[&["different", "0", "not_equivalent"], &["paraphrase", "1", "equivalent"]],
+            Self::Mrpc => {
+                &[&["different", "0", "not_equivalent"], &["paraphrase", "1", "equivalent"]]
+            }
             Self::Cola => &[&["unacceptable", "0"], &["acceptable", "1"]],
             Self::Qqp => &[&["different", "0", "not_duplicate"], &["duplicate", "1"]],
             Self::Mnli => &[&["entailment", "0"], &["neutral", "1"], &["contradiction", "2"]],
@@ -228,7 +232,9 @@ impl GlueTask {
                 &["gold_label", "label"],
             ),
             Self::Qnli => (&["question", "text1"], &["sentence", "text2"], &["label"]),
-            Self::Rte | Self::Wnli => (&["sentence1", "text1"], &["sentence2", "text2"], &["label"]),
+            Self::Rte | Self::Wnli => {
+                (&["sentence1", "text1"], &["sentence2", "text2"], &["label"])
+            }
         };
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         // The files of CoLA's publishers have no line of names.
@@ -253,10 +259,9 @@ impl FromStr for GlueTask {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| Error::Unknown {
-            what: "text task",
-            name: name.to_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
+        Self::ALL
+            .into_iter()
+            .find(|task| task.name() == name)
+            .ok_or_else(|| Error::unknown("text task", name, &Self::ALL.map(Self::name)))
     }
 }

@@ -192,7 +192,8 @@ impl Columns {
         let any = |names: &[String]| match names {
             [name] => format!("{name:?}"),
             [first, rest @ ..] => {
-                let shown: Vec<String> = rest.iter().take(3).map(|name| format!("{name:?}")).collect();
+                let shown: Vec<String> =
+                    rest.iter().take(3).map(|name| format!("{name:?}")).collect();
                 format!("{first:?} (or {})", shown.join(", "))
             }
             [] => String::new(),

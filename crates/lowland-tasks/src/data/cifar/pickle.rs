@@ -22,7 +22,11 @@ enum Value {
     /// A function or class: its module and name.
     Global(String),
     /// What a call would give, with what is built into it afterwards.
-    Call { function: usize, arguments: usize, state: Option<usize> },
+    Call {
+        function: usize,
+        arguments: usize,
+        state: Option<usize>,
+    },
 }
 
 /// A batch of CIFAR: pixels, `[images, 3072]`, and a label each.
@@ -41,7 +45,9 @@ pub(super) fn read(file: &[u8], columns: usize, labels: &str) -> Result<Batch, S
     let top = machine.run()?;
     let data = machine.entry(top, "data").ok_or("no \"data\"")?;
     let list = machine.entry(top, labels).ok_or_else(|| format!("no {labels:?}"))?;
-    let Value::List(list) = &machine.values[list] else { return Err(format!("{labels:?} that are no list")) };
+    let Value::List(list) = &machine.values[list] else {
+        return Err(format!("{labels:?} that are no list"));
+    };
     let label = |&place: &usize| match machine.values[place] {
         Value::Number(label) => Ok(label),
         _ => Err(format!("{labels:?} that are no numbers")),
@@ -87,10 +93,15 @@ impl Machine<'_> {
             0x88 => self.push(Value::Number(1)),
             0x89 => self.push(Value::Number(0)),
             b'K' | b'M' | b'J' => {
-                let length = match instruction { b'K' => 1, b'M' => 2, _ => 4 };
+                let length = match instruction {
+                    b'K' => 1,
+                    b'M' => 2,
+                    _ => 4,
+                };
                 let number = self.number(length)?;
                 // Four bytes have a sign.
-                let wrapped = if length == 4 && number >= 1 << 31 { number - (1 << 32) } else { number };
+                let wrapped =
+                    if length == 4 && number >= 1 << 31 { number - (1 << 32) } else { number };
                 self.push(Value::Number(wrapped));
             }
             b'I' | b'L' => {
@@ -99,11 +110,19 @@ impl Machine<'_> {
                 self.push(Value::Number(number));
             }
             b'U' | b'C' | b'T' | b'B' | 0x8e => {
-                let bytes = self.counted(match instruction { b'U' | b'C' => 1, 0x8e => 8, _ => 4 })?;
+                let bytes = self.counted(match instruction {
+                    b'U' | b'C' => 1,
+                    0x8e => 8,
+                    _ => 4,
+                })?;
                 self.push(Value::Bytes(bytes));
             }
             0x8c | b'X' | 0x8d => {
-                let text = self.counted(match instruction { 0x8c => 1, b'X' => 4, _ => 8 })?;
+                let text = self.counted(match instruction {
+                    0x8c => 1,
+                    b'X' => 4,
+                    _ => 8,
+                })?;
                 self.push(Value::Text(text));
             }
             b']' | b')' => self.push(Value::List(vec![])),
@@ -142,7 +161,8 @@ impl Machine<'_> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let word = |place| self.text(place).map(str::to_owned).ok_or("a name that is no text");
+                let word =
+                    |place| self.text(place).map(str::to_owned).ok_or("a name that is no text");
                 let global = format!("{}.{}", word(module)?, word(name)?);
                 self.push(Value::Global(global));
             }
@@ -220,7 +240,8 @@ impl Machine<'_> {
     /// An unsigned number of up to 8 bytes, the lowest first.
     fn number(&mut self, length: usize) -> Result<i64, String> {
         let bytes = self.take(length)?;
-        let number = self.file[bytes].iter().rev().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
+        let number =
+            self.file[bytes].iter().rev().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
         i64::try_from(number).map_err(|_| "a number that is too large".to_owned())
     }
 

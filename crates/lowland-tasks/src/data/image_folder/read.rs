@@ -156,7 +156,12 @@ impl Pixels {
     ///
     /// # Errors
     /// A part of which no image is left.
-    pub(super) fn set(self, shape: ImageShape, classes: &[String], part: &Path) -> Result<ImageSet> {
+    pub(super) fn set(
+        self,
+        shape: ImageShape,
+        classes: &[String],
+        part: &Path,
+    ) -> Result<ImageSet> {
         if self.labels.is_empty() {
             let expected = "at least one image that is not damaged".to_owned();
             return Err(format_error(part, expected, "none".to_owned()));

@@ -102,11 +102,16 @@ impl<'a> Scan<'a> {
             kinds.entry(ending.to_lowercase()).or_default().push(name.clone());
         }
         for (kind, names) in kinds {
-            let kind = if kind.is_empty() { "without an ending".to_owned() } else { format!("(.{kind})") };
-            let [one, many] = ["file", "files"].map(|noun| format!("{noun} {kind} not read as images"));
+            let kind =
+                if kind.is_empty() { "without an ending".to_owned() } else { format!("(.{kind})") };
+            let [one, many] =
+                ["file", "files"].map(|noun| format!("{noun} {kind} not read as images"));
             lines.extend(left_out([&one, &many], &names));
         }
-        lines.extend(left_out(["folder with no part in the layout", "folders with no part in the layout"], &self.folders));
+        lines.extend(left_out(
+            ["folder with no part in the layout", "folders with no part in the layout"],
+            &self.folders,
+        ));
         let what = "of archivers, viewers and editors";
         let [one, many] = ["entry", "entries"].map(|noun| format!("{noun} {what}"));
         lines.extend(left_out([&one, &many], &self.leftovers));

@@ -129,7 +129,10 @@ impl Held {
         for Samples { part, samples } in &samples {
             let empty = samples.iter().filter(|((first, _), _)| first.trim().is_empty()).count();
             if empty > 0 {
-                odd.push(format!("{} without a text", words::counted(empty, &format!("{part} sample"))));
+                odd.push(format!(
+                    "{} without a text",
+                    words::counted(empty, &format!("{part} sample"))
+                ));
             }
         }
         Self::of(data, parts, ["texts", "classes"]).with(&corpus.remarks, odd)
@@ -173,7 +176,10 @@ impl Held {
         for (title, lines) in [("", &sums), ("Read:", &self.remarks), ("Odd:", &self.odd)] {
             if !lines.is_empty() {
                 let lead = if title.is_empty() { String::new() } else { format!("{title}\n  ") };
-                blocks.push(format!("{lead}{}", lines.join(if title.is_empty() { "\n" } else { "\n  " })));
+                blocks.push(format!(
+                    "{lead}{}",
+                    lines.join(if title.is_empty() { "\n" } else { "\n  " })
+                ));
             }
         }
         if self.as_published == Some(true) {

@@ -30,7 +30,10 @@ pub(super) fn of_samples<T: Hash + Eq>(parts: &[Samples<T>], classes: &[String])
         }
         let torn = labels.values().filter(|labels| labels.len() > 1).count();
         if torn > 0 {
-            lines.push(format!("{} come with more than one label", counted(torn, &format!("{part} sample"))));
+            lines.push(format!(
+                "{} come with more than one label",
+                counted(torn, &format!("{part} sample"))
+            ));
         }
         let again = samples.len() - labels.len();
         if again > 0 {
@@ -72,7 +75,8 @@ fn of_counts(part: &str, classes: &[String], counts: &[usize]) -> Vec<String> {
         lines.push(format!("no {part} sample of {shown}{more}"));
     }
     let present = || (0..classes.len()).filter(|&class| counts[class] > 0);
-    let (least, most) = (present().min_by_key(|&c| counts[c]), present().max_by_key(|&c| counts[c]));
+    let (least, most) =
+        (present().min_by_key(|&c| counts[c]), present().max_by_key(|&c| counts[c]));
     if let (Some(least), Some(most)) = (least, most)
         && counts[most] > UNEVEN.saturating_mul(counts[least])
     {
