@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     Weights = 4,
     /// How a person is turned, scaled and mirrored.
     Pose = 5,
+    /// Which samples stand for all.
+    Subset = 6,
 }
 
 /// The generator for one purpose and one key: all 32 bytes of its seed are the key, so that two

@@ -70,6 +70,7 @@ pub(crate) fn setting() -> Setting {
         wording: Wording::default(),
         training_images: 2500,
         test_images: 2000,
+        data_notes: Vec::new(),
         classes: 10,
         label_noise: 0.3,
         labels_changed: 671,
