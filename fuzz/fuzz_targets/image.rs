@@ -1,4 +1,4 @@
-//! The reader of JPEG and PNG images, which may unpack any of them to 16 MiB and needs a few times that while it does.
+//! The reader of images, which may unpack any of them to 5 million pixels here and needs a few times that while it does.
 
 #![no_main]
 
@@ -6,15 +6,17 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use lowland_fuzz::in_proportion;
-use lowland_tasks::data::image_folder;
+use lowland_tasks::data::{Decoding, FolderConfig, image_folder};
 
 /// What any image may be unpacked to.
 const UNPACKED: usize = 16 << 20;
 
 fuzz_target!(|file: &[u8]| {
     for size in [None, Some(8)] {
+        let decoding = Decoding { max_megapixels: 5, ..Decoding::default() };
+        let config = FolderConfig { image_size: size, decoding, ..FolderConfig::default() };
         in_proportion(UNPACKED + file.len(), 4, || {
-            if let Ok((shape, pixels)) = image_folder::parse(Path::new("file"), file, size) {
+            if let Ok((shape, pixels)) = image_folder::parse(Path::new("file"), file, &config) {
                 assert_eq!(shape.checked_size(), Some(pixels.len()));
             }
         });

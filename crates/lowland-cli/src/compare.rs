@@ -33,6 +33,7 @@ use plan::{Facts, Plan};
 use request::Request;
 use summary::Summary;
 
+use crate::data_notes::sharpness_note;
 use crate::failure::Usage;
 use crate::files::{PAGE, PLAN, RUNS, SUMMARY};
 use crate::run::folder::lock;
@@ -179,7 +180,8 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
             format!("{begin} {missing}, {jobs} at a time{turns}{sharpness}; {disk}")
         }
     };
-    vec![what, how]
+    let notes = plan.facts.notes.iter().cloned();
+    [what].into_iter().chain(notes).chain([how]).collect()
 }
 
 /// What is known of data and network once they are there.
@@ -194,7 +196,11 @@ fn facts(request: &Request) -> Result<Facts> {
     let device = device::open(&config.device)?;
     let data = Data::load(&config)?;
     let training = Training::new(&config, &data, &device)?;
-    Facts::of(&config, &data, &training)
+    let mut facts = Facts::of(&config, &data, &training)?;
+    if !request.no_sharpness && config.sharpness_every.is_none() {
+        facts.notes.extend(sharpness_note(&data));
+    }
+    Ok(facts)
 }
 
 /// Checks that the data is that of the plan, before a run finds out.

@@ -17,6 +17,7 @@
 
 mod commands;
 mod compare;
+mod data_notes;
 mod device;
 mod failure;
 mod files;

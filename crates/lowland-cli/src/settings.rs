@@ -187,6 +187,13 @@ mod tests {
             "--label-noise=0.25",
             "--train-limit=7",
             "--test-limit=8",
+            "--subset-seed=9",
+            "--upright=false",
+            "--max-megapixels=10",
+            "--skip-damaged",
+            "--text-column=t",
+            "--pair-column=p",
+            "--label-column=l",
             "--augment=crop-flip-cutout",
             "--model=resnet20",
             "--from=/f",
@@ -209,6 +216,7 @@ mod tests {
             "--label-smoothing=0.375",
             "--clip-norm=2",
             "--budget=1.5",
+            "--late-start=0.375",
             "--micro-batch=3",
             "--workers=2",
             "--precision=bf16",
@@ -229,6 +237,7 @@ mod tests {
             label_smoothing: 0.375,
             clip_norm: Some(2.0),
             budget: Some(1.5),
+            late_start: Some(0.375),
             micro_batch: Some(3),
             model: ModelName::ResNet20,
             from: Some("/f".into()),
@@ -244,6 +253,13 @@ mod tests {
                 label_noise: 0.25,
                 train_limit: Some(7),
                 test_limit: Some(8),
+                subset_seed: 9,
+                upright: false,
+                max_megapixels: 10,
+                skip_damaged: true,
+                text_column: Some("t".to_owned()),
+                pair_column: Some("p".to_owned()),
+                label_column: Some("l".to_owned()),
             },
             optimizer: OptimizerConfig {
                 name: OptimizerName::AdamW,
@@ -369,6 +385,23 @@ mod tests {
             let error = resolve(&typed(&arguments), Some(algorithm)).unwrap_err().to_string();
             assert!(error.contains("budget must be at least 1"), "{error}");
         }
+    }
+
+    #[test]
+    fn settings_of_a_part_may_leave_its_name_out() {
+        let flags = SettingFlags::default();
+        let named = |spec| resolve(&flags, Some(spec)).unwrap();
+        let config = named("arsam:beta=0.9:window=20:late_start=0.25");
+        assert_eq!(config.late_start, Some(0.25));
+        let Algorithm::Arsam(arsam) = config.algorithm else { panic!("ARSAM was asked for") };
+        assert!((arsam.descend.beta - 0.9).abs() < 1e-12);
+        assert_eq!(arsam.controller.window, 20);
+        // One that is absent unless it is given.
+        let config = named("ss-sam:last_probability=0.1").algorithm;
+        let Algorithm::StochasticSam(ss_sam) = config else { panic!("SS-SAM was asked for") };
+        assert_eq!(ss_sam.schedule.last_probability, Some(0.1));
+        let unknown = resolve(&flags, Some("arsam:betta=0.9")).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `betta`"), "{unknown}");
     }
 
     #[test]

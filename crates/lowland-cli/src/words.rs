@@ -1,5 +1,7 @@
 //! Numbers, shares, counts and times in words.
 
+use lowland_tasks::data::Subset;
+
 /// What stands where there is no number.
 pub(crate) const MISSING: &str = "–";
 
@@ -52,6 +54,27 @@ pub(crate) fn count(value: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A part of a set and how it was drawn: "6 of 20 training images, drawn over both classes with
+/// seed 0".
+pub(crate) fn subset(subset: &Subset, samples: &str) -> String {
+    let part = format!("{} of {} {samples}", count(subset.count), count(subset.of));
+    format!("{part}, {}", drawn(subset))
+}
+
+/// How a part of a set was drawn: "drawn over all 10 classes with seed 0".
+pub(crate) fn drawn(&Subset { count: taken, classes, seed, .. }: &Subset) -> String {
+    let over = match classes {
+        None => "drawn from all".to_owned(),
+        Some(1) => "drawn from one class".to_owned(),
+        Some(classes) if taken < classes => {
+            format!("drawn over {} of {} classes", count(taken), count(classes))
+        }
+        Some(2) => "drawn over both classes".to_owned(),
+        Some(classes) => format!("drawn over all {} classes", count(classes)),
+    };
+    format!("{over} with seed {seed}")
 }
 
 /// A count and its noun: "1 seed", "3 seeds".

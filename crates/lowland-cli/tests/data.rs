@@ -167,8 +167,8 @@ fn what_a_set_holds_is_told_as_a_table_and_as_json() {
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
     let json = text(&run(&["data", "check", "embedded", "--json"]).stdout);
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["train"]["images"], 2500);
-    assert_eq!(json["test"]["classes"][9]["images"], 200);
+    assert_eq!(json["train"]["samples"], 2500);
+    assert_eq!(json["test"]["classes"][9]["samples"], 200);
     assert!(json["as_published"].is_null(), "a part of a set has no published figures");
     let channel = &json["train"]["channels"][0];
     let ratio = channel["mean_of_bytes"].as_f64().unwrap() / channel["mean"].as_f64().unwrap();
@@ -227,7 +227,7 @@ fn an_image_folder_is_checked_and_trained_on() {
     assert!(told.contains("train/dark/1.png: expected 20x18 pixels, as the first"), "{told}");
     let sized = [&check[..], &["--image-size", "16", "--json"]].concat();
     let json: Value = serde_json::from_slice(&run(&sized).stdout).unwrap();
-    assert_eq!((&json["train"]["images"], &json["train"]["height"]), (&24.into(), &16.into()));
+    assert_eq!((&json["train"]["samples"], &json["train"]["height"]), (&24.into(), &16.into()));
 
     let out = path(folder.path(), "run");
     let train = ["train", "--data", "image-folder", "--data-dir", &data, "--image-size", "16"];
@@ -241,4 +241,96 @@ fn an_image_folder_is_checked_and_trained_on() {
         told.contains("image_size must be left out unless the data is an image-folder"),
         "{told}"
     );
+}
+
+#[test]
+fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    fs::write(folder.path().join("train.csv"), "text,label\ngood,a\nbad,b\ngood,b\n,c\n").unwrap();
+    fs::write(folder.path().join("test.tsv"), "text\tlabel\nbad\tb\nfine\ta\n").unwrap();
+    fs::write(folder.path().join("notes.md"), "x").unwrap();
+    let check = ["data", "check", "text", "--data-dir", &data];
+    let table = text(&run(&check).stdout);
+    for line in [
+        "  the columns taken are \"text\", \"label\"",
+        "  left out 1 file that is not used: notes.md",
+        "  1 training sample come with more than one label",
+        "  no test sample of c",
+        "  1 test sample are in the training part too",
+        "  1 training sample without a text",
+    ] {
+        assert!(table.lines().any(|found| found == line), "{line} in {table}");
+    }
+    let json = text(&run(&[&check[..], &["--json"]].concat()).stdout);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["train"]["samples"], &json["test"]["classes"][1]["samples"]),
+        (&4.into(), &1.into())
+    );
+    let told = error(&lowland(&[&check[..], &["--label-column", "stars"]].concat()), 2);
+    assert!(told.contains("columns named"), "{told}");
+
+    let people = folder.path().join("people");
+    fs::create_dir(&people).unwrap();
+    RgbImage::from_pixel(20, 20, Rgb([9; 3])).save(people.join("a.png")).unwrap();
+    let file = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 20}],
+        "categories": [{"id": 1, "keypoints": ["head", "neck"], "skeleton": [[1, 2]]}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [2, 2, 30, 10], "keypoints": [5, 5, 2, 0, 0, 0]}]}"#;
+    for name in ["train.json", "val.json"] {
+        fs::write(people.join(name), file).unwrap();
+    }
+    let data = people.display().to_string();
+    let table = text(&run(&["data", "check", "pose", "--data-dir", &data]).stdout);
+    for part in ["head", "training part: 1 boxes over the edge", "no training person shows neck"] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+}
+
+#[test]
+fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    for (part, count) in [("train", 6_u8), ("test", 3)] {
+        for (class, grey) in [("dark", 10), ("light", 240)] {
+            let place = folder.path().join(part).join(class);
+            fs::create_dir_all(&place).unwrap();
+            for i in 0..count {
+                RgbImage::from_pixel(16, 16, Rgb([grey + i; 3]))
+                    .save(place.join(format!("{i}.png")))
+                    .unwrap();
+            }
+        }
+    }
+    fs::write(folder.path().join("train/dark/bad.png"), "x").unwrap();
+    fs::write(folder.path().join("train/dark/readme.txt"), "x").unwrap();
+    let (data, out) = (folder.path().display().to_string(), path(folder.path(), "run"));
+    let train =
+        ["train", "--data", "image-folder", "--data-dir", &data, "--epochs", "1", "--out", &out];
+    let told = error(&lowland(&train), 2);
+    assert!(
+        told.contains("train/dark/bad.png: expected an image") && told.contains("--skip-damaged"),
+        "{told}"
+    );
+    let more = ["--skip-damaged", "--train-limit", "4", "--test-limit", "2", "--batch-size", "2"];
+    let told = text(&run(&[&train[..], &more].concat()).stderr);
+    for line in [
+        "data: left out 1 file (.txt) not read as images: train/dark/readme.txt",
+        "data: left out 1 damaged file: train/dark/bad.png",
+        "data: 4 of 12 training images, drawn over both classes with seed 0",
+        "data: 2 of 6 test images, drawn over both classes with seed 0",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line} in {told}");
+    }
+
+    // The data moves, and the run goes on where it lies then.
+    let moved = path(folder.path(), "moved");
+    fs::create_dir(&moved).unwrap();
+    for part in ["train", "test"] {
+        fs::rename(folder.path().join(part), Path::new(&moved).join(part)).unwrap();
+    }
+    let told = error(&lowland(&["resume", &out, "-q"]), 2);
+    assert!(told.contains("name another folder with --data-dir"), "{told}");
+    run(&["resume", &out, "-q", "--data-dir", &moved]);
+    let config = fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
+    assert!(config.contains(&format!("dir = \"{moved}\"")), "{config}");
 }

@@ -11,7 +11,6 @@ use burn::tensor::Tensor;
 
 use crate::kernel::attention::Heads;
 use crate::kernel::convolution::Geometry;
-use crate::normalisation::After;
 
 /// Batch normalisation, apart from its tensors.
 #[derive(Clone, Copy, Debug)]
@@ -202,6 +201,14 @@ pub(crate) fn attend(looks: [Tensor<3>; 3], mask: Option<Tensor<2>>, heads: Head
     let mask = or_absent(mask, &looks[0]);
     let [query, key, value] = looks.map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::attend(query, key, value, mask, heads))
+}
+
+/// What follows the normalisation.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub(crate) enum After<const D: usize> {
+    Nothing,
+    Relu,
+    AddRelu(Tensor<D>),
 }
 
 impl<const D: usize> After<D> {

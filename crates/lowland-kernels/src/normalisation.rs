@@ -4,6 +4,8 @@ use burn::nn::{BatchNorm, LayerNorm};
 use burn::tensor::Tensor;
 use burn::tensor::module::BatchNormTrainOutput;
 
+#[cfg(feature = "flex")]
+use crate::flex::After;
 use crate::pointwise::relu_of_burn;
 
 /// Burn's [`batch_norm_train`](burn::tensor::module::batch_norm_train): `[batch, channels, ..]` normalised by the
@@ -73,15 +75,6 @@ pub fn batch_norm_add_relu<const D: usize>(
         return normalise(layer, input, After::AddRelu(other));
     }
     relu_of_burn(layer.forward(input) + other)
-}
-
-/// What follows the normalisation.
-#[cfg(feature = "flex")]
-#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
-pub(crate) enum After<const D: usize> {
-    Nothing,
-    Relu,
-    AddRelu(Tensor<D>),
 }
 
 /// Whether kernels compute it.

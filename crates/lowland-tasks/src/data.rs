@@ -11,15 +11,18 @@ pub mod batches;
 pub mod cifar;
 pub mod embedded;
 pub mod idx;
+pub mod image_file;
 pub mod image_folder;
 pub mod image_set;
 pub mod label_noise;
 pub mod mix;
 pub mod published;
+pub mod subset;
 
 pub(crate) mod draw;
 pub(crate) mod files;
 mod prefetch;
+pub(crate) mod remarks;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,13 +34,16 @@ pub use augment::{Augment, AugmentConfig, Normalisation};
 pub use batches::{
     BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Mixed, Source, epoch_order,
 };
+pub use image_file::Decoding;
+pub use image_folder::FolderConfig;
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use mix::{Mixup, Partner};
 pub use published::Published;
+pub use subset::Subset;
 
 use crate::pose;
-use crate::text::GlueTask;
+use crate::text::{self, GlueTask, TextKind};
 use crate::{Error, Result};
 use cifar::Cifar;
 use embedded::FASHION_MNIST_CLASSES;
@@ -46,8 +52,10 @@ use embedded::FASHION_MNIST_CLASSES;
 pub const MNIST_CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// A data set that this crate can load.
+///
+/// It is read from its [`name`](Self::name), in any case and with or without hyphens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum DataName {
     /// The part of Fashion-MNIST inside the library; named `embedded`.
     #[default]
@@ -71,6 +79,18 @@ pub enum DataName {
     Mrpc,
     /// Sentences of linguists, from a folder; named `cola`.
     Cola,
+    /// Pairs of questions, from a folder; named `qqp`.
+    Qqp,
+    /// Pairs of a premise and a hypothesis, from a folder; named `mnli`.
+    Mnli,
+    /// Questions and sentences, from a folder; named `qnli`.
+    Qnli,
+    /// Pairs of sentences, from a folder; named `rte`.
+    Rte,
+    /// Pairs of sentences with a pronoun, from a folder; named `wnli`.
+    Wnli,
+    /// Texts of any classes, from tables in a folder; named `text`.
+    Text,
 }
 
 /// What a data set has samples of.
@@ -81,12 +101,12 @@ pub enum Kind {
     /// People with their joints.
     People,
     /// Texts with labels.
-    Texts(GlueTask),
+    Texts(TextKind),
 }
 
 impl DataName {
     /// Every data set, in the order in which lists show them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::FashionMnistSmall,
         Self::FashionMnist,
         Self::Mnist,
@@ -97,16 +117,35 @@ impl DataName {
         Self::Sst2,
         Self::Mrpc,
         Self::Cola,
+        Self::Qqp,
+        Self::Mnli,
+        Self::Qnli,
+        Self::Rte,
+        Self::Wnli,
+        Self::Text,
     ];
 
     /// What it has samples of.
     pub fn kind(self) -> Kind {
         match self {
             Self::Pose => Kind::People,
-            Self::Sst2 => Kind::Texts(GlueTask::Sst2),
-            Self::Mrpc => Kind::Texts(GlueTask::Mrpc),
-            Self::Cola => Kind::Texts(GlueTask::Cola),
-            _ => Kind::Images,
+            Self::Text => Kind::Texts(TextKind::Own),
+            _ => self.glue().map_or(Kind::Images, |task| Kind::Texts(TextKind::Glue(task))),
+        }
+    }
+
+    /// The task of GLUE that it is, if it is one.
+    fn glue(self) -> Option<GlueTask> {
+        match self {
+            Self::Sst2 => Some(GlueTask::Sst2),
+            Self::Mrpc => Some(GlueTask::Mrpc),
+            Self::Cola => Some(GlueTask::Cola),
+            Self::Qqp => Some(GlueTask::Qqp),
+            Self::Mnli => Some(GlueTask::Mnli),
+            Self::Qnli => Some(GlueTask::Qnli),
+            Self::Rte => Some(GlueTask::Rte),
+            Self::Wnli => Some(GlueTask::Wnli),
+            _ => None,
         }
     }
 
@@ -120,9 +159,15 @@ impl DataName {
             Self::Cifar100 => "cifar100",
             Self::ImageFolder => "image-folder",
             Self::Pose => "pose",
-            Self::Sst2 => GlueTask::Sst2.name(),
-            Self::Mrpc => GlueTask::Mrpc.name(),
-            Self::Cola => GlueTask::Cola.name(),
+            Self::Sst2 => "sst2",
+            Self::Mrpc => "mrpc",
+            Self::Cola => "cola",
+            Self::Qqp => "qqp",
+            Self::Mnli => "mnli",
+            Self::Qnli => "qnli",
+            Self::Rte => "rte",
+            Self::Wnli => "wnli",
+            Self::Text => "text",
         }
     }
 
@@ -145,12 +190,13 @@ impl DataName {
                 "objects and beings, 50,000 and 10,000 images of 32x32, colour, 100 classes; from a folder"
             }
             Self::ImageFolder => {
-                "JPEG and PNG images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
+                "images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
             }
             Self::Pose => "people with their joints, as COCO keypoints; from a folder",
-            Self::Sst2 => GlueTask::Sst2.description(),
-            Self::Mrpc => GlueTask::Mrpc.description(),
-            Self::Cola => GlueTask::Cola.description(),
+            Self::Text => {
+                "texts or pairs of any classes, in train and test as .tsv, .csv or .jsonl; from a folder"
+            }
+            _ => self.glue().map_or("", GlueTask::description),
         }
     }
 
@@ -163,9 +209,8 @@ impl DataName {
             Self::Cifar100 => Some(Cifar::Hundred.expected_files()),
             Self::ImageFolder => Some(image_folder::EXPECTED_FILES),
             Self::Pose => Some(pose::EXPECTED_FILES),
-            Self::Sst2 => Some(GlueTask::Sst2.expected_files()),
-            Self::Mrpc => Some(GlueTask::Mrpc.expected_files()),
-            Self::Cola => Some(GlueTask::Cola.expected_files()),
+            Self::Text => Some(text::EXPECTED_FILES),
+            _ => self.glue().map(GlueTask::expected_files),
         }
     }
 
@@ -177,54 +222,99 @@ impl DataName {
     /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of
     /// [`idx::read_folder`], [`cifar::read_folder`] and [`image_folder::read_folder`].
     pub fn load(self, data_dir: Option<&Path>) -> Result<Splits> {
-        self.load_sized(data_dir, None)
+        self.load_with(data_dir, &FolderConfig::default())
     }
 
-    /// The same, with the images brought to `image_size`; only an image folder has a use for that.
+    /// The same, with settings that only an image folder has a use for.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load), and [`Error::Setting`] if there is an `image_size` and this is no
-    /// image folder.
-    pub fn load_sized(self, data_dir: Option<&Path>, image_size: Option<usize>) -> Result<Splits> {
-        self.check_image_size(image_size)?;
+    /// As [`load`](Self::load), and [`Error::Setting`] if one of them is not the default and this is
+    /// no image folder.
+    pub fn load_with(self, data_dir: Option<&Path>, config: &FolderConfig) -> Result<Splits> {
+        self.check_folder(config)?;
         let folder = || self.folder(data_dir);
-        match self {
+        let read = || match self {
             Self::FashionMnistSmall => embedded::load(),
-            Self::FashionMnist => idx::read_folder(&folder()?, &FASHION_MNIST_CLASSES),
-            Self::Mnist => idx::read_folder(&folder()?, &MNIST_CLASSES),
+            Self::FashionMnist => {
+                idx::read_folder(&idx::inner(&folder()?, "FashionMNIST"), &FASHION_MNIST_CLASSES)
+            }
+            Self::Mnist => idx::read_folder(&idx::inner(&folder()?, "MNIST"), &MNIST_CLASSES),
             Self::Cifar10 => cifar::read_folder(&folder()?, Cifar::Ten),
             Self::Cifar100 => cifar::read_folder(&folder()?, Cifar::Hundred),
-            Self::ImageFolder => image_folder::read_folder(&folder()?, image_size),
-            Self::Pose | Self::Sst2 | Self::Mrpc | Self::Cola => Err(Error::Setting {
+            Self::ImageFolder => image_folder::read_folder(&folder()?, config),
+            _ => Err(Error::Setting {
                 field: "data",
                 found: self.name().to_owned(),
                 allowed: "labelled images",
             }),
-        }
+        };
+        read().map_err(|error| self.with_way(error, data_dir))
     }
 
     /// The folder with the files: `data_dir`, or the one in it that has this name, as
     /// `lowland data fetch` makes it.
-    pub(crate) fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoFolder`] if none is given.
+    pub fn folder(self, data_dir: Option<&Path>) -> Result<PathBuf> {
         let Some(folder) = data_dir else {
             let expected = self.expected_files().unwrap_or_default().to_owned();
-            return Err(Error::NoFolder { data: self.name(), expected });
+            return Err(Error::NoFolder { data: self.name(), expected, way: self.way(None) });
         };
         let own = folder.join(self.name());
         Ok(if own.is_dir() { own } else { folder.to_owned() })
     }
 
-    pub(crate) fn check_image_size(self, image_size: Option<usize>) -> Result<()> {
-        match image_size {
-            Some(size) if self == Self::ImageFolder => image_folder::check_size(size),
-            Some(size) => Err(Error::Setting {
-                field: "image_size",
-                found: format!("{size} with {self}"),
-                allowed: "left out unless the data is an image-folder",
-            }),
-            None => Ok(()),
+    /// How the data set is named or brought, where it is not in `folder`.
+    fn way(self, folder: Option<&Path>) -> String {
+        let which = if folder.is_some() { "another" } else { "a" };
+        let way = format!("name {which} folder with --data-dir");
+        let Some(_) = self.published() else { return way };
+        let folder =
+            folder.map_or_else(|| "data".to_owned(), |folder| folder.display().to_string());
+        format!("{way}, or bring it: lowland data fetch {self} --data-dir {folder}")
+    }
+
+    /// Says with an error for something that is not there what to do.
+    pub(crate) fn with_way(self, error: Error, data_dir: Option<&Path>) -> Error {
+        match error {
+            error @ Error::Missing { .. } => {
+                Error::MissingData { source: Box::new(error), way: self.way(data_dir) }
+            }
+            error => error,
         }
+    }
+
+    /// An error unless the settings are in range, and the default where they do not apply.
+    pub(crate) fn check_folder(self, config: &FolderConfig) -> Result<()> {
+        config.check()?;
+        let FolderConfig { image_size, skip_damaged, decoding } = *config;
+        let images = self == Self::ImageFolder;
+        // People are cut out of image files too.
+        let files = images || self == Self::Pose;
+        let texts = matches!(self.kind(), Kind::Texts(_));
+        let default = Decoding::default();
+        let refused = |field, value: String, allowed| {
+            Err(Error::Setting { field, found: format!("{value} with {self}"), allowed })
+        };
+        if let Some(size) = image_size.filter(|_| !images) {
+            let allowed = "left out unless the data is an image-folder";
+            return refused("image_size", size.to_string(), allowed);
+        }
+        let allowed = "left out unless the data is an image-folder, pose or texts";
+        if skip_damaged && !files && !texts {
+            return refused("skip_damaged", "true".to_owned(), allowed);
+        }
+        let allowed = "left out unless the data is an image-folder or pose";
+        if decoding.upright != default.upright && !files {
+            return refused("upright", decoding.upright.to_string(), allowed);
+        }
+        if decoding.max_megapixels != default.max_megapixels && !files {
+            return refused("max_megapixels", decoding.max_megapixels.to_string(), allowed);
+        }
+        Ok(())
     }
 }
 
@@ -238,10 +328,19 @@ impl FromStr for DataName {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|data| data.name() == name).ok_or_else(|| Error::Unknown {
-            what: "data set",
-            name: name.to_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
+        let letters = |name: &str| {
+            let letters = name.chars().filter(char::is_ascii_alphanumeric);
+            letters.map(|letter| letter.to_ascii_lowercase()).collect::<String>()
+        };
+        let found = Self::ALL.into_iter().find(|data| letters(data.name()) == letters(name));
+        found.ok_or_else(|| Error::unknown("data set", name, &Self::ALL.map(Self::name)))
+    }
+}
+
+impl TryFrom<String> for DataName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
     }
 }

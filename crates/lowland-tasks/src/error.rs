@@ -57,6 +57,22 @@ pub enum Error {
         found: String,
     },
 
+    /// Files of a data set, or lines of them, cannot be read or are damaged.
+    #[error(
+        "{}{}; --skip-damaged (skip_damaged = true) leaves {} out",
+        if *count > 1 { format!("{count} damaged {what}: ") } else { String::new() },
+        some_of(problems, *count),
+        if *count > 1 { "them" } else { "it" }
+    )]
+    DamagedData {
+        /// What they are: "files" or "lines".
+        what: &'static str,
+        /// What is wrong with the first of them, one message each.
+        problems: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
+
     /// The operating system refused to write a file or folder.
     #[error("cannot write {}", path.display())]
     Write {
@@ -111,21 +127,34 @@ pub enum Error {
     },
 
     /// A data set that is read from a folder was asked for without one.
-    #[error("data set {data} is read from a folder and none was given: expected {expected}")]
+    #[error("data set {data} is read from a folder and none was given: expected {expected}; {way}")]
     NoFolder {
         /// The name of the data set.
         data: &'static str,
         /// What the folder should hold.
         expected: String,
+        /// What to do.
+        way: String,
+    },
+
+    /// A folder was given for a data set, and it or one of its files is not there.
+    #[error("{source}; {way}")]
+    MissingData {
+        /// What is not there.
+        source: Box<Self>,
+        /// What to do.
+        way: String,
     },
 
     /// A name that is in none of the lists.
-    #[error("unknown {what} {name:?}, expected one of: {known}")]
+    #[error("unknown {what} {name:?}{nearest}, expected one of: {known}")]
     Unknown {
         /// What kind of thing was named, such as "data set".
         what: &'static str,
         /// The name that was given.
         name: String,
+        /// The name that was probably meant, in words; empty where none is near.
+        nearest: String,
         /// The names that exist, separated by commas.
         known: String,
     },
@@ -170,7 +199,41 @@ pub enum Error {
     NoModel,
 }
 
+/// How many letters a name may differ in from the one that was probably meant.
+const NEAR: usize = 2;
+
+/// How many damaged files a message describes.
+const PROBLEMS: usize = 5;
+
+/// What is wrong with some files, and with how many more.
+fn some_of(problems: &[String], count: usize) -> String {
+    let shown = problems.join("; ");
+    match count.saturating_sub(problems.len()) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
 impl Error {
+    /// One error for all damaged files or lines of a data set; `None` where there are none.
+    pub(crate) fn several(what: &'static str, errors: Vec<Self>) -> Option<Self> {
+        let problem = |error: &Self| match error {
+            Self::File { source, .. } => format!("{error} ({source})"),
+            error => error.to_string(),
+        };
+        let (count, problems) = (errors.len(), errors.iter().take(PROBLEMS).map(problem).collect());
+        (count > 0).then_some(Self::DamagedData { what, problems, count })
+    }
+
+    /// A name that is none of those that are known.
+    pub(crate) fn unknown(what: &'static str, name: &str, known: &[&'static str]) -> Self {
+        let near = |known: &&'static str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
+        let nearest = known.iter().copied().min_by_key(near);
+        let nearest = nearest.filter(|known| near(known) <= NEAR.max(known.len() / 3));
+        let nearest = nearest.map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
+        Self::Unknown { what, name: name.to_owned(), nearest, known: known.join(", ") }
+    }
+
     pub(crate) fn damaged(path: impl Into<PathBuf>, problem: impl Display) -> Self {
         Self::Damaged { path: path.into(), problem: problem.to_string() }
     }

@@ -12,7 +12,7 @@ use lowland::sharpness::{
 use lowland::{Samples, Scaling};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{BatchConfig, Loader};
+use crate::data::{BatchConfig, Loader, Subset};
 use crate::models::Model;
 pub use crate::task::Split;
 use crate::task::{Learning, Outcome, TaskBatch};
@@ -25,7 +25,7 @@ use crate::{Error, Result};
 pub struct Ground {
     /// Which images. Default those of training.
     pub split: Split,
-    /// How many of them at most, the first ones; at least 1. Default 1000.
+    /// How many of them at most, drawn over all classes; at least 1. Default 1000.
     pub images: usize,
     /// How many at once; at least 1. Default 500.
     pub batch_size: usize,
@@ -55,6 +55,7 @@ const SETTLED: f64 = 0.1;
 #[derive(Debug)]
 pub struct Held {
     batches: Vec<Box<dyn TaskBatch>>,
+    subset: Option<Subset>,
     normalisation: Normalisation,
 }
 
@@ -69,16 +70,22 @@ impl Held {
             return Err(Error::Setting { field: "images", found, allowed: "at least 1" });
         }
         let source = data.task().to_measure(ground.split, ground.images)?;
+        let subset = data.task().drawn(ground.split, ground.images)?;
         let config = BatchConfig { batch_size: ground.batch_size, ..BatchConfig::default() };
         let loader = Loader::to_measure(source, config)?;
         let device = device.clone().autodiff();
         let batches = loader.epoch(0).map(|batch| batch.to_device(&device)).collect();
-        Ok(Self { batches, normalisation: ground.normalisation })
+        Ok(Self { batches, subset, normalisation: ground.normalisation })
     }
 
     /// The number of images.
     pub fn images(&self) -> usize {
         self.sizes().iter().sum()
+    }
+
+    /// How they were drawn; `None` where they are all images of their split.
+    pub fn subset(&self) -> Option<Subset> {
+        self.subset
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -184,6 +191,9 @@ pub struct Flatness {
     pub ground: Ground,
     /// How many there were.
     pub images: usize,
+    /// How these were drawn; `None` where they are all images of their split.
+    #[serde(default)]
+    pub subset: Option<Subset>,
     /// How closely.
     pub config: FlatnessConfig,
     /// The mean loss on them.
@@ -217,10 +227,11 @@ pub struct Flatness {
 
 impl Flatness {
     /// Nothing but the loss.
-    fn begun(ground: &Ground, images: usize, config: &FlatnessConfig, loss: f64) -> Self {
+    fn begun(ground: &Ground, held: &Held, config: &FlatnessConfig, loss: f64) -> Self {
         Self {
             ground: ground.clone(),
-            images,
+            images: held.images(),
+            subset: held.subset(),
             config: config.clone(),
             loss,
             eigenvalues: Vec::new(),
@@ -294,7 +305,7 @@ pub fn flatness(
 ) -> Result<Option<Flatness>> {
     let started = Instant::now();
     let mut surface = held.surface(model)?;
-    let mut found = Flatness::begun(ground, held.images(), config, surface.loss()?);
+    let mut found = Flatness::begun(ground, held, config, surface.loss()?);
     let mut ended = false;
     let seed = config.seed;
     macro_rules! watched {

@@ -14,6 +14,7 @@
 pub mod coco;
 mod decode;
 mod geometry;
+mod layout;
 mod loss;
 mod metrics;
 mod network;

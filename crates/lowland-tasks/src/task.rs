@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
-use crate::data::{Source, files};
+use crate::data::subset::{Select, part_of};
+use crate::data::{Source, Subset, files};
 use crate::models::Model;
 use crate::precision::Precision;
 use crate::{Error, Result};
@@ -110,11 +111,31 @@ pub trait Task: fmt::Debug + Send + Sync {
         String::new()
     }
 
-    /// The samples of a split as they are; the first `at_most` of them.
+    /// The samples of a split as they are; at most `at_most` of them, drawn over all classes.
     ///
     /// # Errors
     /// [`Error::Setting`] where `at_most` is 0, or the split is not there.
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource>;
+
+    /// How [`to_measure`](Self::to_measure) draws `at_most` samples; `None` where it takes all.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where `at_most` is 0.
+    fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>>;
+
+    /// How the samples of a split were drawn from those of the data set, where a limit was set.
+    fn limited(&self, split: Split) -> Option<Subset>;
+
+    /// What was left out of the data set or decided about it, a line each. Default: nothing.
+    fn remarks(&self) -> &[String] {
+        &[]
+    }
+
+    /// How the training samples were drawn that quantisers are calibrated with. Default: nothing is
+    /// calibrated, or all are taken.
+    fn calibration(&self, _config: &TrainConfig) -> Option<Subset> {
+        None
+    }
 
     /// The network that the settings ask for, with the weights that it starts from. On a device
     /// with autodiff it is ready to be trained.
@@ -152,6 +173,33 @@ pub struct Inputs {
     pub source: AnySource,
     /// The name of each: its file, with the line where a file holds several.
     pub names: Vec<String>,
+}
+
+/// How the parts of a set were drawn where limits were set.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Limits(Vec<(Split, Subset)>);
+
+impl Limits {
+    /// Draws as many samples as a limit allows, and keeps how.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the limit is 0.
+    pub(crate) fn cut<S: Select>(
+        &mut self,
+        split: Split,
+        set: S,
+        limit: Option<usize>,
+        seed: u64,
+    ) -> Result<Arc<S>> {
+        let (set, subset) = part_of(Arc::new(set), limit, seed)?;
+        self.0.extend(subset.map(|subset| (split, subset)));
+        Ok(set)
+    }
+
+    /// How the samples of a split were drawn; `None` where all were taken.
+    pub(crate) fn of(&self, split: Split) -> Option<Subset> {
+        self.0.iter().find(|(of, _)| *of == split).map(|(_, subset)| *subset)
+    }
 }
 
 /// The words that a kind of task is spoken of in. The default is that of labelled images.
@@ -355,22 +403,6 @@ impl Outcome {
     /// The share of answers that are right.
     pub fn accuracy(&self) -> f64 {
         self.right / self.answers
-    }
-}
-
-/// The first `limit` samples of a set, or all where there is no limit or there are no more.
-///
-/// # Errors
-/// [`Error::Setting`] for a limit of 0.
-pub(crate) fn first_of<S>(
-    set: Arc<S>,
-    limit: impl Into<Option<usize>>,
-    len: fn(&S) -> usize,
-    first: fn(&S, usize) -> Result<S>,
-) -> Result<Arc<S>> {
-    match limit.into() {
-        Some(limit) if limit < len(&set) => Ok(Arc::new(first(&set, limit)?)),
-        _ => Ok(set),
     }
 }
 

@@ -98,13 +98,18 @@ fn a_missing_file_is_one_exact_line() {
     let folder = cifar10("");
     fs::remove_file(folder.path().join("data_batch_4.bin")).unwrap();
     let error = DataName::Cifar10.load(Some(folder.path())).unwrap_err().to_string();
+    let place = folder.path().display();
     assert_eq!(
-        error.replace(&format!("{}/", folder.path().display()), ""),
-        "data_batch_4.bin: expected one of data_batch_1.bin to data_batch_5.bin and test_batch.bin, found no such file"
+        error,
+        format!(
+            "{place}/data_batch_4.bin: expected one of data_batch_1.bin to data_batch_5.bin and test_batch.bin, found no \
+             such file; name another folder with --data-dir, or bring it: lowland data fetch cifar10 --data-dir {place}"
+        )
     );
     assert_eq!(
         DataName::Cifar100.load(None).unwrap_err().to_string(),
-        "data set cifar100 is read from a folder and none was given: expected train.bin and test.bin"
+        "data set cifar100 is read from a folder and none was given: expected train.bin and test.bin; name a folder with \
+         --data-dir, or bring it: lowland data fetch cifar100 --data-dir data"
     );
 }
 
@@ -131,4 +136,86 @@ proptest! {
             prop_assert!(result.is_ok() == good || kind == Cifar::Ten);
         }
     }
+}
+
+/// A batch as Python 3 writes it in protocol 2: the bytes are a text of characters below 256.
+fn pickled(pixels: &[u8], labels: &str, numbers: &[u8]) -> Vec<u8> {
+    let rows = u8::try_from(numbers.len()).unwrap();
+    let text: String = pixels.iter().map(|&byte| char::from(byte)).collect();
+    let word = |word: &str| {
+        [&b"X"[..], &u32::try_from(word.len()).unwrap().to_le_bytes(), word.as_bytes()].concat()
+    };
+    let list = numbers.iter().flat_map(|&number| [b'K', number]).collect::<Vec<_>>();
+    [
+        &b"\x80\x02}q\x00("[..],
+        &word("data"),
+        b"cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K",
+        &[rows],
+        b"M\x00\x0c\x86cnumpy\ndtype\n",
+        &word("u1"),
+        b"K\x00K\x01\x87R(K\x03C\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89c_codecs\nencode\n",
+        &word(&text),
+        &word("latin1"),
+        b"\x86Rtb",
+        &word(labels),
+        b"](",
+        &list,
+        b"eu.",
+    ]
+    .concat()
+}
+
+#[test]
+fn the_python_version_is_read_without_running_it() {
+    let pixels: Vec<u8> = (0..2 * 3072).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    for inside in ["", "cifar-10-batches-py"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(inside);
+        fs::create_dir_all(&path).unwrap();
+        for name in [
+            "data_batch_1",
+            "data_batch_2",
+            "data_batch_3",
+            "data_batch_4",
+            "data_batch_5",
+            "test_batch",
+        ] {
+            fs::write(path.join(name), pickled(&pixels, "labels", &[9, 0])).unwrap();
+        }
+        let splits = DataName::Cifar10.load(Some(folder.path())).unwrap();
+        assert_eq!((splits.train.len(), splits.test.labels()), (10, &[9, 0][..]));
+        assert_eq!(splits.test.images(), pixels);
+        assert_eq!(splits.remarks, ["the files are those of the Python version"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["train", "test"] {
+        fs::write(folder.path().join(name), pickled(&pixels, "fine_labels", &[99, 7])).unwrap();
+    }
+    assert_eq!(DataName::Cifar100.load(Some(folder.path())).unwrap().train.labels(), [99, 7]);
+}
+
+#[test]
+fn pickles_that_are_no_batch_are_refused() {
+    let pixels = vec![7; 3072];
+    let error = |file: &[u8]| {
+        let (mut images, mut labels) = (vec![1], vec![2]);
+        let read = cifar::parse_python(Cifar::Ten, Path::new("x"), file, &mut images, &mut labels);
+        assert_eq!((images, labels), (vec![1], vec![2]));
+        read.unwrap_err().to_string()
+    };
+    let start = "x: expected a pickled batch of the Python version of CIFAR, found ";
+    for (file, found) in [
+        (vec![], "a file that ends early"),
+        (b"\x80\x02}.".to_vec(), "no \"data\""),
+        (b"cos\nsystem\n(X\x02\0\0\0lstR.".to_vec(), "no \"data\""),
+        (pickled(&pixels, "other", &[1]), "no \"labels\""),
+        (pickled(&pixels, "labels", &[1, 2]), "\"data\" that is no array of bytes"),
+        (b"\x80\x02\xff".to_vec(), "instruction 0xff at byte 2"),
+    ] {
+        assert_eq!(error(&file), format!("{start}{found}"));
+    }
+    assert_eq!(
+        error(&pickled(&pixels, "labels", &[10])),
+        "x: expected labels below 10, found 10 in record 0"
+    );
 }

@@ -154,12 +154,18 @@ fn data_sets_from_folders_say_what_they_need() {
          t10k-labels-idx1-ubyte, each plain or .gz";
     assert_eq!(
         DataName::Mnist.load(None).unwrap_err().to_string(),
-        format!("data set mnist is read from a folder and none was given: expected {files}")
+        format!(
+            "data set mnist is read from a folder and none was given: expected {files}; name a folder with \
+             --data-dir, or bring it: lowland data fetch mnist --data-dir data"
+        )
     );
     let nowhere = DataName::FashionMnist.load(Some(Path::new("no/such"))).unwrap_err();
     assert_eq!(
         nowhere.to_string(),
-        format!("no/such: expected a folder with {files}, found no such folder")
+        format!(
+            "no/such: expected a folder with {files}, found no such folder; name another folder with --data-dir, or \
+             bring it: lowland data fetch fashion-mnist --data-dir no/such"
+        )
     );
 }
 
@@ -202,5 +208,21 @@ proptest! {
         let whole = if packed { gzip(&whole) } else { whole };
         let cut = length.min(whole.len() - 1);
         prop_assert!(idx::parse::<3>(Path::new("x"), &whole[..cut]).is_err());
+    }
+}
+
+#[test]
+fn the_folder_that_torchvision_makes_is_found() {
+    let (flat, around) = (folder(), tempfile::tempdir().unwrap());
+    for (data, name) in [(DataName::Mnist, "MNIST"), (DataName::FashionMnist, "FashionMNIST")] {
+        let raw = around.path().join(name).join("raw");
+        fs::create_dir_all(&raw).unwrap();
+        for entry in fs::read_dir(flat.path()).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, raw.join(path.file_name().unwrap())).unwrap();
+        }
+        let expected = data.load(Some(flat.path())).unwrap();
+        assert_eq!(data.load(Some(around.path())).unwrap(), expected);
+        assert_eq!(data.load(Some(&around.path().join(name))).unwrap(), expected);
     }
 }

@@ -10,7 +10,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::data::image_folder::{self, read_folder};
-use lowland_tasks::data::{DataName, ImageShape};
+use lowland_tasks::data::{DataName, Decoding, FolderConfig, ImageShape};
 use tempfile::TempDir;
 
 /// An image of one colour.
@@ -28,6 +28,11 @@ fn jpeg(image: &DynamicImage) -> Vec<u8> {
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, 95).encode_image(image).unwrap();
     file
+}
+
+/// Images brought to a size, or left as they are.
+fn sized(image_size: impl Into<Option<usize>>) -> FolderConfig {
+    FolderConfig { image_size: image_size.into(), ..FolderConfig::default() }
 }
 
 /// A folder that a test fills.
@@ -59,7 +64,7 @@ impl Fixture {
 
     /// The error, with paths as they are beneath the folder.
     fn error(&self, image_size: Option<usize>) -> String {
-        let error = read_folder(self.0.path(), image_size).unwrap_err().to_string();
+        let error = read_folder(self.0.path(), &sized(image_size)).unwrap_err().to_string();
         error.replace(&format!("{}/", self.0.path().display()), "")
     }
 }
@@ -81,8 +86,8 @@ fn classes_and_images_come_by_name_and_colour_by_colour() {
     fixture.put("train/b/.hidden.png", "x");
     fixture.put("train/.cache/x.png", "x");
     fixture.put("train/readme.md", "x");
-    fixture.put("val/z/x.png", "x");
-    let splits = read_folder(fixture.0.path(), None).unwrap();
+    fixture.put("later/z/x.png", "x");
+    let splits = read_folder(fixture.0.path(), &sized(None)).unwrap();
     let train = &splits.train;
     assert_eq!(train.classes(), ["a", "b", "c"]);
     assert_eq!(train.labels(), [0, 1, 1, 2]);
@@ -93,6 +98,146 @@ fn classes_and_images_come_by_name_and_colour_by_colour() {
     assert_eq!(train.image(3), [7, 7, 8, 8, 9, 9], "without its alpha");
     assert_eq!((splits.test.labels(), splits.test.classes()), (&[2][..], train.classes()));
     assert_eq!(splits.test.image(0), [128; 6]);
+    assert_eq!(splits.validation, None);
+    assert_eq!(
+        splits.remarks,
+        [
+            "left out 1 file (.md) not read as images: train/readme.md",
+            "left out 1 file (.txt) not read as images: train/b/notes.txt",
+            "left out 1 folder with no part in the layout: later",
+            "left out 2 entries of archivers, viewers and editors: train/.cache, train/b/.hidden.png",
+        ]
+    );
+}
+
+#[test]
+fn every_format_is_read_from_folders_within_a_class() {
+    let fixture = Fixture::small();
+    for (format, name) in [
+        (ImageFormat::Bmp, "a.bmp"),
+        (ImageFormat::WebP, "monday/a.WEBP"),
+        (ImageFormat::Gif, "monday/late/a.gif"),
+        (ImageFormat::Png, "no-ending"),
+    ] {
+        let mut file = Cursor::new(Vec::new());
+        plain(2, 2, [9, 90, 200]).write_to(&mut file, format).unwrap();
+        fixture.put(&format!("train/cat/{name}"), file.into_inner());
+    }
+    for name in ["train/cat/Thumbs.db", "train/__MACOSX/cat/x.png", "train/dog/Desktop.ini"] {
+        fixture.put(name, "x");
+    }
+    fixture.put("train/cat/x.tga", "x");
+    let splits = read_folder(fixture.0.path(), &sized(None)).unwrap();
+    assert_eq!(splits.train.classes(), ["cat", "dog"]);
+    assert_eq!(splits.train.class_counts(), [5, 1]);
+    for index in [0, 2, 3, 4] {
+        assert_eq!(splits.train.image(index), [9, 9, 9, 9, 90, 90, 90, 90, 200, 200, 200, 200]);
+    }
+    assert_eq!(
+        splits.remarks,
+        [
+            "left out 1 file (.tga) not read as images: train/cat/x.tga",
+            "left out 3 entries of archivers, viewers and editors: train/__MACOSX, \
+             train/cat/Thumbs.db, train/dog/Desktop.ini",
+        ]
+    );
+}
+
+#[test]
+fn a_validation_part_stands_beside_the_test_part() {
+    for name in ["val", "valid", "validation", "dev", "Val"] {
+        let fixture = Fixture::small();
+        fixture.put(&format!("{name}/cat/v.png"), png(&plain(2, 2, [3; 3])));
+        let splits = read_folder(fixture.0.path(), &sized(None)).unwrap();
+        assert_eq!(splits.validation.unwrap().image(0), [3; 12]);
+        assert_eq!((splits.test.len(), splits.remarks.len()), (1, 0));
+    }
+}
+
+/// A JPEG file with an EXIF segment that says how it is to be turned.
+fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let tiff = [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", &[orientation, 0, 0][..]];
+    let exif = [b"Exif\0\0", &tiff.concat()[..], &[0; 4]].concat();
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn photos_are_turned_upright_unless_told_otherwise() {
+    let left = RgbImage::from_fn(32, 16, |x, _| Rgb([if x < 16 { 250 } else { 5 }; 3]));
+    let file = with_orientation(&jpeg(&left.into()), 6);
+    let read = |upright| {
+        let decoding = Decoding { upright, ..Decoding::default() };
+        let config = FolderConfig { decoding, ..FolderConfig::default() };
+        image_folder::parse(Path::new("x"), &file, &config).unwrap()
+    };
+    // 6 is a quarter turn clockwise: what was at the left is at the top.
+    let (shape, pixels) = read(true);
+    assert_eq!((shape.width, shape.height), (16, 32));
+    assert!(
+        pixels[..16].iter().all(|&p| p > 230) && pixels[31 * 16..32 * 16].iter().all(|&p| p < 25)
+    );
+    assert_eq!(read(false).0, ImageShape { channels: 3, height: 16, width: 32 });
+
+    let fixture = Fixture::new();
+    for name in ["train/a/1.jpg", "train/a/2.jpg", "test/a/1.jpg"] {
+        fixture.put(name, &file);
+    }
+    let shape = read_folder(fixture.0.path(), &sized(None)).unwrap().train.shape();
+    assert_eq!((shape.width, shape.height), (16, 32), "the shape of the first is upright too");
+}
+
+#[test]
+fn large_plain_pictures_are_read_up_to_the_limit() {
+    let scan = png(&GrayImage::from_pixel(3000, 2000, Luma([255])).into());
+    assert!(scan.len() < 100_000);
+    let parse = |max_megapixels| {
+        let decoding = Decoding { max_megapixels, ..Decoding::default() };
+        let config = FolderConfig { decoding, ..sized(4) };
+        image_folder::parse(Path::new("x"), &scan, &config)
+    };
+    assert_eq!(parse(6).unwrap().1, [255; 48]);
+    assert_eq!(
+        parse(5).unwrap_err().to_string(),
+        "x: expected at most 5 million pixels (max_megapixels sets the limit), found 3000x2000 pixels"
+    );
+    assert!(matches!(
+        read_folder(
+            Path::new("x"),
+            &FolderConfig {
+                decoding: Decoding { max_megapixels: 0, ..Decoding::default() },
+                ..FolderConfig::default()
+            }
+        ),
+        Err(lowland_tasks::Error::Setting { field: "max_megapixels", .. })
+    ));
+}
+
+#[test]
+fn damaged_files_are_named_together_or_left_out_and_counted() {
+    let fixture = Fixture::small();
+    for i in 0..7 {
+        fixture.put(&format!("train/cat/bad{i}.jpg"), "no image");
+    }
+    fixture.put("test/dog/bad.png", "");
+    let error = fixture.error(None);
+    assert!(error.starts_with("8 damaged files: train/cat/bad0.jpg: expected an image"), "{error}");
+    let end = "; and 3 more; --skip-damaged (skip_damaged = true) leaves them out";
+    assert!(error.ends_with(end) && !error.contains("bad5"), "{error}");
+
+    let skip = FolderConfig { skip_damaged: true, ..FolderConfig::default() };
+    let splits = read_folder(fixture.0.path(), &skip).unwrap();
+    assert_eq!((splits.train.labels(), splits.test.len()), (&[0, 1][..], 1));
+    assert_eq!(splits.train.image(1), [4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6]);
+    assert_eq!(
+        splits.remarks,
+        [
+            "left out 8 damaged files: train/cat/bad0.jpg, train/cat/bad1.jpg, train/cat/bad2.jpg and 5 more"
+        ]
+    );
+    fixture.put("train/dog/a.png", "");
+    let error = read_folder(fixture.0.path(), &skip).unwrap_err().to_string();
+    assert!(error.ends_with("dog: expected at least one image that is not damaged, found none"));
 }
 
 #[test]
@@ -110,7 +255,7 @@ fn images_keep_their_order_over_threads() {
     for i in 0..150_u8 {
         fixture.put(&format!("train/cat/i{i:03}.png"), png(&plain(2, 2, [i, 0, 255 - i])));
     }
-    let train = read_folder(fixture.0.path(), None).unwrap().train;
+    let train = read_folder(fixture.0.path(), &sized(None)).unwrap().train;
     for i in 0..150_u8 {
         // The first one is a.png.
         let expected = [[i; 4], [0; 4], [255 - i; 4]].concat();
@@ -140,7 +285,7 @@ fn tiny_imagenet() -> Fixture {
 
 #[test]
 fn tiny_imagenet_is_read_in_its_own_layout() {
-    let splits = read_folder(tiny_imagenet().0.path(), None).unwrap();
+    let splits = read_folder(tiny_imagenet().0.path(), &sized(None)).unwrap();
     assert_eq!(splits.train.classes(), ["n01", "n02"]);
     assert_eq!(splits.train.labels(), [0, 0, 1, 1]);
     assert_eq!(splits.train.image(0), [1; 192]);
@@ -180,9 +325,9 @@ fn images_of_several_sizes_need_an_image_size() {
     fixture.put("train/dog/b.png", png(&plain(4, 2, [0; 3])));
     assert_eq!(
         fixture.error(None),
-        "train/dog/b.png: expected 2x2 pixels, as the first image has, or an image_size for all, found 4x2"
+        "train/dog/b.png: expected 2x2 pixels, as the first image has, or an image_size for all (--image-size), found 4x2"
     );
-    let shape = read_folder(fixture.0.path(), Some(3)).unwrap().train.shape();
+    let shape = read_folder(fixture.0.path(), &sized(Some(3))).unwrap().train.shape();
     assert_eq!(shape, ImageShape { channels: 3, height: 3, width: 3 });
     for size in [0, 4097] {
         let told = format!("image_size must be 1 to 4096, found {size}");
@@ -193,7 +338,7 @@ fn images_of_several_sizes_need_an_image_size() {
 /// Channel red of an image that is brought to a size.
 fn red(image: impl Into<DynamicImage>, size: usize) -> Vec<u8> {
     let (shape, pixels) =
-        image_folder::parse(Path::new("x"), &png(&image.into()), Some(size)).unwrap();
+        image_folder::parse(Path::new("x"), &png(&image.into()), &sized(size)).unwrap();
     assert_eq!((shape.height, shape.width), (size, size));
     pixels[..size * size].to_vec()
 }
@@ -225,16 +370,16 @@ fn what_is_missing_is_told_in_one_line() {
     fs::remove_dir_all(fixture.path("test")).unwrap();
     assert_eq!(
         fixture.error(None),
-        "test: expected a folder with a folder for each class, or the same as val, found no such folder"
+        "test: expected a folder with a folder for each class, or the same as val, valid or dev, found no such folder"
     );
     fs::create_dir(fixture.path("test")).unwrap();
-    let none = "test: expected at least one .jpg or .png in the folder of a class, found none";
+    let none = "test: expected at least one image in the folder of a class, found none";
     assert_eq!(fixture.error(None), none);
     fixture.put("test/cow/a.png", "x");
     let cow = "test/cow: expected the name of a class in train, found \"cow\"";
     assert_eq!(fixture.error(None), cow);
     fs::create_dir(fixture.path("train/cow")).unwrap();
-    assert_eq!(fixture.error(None), "train/cow: expected at least one .jpg or .png, found none");
+    assert_eq!(fixture.error(None), "train/cow: expected at least one image, found none");
     fs::remove_dir_all(fixture.path("train")).unwrap();
     assert_eq!(
         fixture.error(None),
@@ -258,8 +403,9 @@ fn damaged_images_are_named_and_the_first_one_first() {
     let mut flipped = png.clone();
     flipped[png.len() / 2] ^= 4;
     for (file, told) in [
-        (vec![], "a JPEG or PNG image, found 0 bytes of something else"),
-        (b"GIF89a and more".to_vec(), "a JPEG or PNG image, found 15 bytes of something else"),
+        (vec![], "an image (JPEG, PNG, WebP, BMP, GIF), found 0 bytes of something else"),
+        (b"MM\0*and more".to_vec(), "an image (JPEG, PNG, WebP, BMP, GIF), found Tiff"),
+        (b"GIF89a".to_vec(), "a whole image, found a damaged one ("),
         (png[..png.len() / 2].to_vec(), "a whole image, found a damaged one ("),
         (flipped, "a whole image, found a damaged one ("),
         (jpeg[..jpeg.len() / 2].to_vec(), "a whole image, found one that ends early"),
@@ -270,19 +416,20 @@ fn damaged_images_are_named_and_the_first_one_first() {
         fixture.put("train/dog/b.jpg", &file);
         fixture.put("train/dog/c.jpg", "x");
         let error = fixture.error(Some(8));
-        assert!(error.starts_with(&format!("train/dog/b.jpg: expected {told}")), "{error}");
+        let told = format!("2 damaged files: train/dog/b.jpg: expected {told}");
+        assert!(error.starts_with(&told), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
     // What a file is called does not decide what it is.
     let fixture = Fixture::small();
     fixture.put("train/dog/b.jpg", &png);
     fixture.put("train/dog/c.png", &jpeg);
-    read_folder(fixture.0.path(), Some(8)).unwrap();
+    read_folder(fixture.0.path(), &sized(Some(8))).unwrap();
 }
 
 #[test]
 fn an_image_size_has_no_place_with_other_data() {
-    let error = DataName::Cifar10.load_sized(Some(Path::new("x")), Some(64)).unwrap_err();
+    let error = DataName::Cifar10.load_with(Some(Path::new("x")), &sized(64)).unwrap_err();
     let told =
         "image_size must be left out unless the data is an image-folder, found 64 with cifar10";
     assert_eq!(error.to_string(), told);

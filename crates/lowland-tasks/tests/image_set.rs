@@ -77,15 +77,10 @@ fn a_set_is_checked_when_it_is_made() {
 #[test]
 fn parts_of_a_set_keep_images_and_labels_together() {
     let set = small();
-    assert_eq!(set.first(2).unwrap(), set.select(&[0, 1]).unwrap());
     let chosen = set.select(&[3, 0, 3]).unwrap();
     assert_eq!(chosen.labels(), [2, 1, 2]);
     assert_eq!(chosen.image(2), set.image(3));
-    assert_eq!(
-        text(set.first(5)),
-        "number of images must be at least 1 and at most the number of images, found 5 of 4"
-    );
-    assert!(set.first(0).is_err() && set.select(&[]).is_err());
+    assert!(set.select(&[]).is_err());
     assert_eq!(
         text(set.select(&[4])),
         "indices must be at least one, each below the number of images, found 4 in a set of 4"
@@ -125,8 +120,31 @@ fn names_lead_to_data_sets_and_back() {
     assert_eq!(
         text("imagenet".parse::<DataName>()),
         "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100, \
-         image-folder, pose, sst2, mrpc, cola"
+         image-folder, pose, sst2, mrpc, cola, qqp, mnli, qnli, rte, wnli, text"
     );
+    for (name, data) in [
+        ("CIFAR-10", DataName::Cifar10),
+        ("image_folder", DataName::ImageFolder),
+        ("SST-2", DataName::Sst2),
+    ] {
+        assert_eq!(name.parse::<DataName>().unwrap(), data);
+    }
+    for (name, nearest) in [("cifr10", "cifar10"), ("fashon-mnist", "fashion-mnist"), ("image", "")]
+    {
+        let error = text(name.parse::<DataName>());
+        let meant = format!("{name:?} (did you mean {nearest}?), expected one of: ");
+        assert_eq!(error.contains(&meant), !nearest.is_empty(), "{error}");
+    }
+    let error = toml::from_str::<Config>("data = \"minst\"").err().unwrap().to_string();
+    assert!(error.contains("did you mean mnist?"), "{error}");
+    assert_eq!(
+        text(DataName::Cifar10.load(None)),
+        "data set cifar10 is read from a folder and none was given: expected data_batch_1.bin to data_batch_5.bin and \
+         test_batch.bin; name a folder with --data-dir, or bring it: lowland data fetch cifar10 --data-dir data"
+    );
+    let error = text(DataName::Mnist.load(Some(std::path::Path::new("/nowhere"))));
+    let way = "; name another folder with --data-dir, or bring it: lowland data fetch mnist --data-dir /nowhere";
+    assert!(error.ends_with(way), "{error}");
 }
 
 #[test]

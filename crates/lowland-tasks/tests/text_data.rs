@@ -9,7 +9,9 @@ use burn::tensor::Device;
 use lowland::Samples;
 use lowland_tasks::Error;
 use lowland_tasks::data::epoch_order;
-use lowland_tasks::text::{GlueTask, Metric, Text, TextSet, TextSplits, TextTokenizer};
+use lowland_tasks::text::{
+    GlueTask, Metric, Text, TextColumns, TextCorpus, TextKind, TextSet, TextSplits, TextTokenizer,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -43,7 +45,7 @@ fn ids(text: impl Into<Text>) -> Vec<u32> {
 }
 
 #[test]
-fn sst2_learns_from_two_files_and_measures_on_the_third() {
+fn sst2_with_three_labelled_files_has_three_parts() {
     let splits = load(
         GlueTask::Sst2,
         &[
@@ -53,25 +55,147 @@ fn sst2_learns_from_two_files_and_measures_on_the_third() {
         ],
     )
     .unwrap();
-    assert_eq!(splits.train.labels(), [1, 0, 1]);
+    assert_eq!(splits.train.labels(), [1, 0]);
+    assert_eq!(splits.validation.unwrap().labels(), [1]);
     assert_eq!(words(&splits.train, 0), ids("a good film"));
     assert_eq!((splits.test.len(), words(&splits.test, 0)), (1, ids("bad, bad film.")));
     assert_eq!(splits.train.classes(), ["negative", "positive"]);
-    assert_eq!(splits.train.class_counts(), [1, 2]);
+    assert_eq!(splits.train.class_counts(), [1, 1]);
+    assert_eq!(splits.remarks, [""; 0]);
 }
 
 #[test]
-fn sst2_as_glue_has_it_measures_on_dev() {
-    let splits = load(
-        GlueTask::Sst2,
-        &[
-            ("train.tsv", b"sentence\tlabel\na good film \t1\n"),
-            ("dev.tsv", b"sentence\tlabel\ngood\t1\nbad\t0\n"),
-            ("test.tsv", b"index\tsentence\n0\tthe film\n"),
-        ],
-    )
-    .unwrap();
-    assert_eq!((splits.train.len(), splits.test.len()), (1, 2));
+fn without_a_labelled_test_file_dev_is_the_test_part_and_that_is_said() {
+    let train: (&str, &[u8]) = ("train.tsv", b"sentence\tlabel\na good film \t1\n");
+    let dev: (&str, &[u8]) = ("dev.tsv", b"sentence\tlabel\ngood\t1\nbad\t0\n");
+    let unlabelled = "test.tsv has no labels: dev.tsv is the test part";
+    for (test, remark) in [
+        (Some(&b"index\tsentence\n0\tthe film\n"[..]), unlabelled),
+        (Some(b"sentence\tlabel\nthe film\t-1\nbad\t-1\n"), unlabelled),
+        (None, "there is no test file: dev.tsv is the test part"),
+    ] {
+        let test = test.map(|bytes| ("test.tsv", bytes));
+        let files: Vec<_> = [train, dev].into_iter().chain(test).collect();
+        let splits = load(GlueTask::Sst2, &files).unwrap();
+        assert_eq!((splits.train.len(), splits.test.len(), splits.validation), (1, 2, None));
+        assert_eq!(splits.remarks[0], remark);
+    }
+}
+
+#[test]
+fn the_same_sentences_are_read_as_tables_and_as_json() {
+    let header = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n";
+    let glue = format!("{header}1\t1\t2\tthe film\tthe \"film\n");
+    let csv = "idx,sentence1,sentence2,label\n0,the film,\"the \"\"film\",1\n";
+    let lines = "{\"sentence1\": \"the film\", \"sentence2\": \"the \\\"film\", \"label\": 1}\n";
+    let list = format!("[\n{},\n{}]", lines.trim(), lines);
+    let expected = ids(("the film", "the \"film"));
+    for (ending, text) in
+        [("tsv", &*glue), ("csv", csv), ("jsonl", lines), ("json", lines), ("json", &list)]
+    {
+        let names = ["train", "dev"].map(|name| format!("{name}.{ending}"));
+        let files: Vec<(&str, &[u8])> =
+            names.iter().map(|name| (&**name, text.as_bytes())).collect();
+        let splits = load(GlueTask::Mrpc, &files).unwrap();
+        assert_eq!((words(&splits.train, 0), splits.test.labels()[0]), (expected.clone(), 1));
+    }
+}
+
+#[test]
+fn the_other_tasks_are_read_as_published() {
+    let mnli = "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n";
+    for (task, header, row, dev, label) in [
+        (GlueTask::Mnli, mnli, "0\t7\ta man\ta dog\tneutral\tcontradiction", "dev_matched", 2),
+        (
+            GlueTask::Qnli,
+            "index\tquestion\tsentence\tlabel\n",
+            "0\ta man\ta dog\tnot_entailment",
+            "dev",
+            1,
+        ),
+        (
+            GlueTask::Rte,
+            "index\tsentence1\tsentence2\tlabel\n",
+            "0\ta man\ta dog\tentailment",
+            "dev",
+            0,
+        ),
+        (GlueTask::Wnli, "index\tsentence1\tsentence2\tlabel\n", "0\ta man\ta dog\t1", "dev", 1),
+        (
+            GlueTask::Qqp,
+            "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n",
+            "0\t1\t2\ta man\ta dog\t0",
+            "dev",
+            0,
+        ),
+    ] {
+        let text = format!("{header}{row}\n");
+        let dev = format!("{dev}.tsv");
+        let files: [(&str, &[u8]); 2] = [("train.tsv", text.as_bytes()), (&dev, text.as_bytes())];
+        let splits = load(task, &files).unwrap();
+        assert_eq!(splits.test.labels(), [label], "{task}");
+        assert_eq!(words(&splits.train, 0), ids(("a man", "a dog")), "{task}");
+        assert_eq!(splits.train.classes().len(), task.classes().len());
+    }
+}
+
+/// Texts of one's own.
+fn own(files: &[(&str, &[u8])], columns: &TextColumns, skip: bool) -> Result<TextCorpus, Error> {
+    TextKind::Own.corpus(folder(files).path(), columns, skip)
+}
+
+#[test]
+fn tables_of_ones_own_have_any_classes_and_columns() {
+    let train: (&str, &[u8]) =
+        ("train.csv", b"id;review;stars\n1;\"good; very\";10\n2;bad;9\n3;\"two\nlines\";10\n");
+    let test: (&str, &[u8]) = ("valid.jsonl", b"{\"text\": \"food\", \"label\": 9}\n");
+    let found = own(&[train, test, ("notes.md", b"x")], &TextColumns::default(), false).unwrap();
+    assert_eq!(found.classes, ["9", "10"], "as numbers go");
+    assert_eq!(found.train.labels, [1, 0, 1]);
+    assert_eq!(found.train.texts[0], Text::from("good; very"));
+    assert_eq!(found.train.texts[2], Text::from("two\nlines"));
+    assert_eq!(
+        found.remarks,
+        [
+            "the columns taken are \"review\", \"stars\"",
+            "there is no test file: valid.jsonl is the test part",
+            "left out 1 file that is not used: notes.md",
+        ]
+    );
+
+    // No line of names: columns by number.
+    let rows: &[u8] = b"World,a man,long\nSport,a dog,short\n";
+    let columns = TextColumns {
+        text: Some("2".to_owned()),
+        pair: Some("3".to_owned()),
+        label: Some("1".to_owned()),
+    };
+    let found = own(&[("train.csv", rows), ("test.csv", rows)], &columns, false).unwrap();
+    assert_eq!(found.classes, ["Sport", "World"]);
+    assert_eq!(found.test.texts[0], Text::from(("a man", "long")));
+}
+
+#[test]
+fn damaged_lines_of_tables_are_named_or_left_out() {
+    let train: (&str, &[u8]) = ("train.tsv", b"text\tlabel\ngood\ta\n\nbad\nbad\tb\tc\nbad\tb\n");
+    let test: (&str, &[u8]) = (
+        "test.jsonl",
+        b"{\"text\": \"x\", \"label\": \"a\"}\n{\n{\"text\": \"x\", \"label\": \"z\"}\n",
+    );
+    let error = own(&[train, test], &TextColumns::default(), false).unwrap_err().to_string();
+    for part in [
+        "4 damaged lines: ",
+        "train.tsv:4: expected 2 columns, found 1; ",
+        "train.tsv:5: expected 2 columns, found 3; ",
+        "test.jsonl:2: expected a JSON object, found \"{\" (",
+        "test.jsonl:3: expected a label that training texts have, found \"z\"",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let found = own(&[train, test], &TextColumns::default(), true).unwrap();
+    assert_eq!((found.train.labels.len(), found.test.labels.len()), (2, 1));
+    let remark = "left out 4 damaged lines: train.tsv:4, train.tsv:5, test.jsonl:2 and 1 more";
+    assert!(found.remarks.iter().any(|line| line == remark), "{:?}", found.remarks);
 }
 
 #[test]
@@ -117,21 +241,28 @@ fn cola_has_two_files_to_measure_on_and_no_header() {
 #[test]
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
     for (train, line, expected) in [
-        (&b"a\t1\n"[..], 1, "expected \"sentence\\tlabel\", found \"a\\t1\""),
+        (
+            &b"a\t1\n"[..],
+            1,
+            "expected columns named \"sentence\" (or \"text\") and \"label\", found \"a, 1\"",
+        ),
         (b"sentence\tlabel\n", 1, "expected sentences, found none"),
-        (b"", 1, "found \"\""),
-        (b"sentence\tlabel\ngood\t1\nbad\n", 3, "expected 2 columns separated by tabs, found 1"),
-        (b"sentence\tlabel\ngood\t1\t1\n", 2, "found 3"),
-        (b"sentence\tlabel\ngood\t1\n\nbad\t0\n", 3, "found 1"),
-        (b"sentence\tlabel\ngood\t2\n", 2, "expected label 0 or 1, found \"2\""),
+        (b"", 1, "expected sentences, found none"),
+        (b"sentence\tlabel\ngood\t1\nbad\n", 3, "expected 2 columns, found 1"),
+        (b"sentence\tlabel\ngood\t1\t1\n", 2, "expected 2 columns, found 3"),
+        (b"sentence\tlabel\ngood\t1\n\nbad\n", 4, "expected 2 columns, found 1"),
+        (
+            b"sentence\tlabel\ngood\t2\n",
+            2,
+            "expected a label 0 (negative) or 1 (positive), found \"2\"",
+        ),
         (b"sentence\tlabel\ngood\t1\nb\xffd\t0\n", 3, "expected text in UTF-8, found 0xff"),
     ] {
         let good: &[u8] = b"sentence\tlabel\ngood\t1\n";
         let files = [("train.tsv", train), ("dev.tsv", good), ("test.tsv", good)];
         let error = load(GlueTask::Sst2, &files).unwrap_err();
-        let Error::Line { path, line: found, .. } = &error else { panic!("{error}") };
-        assert!(path.ends_with("train.tsv") && *found == line, "{error}");
-        assert!(error.to_string().contains(expected), "{error}");
+        let place = format!("train.tsv:{line}: {expected}");
+        assert!(error.to_string().contains(&place), "{error}");
         assert!(error.is_input());
     }
 }
@@ -147,7 +278,7 @@ fn files_and_folders_that_are_not_there_are_named() {
     }
     assert!(matches!("sst".parse::<GlueTask>(), Err(Error::Unknown { .. })));
     let metrics = GlueTask::ALL.map(GlueTask::metric);
-    assert_eq!(metrics, [Metric::Accuracy, Metric::F1, Metric::Matthews]);
+    assert_eq!(metrics[..4], [Metric::Accuracy, Metric::F1, Metric::Matthews, Metric::F1]);
 }
 
 #[test]
@@ -210,16 +341,15 @@ fn pieces_and_selections_of_a_batch_are_its_texts() {
 #[test]
 fn parts_of_a_set_have_its_texts_and_a_hash_of_their_own() {
     let set = set();
-    let first = set.first(2).unwrap();
+    let first = set.select(&[0, 1]).unwrap();
     assert_eq!((first.len(), first.labels(), first.lengths()), (2, &[0, 1][..], &[4, 3][..]));
     let turned = set.select(&[1, 0]).unwrap();
     assert_eq!(turned.tokens(0), set.tokens(1));
     assert_eq!(turned.select(&[1, 0]).unwrap(), first);
-    assert_eq!(set.select(&[0, 1]).unwrap().sha256(), first.sha256());
     assert_ne!(turned.sha256(), first.sha256());
     assert_ne!(set.sha256(), first.sha256());
     assert_eq!(set.sha256(), self::set().sha256());
-    for error in [set.first(0), set.first(5), set.select(&[]), set.select(&[4])] {
+    for error in [set.select(&[]), set.select(&[4])] {
         assert!(matches!(error, Err(Error::Setting { .. })));
     }
 }
@@ -283,13 +413,16 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_set_or_an_error(
-        bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\t'), Just(b'\n'), Just(b'1')], 0..80),
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\t'), Just(b'\n'), Just(b'1'), Just(b'"'), Just(b','), Just(b'{')], 0..80),
         headed in any::<bool>(),
     ) {
         let bytes = if headed { [&b"sentence\tlabel\n"[..], &bytes].concat() } else { bytes };
         for task in [GlueTask::Sst2, GlueTask::Cola] {
             let files: Vec<(&str, &[u8])> = ["train.tsv", "dev.tsv", "test.tsv"].map(|name| (name, &bytes[..])).to_vec();
             let _ = load(task, &files);
+        }
+        for names in [["train.csv", "test.csv"], ["train.jsonl", "test.jsonl"]] {
+            let _ = own(&names.map(|name| (name, &bytes[..])), &TextColumns::default(), true);
         }
     }
 }
@@ -308,11 +441,11 @@ fn the_published_files_have_the_published_counts() {
         (GlueTask::Cola, "CoLA", 8551, 1043, [6023, 719]),
     ] {
         let splits = task.load(&glue.join(name), &tokenizer(16)).unwrap();
-        assert_eq!((splits.train.len(), splits.test.len()), (train, test), "{task}");
-        assert_eq!(
-            [splits.train, splits.test].map(|set| set.class_counts()[1]),
-            positive,
-            "{task}"
-        );
+        let learned: Vec<_> =
+            [Some(splits.train), splits.validation].into_iter().flatten().collect();
+        let count: usize = learned.iter().map(TextSet::len).sum();
+        assert_eq!((count, splits.test.len()), (train, test), "{task}");
+        let positives = learned.iter().map(|set| set.class_counts()[1]).sum();
+        assert_eq!([positives, splits.test.class_counts()[1]], positive, "{task}");
     }
 }

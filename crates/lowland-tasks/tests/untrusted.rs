@@ -14,8 +14,9 @@ use flate2::write::GzEncoder;
 use lowland_tasks::checkpoint::Manifest;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::data::cifar::{self, Cifar};
-use lowland_tasks::data::{idx, image_folder};
+use lowland_tasks::data::{Decoding, FolderConfig, idx, image_folder};
 use lowland_tasks::pose::{CropConfig, PoseSplits, coco};
+use lowland_tasks::text::{TextColumns, parse_table};
 use lowland_tasks::{Error, Spec};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -244,12 +245,41 @@ fn cifar_files_are_read_or_refused_in_proportion() {
     });
 }
 
+/// What an instruction of a pickle may become: a value, and its place in lists that grow by doubling.
+const PICKLE: usize = 300;
+
+#[test]
+fn pickles_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let seeds = seeds("pickle");
+    for seed in &seeds {
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        cifar::parse_python(Cifar::Ten, Path::new("x"), seed, &mut images, &mut labels).unwrap();
+    }
+    let words: &[&str] =
+        &["(", "]", "}", ")", "e", "u", "t", "R", "b", "q\0", "h\0", "cnumpy\ndtype\n", "."];
+    let bytes = prop::collection::vec(any::<u8>(), 0..300);
+    for_all(prop_oneof![1 => bytes, 4 => changed(seeds, words)], PICKLE, |file| {
+        for kind in [Cifar::Ten, Cifar::Hundred] {
+            let (mut images, mut labels) = (Vec::new(), Vec::new());
+            let read = cifar::parse_python(kind, Path::new("x"), file, &mut images, &mut labels);
+            assert_eq!((images.len(), read.is_err()), (labels.len() * 3072, labels.is_empty()));
+        }
+    });
+}
+
 /// What any image may be unpacked to.
 const IMAGE: usize = 16 << 20;
 
+/// Images of few pixels, brought to a size.
+fn small(image_size: Option<usize>) -> FolderConfig {
+    let decoding = Decoding { max_megapixels: 5, ..Decoding::default() };
+    FolderConfig { image_size, decoding, ..FolderConfig::default() }
+}
+
 fn read_image(file: &[u8]) {
     for size in [None, Some(8)] {
-        let read = image_folder::parse(Path::new("x"), file, size);
+        let read = image_folder::parse(Path::new("x"), file, &small(size));
         match read {
             Ok((shape, pixels)) => assert_eq!(shape.checked_size(), Some(pixels.len())),
             Err(error) => assert!(matches!(error, Error::Format { .. }), "{error}"),
@@ -277,9 +307,9 @@ fn with_sums(mut file: Vec<u8>) -> Vec<u8> {
 fn images_are_read_or_refused_in_proportion() {
     let _alone = alone();
     let seeds = seeds("image");
-    assert_eq!(seeds.len(), 4);
+    assert_eq!(seeds.len(), 7);
     for seed in &seeds {
-        image_folder::parse(Path::new("x"), seed, None).unwrap();
+        image_folder::parse(Path::new("x"), seed, &small(None)).unwrap();
     }
     let files = changed(seeds, &["IDAT", "PLTE", "tRNS", "\u{1}\0"]);
     let files = (files, any::<bool>()).prop_map(|(f, sums)| if sums { with_sums(f) } else { f });
@@ -291,10 +321,11 @@ fn images_are_read_or_refused_in_proportion() {
 fn images_that_claim_to_be_large_cost_no_memory() {
     let _alone = alone();
     let told = |file: &[u8]| {
-        let read = || image_folder::parse(Path::new("x"), file, Some(8)).unwrap_err().to_string();
+        let read =
+            || image_folder::parse(Path::new("x"), file, &small(Some(8))).unwrap_err().to_string();
         in_proportion(file.len(), 8, read)
     };
-    let limit = "x: expected at most 16777216 bytes of pixels in a file of this length, found";
+    let limit = "x: expected at most 5 million pixels (max_megapixels sets the limit), found";
     let mut png = seeds("image").pop().unwrap();
     png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     assert_eq!(told(&with_sums(png.clone())), format!("{limit} 65535x65535 pixels"));
@@ -302,6 +333,32 @@ fn images_that_claim_to_be_large_cost_no_memory() {
     let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].fill(0xff);
     assert_eq!(told(&jpeg), format!("{limit} 65535x65535 pixels"));
+}
+
+/// What a byte of a table may become: a text and a label with their places.
+const TABLE: usize = 500;
+
+#[test]
+fn tables_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let names = ["x.tsv", "x.csv", "x.jsonl"];
+    let read = |file: &[u8]| {
+        let Some((&first, file)) = file.split_first() else { return Ok(()) };
+        let name = names[usize::from(first) % 3];
+        parse_table(Path::new(name), file, &TextColumns::default()).map(|(texts, labels)| {
+            assert!(labels.is_none_or(|labels| labels.len() == texts.len()));
+        })
+    };
+    for seed in seeds("table") {
+        read(&seed).unwrap();
+    }
+    let words: &[&str] =
+        &["\t", "\n", ",", ";", "\"", "{", "}", "[", "]", "-1", "label", "\u{feff}", "é"];
+    for_all(changed(seeds("table"), words), TABLE, |file| {
+        if let Err(error) = read(file) {
+            assert!(matches!(error, Error::Line { .. } | Error::DamagedData { .. }), "{error}");
+        }
+    });
 }
 
 /// What may mean something in a file of settings.
@@ -503,7 +560,7 @@ fn images_of_people_are_read_or_refused_in_proportion() {
     // A pixel is six bytes while a JPEG is decoded, and 256 pixels a byte are allowed.
     for_all(changed(seeds, &["\u{0}"]), 2000, |image: &Vec<u8>| {
         if let Err(error) = read(image) {
-            assert!(matches!(error, Error::Format { .. }), "{error}");
+            assert!(matches!(error, Error::DamagedData { .. }), "{error}");
         }
     });
 }

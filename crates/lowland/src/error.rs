@@ -89,6 +89,14 @@ pub enum Error {
          batches alone; train with `SharpnessAware::step` in a loop of your own"
     )]
     WholeBatches,
+    /// The rule moves the weights after the base optimizer's step, and the training loop keeps them
+    /// to itself.
+    #[error(
+        "the rule moves the weights after the base optimizer's step, and Burn's `Learner` lets nobody \
+         set its model; train with `SharpnessAware::step` in a loop of your own, or use WSAM with \
+         `decoupled = false`"
+    )]
+    Displacement,
     /// Burn's checkpoints are on, and the state of the rule would not be saved with them.
     #[error(
         "the checkpoints would lack the state of the rule; make that of the optimizer by \

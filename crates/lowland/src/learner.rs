@@ -43,6 +43,8 @@ use run::Run;
 ///   gradient (that of the raw gradient) grows with their number.
 /// - A model in which one tensor stands in several places is refused ([`Error::Tied`]): a `Learner` steps the
 ///   first of them only, so that they would come apart.
+/// - A rule that moves the weights after the base optimizer's step (decoupled WSAM) is refused
+///   ([`Error::Displacement`]).
 /// - The number of steps in an epoch, which a warm-up in epochs needs, follows from the loader: its number of
 ///   items and the size of the first batch. [`with_steps_per_epoch`](Self::with_steps_per_epoch) overrides it.
 /// - A training that resumes repeats the order of the first epochs where the loader shuffles: Burn's loaders

@@ -35,9 +35,9 @@ use burn::train::{
 use common::{Values, sgd};
 use lowland::learner::{Quantity, SharpnessAwareStrategy};
 use lowland::{
-    AesamConfig, Algorithm, ArsamConfig, BaseConfig, BatchInfo, ControllerConfig, Error,
-    EsamConfig, LookSamConfig, PeriodicSamConfig, RadiusSchedule, SamConfig, SampaConfig,
-    SharpnessAware, StepReport, Warmup,
+    Algorithm, ArsamConfig, BaseConfig, BatchInfo, ControllerConfig, Error, EsamConfig,
+    LookSamConfig, PeriodicSamConfig, RadiusSchedule, SamConfig, SampaConfig, SharpnessAware,
+    StepReport, Warmup,
 };
 
 /// Linear - BatchNorm - Dropout - Linear, of Burn's own layers.
@@ -150,16 +150,16 @@ fn all() -> impl Iterator<Item = Algorithm> {
             },
             ..config
         }),
-        Algorithm::Aesam(config) => {
-            Algorithm::Aesam(AesamConfig { total_steps: Some(30), ..config })
-        }
+        Algorithm::Aesam(config) => Algorithm::Aesam(config.with_total_steps(30)),
+        // Decoupled, it is refused.
+        Algorithm::Wsam(config) => Algorithm::Wsam(config.with_decoupled(false)),
         other => other,
     })
 }
 
 /// Those that a `Learner` can train with: ESAM too, where it chooses parameters alone.
 fn full_batch() -> impl Iterator<Item = Algorithm> {
-    let esam = EsamConfig { gamma: 1.0, beta: 0.3, ..EsamConfig::default() };
+    let esam = EsamConfig::default().with_gamma(1.0).with_beta(0.3);
     all()
         .filter(|algorithm| !algorithm.build().unwrap().chooses_samples())
         .chain([Algorithm::Esam(esam)])
@@ -486,6 +486,18 @@ fn rules_that_choose_samples_are_refused() {
         .map(|algorithm| algorithm.descriptor().name)
         .collect();
     assert_eq!(refused, ["esam", "ksam", "ausam"]);
+}
+
+#[test]
+fn a_displacement_ends_the_training_where_the_model_cannot_be_set() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    let strategy = SharpnessAwareStrategy::new(lowland::WsamConfig::default()).unwrap();
+    let training = training(directory.path(), 1);
+    let training = training.with_training_strategy(strategy.clone().into());
+    let result = launch(training, sgd(0.9, 0.0));
+    assert_eq!(strategy.error(), Some(Error::Displacement));
+    assert!(result.error.unwrap().to_string().contains("decoupled"));
 }
 
 #[test]

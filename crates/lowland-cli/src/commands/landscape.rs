@@ -117,6 +117,7 @@ impl Landscape {
             format: FORMAT,
             command: command(),
             images: held.images(),
+            subset: held.subset(),
             ground,
             along: self.along,
             views,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::{Data, Training};
@@ -17,7 +17,7 @@ use crate::files::{CONFIG, RESULT};
 use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
 use crate::terminal::Output;
-use crate::{device, run, terminal};
+use crate::{device, files, run, terminal};
 
 /// Go on with a run from its last good checkpoint, or with what is missing of a comparison
 ///
@@ -32,6 +32,9 @@ pub(crate) struct Resume {
     /// How many runs of a comparison train at once [default: as many as it was begun with]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// The folder of the data, where it moved; the run's config.toml keeps it from then on
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Go on although settings in the run's config.toml were changed since the checkpoint
     #[arg(long)]
     accept_changes: bool,
@@ -66,6 +69,12 @@ impl Resume {
                 "--accept-changes is for a single run, and this is a comparison".to_owned()
             ));
         }
+        if self.data_dir.is_some() {
+            bail!(Usage(
+                "--data-dir is for a single run, and this is a comparison: put the data back"
+                    .to_owned()
+            ));
+        }
         if self.world.is_asked_for() {
             bail!(Usage("--mpi is for a single run, and this is a comparison".to_owned()));
         }
@@ -87,7 +96,14 @@ impl Resume {
     }
 
     fn lead(&self, world: &World) -> Result<()> {
-        let (folder, config) = RunFolder::open(&self.run)?;
+        let (folder, mut config) = RunFolder::open(&self.run)?;
+        if let Some(data_dir) = &self.data_dir {
+            let absolute = std::path::absolute(data_dir);
+            config.data.dir =
+                Some(absolute.with_context(|| {
+                    Usage(format!("--data-dir {} is no path", data_dir.display()))
+                })?);
+        }
         if self.run.join(RESULT).exists() {
             bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
         }
@@ -100,6 +116,7 @@ impl Resume {
         let found = folder.latest_checkpoint(&otherwise)?;
         world.share_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
         let Some((found, snapshot)) = found else {
+            self.keep_data_dir(&folder, &config)?;
             terminal::note("there is no checkpoint yet: the run starts again", self.output.quiet);
             return run::run(
                 training,
@@ -114,6 +131,7 @@ impl Resume {
         let restored = training.restore(snapshot, self.accept_changes);
         let changes;
         (training, changes) = restored.map_err(|error| in_words(error, &found.path))?;
+        self.keep_data_dir(&folder, &config)?;
         let line = format!(
             "resumes from step {}, {} of {} done",
             found.step,
@@ -126,6 +144,16 @@ impl Resume {
             journal.changed(found.step + 1, &changes)?;
         }
         run::run(training, &data, &config, &folder, journal, self.output)
+    }
+}
+
+impl Resume {
+    /// Writes where the data moved to, once it is known to be that of the run.
+    fn keep_data_dir(&self, folder: &RunFolder, config: &TrainConfig) -> Result<()> {
+        if self.data_dir.is_none() {
+            return Ok(());
+        }
+        files::write(&folder.path().join(CONFIG), toml::to_string(config)?.as_bytes())
     }
 }
 

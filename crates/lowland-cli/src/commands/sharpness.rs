@@ -71,7 +71,7 @@ pub(crate) struct GroundFlags {
     /// Which samples
     #[arg(long, value_name = "WHICH", default_value = "train")]
     on: On,
-    /// How many of them, the first ones
+    /// How many of them at most, drawn over all classes
     #[arg(long, value_name = "N", default_value_t = Ground::default().images)]
     images: usize,
     /// How many at once
@@ -197,7 +197,10 @@ fn table(found: &Flatness) -> String {
         Split::Validation => "validation",
         Split::Test => "test",
     };
-    table.set_header([format!("on {} {of} samples", words::count(found.images)), String::new()]);
+    let part = found.subset.map(|subset| format!("of {} ", words::count(subset.of)));
+    let part = part.unwrap_or_default();
+    let samples = format!("on {} {part}{of} samples", words::count(found.images));
+    table.set_header([samples, String::new()]);
     for (what, value) in rows {
         table.add_row([what, value]);
     }
@@ -210,5 +213,8 @@ fn table(found: &Flatness) -> String {
         "\nNot all eigenvalues are known to a tenth of the largest: more --lanczos-steps or --images find \
          them more closely."
     };
-    format!("{table}{doubt}")
+    let drawn = found.subset.map(|subset| {
+        format!("\nThe samples were {}; --images takes more.", words::drawn(&subset))
+    });
+    format!("{table}{}{doubt}", drawn.unwrap_or_default())
 }

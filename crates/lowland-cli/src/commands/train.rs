@@ -9,11 +9,12 @@ use lowland_tasks::config::AscentScope;
 use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 
+use crate::data_notes::data_notes;
 use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
 use crate::settings::{PRECEDENCE, SettingFlags};
 use crate::terminal::Output;
-use crate::{device, run};
+use crate::{device, run, terminal};
 
 /// Train one network and keep its weights
 ///
@@ -94,6 +95,9 @@ impl Train {
         let training = world.attach(Training::new(spec, &data, &device)?, &config)?;
         if !world.is_first() {
             return run::follow(training);
+        }
+        for note in data_notes(&data, &config) {
+            terminal::note(&note, self.output.quiet);
         }
         let folder = RunFolder::create(&self.out, &config)?;
         let journal = folder.journal(&BTreeMap::new())?;

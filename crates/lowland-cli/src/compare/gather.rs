@@ -78,6 +78,7 @@ impl Outline<'_> {
             training_images: facts.training_images,
             validation_images: facts.validation_images,
             test_images: facts.test_images,
+            data_notes: facts.notes.clone(),
             classes: facts.classes,
             label_noise: config.data.label_noise,
             labels_changed: facts.labels_changed,
@@ -224,6 +225,10 @@ fn data_in_words(name: DataName) -> String {
         DataName::Sst2 => "SST-2".to_owned(),
         DataName::Mrpc => "MRPC".to_owned(),
         DataName::Cola => "CoLA".to_owned(),
+        DataName::Qqp | DataName::Mnli | DataName::Qnli | DataName::Rte | DataName::Wnli => {
+            name.name().to_uppercase()
+        }
+        DataName::Text => "texts from a folder".to_owned(),
         DataName::Pose => "people from a folder (COCO keypoints)".to_owned(),
         DataName::ImageFolder => "images from a folder".to_owned(),
     }

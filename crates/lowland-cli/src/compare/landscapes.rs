@@ -1,5 +1,6 @@
 //! What `lowland landscape` stores: the loss along the same axes around several runs.
 
+use lowland_tasks::data::Subset;
 use lowland_tasks::flatness::Ground;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub(crate) struct Landscapes {
     pub ground: Ground,
     /// How many images there were.
     pub images: usize,
+    /// How these were drawn; `None` where they are all of their split.
+    #[serde(default)]
+    pub subset: Option<Subset>,
     /// Along what.
     pub along: Along,
     /// One for each run, or for each pair of neighbours along a line.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::equal::Equal;
 use super::keep::Keep;
+use crate::data_notes::data_notes;
 use crate::failure::Usage;
 use crate::files;
 use crate::files::PLAN;
@@ -96,6 +97,9 @@ pub(crate) struct Facts {
     pub steps_per_epoch: usize,
     /// How training samples are varied, in words; empty if they are not.
     pub augmentation: String,
+    /// What was taken of the data set, a line each.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The nouns of the task.
     pub wording: Wording,
 }
@@ -119,6 +123,7 @@ impl Facts {
             parameters: training.parameter_count()?,
             steps_per_epoch: training.steps_per_epoch(),
             augmentation: task.variation(config),
+            notes: data_notes(data, config),
             wording: task.wording(),
         })
     }

@@ -218,6 +218,7 @@ pub(crate) mod tests {
             parameters: 7,
             steps_per_epoch: 3,
             augmentation: String::new(),
+            notes: Vec::new(),
             wording: Wording::default(),
         };
         let request = request(vec![sam(0.1), sam(0.2)], vec![0, 1]);

@@ -91,6 +91,9 @@ pub(crate) struct Setting {
     pub validation_images: usize,
     /// Number of test samples.
     pub test_images: usize,
+    /// What was taken of the data set, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_notes: Vec<String>,
     /// Number of classes, or of joints.
     pub classes: usize,
     /// Share of the training labels that was corrupted: drawn anew at random, 0 to 1.

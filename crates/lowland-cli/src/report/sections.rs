@@ -1,6 +1,7 @@
 //! The page's prose: the setting, how to read the page, and how to repeat the comparison.
 
 use lowland::sharpness::Normalisation;
+use lowland_tasks::data::Subset;
 use lowland_tasks::flatness::{Ground, Split};
 
 use super::markup::{escaped, joined, prose};
@@ -8,7 +9,7 @@ use super::numbers::brief;
 use crate::compare::equal::Equal;
 use crate::compare::landscapes::Landscapes;
 use crate::compare::summary::{Setting, Summary};
-use crate::words::{count, counted, counted_as, round_percent};
+use crate::words::{self, count, counted, counted_as, round_percent};
 
 /// Everything the algorithms share, in plain words.
 pub(super) fn setting(summary: &Summary) -> String {
@@ -121,12 +122,13 @@ pub(super) fn repeat(summary: &Summary) -> String {
 /// Where landscapes were measured, and how they come again.
 pub(super) fn landscape(landscapes: &Landscapes) -> String {
     let command = escaped(&landscapes.command);
-    let items = [("Measured on", ground(&landscapes.ground, landscapes.images))];
+    let subset = landscapes.subset.as_ref();
+    let items = [("Measured on", ground(&landscapes.ground, landscapes.images, subset))];
     section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
 }
 
 /// Samples and BatchNorm, in words.
-pub(super) fn ground(ground: &Ground, images: usize) -> String {
+pub(super) fn ground(ground: &Ground, images: usize, subset: Option<&Subset>) -> String {
     let split = match ground.split {
         Split::Train => "training",
         Split::Validation => "validation",
@@ -136,10 +138,11 @@ pub(super) fn ground(ground: &Ground, images: usize) -> String {
         Normalisation::Evaluation => "its running statistics, as the network is used",
         Normalisation::Batch => "the statistics of each batch, as in training",
     };
-    format!(
-        "{}, not augmented; BatchNorm with {normalisation}",
-        counted(images, &format!("{split} sample"))
-    )
+    let samples = match subset {
+        Some(subset) => words::subset(subset, &format!("{split} samples")),
+        None => counted(images, &format!("{split} sample")),
+    };
+    format!("{samples}, not augmented; BatchNorm with {normalisation}")
 }
 
 fn data(setting: &Setting) -> String {
@@ -149,7 +152,7 @@ fn data(setting: &Setting) -> String {
         counted_as(count, &one, &many)
     };
     format!(
-        "{}: {}{} and {}; {}",
+        "{}: {}{} and {}; {}{}",
         setting.data,
         samples(setting.training_images, "training "),
         match setting.validation_images {
@@ -158,7 +161,16 @@ fn data(setting: &Setting) -> String {
         },
         samples(setting.test_images, "test "),
         counted_as(setting.classes, &wording.class, &wording.classes),
+        notes(setting),
     )
+}
+
+/// What was taken of the data set, where that is not all: every run has the same.
+fn notes(setting: &Setting) -> String {
+    if setting.data_notes.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", setting.data_notes.join("; "))
 }
 
 fn label_noise(setting: &Setting) -> String {

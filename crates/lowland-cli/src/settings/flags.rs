@@ -21,8 +21,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// The data set: embedded, fashion-mnist, mnist, cifar10, cifar100, image-folder [default:
-    /// embedded]
+    /// The data set, as `lowland list` names it [default: embedded]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub data: Option<String>,
     /// The folder that the data set is read from, or the one around it that `lowland data fetch`
@@ -32,6 +31,25 @@ pub(crate) struct SettingFlags {
     /// The side in pixels that the images of an image-folder are scaled to [default: as they are]
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub image_size: Option<u32>,
+    /// Turn images as their EXIF data says [default: true]
+    #[arg(long, value_name = "true|false", help_heading = "Data")]
+    pub upright: Option<bool>,
+    /// The most millions of pixels that an image file may have [default: 200]
+    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    pub max_megapixels: Option<u32>,
+    /// Leave damaged files, or lines of texts, out and count them, instead of refusing the data
+    #[arg(long, help_heading = "Data")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skip_damaged: bool,
+    /// The column of the texts in a table of text, by name or number [default: text, sentence, …]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub text_column: Option<String>,
+    /// The column of the second texts of pairs [default: sentence2, hypothesis, …, if there is one]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub pair_column: Option<String>,
+    /// The column of the labels [default: label, class, …]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub label_column: Option<String>,
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
@@ -40,12 +58,15 @@ pub(crate) struct SettingFlags {
     /// set's own validation part]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub validation: Option<f64>,
-    /// Train on the first N samples only
+    /// Train on N samples only, drawn over all classes
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub train_limit: Option<u32>,
-    /// Measure on the first N test samples only
+    /// Test on N samples only, drawn over all classes
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub test_limit: Option<u32>,
+    /// The seed of all subsets that are drawn, the same whatever the seed of the run [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), help_heading = "Data", allow_negative_numbers = true)]
+    pub subset_seed: Option<i64>,
     /// How training images are varied [default: none]
     #[arg(long, value_name = "HOW", help_heading = "Data")]
     pub augment: Option<Augmentation>,
@@ -185,7 +206,7 @@ impl From<Augmentation> for AugmentConfig {
 }
 
 /// Flags and algorithms' settings whose name on the command line is not their path in a file.
-const SHORT: [(&str, &[&str]); 21] = [
+const SHORT: [(&str, &[&str]); 28] = [
     ("bits", &["quantise.weights", "quantise.activations"]),
     ("checkpoint-minutes", &["checkpoints.every_minutes"]),
     ("checkpoint-steps", &["checkpoints.every_steps"]),
@@ -195,15 +216,22 @@ const SHORT: [(&str, &[&str]); 21] = [
     ("floor", &["optimizer.schedule.floor"]),
     ("image-size", &["data.image_size"]),
     ("keep", &["checkpoints.keep"]),
+    ("label-column", &["data.label_column"]),
     ("label-noise", &["data.label_noise"]),
     ("lr", &["optimizer.learning_rate"]),
+    ("max-megapixels", &["data.max_megapixels"]),
     ("momentum", &["optimizer.momentum"]),
     ("nesterov", &["optimizer.nesterov"]),
     ("optimizer", &["optimizer.name"]),
+    ("pair-column", &["data.pair_column"]),
     ("rho", &["algorithm.rho"]),
     ("schedule", &["optimizer.schedule.name"]),
+    ("skip-damaged", &["data.skip_damaged"]),
+    ("subset-seed", &["data.subset_seed"]),
     ("test-limit", &["data.test_limit"]),
+    ("text-column", &["data.text_column"]),
     ("train-limit", &["data.train_limit"]),
+    ("upright", &["data.upright"]),
     ("validation", &["data.validation"]),
     ("warmup", &["optimizer.schedule.warmup"]),
     ("weight-decay", &["optimizer.weight_decay"]),

@@ -8,7 +8,8 @@ use super::TrainConfig;
 impl TrainConfig {
     /// The settings that are others in `now`, in words, such as `epochs was 3 and is 5`. Those that
     /// have no part in what comes out of a run are left out: the number of workers, the device,
-    /// checkpoints.
+    /// checkpoints, the
+    /// folder of the data.
     pub fn changes(&self, now: &Self) -> Vec<String> {
         let (then, now) = (self.values(), now.values());
         let absent = serde_json::Value::Null;
@@ -40,6 +41,8 @@ impl TrainConfig {
         }
         let mut values = Values::new();
         flatten(String::new(), config, &mut values);
+        // Data that moved is the same data: checksums say so.
+        values.remove("data.dir");
         values
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::data::DataName;
+use crate::data::{DataName, Decoding, FolderConfig};
 use crate::error::setting;
-use crate::text::{FineTuning, Trained};
+use crate::text::{FineTuning, TextColumns, Trained};
+use crate::{Error, Result};
 
 /// Which data, and how much of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// The data set. Default `embedded`.
@@ -31,13 +31,68 @@ pub struct DataConfig {
     /// The share of training labels that is corrupted, drawn anew at random, between 0 and 1.
     /// Default 0.
     pub label_noise: f64,
-    /// Only this many training images, the first ones. Default: all.
+    /// Only this many training samples, drawn over all classes. Default: all.
     pub train_limit: Option<usize>,
-    /// Only this many test images, the first ones. Default: all.
+    /// Only this many test samples, drawn over all classes. Default: all.
     pub test_limit: Option<usize>,
+    /// The seed of every subset that is drawn: those of the limits, of measurements of sharpness
+    /// and of the calibration of quantisers. It is apart from the run's seed, so that runs with
+    /// different seeds have the same samples. Default 0.
+    pub subset_seed: u64,
+    /// Whether images are turned as their EXIF data says; see [`Decoding::upright`]. Default true.
+    pub upright: bool,
+    /// The most millions of pixels of an image file; see [`Decoding::max_megapixels`]. Default 200.
+    pub max_megapixels: u32,
+    /// Whether damaged image files, and damaged lines of texts, are left out and counted instead of
+    /// refused. Default false.
+    pub skip_damaged: bool,
+    /// The column of the texts, of tables of one's own; see [`TextColumns`]. Default: by its name.
+    pub text_column: Option<String>,
+    /// The column of the second texts of pairs. Default: by its name, where there is one.
+    pub pair_column: Option<String>,
+    /// The column of the labels. Default: by its name.
+    pub label_column: Option<String>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        let Decoding { upright, max_megapixels } = Decoding::default();
+        Self {
+            name: DataName::default(),
+            dir: None,
+            image_size: None,
+            validation: None,
+            split_seed: 0,
+            label_noise: 0.0,
+            train_limit: None,
+            test_limit: None,
+            subset_seed: 0,
+            upright,
+            max_megapixels,
+            skip_damaged: false,
+            text_column: None,
+            pair_column: None,
+            label_column: None,
+        }
+    }
 }
 
 impl DataConfig {
+    /// How image files are read.
+    pub fn folder(&self) -> FolderConfig {
+        let Self { image_size, upright, max_megapixels, skip_damaged, .. } = *self;
+        FolderConfig { image_size, skip_damaged, decoding: Decoding { upright, max_megapixels } }
+    }
+
+    /// Which columns of a table of one's own are taken.
+    pub fn columns(&self) -> TextColumns {
+        TextColumns {
+            text: self.text_column.clone(),
+            pair: self.pair_column.clone(),
+            label: self.label_column.clone(),
+        }
+    }
+
     /// An error unless all values are in range.
     pub(super) fn check(&self) -> Result<()> {
         let noise = self.label_noise;
@@ -45,7 +100,21 @@ impl DataConfig {
         if let Some(share) = self.validation {
             setting("validation", share > 0.0 && share < 1.0, share, "above 0 and below 1")?;
         }
-        self.name.check_image_size(self.image_size)?;
+        self.name.check_folder(&self.folder())?;
+        for (field, column) in [
+            ("text_column", &self.text_column),
+            ("pair_column", &self.pair_column),
+            ("label_column", &self.label_column),
+        ] {
+            if let Some(column) = column.as_ref().filter(|_| self.name != DataName::Text) {
+                let found = format!("{column:?} with {}", self.name);
+                return Err(Error::Setting {
+                    field,
+                    found,
+                    allowed: "left out unless the data is text",
+                });
+            }
+        }
         for (field, limit) in [("train_limit", self.train_limit), ("test_limit", self.test_limit)] {
             setting(field, limit != Some(0), 0, "at least 1")?;
         }

@@ -11,6 +11,7 @@ use super::{ImageSet, ImageShape, Splits};
 use crate::{Error, Result};
 
 mod names;
+mod pickle;
 
 pub use names::{CIFAR10_CLASSES, CIFAR100_CLASSES};
 
@@ -71,6 +72,22 @@ impl Cifar {
         }
     }
 
+    /// The folder that the archive of the Python version unpacks to.
+    fn python_folder(self) -> &'static str {
+        match self {
+            Self::Ten => "cifar-10-batches-py",
+            Self::Hundred => "cifar-100-python",
+        }
+    }
+
+    /// What the Python version calls the labels.
+    fn python_labels(self) -> &'static str {
+        match self {
+            Self::Ten => "labels",
+            Self::Hundred => "fine_labels",
+        }
+    }
+
     /// The files of a folder as [`read_folder`] looks for them, for messages.
     pub(crate) fn expected_files(self) -> &'static str {
         match self {
@@ -122,11 +139,50 @@ pub fn parse(
     Ok(())
 }
 
+/// Appends the images of one file of the Python version, a pickle, to `images` and `labels`. `path`
+/// is only what an error calls the file. No code of the pickle is run.
+///
+/// # Errors
+///
+/// [`Error::Format`] if the file is no pickle of a batch, is empty, or a label is out of range.
+/// `images` and `labels` are then unchanged.
+pub fn parse_python(
+    kind: Cifar,
+    path: &Path,
+    file: &[u8],
+    images: &mut Vec<u8>,
+    labels: &mut Vec<u16>,
+) -> Result<()> {
+    let wrong = |found| {
+        Err(format_error(path, "a pickled batch of the Python version of CIFAR".to_owned(), found))
+    };
+    let batch = match pickle::read(file, PIXELS, kind.python_labels()) {
+        Ok(batch) => batch,
+        Err(found) => return wrong(found),
+    };
+    if batch.labels.is_empty() {
+        return wrong("one without images".to_owned());
+    }
+    let classes = kind.class_names().len();
+    let label =
+        |&label: &i64| u16::try_from(label).ok().filter(|&label| usize::from(label) < classes);
+    let found: Vec<Option<u16>> = batch.labels.iter().map(label).collect();
+    if let Some(index) = found.iter().position(Option::is_none) {
+        let expected = format!("labels below {classes}");
+        let found = format!("{} in record {index}", batch.labels[index]);
+        return Err(format_error(path, expected, found));
+    }
+    labels.extend(found.into_iter().flatten());
+    images.extend(batch.pixels);
+    Ok(())
+}
+
 /// Reads CIFAR-10 or CIFAR-100 from `folder`.
 ///
 /// CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 is
 /// `train.bin` and `test.bin`. They may also lie in the folder that the official archive unpacks to
-/// (`cifar-10-batches-bin`, `cifar-100-binary`) inside `folder`.
+/// (`cifar-10-batches-bin`, `cifar-100-binary`) inside `folder`. Where these are not there, the
+/// files of the Python version are read, which have the same names without `.bin`.
 ///
 /// # Errors
 ///
@@ -134,13 +190,37 @@ pub fn parse(
 /// be read, and [`Error::Format`] as [`parse`] says.
 pub fn read_folder(folder: &Path, kind: Cifar) -> Result<Splits> {
     files::require_folder(folder, kind.expected_files())?;
-    let archive = folder.join(kind.archive_folder());
-    let folder = if archive.is_dir() { archive } else { folder.to_owned() };
+    let binary = folder.join(kind.archive_folder());
+    let python = folder.join(kind.python_folder());
+    let (folder, is_python) = match (binary.is_dir(), python.is_dir()) {
+        (true, _) => (binary, false),
+        (false, true) => (python, true),
+        (false, false) => {
+            let is_there = |name: &str| folder.join(name).is_file();
+            let (test, plain) = (kind.test_file(), without_ending(kind.test_file()));
+            (folder.to_owned(), !is_there(test) && is_there(plain))
+        }
+    };
+    let (parse, ending): (Parse, fn(&'static str) -> &'static str) =
+        if is_python { (parse_python, without_ending) } else { (parse, |name| name) };
     // All files are looked for before the first is read, so that a missing one is reported at once.
-    let test = find(&folder, kind, kind.test_file())?;
-    let train = kind.train_files().iter().map(|&name| find(&folder, kind, name));
+    let test = find(&folder, kind, ending(kind.test_file()))?;
+    let train = kind.train_files().iter().map(|&name| find(&folder, kind, ending(name)));
     let train = train.collect::<Result<Vec<_>>>()?;
-    Ok(Splits { train: read_files(kind, &train)?, test: read_files(kind, &[test])? })
+    let mut splits =
+        Splits::new(read_files(kind, parse, &train)?, read_files(kind, parse, &[test])?);
+    if is_python {
+        splits.remarks.push("the files are those of the Python version".to_owned());
+    }
+    Ok(splits)
+}
+
+/// How a file is read.
+type Parse = fn(Cifar, &Path, &[u8], &mut Vec<u8>, &mut Vec<u16>) -> Result<()>;
+
+/// The name of a file in the Python version.
+fn without_ending(name: &'static str) -> &'static str {
+    name.strip_suffix(".bin").unwrap_or(name)
 }
 
 fn find(folder: &Path, kind: Cifar, name: &str) -> Result<PathBuf> {
@@ -152,7 +232,7 @@ fn find(folder: &Path, kind: Cifar, name: &str) -> Result<PathBuf> {
     Err(Error::Missing { path, kind: "file", expected })
 }
 
-fn read_files(kind: Cifar, paths: &[PathBuf]) -> Result<ImageSet> {
+fn read_files(kind: Cifar, parse: Parse, paths: &[PathBuf]) -> Result<ImageSet> {
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     for path in paths {
         parse(kind, path, &files::read(path)?, &mut images, &mut labels)?;

@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Validation = 16,
     /// With what a sample is mixed.
     Mix = 17,
+    /// Which samples stand for all.
+    Subset = 6,
 }
 
 /// The generator for one purpose and one key: all 32 bytes of its seed are the key, so that two

@@ -44,8 +44,7 @@ pub fn load() -> Result<Splits> {
     let unpack = |images, labels| -> Result<ImageSet> {
         idx::image_set(images, labels, &FASHION_MNIST_CLASSES)
     };
-    Ok(Splits {
-        train: unpack(asset!("train-images-idx3-ubyte.gz"), asset!("train-labels-idx1-ubyte.gz"))?,
-        test: unpack(asset!("t10k-images-idx3-ubyte.gz"), asset!("t10k-labels-idx1-ubyte.gz"))?,
-    })
+    let train = unpack(asset!("train-images-idx3-ubyte.gz"), asset!("train-labels-idx1-ubyte.gz"))?;
+    let test = unpack(asset!("t10k-images-idx3-ubyte.gz"), asset!("t10k-labels-idx1-ubyte.gz"))?;
+    Ok(Splits::new(train, test))
 }

@@ -185,7 +185,15 @@ pub fn read_folder(folder: &Path, classes: &[&str]) -> Result<Splits> {
         let expected = format!("images of {}, as the training images are", size(&train));
         return Err(format_error(&test_path, expected, size(&test)));
     }
-    Ok(Splits { train, test })
+    Ok(Splits::new(train, test))
+}
+
+/// The folder with the files: `folder`, or the one in it that torchvision makes for the data set of
+/// a name (`MNIST/raw`).
+pub(crate) fn inner(folder: &Path, name: &str) -> PathBuf {
+    let places = [folder.to_owned(), folder.join(name).join("raw"), folder.join("raw")];
+    let found = places.iter().find(|place| find(place, "train", "images", 3).is_ok());
+    found.unwrap_or(&places[0]).clone()
 }
 
 /// The path of one of the four files, under whichever of its names it has.

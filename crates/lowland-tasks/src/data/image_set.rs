@@ -47,13 +47,25 @@ pub struct ImageSet {
     classes: Vec<String>,
 }
 
-/// The two parts of a data set.
+/// The parts of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// What is learned from.
     pub train: ImageSet,
+    /// What checkpoints and settings are chosen on, where the data set has such a part.
+    pub validation: Option<ImageSet>,
     /// What is only ever measured on.
     pub test: ImageSet,
+    /// What was left out or decided on the way, a line each, such as "left out 3 files (.txt) not
+    /// read as images: ...".
+    pub remarks: Vec<String>,
+}
+
+impl Splits {
+    /// A data set of two parts, of which nothing was left out.
+    pub fn new(train: ImageSet, test: ImageSet) -> Self {
+        Self { train, validation: None, test, remarks: Vec::new() }
+    }
 }
 
 impl ImageSet {
@@ -148,22 +160,6 @@ impl ImageSet {
     /// If `index` is not below [`len`](Self::len), as a slice does.
     pub fn image(&self, index: usize) -> &[u8] {
         &self.images[index * self.image_size..][..self.image_size]
-    }
-
-    /// The first `count` images, as a set of their own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if `count` is 0 or more than there are.
-    pub fn first(&self, count: usize) -> Result<Self> {
-        if count == 0 || count > self.len() {
-            let found = format!("{count} of {}", self.len());
-            let allowed = "at least 1 and at most the number of images";
-            return Err(Error::Setting { field: "number of images", found, allowed });
-        }
-        let images = self.images[..count * self.image_size].to_vec();
-        let labels = self.labels[..count].to_vec();
-        Ok(Self { images, labels, classes: self.classes.clone(), ..*self })
     }
 
     /// The images at `indices`, in that order; an index may come more than once.

@@ -23,6 +23,9 @@ const LONGEST_SIDE: u32 = 32_768;
 /// How far outside its image a box may reach, in pixels: files are rounded.
 const ROUNDING: f64 = 1.0;
 
+/// How much wider a box around joints is on each side, as a share of its longer side.
+const MARGIN: f64 = 0.1;
+
 #[derive(Deserialize)]
 struct File {
     images: Vec<RawImage>,
@@ -69,6 +72,52 @@ pub struct Keypoints {
     pub images: Vec<Image>,
     /// The people, in the order of the file.
     pub people: Vec<Annotation>,
+    /// What was mended or left out.
+    pub oddities: Oddities,
+}
+
+/// How many annotations were odd, and what was done about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Boxes that reached out of their image and were cut at its edge.
+    pub boxes_clipped: usize,
+    /// Boxes that were missing or had no area, and were drawn around the joints.
+    pub boxes_derived: usize,
+    /// Joints outside their image, which count as not visible.
+    pub joints_outside: usize,
+    /// Areas that were not above 0, for which that of the box stands.
+    pub areas_derived: usize,
+    /// Annotations of images or categories that the file does not have, which were left out.
+    pub strays: usize,
+    /// Crowds, which were left out.
+    pub crowds: usize,
+    /// People without a joint, who were left out.
+    pub without_joints: usize,
+    /// People without a box, and with too few joints to draw one, who were left out.
+    pub without_box: usize,
+}
+
+impl Oddities {
+    /// A line for each that there is.
+    pub fn remarks(&self) -> Vec<String> {
+        [
+            (self.boxes_clipped, "boxes over the edge of their image were clipped"),
+            (self.boxes_derived, "boxes were missing or empty and were drawn around the joints"),
+            (self.joints_outside, "joints outside their image count as not visible"),
+            (self.areas_derived, "areas not above 0 were replaced by that of the box"),
+            (self.strays, "annotations of unknown images or categories were left out"),
+            (self.crowds, "crowds were left out"),
+            (self.without_joints, "people without a visible joint were left out"),
+            (
+                self.without_box,
+                "people without a box, and with too few joints for one, were left out",
+            ),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect()
+    }
 }
 
 /// An image that a keypoint file names.
@@ -98,16 +147,17 @@ pub struct Annotation {
 /// Reads the text of a keypoint file. `path` is only what an error calls the file.
 ///
 /// Crowds and people without a joint are left out, and so is what belongs to a category without
-/// joints. Where there is no `area`, it is that of the box.
+/// joints, or to an image or category that is not there. Boxes are cut at the edge of their image,
+/// and drawn around the joints where they are missing; joints outside the image are not visible.
+/// [`Oddities`] counts all that. Where there is no `area`, it is that of the box.
 ///
 /// # Errors
 ///
 /// [`Error::Format`] if the text is no such JSON; if not exactly one category has keypoints, or
 /// these make no [`Skeleton`]; if an image or its file comes twice, an image is empty or has a side
-/// of more than 32,768 pixels, or the name of its file leads out of the folder; if an annotation
-/// names no image or category that there is, has no box inside its image, another number of joints
-/// than the category, or a joint outside its image; if one image has more than 256 people; or if
-/// nobody is left.
+/// of more than 32,768 pixels, or the name of its file leads out of the folder; if an annotation has
+/// another number of joints than the category; if one image has more than 256 people; or if nobody
+/// is left.
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let file: File = serde_json::from_slice(text)
         .map_err(|error| format_error(path, "COCO keypoints".to_owned(), error.to_string()))?;
@@ -116,29 +166,30 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let places = images(&file.images).map_err(at)?;
     let categories: HashSet<u64> = file.categories.iter().map(|category| category.id).collect();
 
-    let mut keypoints = Keypoints { skeleton, images: Vec::new(), people: Vec::new() };
+    let oddities = Oddities::default();
+    let mut keypoints = Keypoints { skeleton, images: Vec::new(), people: Vec::new(), oddities };
     let mut used: HashMap<u64, (usize, usize)> = HashMap::new();
     for (number, raw) in file.annotations.iter().enumerate() {
         let name = raw.id.map_or_else(|| format!("number {number}"), |id| id.to_string());
-        if !categories.contains(&raw.category_id) {
-            let found = format!("category {} in annotation {name}", raw.category_id);
-            return Err(at(mistake("annotations of the file's categories", found)));
-        }
-        let Some(&place) = places.get(&raw.image_id) else {
-            let found = format!("image {} in annotation {name}", raw.image_id);
-            return Err(at(mistake("annotations of the file's images", found)));
+        let place = places.get(&raw.image_id).filter(|_| categories.contains(&raw.category_id));
+        let Some(&place) = place else {
+            keypoints.oddities.strays += 1;
+            continue;
         };
-        if raw.category_id != category || raw.iscrowd != 0 {
+        if raw.category_id != category {
+            continue;
+        }
+        if raw.iscrowd != 0 {
+            keypoints.oddities.crowds += 1;
             continue;
         }
         let image = &file.images[place];
         let in_annotation = |Mistake { expected, found }| {
             format_error(path, expected, format!("{found} in annotation {name}"))
         };
-        let person = person(raw, image, keypoints.skeleton.joints()).map_err(in_annotation)?;
-        if person.joints.iter().all(Option::is_none) {
-            continue;
-        }
+        let joints = keypoints.skeleton.joints();
+        let person = person(raw, image, joints, &mut keypoints.oddities).map_err(in_annotation)?;
+        let Some(person) = person else { continue };
         let next = keypoints.images.len();
         let (image_place, people) = used.entry(raw.image_id).or_insert((next, 0));
         *people += 1;
@@ -182,8 +233,13 @@ fn skeleton(categories: &[RawCategory]) -> Result<(u64, Skeleton), Mistake> {
     if categories.iter().filter(|category| category.id == *id).count() > 1 {
         return Err(mistake("categories of different ids", format!("{id} twice")));
     }
-    // Counted from 1 in the file; a 0 becomes a place that no joint has.
-    let limbs = skeleton.iter().map(|pair| pair.map(|joint| joint.wrapping_sub(1))).collect();
+    let mut limbs = Vec::with_capacity(skeleton.len());
+    for &[a, b] in skeleton {
+        let (Some(first), Some(second)) = (a.checked_sub(1), b.checked_sub(1)) else {
+            return Err(mistake("limbs of joints counted from 1", format!("0 in [{a}, {b}]")));
+        };
+        limbs.push([first, second]);
+    }
     let skeleton = Skeleton::new(keypoints.clone(), limbs).map_err(|error| match error {
         Error::Setting { field, found, allowed } => mistake(&format!("{field} {allowed}"), found),
         other => mistake("joints and limbs", other.to_string()),
@@ -217,15 +273,24 @@ fn images(images: &[RawImage]) -> Result<HashMap<u64, usize>, Mistake> {
     Ok(places)
 }
 
-/// One person; which image it is in stays open.
-fn person(raw: &RawAnnotation, image: &RawImage, names: &[String]) -> Result<Annotation, Mistake> {
-    let (width, height) = (f64::from(image.width), f64::from(image.height));
+/// One person; which image it is in stays open. `None` for one who is left out.
+fn person(
+    raw: &RawAnnotation,
+    image: &RawImage,
+    names: &[String],
+    oddities: &mut Oddities,
+) -> Result<Option<Annotation>, Mistake> {
+    let size = [f64::from(image.width), f64::from(image.height)];
+    // Tools leave the list empty for people whose joints nobody marked.
+    if raw.keypoints.is_empty() {
+        oddities.without_joints += 1;
+        return Ok(None);
+    }
     if raw.keypoints.len() != 3 * names.len() {
         let found = format!("{} numbers", raw.keypoints.len());
         let expected = format!("3 numbers for each of {} joints", names.len());
         return Err(mistake(&expected, found));
     }
-    let size = format!("the image of {width}x{height}");
     let mut joints = Vec::with_capacity(names.len());
     for (numbers, name) in raw.keypoints.chunks_exact(3).zip(names) {
         let [x, y, visibility] = [numbers[0], numbers[1], numbers[2]];
@@ -234,26 +299,61 @@ fn person(raw: &RawAnnotation, image: &RawImage, names: &[String]) -> Result<Ann
             return Err(mistake("a visibility of 0, 1 or 2", found));
         }
         let known = visibility > 0.0;
-        if known && !((0.0..=width).contains(&x) && (0.0..=height).contains(&y)) {
-            let found = format!("{name:?} at {x}, {y}");
-            return Err(mistake(&format!("joints inside {size}"), found));
-        }
-        joints.push(known.then_some([x, y]));
+        let inside = (0.0..=size[0]).contains(&x) && (0.0..=size[1]).contains(&y);
+        oddities.joints_outside += usize::from(known && !inside);
+        joints.push((known && inside).then_some([x, y]));
     }
-    let Some(bounds @ [left, top, across, down]) = raw.bbox else {
-        return Err(mistake("a bbox", "none".to_owned()));
+    if joints.iter().all(Option::is_none) {
+        oddities.without_joints += 1;
+        return Ok(None);
+    }
+    let Some(bounds) = bounds(raw.bbox, &joints, size, oddities) else {
+        oddities.without_box += 1;
+        return Ok(None);
     };
-    let inside = left >= -ROUNDING
-        && top >= -ROUNDING
-        && left + across <= width + ROUNDING
-        && top + down <= height + ROUNDING;
-    if !(inside && across > 0.0 && down > 0.0) {
-        let found = format!("{bounds:?}");
-        return Err(mistake(&format!("a bbox with an area inside {size}"), found));
+    let [_, _, across, down] = bounds;
+    let given = raw.area.filter(|&area| area > 0.0);
+    oddities.areas_derived += usize::from(raw.area.is_some() && given.is_none());
+    Ok(Some(Annotation { image: 0, joints, bounds, area: given.unwrap_or(across * down) }))
+}
+
+/// The box inside the image: the one that is given, or one around the joints.
+fn bounds(
+    given: Option<[f64; 4]>,
+    joints: &[Option<[f64; 2]>],
+    [width, height]: [f64; 2],
+    oddities: &mut Oddities,
+) -> Option<[f64; 4]> {
+    if let Some(given @ [left, top, across, down]) = given {
+        let inside = left >= -ROUNDING
+            && top >= -ROUNDING
+            && left + across <= width + ROUNDING
+            && top + down <= height + ROUNDING;
+        if inside && across > 0.0 && down > 0.0 {
+            return Some(given);
+        }
+        let clipped = between([left, top], [left + across, top + down], [width, height]);
+        if clipped.is_some() {
+            oddities.boxes_clipped += 1;
+            return clipped;
+        }
     }
-    let area = raw.area.unwrap_or(across * down);
-    if area <= 0.0 {
-        return Err(mistake("an area above 0", area.to_string()));
+    let known = || joints.iter().flatten();
+    let least = [0, 1].map(|axis| known().map(|at| at[axis]).fold(f64::INFINITY, f64::min));
+    let most = [0, 1].map(|axis| known().map(|at| at[axis]).fold(f64::NEG_INFINITY, f64::max));
+    // Joints lie inside of people.
+    let margin = MARGIN * (most[0] - least[0]).max(most[1] - least[1]);
+    if margin <= 0.0 {
+        return None;
     }
-    Ok(Annotation { image: 0, joints, bounds, area })
+    let derived = between(least.map(|at| at - margin), most.map(|at| at + margin), [width, height]);
+    oddities.boxes_derived += usize::from(derived.is_some());
+    derived
+}
+
+/// The part inside the image of the box between two corners; `None` where it has no area.
+fn between(first: [f64; 2], last: [f64; 2], [width, height]: [f64; 2]) -> Option<[f64; 4]> {
+    let [left, right] = [first[0], last[0]].map(|x| x.clamp(0.0, width));
+    let [top, bottom] = [first[1], last[1]].map(|y| y.clamp(0.0, height));
+    (right > left && bottom > top).then_some([left, top, right - left, bottom - top])
 }

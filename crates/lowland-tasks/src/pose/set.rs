@@ -1,28 +1,27 @@
 //! People cut out of their images.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::coco::{self, Annotation, Image, Keypoints};
 use super::geometry::{Raster, warp};
+use super::layout::{self, Part};
 use super::{Affine, Skeleton};
 use crate::checkpoint::sha256;
 use crate::data::files::{self, format_error};
-use crate::data::{ImageSet, ImageShape, image_folder};
+use crate::data::image_file::{Decoding, decode, dimensions};
+use crate::data::remarks::left_out;
+use crate::data::{ImageSet, ImageShape};
 use crate::{Error, Result};
 
 /// The files of a folder, for messages.
-pub(crate) const EXPECTED_FILES: &str = "train.json, val.json and the images that they name";
+pub(crate) const EXPECTED_FILES: &str = "train.json, val.json and the images that they name, or annotations/ and train2017/ as COCO has \
+     them";
 
 /// The longest side of the picture that is kept of a person.
 const LONGEST_SIDE: usize = 1024;
-
-/// Pixels that any image may have, and what it may have more for each byte of its file. A JPEG of
-/// one colour has 170 for each.
-const PIXELS: (usize, usize) = (1 << 20, 256);
 
 /// How people are cut out of their images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,38 +94,102 @@ pub struct PoseSet {
     skeleton: Skeleton,
 }
 
-/// The two parts of a data set. Both have the same joints and limbs.
+/// The parts of a data set. All have the same joints and limbs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoseSplits {
     /// What is learned from.
     pub train: PoseSet,
+    /// What checkpoints and settings are chosen on, where the data set has such a part.
+    pub validation: Option<PoseSet>,
     /// What is only ever measured on.
     pub test: PoseSet,
+    /// What was left out or decided on the way, a line each.
+    pub remarks: Vec<String>,
 }
 
 impl PoseSplits {
-    /// Reads `train.json` and `val.json` of `folder`, which [`coco::parse`] says more of, and the
-    /// images that they name: JPEG or PNG, in the folder or in `images` inside it.
+    /// Reads the keypoint files of `folder`, which [`coco::parse`] says more of, and the images that
+    /// they name, as [`read_with`](Self::read_with) does with its defaults.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a `config` out of range; [`Error::Missing`] if the folder, a file or
-    /// an image is not there; [`Error::File`] if one cannot be read; [`Error::Format`] as
-    /// [`coco::parse`] says, if an image is damaged or of another size than the file has it, or if
-    /// the two files have different joints or limbs.
+    /// As [`read_with`](Self::read_with).
     pub fn read(folder: &Path, config: &CropConfig) -> Result<Self> {
+        Self::read_with(folder, config, &Decoding::default(), false)
+    }
+
+    /// Reads `train.json` and `val.json` of `folder`, with `test.json` where it is there; or
+    /// `annotations/person_keypoints_train2017.json` and the like, as COCO is published; or
+    /// `train/_annotations.coco.json` and the like. Without a `test` file, that of `val` is the test
+    /// part. Images lie in the folder, in `images`, beside the file that names them, or in a folder
+    /// of the part's name (`train2017`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a setting out of range; [`Error::Missing`] if the folder or a file is
+    /// not there; [`Error::File`] if one cannot be read; [`Error::Format`] as [`coco::parse`] says,
+    /// or if the files have different joints or limbs; [`Error::DamagedData`] if images are missing,
+    /// damaged or of another size than the file has it, unless these are to be skipped.
+    pub fn read_with(
+        folder: &Path,
+        config: &CropConfig,
+        decoding: &Decoding,
+        skip_damaged: bool,
+    ) -> Result<Self> {
         config.check()?;
+        decoding.check()?;
         files::require_folder(folder, EXPECTED_FILES)?;
-        // Both texts are looked at before the first image is, so that a mistake is reported at
-        // once.
-        let [train_path, test_path] = ["train.json", "val.json"].map(|name| folder.join(name));
-        let (train, test) = (read(&train_path)?, read(&test_path)?);
-        if train.skeleton != test.skeleton {
-            let expected = format!("the joints and limbs of {}", train_path.display());
-            return Err(format_error(&test_path, expected, "others".to_owned()));
+        let [train, validation, test] = layout::parts(folder)?;
+        // All texts are looked at before the first image is, so that a mistake is reported at once.
+        let missing = |name: &str| {
+            let (path, expected) = (folder.join(name), format!("one of {EXPECTED_FILES}"));
+            Error::Missing { path, kind: "file", expected }
+        };
+        let train_part = train.ok_or_else(|| missing("train.json"))?;
+        let mut remarks = Vec::new();
+        let (validation, test_part) = match (validation, test) {
+            (validation, Some(test)) => (validation, test),
+            (Some(validation), None) => {
+                let name = validation.file.strip_prefix(folder).unwrap_or(&validation.file);
+                remarks.push(format!("there is no test file: {} is the test part", name.display()));
+                (None, validation)
+            }
+            (None, None) => return Err(missing("val.json")),
+        };
+        let train = read(&train_part)?;
+        let read_like = |part: &Part| {
+            let found = read(part)?;
+            if found.skeleton == train.skeleton {
+                return Ok(found);
+            }
+            let expected = format!("the joints and limbs of {}", train_part.file.display());
+            Err(format_error(&part.file, expected, "others".to_owned()))
+        };
+        let test = read_like(&test_part)?;
+        let validation = match validation {
+            Some(part) => Some((read_like(&part)?, part)),
+            None => None,
+        };
+        let parts = [Some(&train), validation.as_ref().map(|(found, _)| found), Some(&test)];
+        for (found, name) in parts.into_iter().zip(["training", "validation", "test"]) {
+            let lines = found.map(|found| found.oddities.remarks()).unwrap_or_default();
+            remarks.extend(lines.into_iter().map(|line| format!("{name} part: {line}")));
         }
-        let set = |keypoints| PoseSet::cut(folder, keypoints, config);
-        Ok(Self { train: set(train)?, test: set(test)? })
+        let mut cutter = Cutter { config, decoding, failures: Vec::new() };
+        let train = cutter.cut(&train_part, train);
+        let validation = validation.map(|(found, part)| (cutter.cut(&part, found), part));
+        let test = cutter.cut(&test_part, test);
+        remarks.extend(cutter.finish(folder, skip_damaged)?);
+        let validation = match validation {
+            Some((cut, part)) => Some(cut.set(&part)?),
+            None => None,
+        };
+        Ok(Self {
+            train: train.set(&train_part)?,
+            validation,
+            test: test.set(&test_part)?,
+            remarks,
+        })
     }
 }
 
@@ -165,32 +228,6 @@ impl PoseSet {
         Ok(Self { pictures, people, skeleton })
     }
 
-    /// Cuts everyone out of their image. Images are read once each.
-    fn cut(folder: &Path, keypoints: Keypoints, config: &CropConfig) -> Result<Self> {
-        let Keypoints { skeleton, images, people: annotations } = keypoints;
-        let shape = ImageShape { channels: 3, height: config.height, width: config.width };
-        let size = 3 * config.height * config.width;
-        let mut pixels = vec![0; size * annotations.len()];
-        let mut of_image = vec![Vec::new(); images.len()];
-        for (index, annotation) in annotations.iter().enumerate() {
-            of_image[annotation.image].push(index);
-        }
-        for (image, indices) in images.iter().zip(of_image) {
-            let decoded = open(folder, image)?;
-            for index in indices {
-                let crop = config.crop(annotations[index].bounds);
-                paint(&decoded, &crop, shape, &mut pixels[index * size..][..size]);
-            }
-        }
-        let labels = vec![0; annotations.len()];
-        let pictures = ImageSet::new(pixels, labels, shape, vec!["person".to_owned()])?;
-        let person = |Annotation { image, joints, bounds, area }| {
-            let (image, crop) = (images[image].id, config.crop(bounds));
-            Person { image, joints, bounds, area, crop }
-        };
-        Self::new(pictures, annotations.into_iter().map(person).collect(), skeleton)
-    }
-
     /// How many people there are, at least 1.
     pub fn len(&self) -> usize {
         self.people.len()
@@ -216,18 +253,14 @@ impl PoseSet {
         &self.pictures
     }
 
-    /// The first `count` people, as a set of their own.
+    /// The people at `indices`, in that order; an index may come more than once.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `count` is 0 or more than there are.
-    pub fn first(&self, count: usize) -> Result<Self> {
-        if count == 0 || count > self.len() {
-            let found = format!("{count} of {}", self.len());
-            let allowed = "at least 1 and at most the number of people";
-            return Err(Error::Setting { field: "number of people", found, allowed });
-        }
-        let (pictures, people) = (self.pictures.first(count)?, self.people[..count].to_vec());
+    /// [`Error::Setting`] if `indices` is empty or holds one that is not below [`len`](Self::len).
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        let pictures = self.pictures.select(indices)?;
+        let people = indices.iter().map(|&index| self.people[index].clone()).collect();
         Ok(Self { pictures, people, skeleton: self.skeleton.clone() })
     }
 
@@ -273,20 +306,13 @@ impl PoseSet {
         let mut pixels = vec![0; size * paths.len()];
         let mut people = Vec::new();
         for (index, path) in paths.iter().enumerate() {
-            let (found, planes) = image_folder::parse(path, &files::read(path)?, None)?;
-            let plane = found.height * found.width;
-            // The sides come from an image of this crate, and fit.
-            let [width, height] =
-                [found.width, found.height].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
-            let image = RgbImage::from_fn(width, height, |x, y| {
-                let place = y as usize * found.width + x as usize;
-                image::Rgb([0, 1, 2].map(|channel| planes[channel * plane + place]))
-            });
-            let bounds = [0.0, 0.0, found.width as f64, found.height as f64];
+            let image = decode(path, &files::read(path)?, &Decoding::default())?;
+            let [width, height] = [image.width(), image.height()].map(f64::from);
+            let bounds = [0.0, 0.0, width, height];
             let crop = config.crop(bounds);
             paint(&image, &crop, shape, &mut pixels[index * size..][..size]);
             let joints = vec![None; skeleton.joints().len()];
-            let area = plane as f64;
+            let area = width * height;
             people.push(Person { image: index as u64, joints, bounds, area, crop });
         }
         let labels = vec![0; paths.len()];
@@ -295,59 +321,114 @@ impl PoseSet {
     }
 }
 
-fn read(path: &Path) -> Result<Keypoints> {
+fn read(part: &Part) -> Result<Keypoints> {
+    coco::parse(&part.file, &files::read(&part.file)?)
+}
+
+/// Cuts everyone out of their images, and keeps which images cannot be used.
+struct Cutter<'a> {
+    config: &'a CropConfig,
+    decoding: &'a Decoding,
+    failures: Vec<(PathBuf, Error)>,
+}
+
+/// The people of a part whose images could be read.
+struct Cut {
+    pixels: Vec<u8>,
+    shape: ImageShape,
+    people: Vec<Person>,
+    skeleton: Skeleton,
+}
+
+impl Cutter<'_> {
+    /// Images are read once each.
+    fn cut(&mut self, part: &Part, keypoints: Keypoints) -> Cut {
+        let Keypoints { skeleton, images, people: annotations, .. } = keypoints;
+        let config = self.config;
+        let shape = ImageShape { channels: 3, height: config.height, width: config.width };
+        let size = 3 * config.height * config.width;
+        let mut pixels = vec![0; size * annotations.len()];
+        let mut of_image = vec![Vec::new(); images.len()];
+        for (index, annotation) in annotations.iter().enumerate() {
+            of_image[annotation.image].push(index);
+        }
+        let mut is_cut = vec![false; annotations.len()];
+        for (image, indices) in images.iter().zip(of_image) {
+            let path = part.path_of(&image.file_name);
+            let decoded = match open(&path, image, self.decoding) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.failures.push((path, error));
+                    continue;
+                }
+            };
+            for index in indices {
+                let crop = config.crop(annotations[index].bounds);
+                paint(&decoded, &crop, shape, &mut pixels[index * size..][..size]);
+                is_cut[index] = true;
+            }
+        }
+        let mut people = Vec::with_capacity(annotations.len());
+        for (index, annotation) in annotations.into_iter().enumerate().filter(|(i, _)| is_cut[*i]) {
+            pixels.copy_within(index * size..(index + 1) * size, people.len() * size);
+            let Annotation { image, joints, bounds, area } = annotation;
+            let (image, crop) = (images[image].id, config.crop(bounds));
+            people.push(Person { image, joints, bounds, area, crop });
+        }
+        pixels.truncate(people.len() * size);
+        Cut { pixels, shape, people, skeleton }
+    }
+
+    /// A line for the images that are left out.
+    ///
+    /// # Errors
+    /// Images that cannot be used and are not to be skipped.
+    fn finish(self, folder: &Path, skip_damaged: bool) -> Result<Option<String>> {
+        let (paths, errors): (Vec<PathBuf>, Vec<Error>) = self.failures.into_iter().unzip();
+        if !skip_damaged {
+            return Error::several("files", errors).map_or(Ok(None), Err);
+        }
+        let name = |path: &PathBuf| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+        let names: Vec<String> = paths.iter().map(name).collect();
+        Ok(left_out(["missing or damaged image", "missing or damaged images"], &names))
+    }
+}
+
+impl Cut {
+    /// The set of them.
+    ///
+    /// # Errors
+    /// Nobody is left.
+    fn set(self, part: &Part) -> Result<PoseSet> {
+        let Self { pixels, shape, people, skeleton } = self;
+        if people.is_empty() {
+            let expected = "at least one person whose image is whole".to_owned();
+            return Err(format_error(&part.file, expected, "none".to_owned()));
+        }
+        let labels = vec![0; people.len()];
+        let pictures = ImageSet::new(pixels, labels, shape, vec!["person".to_owned()])?;
+        PoseSet::new(pictures, people, skeleton)
+    }
+}
+
+/// Reads an image that should have the size that its keypoint file says: as it is turned upright, or
+/// as it is stored, whichever has this size.
+fn open(path: &Path, image: &Image, decoding: &Decoding) -> Result<RgbImage> {
     if !path.is_file() {
-        let (path, expected) = (path.to_owned(), format!("one of {EXPECTED_FILES}"));
-        return Err(Error::Missing { path, kind: "file", expected });
-    }
-    coco::parse(path, &files::read(path)?)
-}
-
-/// Reads an image of the folder.
-fn open(folder: &Path, image: &Image) -> Result<RgbImage> {
-    let places = [folder.join("images").join(&image.file_name), folder.join(&image.file_name)];
-    let Some(path) = places.iter().find(|path| path.is_file()) else {
-        let [_, path] = places;
         let expected = format!("image {} of a keypoint file", image.id);
-        return Err(Error::Missing { path, kind: "file", expected });
-    };
-    decode(path, &files::read(path)?, image.size)
-}
-
-/// The pixels of a JPEG or PNG file that should be `width` by `height`.
-fn decode(path: &Path, file: &[u8], [width, height]: [u32; 2]) -> Result<RgbImage> {
-    let damaged = |found: String| format_error(path, "a whole JPEG or PNG".to_owned(), found);
-    let format = image::guess_format(file).map_err(|error| damaged(error.to_string()))?;
-    if ![ImageFormat::Jpeg, ImageFormat::Png].contains(&format) {
-        return Err(damaged(format!("{format:?}")));
+        return Err(Error::Missing { path: path.to_owned(), kind: "file", expected });
     }
-    let decoder = ImageReader::with_format(Cursor::new(file), format)
-        .into_decoder()
-        .map_err(|error| damaged(error.to_string()))?;
-    let found = decoder.dimensions();
-    if found != (width, height) {
-        let (found_width, found_height) = found;
-        let found = format!("{found_width}x{found_height}");
-        return Err(format_error(path, format!("an image of {width}x{height}"), found));
+    let file = files::read(path)?;
+    let stored = Decoding { upright: false, ..*decoding };
+    let mut found = [0, 0];
+    for decoding in [decoding, &stored] {
+        found = dimensions(path, &file, decoding)?;
+        if found == image.size {
+            return decode(path, &file, decoding);
+        }
     }
-    let most = PIXELS.0.saturating_add(PIXELS.1.saturating_mul(file.len()));
-    if u64::from(width) * u64::from(height) > most as u64 {
-        let found = format!("{width}x{height} in {} bytes", file.len());
-        return Err(format_error(path, "an image in proportion to its file".to_owned(), found));
-    }
-    // The decoder fills up what is missing of a JPEG that was cut off.
-    if format == ImageFormat::Jpeg && !ends(file) {
-        return Err(damaged("a JPEG without its end".to_owned()));
-    }
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(error.to_string()))?;
-    Ok(image.into_rgb8())
-}
-
-/// Whether the last scan of a JPEG is followed by the marker of its end. Inside a scan, no byte of
-/// 255 is followed by one of a marker.
-fn ends(file: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| file.windows(2).rposition(|bytes| bytes == marker);
-    last([0xff, 0xd9]) > last([0xff, 0xda])
+    let size = |[width, height]: [u32; 2]| format!("{width}x{height}");
+    Err(format_error(path, format!("an image of {}", size(image.size)), size(found)))
 }
 
 /// Cuts a picture of `shape` out of an image.

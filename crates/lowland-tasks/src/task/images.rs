@@ -8,14 +8,15 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
-    class_answers, first_of, in_percent, loaded_from, number, split::Parts,
+    AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
+    class_answers, in_percent, loaded_from, number, split::Parts,
 };
 use crate::answer::Answer;
 use crate::config::TrainConfig;
+use crate::data::subset::{drawn, part_of};
 use crate::data::{
     HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation,
-    Source, files, image_folder, redraw_labels,
+    Source, Subset, files, image_folder, redraw_labels,
 };
 use crate::models::Model;
 use crate::quantise::quantised;
@@ -35,6 +36,11 @@ pub struct ImageTask {
     pub noise: LabelNoise,
     /// What is done to every pixel before the network sees it.
     pub normalisation: Normalisation,
+    /// What was left out of the data set, or decided about it.
+    remarks: Vec<String>,
+    limits: Limits,
+    /// The seed of every part that is drawn of these.
+    subset_seed: u64,
 }
 
 impl ImageTask {
@@ -44,17 +50,18 @@ impl ImageTask {
     /// Whatever reading the data gives, and values out of range.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         let data = &config.data;
-        let splits = data.name.load_sized(data.dir.as_deref(), data.image_size)?;
-        let cut = |set, limit| first_of(Arc::new(set), limit, ImageSet::len, ImageSet::first);
-        let train = cut(splits.train, data.train_limit)?;
-        let test = cut(splits.test, data.test_limit)?;
-        let mut parts = Parts::new(train, None, test, data)?;
+        let splits = data.name.load_with(data.dir.as_deref(), &data.folder())?;
+        let (mut limits, subset_seed) = (Limits::default(), data.subset_seed);
+        let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
+        let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
+        let mut parts = Parts::new(train, splits.validation.map(Arc::new), test, data)?;
         let normalisation = Normalisation::of(&parts.train);
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
-        Ok(Self { parts, noise, normalisation })
+        let remarks = splits.remarks;
+        Ok(Self { parts, noise, normalisation, remarks, limits, subset_seed })
     }
 
-    fn drawn(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+    fn fresh(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
         let shape = self.parts.train.shape();
         config.model.check(shape)?;
         config.model.init(self.classes(), shape.channels, config.seed, device)
@@ -86,8 +93,8 @@ impl Task for ImageTask {
         let shape = self.parts.train.shape();
         let mut pixels = Vec::new();
         for path in paths {
-            let size = config.data.image_size;
-            let (found, colours) = image_folder::parse(path, &files::read(path)?, size)?;
+            let folder = config.data.folder();
+            let (found, colours) = image_folder::parse(path, &files::read(path)?, &folder)?;
             let found = ImageShape { channels: shape.channels, ..found };
             if found != shape {
                 return Err(Error::Format {
@@ -148,25 +155,43 @@ impl Task for ImageTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set =
-            first_of(Arc::clone(self.parts.of(split)?), at_most, ImageSet::len, ImageSet::first)?;
+        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
         Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
     }
 
+    fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
+        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
+        Ok(found.map(|(_, subset)| subset))
+    }
+
+    fn limited(&self, split: Split) -> Option<Subset> {
+        self.limits.of(split)
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    fn calibration(&self, config: &TrainConfig) -> Option<Subset> {
+        config.quantise.as_ref()?;
+        self.drawn(Split::Train, CALIBRATION).ok()?
+    }
+
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        let mut model = self.drawn(config, device)?;
+        let mut model = self.fresh(config, device)?;
         if let Some(path) = &config.from {
             model = loaded_from(model, path)?;
         }
         let Some(bits) = &config.quantise else { return Ok(model) };
-        let source = ImageSource::plain(Arc::clone(&self.parts.train), self.normalisation.clone())?;
-        let first: Vec<usize> = (0..self.parts.train.len().min(CALIBRATION)).collect();
-        let batch = source.prepare(0, &first).to_device(&device.clone().without_autodiff());
+        let (set, _) = part_of(Arc::clone(&self.parts.train), CALIBRATION, self.subset_seed)?;
+        let all: Vec<usize> = (0..set.len()).collect();
+        let source = ImageSource::plain(set, self.normalisation.clone())?;
+        let batch = source.prepare(0, &all).to_device(&device.clone().without_autodiff());
         quantised(model, bits, |model: &Model| drop(model.forward(batch.images)))
     }
 
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        let model = self.drawn(config, device)?;
+        let model = self.fresh(config, device)?;
         match &config.quantise {
             Some(bits) => bits.form(model),
             None => Ok(model),

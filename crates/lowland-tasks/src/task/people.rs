@@ -9,13 +9,14 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
-    first_of, in_percent, loaded_from, number, only, split::Parts,
+    AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Picture, Split, Task, TaskBatch,
+    Wording, in_percent, loaded_from, number, only, split::Parts,
 };
 use crate::Result;
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
-use crate::data::Source;
+use crate::data::subset::{drawn, part_of};
+use crate::data::{Source, Subset};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
@@ -31,6 +32,11 @@ const THRESHOLD: f64 = 0.2;
 pub struct PeopleTask {
     parts: Parts<PoseSet>,
     preparation: PosePreparation,
+    /// What was left out of the data set, or decided about it.
+    remarks: Vec<String>,
+    limits: Limits,
+    /// The seed of every part that is drawn of these.
+    subset_seed: u64,
 }
 
 impl PeopleTask {
@@ -43,13 +49,18 @@ impl PeopleTask {
         only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
         only("quantise", config.quantise.is_none(), "left out where joints are found")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
-        let splits = PoseSplits::read(&folder, &config.crop.clone().unwrap_or_default())?;
-        let cut = |set, limit| first_of(Arc::new(set), limit, PoseSet::len, PoseSet::first);
-        let train = cut(splits.train, config.data.train_limit)?;
-        let test = cut(splits.test, config.data.test_limit)?;
-        let parts = Parts::new(train, None, test, &config.data)?;
+        let (crop, files) = (config.crop.clone().unwrap_or_default(), config.data.folder());
+        let skip = files.skip_damaged;
+        let splits = PoseSplits::read_with(&folder, &crop, &files.decoding, skip)
+            .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
+        let (data, mut limits) = (&config.data, Limits::default());
+        let subset_seed = data.subset_seed;
+        let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
+        let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
+        let parts = Parts::new(train, splits.validation.map(Arc::new), test, data)?;
         let preparation = config.pose.clone().unwrap_or_default().build(&parts.train)?;
-        Ok(Self { parts, preparation })
+        let remarks = splits.remarks;
+        Ok(Self { parts, preparation, remarks, limits, subset_seed })
     }
 
     /// What is in the marks of people of the test set.
@@ -130,9 +141,21 @@ impl Task for PeopleTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set =
-            first_of(Arc::clone(self.parts.of(split)?), at_most, PoseSet::len, PoseSet::first)?;
+        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
         Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
+    }
+
+    fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
+        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
+        Ok(found.map(|(_, subset)| subset))
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    fn limited(&self, split: Split) -> Option<Subset> {
+        self.limits.of(split)
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {

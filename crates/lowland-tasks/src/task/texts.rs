@@ -9,26 +9,32 @@ use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
-    class_answers, first_of, number, only, split::Parts,
+    AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
+    class_answers, number, only, split::Parts,
 };
 use crate::answer::Answer;
 use crate::config::{TextConfig, TrainConfig};
-use crate::data::{LabelNoise, Source, files, redraw_labels};
+use crate::data::subset::{drawn, part_of};
+use crate::data::{LabelNoise, Source, Subset, files, redraw_labels};
 use crate::models::Model;
 use crate::text::{
-    Confusion, GlueTask, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextSet,
+    Confusion, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextKind, TextSet,
     TextSplits, TextTokenizer,
 };
 use crate::{Error, Result};
 use lowland::cross_entropies;
 
-/// Texts of a task of GLUE. The loss is the cross entropy.
+/// Labelled texts, or pairs of them. The loss is the cross entropy.
 #[derive(Debug, Clone)]
 pub struct TextTask {
     parts: Parts<TextSet>,
     noise: LabelNoise,
     metric: Metric,
+    /// What was left out of the data set, or decided about it.
+    remarks: Vec<String>,
+    limits: Limits,
+    /// The seed of every part that is drawn of these.
+    subset_seed: u64,
 }
 
 impl TextTask {
@@ -37,17 +43,21 @@ impl TextTask {
     /// # Errors
     /// Whatever reading data and tokenizer gives, values out of range, and settings that are for
     /// images.
-    pub fn load(task: GlueTask, config: &TrainConfig) -> Result<Self> {
+    pub fn load(kind: TextKind, config: &TrainConfig) -> Result<Self> {
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
-        let TextSplits { train, test } = task.load(&folder, &tokenizer)?;
-        let cut = |set, limit| first_of(Arc::new(set), limit, TextSet::len, TextSet::first);
-        let train = cut(train, config.data.train_limit)?;
-        let test = cut(test, config.data.test_limit)?;
-        let mut parts = Parts::new(train, None, test, &config.data)?;
-        let noise = redraw_labels(parts.train_mut(), config.data.label_noise, config.seed)?;
-        Ok(Self { parts, noise, metric: task.metric() })
+        let corpus = kind
+            .corpus(&folder, &config.data.columns(), config.data.skip_damaged)
+            .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
+        let TextSplits { train, validation, test, remarks } = corpus.tokenised(&tokenizer)?;
+        let (data, mut limits) = (&config.data, Limits::default());
+        let subset_seed = data.subset_seed;
+        let train = limits.cut(Split::Train, train, data.train_limit, subset_seed)?;
+        let test = limits.cut(Split::Test, test, data.test_limit, subset_seed)?;
+        let mut parts = Parts::new(train, validation.map(Arc::new), test, data)?;
+        let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
+        Ok(Self { parts, noise, metric: kind.metric(), remarks, limits, subset_seed })
     }
 }
 
@@ -126,9 +136,21 @@ impl Task for TextTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let set =
-            first_of(Arc::clone(self.parts.of(split)?), at_most, TextSet::len, TextSet::first)?;
+        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
         Ok(Box::new(Boxed(TextSource(Arc::new(set.by_length())))))
+    }
+
+    fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
+        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
+        Ok(found.map(|(_, subset)| subset))
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    fn limited(&self, split: Split) -> Option<Subset> {
+        self.limits.of(split)
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {

@@ -34,13 +34,17 @@ impl Labelled for TextSet {
     }
 }
 
-/// The two parts of a data set.
+/// The parts of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextSplits {
     /// What is learned from.
     pub train: TextSet,
+    /// What checkpoints and settings are chosen on, where the data set has such a part.
+    pub validation: Option<TextSet>,
     /// What is only ever measured on.
     pub test: TextSet,
+    /// What was left out or decided on the way, a line each.
+    pub remarks: Vec<String>,
 }
 
 impl TextSet {
@@ -155,20 +159,6 @@ impl TextSet {
         let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
         let padding = self.padding.to_le_bytes();
         sha256([numbers.as_flattened(), &padding, &labels, &lengths, &ids, &self.types])
-    }
-
-    /// The first `count` texts, as a set of their own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if `count` is 0 or more than there are.
-    pub fn first(&self, count: usize) -> Result<Self> {
-        if count == 0 || count > self.len() {
-            let found = format!("{count} of {}", self.len());
-            let allowed = "at least 1 and at most the number of texts";
-            return Err(Error::Setting { field: "number of texts", found, allowed });
-        }
-        Ok(self.at(&(0..count).collect::<Vec<_>>()))
     }
 
     /// The texts at `indices`, in that order; an index may come more than once.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::ImageFormat;
-use lowland_tasks::data::{ImageSet, ImageShape};
+use lowland_tasks::data::{Decoding, ImageSet, ImageShape};
 use lowland_tasks::pose::{Affine, CropConfig, PoseSet, PoseSplits, coco};
 use serde_json::{Value, json};
 
@@ -16,7 +16,18 @@ fn read(folder: &Path) -> Result<PoseSplits, String> {
 #[test]
 fn people_are_read_with_their_joints() {
     let folder = folder();
-    let PoseSplits { train, test } = read(folder.path()).unwrap();
+    let PoseSplits { train, test, remarks, validation } = read(folder.path()).unwrap();
+    assert_eq!(validation, None);
+    assert_eq!(
+        remarks,
+        [
+            "there is no test file: val.json is the test part",
+            "training part: 1 crowds were left out",
+            "training part: 1 people without a visible joint were left out",
+            "test part: 1 crowds were left out",
+            "test part: 1 people without a visible joint were left out",
+        ]
+    );
     assert_eq!(train, test);
     assert_eq!((train.len(), train.is_empty()), (3, false));
     assert_eq!(train.skeleton().joints(), JOINTS);
@@ -91,17 +102,13 @@ fn settings_of_pictures_are_kept_and_checked() {
 }
 
 #[test]
-fn the_first_people_are_a_set_and_checksums_tell_sets_apart() {
+fn some_of_the_people_are_a_set_and_checksums_tell_sets_apart() {
     let folder = folder();
     let set = read(folder.path()).unwrap().train;
-    let first = set.first(2).unwrap();
+    let first = set.select(&[0, 1]).unwrap();
     assert_eq!((first.len(), first.people()), (2, &set.people()[..2]));
     assert_eq!(first.pictures().image(1), set.pictures().image(1));
-    assert_eq!(
-        set.first(4).unwrap_err().to_string(),
-        "number of people must be at least 1 and at most the number of people, found 4 of 3"
-    );
-    assert!(set.first(0).is_err());
+    assert!(set.select(&[3]).is_err() && set.select(&[]).is_err());
 
     let mut sums = vec![set.sha256(), first.sha256()];
     assert_eq!(read(folder.path()).unwrap().test.sha256(), sums[0]);
@@ -139,16 +146,6 @@ fn refusal(place: &str, value: Value) -> String {
 fn mistakes_of_annotations_are_told_by_their_number() {
     let cases = [
         (
-            "/annotations/0/image_id",
-            json!(9),
-            "annotations of the file's images, found image 9 in annotation 1",
-        ),
-        (
-            "/annotations/4/category_id",
-            json!(9),
-            "annotations of the file's categories, found category 9 in annotation 5",
-        ),
-        (
             "/annotations/0/keypoints",
             json!([1, 2, 2]),
             "3 numbers for each of 5 joints, found 3 numbers in annotation 1",
@@ -158,38 +155,96 @@ fn mistakes_of_annotations_are_told_by_their_number() {
             json!(3),
             "a visibility of 0, 1 or 2, found 3 for \"head_top\" in annotation 1",
         ),
-        (
-            "/annotations/0/keypoints/0",
-            json!(80.5),
-            "joints inside the image of 80x80, found \"head_top\" at 80.5, 22 in annotation 1",
-        ),
-        (
-            "/annotations/0/keypoints/4",
-            json!(-1),
-            "joints inside the image of 80x80, found \"left_hip\" at 40, -1 in annotation 1",
-        ),
-        ("/annotations/0/bbox", json!(null), "a bbox, found none in annotation 1"),
-        (
-            "/annotations/0/bbox/2",
-            json!(0),
-            "a bbox with an area inside the image of 80x80, found [10.0, 20.0, 0.0, 40.0] in annotation 1",
-        ),
-        (
-            "/annotations/0/bbox/3",
-            json!(62),
-            "a bbox with an area inside the image of 80x80, found [10.0, 20.0, 40.0, 62.0] in annotation 1",
-        ),
-        (
-            "/annotations/0/bbox/0",
-            json!(1e300),
-            "a bbox with an area inside the image of 80x80, found [1e300, 20.0, 40.0, 40.0] in annotation 1",
-        ),
-        ("/annotations/0/area", json!(0), "an area above 0, found 0 in annotation 1"),
         ("/annotations", json!([]), "at least one person with a joint, found none"),
     ];
     for (place, value, expected) in cases {
         assert_eq!(refusal(place, value), format!("x: expected {expected}"), "{place}");
     }
+}
+
+/// What is read of a keypoint file in which the value at `place` is another.
+fn mended(place: &str, value: Value) -> coco::Keypoints {
+    let mut file = keypoints();
+    *file.pointer_mut(place).unwrap() = value;
+    coco::parse(Path::new("x"), file.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn odd_annotations_are_mended_or_left_out_and_counted() {
+    let usual = coco::Oddities { crowds: 1, without_joints: 1, ..coco::Oddities::default() };
+    let unknown = [("/annotations/0/image_id", 9), ("/annotations/0/category_id", 9)];
+    for (place, value) in unknown {
+        let found = mended(place, json!(value));
+        assert_eq!(found.oddities, coco::Oddities { strays: 1, ..usual });
+        assert_eq!(found.people.len(), 2);
+    }
+    for value in [json!(80.5), json!(-1)] {
+        let found = mended("/annotations/0/keypoints/0", value);
+        assert_eq!(found.oddities, coco::Oddities { joints_outside: 1, ..usual });
+        assert_eq!(found.people[0].joints[0], None);
+    }
+    for (value, bounds) in [
+        (json!([10, 20, 40, 62]), [10.0, 20.0, 40.0, 60.0]),
+        (json!([-5, -1e300, 110, 2e300]), [0.0, 0.0, 80.0, 80.0]),
+    ] {
+        let found = mended("/annotations/0/bbox", value);
+        assert_eq!(found.oddities, coco::Oddities { boxes_clipped: 1, ..usual });
+        assert_eq!(found.people[0].bounds, bounds);
+    }
+    // The joints reach from 20 to 40 and from 22 to 50.5, and a tenth of 28.5 goes around them.
+    for value in [json!(null), json!([10, 20, 0, 40]), json!([1e300, 20, 40, 40])] {
+        let found = mended("/annotations/0/bbox", value);
+        assert_eq!(found.oddities, coco::Oddities { boxes_derived: 1, ..usual });
+        let expected = [20.0 - 2.85, 22.0 - 2.85, 20.0 + 5.7, 28.5 + 5.7];
+        let near = found.people[0].bounds.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(near, "{:?}", found.people[0].bounds);
+    }
+    // One joint is no box.
+    let found = mended("/annotations/5/bbox", json!(null));
+    assert_eq!(found.oddities, coco::Oddities { without_box: 1, ..usual });
+    let found = mended("/annotations/0/area", json!(0));
+    assert_eq!((found.oddities.areas_derived, found.people[0].area), (1, 1600.0));
+}
+
+#[test]
+fn coco_is_read_as_it_is_published_and_as_tools_export_it() {
+    let (file, flat) = (keypoints().to_string(), folder());
+    let image = |name: &str| std::fs::read(flat.path().join(name)).unwrap();
+    for (train, val, images) in [
+        (
+            "annotations/person_keypoints_train2017.json",
+            "annotations/person_keypoints_val2017.json",
+            ["train2017", "val2017"],
+        ),
+        ("train/_annotations.coco.json", "valid/_annotations.coco.json", ["train", "valid"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), train, file.as_bytes());
+        write(folder.path(), val, file.as_bytes());
+        write(folder.path(), "annotations/captions_train2017.json", b"{}");
+        for place in images {
+            write(folder.path(), &format!("{place}/deep/a.jpg"), &image("images/deep/a.jpg"));
+            write(folder.path(), &format!("{place}/b.png"), &image("b.png"));
+        }
+        let found = read(folder.path()).unwrap();
+        assert_eq!(found.train, read(flat.path()).unwrap().train);
+        // A part of its own to test on leaves the other one to choose on.
+        write(folder.path(), "test.json", file.as_bytes());
+        write(folder.path(), "images/deep/a.jpg", &image("images/deep/a.jpg"));
+        write(folder.path(), "b.png", &image("b.png"));
+        assert!(read(folder.path()).unwrap().validation.is_some());
+    }
+}
+
+#[test]
+fn people_of_missing_images_can_be_left_out() {
+    let folder = folder();
+    std::fs::remove_file(folder.path().join("b.png")).unwrap();
+    let (crop, decoding) = (CropConfig::default(), Decoding::default());
+    let splits = PoseSplits::read_with(folder.path(), &crop, &decoding, true).unwrap();
+    assert_eq!(splits.train.people().iter().map(|p| p.image).collect::<Vec<_>>(), [7, 7]);
+    let line = "left out 2 missing or damaged images: b.png, b.png";
+    assert!(splits.remarks.iter().any(|remark| remark == line), "{:?}", splits.remarks);
 }
 
 #[test]
@@ -242,7 +297,7 @@ fn mistakes_of_images_and_categories_are_told() {
         (
             "/categories/1/skeleton/0/0",
             json!(0),
-            "limbs between two of the joints, found 18446744073709551615 to 3 of 5",
+            "limbs of joints counted from 1, found 0 in [0, 4]",
         ),
         (
             "/categories/1/skeleton/0/0",
@@ -283,10 +338,14 @@ fn what_is_missing_in_a_folder_is_told() {
     remove("b.png");
     assert_eq!(
         read(folder.path()).unwrap_err(),
-        format!("{}: expected image 70 of a keypoint file, found no such file", path("b.png"))
+        format!(
+            "2 damaged files: {0}: expected image 70 of a keypoint file, found no such file; {0}: expected image 70 \
+             of a keypoint file, found no such file; --skip-damaged (skip_damaged = true) leaves them out",
+            path("b.png")
+        )
     );
     remove("val.json");
-    let files = "train.json, val.json and the images that they name";
+    let files = "train.json, val.json and the images that they name, or annotations/ and train2017/ as COCO has them";
     assert_eq!(
         read(folder.path()).unwrap_err(),
         format!("{}: expected one of {files}, found no such file", path("val.json"))
@@ -319,20 +378,22 @@ fn images_that_are_damaged_are_named() {
     let with = |bytes: &[u8]| {
         write(folder.path(), name, bytes);
         let error = read(folder.path()).unwrap_err();
-        error.strip_prefix(&format!("{}: expected ", path.display())).unwrap().to_owned()
+        let start = format!("2 damaged files: {}: expected ", path.display());
+        error.strip_prefix(&start).unwrap().to_owned()
     };
     for length in [whole.len() - 2, whole.len() * 2 / 3] {
-        let expected = "a whole JPEG or PNG, found a JPEG without its end";
-        assert_eq!(with(&whole[..length]), expected);
+        let error = with(&whole[..length]);
+        assert!(error.starts_with("a whole image, found one that ends early; "), "{error}");
     }
     for bytes in [&[][..], b"GIF89a\x01\x00\x01\x00", &whole[..40], b"hello"] {
         let error = with(bytes);
-        assert!(error.starts_with("a whole JPEG or PNG, found "), "{error}");
+        let known = ["a whole image, found ", "an image (JPEG, ", "an image of 80x80, found 1x1"];
+        assert!(known.iter().any(|start| error.starts_with(start)), "{error}");
     }
     let other = encoded(&image(81, 80, &[]), ImageFormat::Jpeg);
-    assert_eq!(with(&other), "an image of 80x80, found 81x80");
+    assert!(with(&other).starts_with("an image of 80x80, found 81x80; "));
     let png = encoded(&image(80, 80, &[]), ImageFormat::Png);
-    assert!(with(&png[..png.len() / 2]).starts_with("a whole JPEG or PNG, found "));
+    assert!(with(&png[..png.len() / 2]).starts_with("a whole image, found "));
     // What a file is called does not matter.
     write(folder.path(), name, &png);
     read(folder.path()).unwrap();
@@ -354,12 +415,8 @@ fn a_small_file_cannot_ask_for_a_large_image() {
     png[29..33].copy_from_slice(&crc.finalize().to_be_bytes());
     write(folder.path(), "b.png", &png);
     let error = read(folder.path()).unwrap_err();
-    let expected = format!(
-        "{}: expected an image in proportion to its file, found 20000x20000 in {} bytes",
-        folder.path().join("b.png").display(),
-        png.len()
-    );
-    assert_eq!(error, expected);
+    let expected = "b.png: expected at most 200 million pixels (max_megapixels sets the limit), found 20000x20000 pixels";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ use crate::{Error, Result};
 ///   [`PastChangeConfig`].
 ///
 /// The loss closure must give the losses of the samples it is asked for; each batch must say which samples
-/// it holds (`SharpnessAware::step_micro_batches`), and the optimizer must know the steps of an epoch.
+/// it holds (`BatchInfo::with_indices`), and the optimizer must know the steps of an epoch.
 ///
 /// # Fidelity
 /// AUSAM, 2024, arXiv 2406.08001, as the authors' code has it. Differences: equal scores give equal weights

@@ -63,7 +63,7 @@ impl<M: LearnerModel> Base<M> for Learned<'_, M> {
         self.0.lr_current().lr_from_param(parameter.id, Some(&parameter.path))
     }
 
-    fn keeps_ties(&self) -> bool {
+    fn lets_go(&self) -> bool {
         false
     }
 }

@@ -20,9 +20,9 @@ pub(crate) trait Base<M> {
     /// The learning rate of one parameter.
     fn learning_rate_of(&self, parameter: &Parameter) -> f64;
 
-    /// Whether it can put one value in all places of a tensor that stands in several; one that
-    /// cannot is given no such module.
-    fn keeps_ties(&self) -> bool;
+    /// Whether training goes on with the module that [`step`](Self::step) gives, so that the driver
+    /// can change it after the step: one value in all places of a tensor, a displacement.
+    fn lets_go(&self) -> bool;
 }
 
 /// A Burn optimizer and the rate of its next step.
@@ -48,7 +48,7 @@ impl<M: Module> Base<M> for Rated<'_> {
         self.lr.lr_from_param(parameter.id, Some(&parameter.path))
     }
 
-    fn keeps_ties(&self) -> bool {
+    fn lets_go(&self) -> bool {
         true
     }
 }

@@ -112,6 +112,9 @@ impl Driver {
                     }
                     _ => module,
                 };
+                if displacement.is_some() && !base.lets_go() {
+                    return Err(Error::Displacement);
+                }
                 let module = base.step(module, gradients);
                 let module = match displacement {
                     Some(direction) => displaced(&parameters, module, &direction, &|parameter| {
@@ -144,7 +147,7 @@ impl Driver {
                     memory.carry(&known, &parameters)?;
                     self.rule.restore(&mut memory)?;
                 }
-                if let ([[first, second], ..], false) = (parameters.ties(), base.keeps_ties()) {
+                if let ([[first, second], ..], false) = (parameters.ties(), base.lets_go()) {
                     let (first, second) = (first.clone(), second.clone());
                     return Err(Error::Tied { first, second });
                 }

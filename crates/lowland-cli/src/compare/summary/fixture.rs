@@ -71,6 +71,7 @@ pub(crate) fn setting() -> Setting {
         training_images: 2500,
         validation_images: 0,
         test_images: 2000,
+        data_notes: Vec::new(),
         classes: 10,
         label_noise: 0.3,
         labels_changed: 671,

@@ -1,0 +1,24 @@
+//! What readers leave out or decide by themselves, in words.
+
+/// How many names a line shows.
+const SHOWN: usize = 3;
+
+/// Some of the names, and how many there are beside them: "a, b, c and 17 more".
+pub(crate) fn some_of(names: &[String], separator: &str) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(separator);
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// A line for things that were left out; `None` where there are none. `what` says what they are,
+/// for one and for several: "damaged file", "damaged files".
+pub(crate) fn left_out([one, many]: [&str; 2], names: &[String]) -> Option<String> {
+    let what = match names.len() {
+        0 => return None,
+        1 => one,
+        _ => many,
+    };
+    Some(format!("left out {} {what}: {}", names.len(), some_of(names, ", ")))
+}

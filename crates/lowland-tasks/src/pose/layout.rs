@@ -1,0 +1,82 @@
+//! Where keypoint files and their images lie.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// A keypoint file, and where its images may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) file: PathBuf,
+    folders: Vec<PathBuf>,
+}
+
+impl Part {
+    /// The path of an image: the first that is there, or the first that was looked for.
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+        let mut paths = self.folders.iter().map(|folder| folder.join(name));
+        let first = paths.next().unwrap_or_default();
+        if first.is_file() { first } else { paths.find(|path| path.is_file()).unwrap_or(first) }
+    }
+}
+
+/// The training, validation and test parts of a folder, as far as they are there.
+///
+/// # Errors
+/// The folder of annotations cannot be read.
+pub(super) fn parts(folder: &Path) -> Result<[Option<Part>; 3]> {
+    let annotations = folder.join("annotations");
+    let mut published = Vec::new();
+    if annotations.is_dir() {
+        let unreadable = |source| Error::File { path: annotations.clone(), source };
+        for entry in fs::read_dir(&annotations).map_err(unreadable)? {
+            published.push(entry.map_err(unreadable)?.path());
+        }
+        published.sort_unstable();
+    }
+    let names = [&["train"][..], &["val", "valid"], &["test"]];
+    Ok(names.map(|names| {
+        names.iter().find_map(|name| {
+            let named = folder.join(format!("{name}.json"));
+            let exported = folder.join(name).join("_annotations.coco.json");
+            let by_name = [named, exported].into_iter().find(|path| path.is_file());
+            let file = by_name.or_else(|| of_annotations(&published, name))?;
+            Some(part(folder, file, name))
+        })
+    }))
+}
+
+/// `person_keypoints_train2017.json` for `train`, or another file of keypoints, or the only file of
+/// the part.
+fn of_annotations(published: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let stem = |path: &PathBuf| {
+        let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_json);
+        stem.unwrap_or_default().to_lowercase()
+    };
+    let of_part = |path: &&PathBuf| {
+        stem(path).split(['_', '-', '.']).any(|word| {
+            word.strip_prefix(name).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+        })
+    };
+    let files: Vec<&PathBuf> = published.iter().filter(of_part).collect();
+    let of_keypoints = files.iter().find(|path| stem(path).contains("keypoints"));
+    match (of_keypoints, &*files) {
+        (Some(path), _) | (None, [path]) => Some((*path).clone()),
+        _ => None,
+    }
+}
+
+/// A keypoint file with the folders that its images may lie in.
+fn part(folder: &Path, file: PathBuf, name: &str) -> Part {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    // `train2017`, the last word of `person_keypoints_train2017`.
+    let year = stem.rsplit(['_', '-']).next().unwrap_or_default().to_owned();
+    let mut folders = vec![folder.to_owned(), folder.join("images")];
+    for base in [folder, &folder.join("images")] {
+        folders.extend([base.join(&year), base.join(name)]);
+    }
+    folders.extend(file.parent().map(Path::to_owned));
+    Part { file, folders }
+}

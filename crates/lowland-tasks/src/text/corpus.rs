@@ -1,0 +1,388 @@
+//! Labelled texts of a data set, before they are tokens.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::table::{Columns, ENDINGS, Places, Rows, line_error, parse, shortened};
+use super::{Text, TextSet, TextSplits, TextTokenizer};
+use crate::data::files::{format_error, read};
+use crate::data::remarks::left_out;
+use crate::{Error, Result};
+
+/// Which columns of a table of one's own are taken, by name, or by number counted from 1 where a
+/// file has no line of names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextColumns {
+    /// The text. Default: `text`, `sentence` and other usual names.
+    pub text: Option<String>,
+    /// The second text of a pair. Default: `sentence2`, `hypothesis` and other usual names, where
+    /// there is one of them.
+    pub pair: Option<String>,
+    /// The label. Default: `label`, `class` and other usual names.
+    pub label: Option<String>,
+}
+
+/// Labelled texts of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextCorpus {
+    /// What is learned from.
+    pub train: Texts,
+    /// What checkpoints and settings are chosen on, where the data set has such a part.
+    pub validation: Option<Texts>,
+    /// What is only ever measured on.
+    pub test: Texts,
+    /// The names of the classes, in the order of their labels.
+    pub classes: Vec<String>,
+    /// What was left out or decided on the way, a line each.
+    pub remarks: Vec<String>,
+}
+
+/// The texts of a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// The texts.
+    pub texts: Vec<Text>,
+    /// The class of each.
+    pub labels: Vec<u16>,
+    /// The file and the line of each.
+    places: Vec<(PathBuf, usize)>,
+}
+
+/// Which files are the parts of a data set: of each list, the first that is there. What is taken
+/// with another file is in one list with it.
+pub(super) struct Layout {
+    pub(super) train: &'static [&'static [&'static str]],
+    pub(super) validation: &'static [&'static [&'static str]],
+    pub(super) test: &'static [&'static [&'static str]],
+}
+
+/// The usual names of the parts.
+pub(super) const USUAL: Layout = Layout {
+    train: &[&["train"], &["training"]],
+    validation: &[&["dev"], &["val"], &["valid"], &["validation"]],
+    test: &[&["test"], &["testing"]],
+};
+
+/// How labels become classes.
+pub(super) enum Classes {
+    /// For each class the ways in which it is written, its name first.
+    Known(&'static [&'static [&'static str]]),
+    /// The labels of the training texts, in order: of numbers where all are.
+    Found,
+}
+
+/// Reads the bytes of one table of one's own: its texts with their labels, where it has labels.
+/// `path` says by its ending which form it has, and is what errors call it.
+///
+/// # Errors
+///
+/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there, or no row, and
+/// [`Error::DamagedData`] for lines that do not fit.
+pub fn parse_table(
+    path: &Path,
+    bytes: &[u8],
+    columns: &TextColumns,
+) -> Result<(Vec<Text>, Option<Vec<String>>)> {
+    let Rows { texts, labels, damaged, .. } = parse(path, bytes, &columns.wanted())?;
+    Error::several("lines", damaged).map_or(Ok((texts, labels)), Err)
+}
+
+impl TextColumns {
+    /// The columns, with the usual names of those that are not given.
+    pub(super) fn wanted(&self) -> Columns {
+        const TEXT: &[&str] = &[
+            "text",
+            "sentence",
+            "sentence1",
+            "text1",
+            "premise",
+            "question1",
+            "content",
+            "review",
+            "tweet",
+            "message",
+            "question",
+            "title",
+            "#1 String",
+        ];
+        const PAIR: &[&str] =
+            &["text_pair", "sentence2", "text2", "hypothesis", "question2", "#2 String"];
+        const LABEL: &[&str] = &[
+            "label",
+            "labels",
+            "class",
+            "category",
+            "target",
+            "sentiment",
+            "gold_label",
+            "intent",
+            "is_duplicate",
+            "quality",
+            "stars",
+        ];
+        let names = |given: &Option<String>, usual: &[&str]| match given {
+            Some(name) => vec![name.clone()],
+            None => usual.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let place = |given: &Option<String>| {
+            given.as_ref().and_then(|name| name.parse::<usize>().ok()?.checked_sub(1))
+        };
+        let unnamed = place(&self.text).map(|text| Places {
+            text,
+            pair: place(&self.pair),
+            label: place(&self.label),
+            count: None,
+        });
+        Columns {
+            text: names(&self.text, TEXT),
+            // A text that is named has no second one unless that is named too.
+            pair: if self.text.is_some() && self.pair.is_none() {
+                Vec::new()
+            } else {
+                names(&self.pair, PAIR)
+            },
+            needs_pair: self.pair.is_some(),
+            label: names(&self.label, LABEL),
+            unnamed,
+        }
+    }
+}
+
+/// Reads the files of a data set.
+pub(super) struct Reader<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) layout: Layout,
+    pub(super) columns: Columns,
+    pub(super) classes: Classes,
+    pub(super) skip_damaged: bool,
+    /// The files that the folder should hold, in words.
+    pub(super) expected: &'static str,
+}
+
+/// The rows of the files of a part.
+struct Part {
+    files: Vec<(PathBuf, Rows)>,
+}
+
+impl Part {
+    fn is_labelled(&self) -> bool {
+        self.files.iter().all(|(_, rows)| rows.labels.is_some())
+    }
+
+    /// The names of its files.
+    fn name(&self) -> String {
+        let names = self.files.iter().filter_map(|(path, _)| path.file_name());
+        names.map(|name| name.display().to_string()).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+impl Reader<'_> {
+    /// The texts, and the columns that they are from.
+    pub(super) fn read(&self) -> Result<(TextCorpus, Vec<String>)> {
+        let mut remarks = Vec::new();
+        let train = self.part(self.layout.train)?.ok_or_else(|| self.missing("train.tsv"))?;
+        let taken = train.files.first().map(|(_, rows)| rows.taken.clone()).unwrap_or_default();
+        let validation = self.part(self.layout.validation)?;
+        let test = self.part(self.layout.test)?;
+        if !train.is_labelled() {
+            let path = &train.files[0].0;
+            let found = "none with labels".to_owned();
+            return Err(line_error(path, 1, &self.columns.in_words(), found));
+        }
+        let (validation, test) = match (validation, test) {
+            (validation, Some(test)) if test.is_labelled() => (validation, test),
+            (Some(validation), test) => {
+                let why = match test {
+                    Some(test) => format!("{} has no labels", test.name()),
+                    None => "there is no test file".to_owned(),
+                };
+                remarks.push(format!("{why}: {} is the test part", validation.name()));
+                (None, validation)
+            }
+            (None, Some(test)) => {
+                let path = &test.files[0].0;
+                let expected = "labels, here or in dev.tsv beside it".to_owned();
+                return Err(format_error(path, expected, "none".to_owned()));
+            }
+            (None, None) => return Err(self.missing("test.tsv")),
+        };
+        let unlabelled = |part: &Part| !part.is_labelled();
+        if let Some(part) = validation.as_ref().filter(|part| unlabelled(part)) {
+            remarks.push(format!("{} has no labels and is not used", part.name()));
+        }
+        let validation = validation.filter(Part::is_labelled);
+        if unlabelled(&test) {
+            let path = &test.files[0].0;
+            return Err(format_error(path, "labels".to_owned(), "none".to_owned()));
+        }
+        let classes = self.class_names(&train)?;
+        let known = self.spellings(&classes);
+        let mut used: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut damaged = Vec::new();
+        let mut texts = |part: Part| {
+            used.extend(part.files.iter().map(|(path, _)| path.clone()));
+            self.texts(part, &known, &mut damaged)
+        };
+        let (train, test) = (texts(train), texts(test));
+        let validation = validation.map(texts);
+        remarks.extend(self.finish(damaged)?);
+        for (part, name) in [(&train, "training"), (&test, "test")] {
+            if part.texts.is_empty() {
+                let expected = format!("at least one {name} text that is not damaged");
+                return Err(format_error(self.folder, expected, "none".to_owned()));
+            }
+        }
+        remarks.extend(self.unused(&used)?);
+        let validation = validation.filter(|part| !part.texts.is_empty());
+        Ok((TextCorpus { train, validation, test, classes, remarks }, taken))
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        let (path, expected) = (self.folder.join(name), self.expected.to_owned());
+        Error::Missing { path, kind: "file", expected }
+    }
+
+    /// Reads the first of the files that is there, with those that go with it.
+    fn part(&self, candidates: &[&[&str]]) -> Result<Option<Part>> {
+        let find = |base: &&str| {
+            let paths = ENDINGS.iter().map(|ending| self.folder.join(format!("{base}.{ending}")));
+            paths.into_iter().find(|path| path.is_file())
+        };
+        for together in candidates {
+            let paths: Option<Vec<PathBuf>> = together.iter().map(find).collect();
+            let Some(paths) = paths else { continue };
+            let rows = |path: PathBuf| {
+                let rows = parse(&path, &read(&path)?, &self.columns)?;
+                Ok((path, rows))
+            };
+            let files = paths.into_iter().map(rows).collect::<Result<_>>()?;
+            return Ok(Some(Part { files }));
+        }
+        Ok(None)
+    }
+
+    fn class_names(&self, train: &Part) -> Result<Vec<String>> {
+        if let Classes::Known(classes) = self.classes {
+            return Ok(classes.iter().map(|ways| ways[0].to_owned()).collect());
+        }
+        let labels = train.files.iter().filter_map(|(_, rows)| rows.labels.as_ref()).flatten();
+        let mut names: Vec<String> = labels.collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        if names.iter().all(|name| name.parse::<i64>().is_ok()) {
+            names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
+        }
+        if names.is_empty() || names.len() > usize::from(u16::MAX) + 1 {
+            let path = &train.files[0].0;
+            let expected = "between 1 and 65536 different labels".to_owned();
+            return Err(format_error(path, expected, names.len().to_string()));
+        }
+        Ok(names)
+    }
+
+    /// The class of each way in which a label is written.
+    fn spellings(&self, classes: &[String]) -> HashMap<String, u16> {
+        match self.classes {
+            Classes::Known(classes) => (0..)
+                .zip(classes)
+                .flat_map(|(class, ways)| ways.iter().map(move |way| (way.to_lowercase(), class)))
+                .collect(),
+            Classes::Found => classes.iter().cloned().zip(0..).collect(),
+        }
+    }
+
+    /// The texts of a part whose label is known; others are damaged.
+    fn texts(&self, part: Part, known: &HashMap<String, u16>, damaged: &mut Vec<Error>) -> Texts {
+        let mut found = Texts::default();
+        for (path, rows) in part.files {
+            damaged.extend(rows.damaged);
+            let labels = rows.labels.unwrap_or_default();
+            for ((text, label), line) in rows.texts.into_iter().zip(labels).zip(rows.lines) {
+                let class = match self.classes {
+                    Classes::Known(_) => known.get(&label.to_lowercase()),
+                    Classes::Found => known.get(&label),
+                };
+                if let Some(&class) = class {
+                    found.texts.push(text);
+                    found.labels.push(class);
+                    found.places.push((path.clone(), line));
+                } else {
+                    let expected = self.labels_in_words();
+                    damaged.push(line_error(&path, line, &expected, shortened(&label)));
+                }
+            }
+        }
+        found
+    }
+
+    fn labels_in_words(&self) -> String {
+        match self.classes {
+            Classes::Known(classes) => {
+                let ways = classes.iter().map(|ways| match ways {
+                    [name, number, ..] => format!("{number} ({name})"),
+                    ways => ways.join(""),
+                });
+                format!("a label {}", ways.collect::<Vec<_>>().join(" or "))
+            }
+            Classes::Found => "a label that training texts have".to_owned(),
+        }
+    }
+
+    /// A line for damaged lines that are left out.
+    ///
+    /// # Errors
+    /// Damaged lines that are not to be skipped.
+    fn finish(&self, damaged: Vec<Error>) -> Result<Option<String>> {
+        if self.skip_damaged {
+            let names: Vec<String> = damaged
+                .iter()
+                .map(|error| match error {
+                    Error::Line { path, line, .. } => {
+                        let name = path.file_name().unwrap_or_default();
+                        format!("{}:{line}", name.display())
+                    }
+                    error => error.to_string(),
+                })
+                .collect();
+            return Ok(left_out(["damaged line", "damaged lines"], &names));
+        }
+        Error::several("lines", damaged).map_or(Ok(None), Err)
+    }
+
+    /// A line for the files that are not used.
+    fn unused(&self, used: &BTreeSet<PathBuf>) -> Result<Option<String>> {
+        let unreadable = |source| Error::File { path: self.folder.to_owned(), source };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().unwrap_or_default().display().to_string();
+            if path.is_file() && !used.contains(&path) && !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(left_out(["file that is not used", "files that are not used"], &names))
+    }
+}
+
+impl TextCorpus {
+    /// The texts as tokens.
+    ///
+    /// # Errors
+    /// [`Error::Line`] for a text without tokens, or with one that the network does not know.
+    pub fn tokenised(self, tokenizer: &TextTokenizer) -> Result<TextSplits> {
+        let Self { train, validation, test, classes, remarks } = self;
+        let set = |part: Texts| {
+            let Texts { texts, labels, places } = part;
+            TextSet::new_or_tell(&texts, labels, classes.clone(), tokenizer).map_err(|fault| {
+                let (path, line) = &places[fault.index];
+                line_error(path, *line, "a sentence of tokens that the network knows", fault.found)
+            })
+        };
+        Ok(TextSplits {
+            train: set(train)?,
+            validation: validation.map(set).transpose()?,
+            test: set(test)?,
+            remarks,
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Where labelled texts come from.
+
+use std::path::Path;
+
+use super::corpus::{Classes, Reader, TextColumns, TextCorpus, USUAL};
+use super::{GlueTask, Metric};
+use crate::Result;
+use crate::data::files::require_folder;
+
+/// The files of a folder with texts of one's own, for messages.
+pub(crate) const EXPECTED_FILES: &str = "train and test (or val, valid, dev), each .tsv, .csv or .jsonl with columns of texts and labels";
+
+/// Where texts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextKind {
+    /// A task of GLUE.
+    Glue(GlueTask),
+    /// Tables of one's own.
+    Own,
+}
+
+impl TextKind {
+    /// Reads the texts of a folder.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if the folder or one of its files is not there, [`Error::File`] if one
+    /// cannot be read, [`Error::Line`] with the place of what is not as the format has it, and
+    /// [`Error::DamagedData`] for lines that do not fit, unless these are to be skipped.
+    pub fn corpus(
+        self,
+        folder: &Path,
+        columns: &TextColumns,
+        skip_damaged: bool,
+    ) -> Result<TextCorpus> {
+        match self {
+            Self::Glue(task) => task.corpus(folder, skip_damaged),
+            Self::Own => {
+                require_folder(folder, EXPECTED_FILES)?;
+                let reader = Reader {
+                    folder,
+                    layout: USUAL,
+                    columns: columns.wanted(),
+                    classes: Classes::Found,
+                    skip_damaged,
+                    expected: EXPECTED_FILES,
+                };
+                let (corpus, taken) = reader.read()?;
+                let mut remarks = vec![format!("the columns taken are {}", taken.join(", "))];
+                remarks.extend(corpus.remarks);
+                Ok(TextCorpus { remarks, ..corpus })
+            }
+        }
+    }
+
+    /// What the texts are measured by.
+    pub fn metric(self) -> Metric {
+        match self {
+            Self::Glue(task) => task.metric(),
+            Self::Own => Metric::Accuracy,
+        }
+    }
+}
