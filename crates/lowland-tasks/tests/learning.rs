@@ -245,7 +245,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     let training = start(&plain);
     let path = folder.path().join("model.bpk");
     let model = training.model().unwrap().valid().map(&mut Spoil(true));
-    std::fs::write(&path, model.into_record().into_bytes().unwrap()).unwrap();
+    std::fs::write(&path, &*model.into_record().into_bytes().unwrap()).unwrap();
     let spoiled = TrainConfig { from: Some(path), ..plain };
     let data = Data::load(&spoiled).unwrap();
     let error = Training::new(&spoiled, &data, &Device::flex()).unwrap_err().to_string();

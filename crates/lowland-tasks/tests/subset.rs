@@ -5,7 +5,7 @@
 use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::data::Subset;
 use lowland_tasks::data::subset::stratified;
-use lowland_tasks::task::{Split, Task};
+use lowland_tasks::task::Split;
 use lowland_tasks::train::Data;
 use proptest::prelude::*;
 

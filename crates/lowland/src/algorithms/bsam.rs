@@ -46,7 +46,7 @@ use crate::{Error, ParamVec, Result};
 ///
 /// # Fidelity
 /// bSAM, 2022, arXiv 2210.01620, with one draw of the noise per batch; the authors' code takes the
-/// mean over eight parts of a batch. Running statistics move at θ alone. pytorch_optimizer's
+/// mean over eight parts of a batch. Running statistics move at θ alone. `pytorch_optimizer`'s
 /// `BSAM` is another algorithm.
 ///
 /// Authors' code: <https://github.com/team-approx-bayes/bayesian-sam>.

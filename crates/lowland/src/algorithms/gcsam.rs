@@ -31,7 +31,7 @@ use crate::{ParamVec, Result};
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
 ///
 /// # Fidelity
-/// GCSAM, 2025, arXiv 2501.11584, in the form of `SAM(use_gc=True)` of pytorch_optimizer; the
+/// GCSAM, 2025, arXiv 2501.11584, in the form of `SAM(use_gc=True)` of `pytorch_optimizer`; the
 /// authors' code is not known to us. The outputs are the first axis, but the second of a weight that
 /// a `Linear` layer keeps as `[in, out]`.
 ///
