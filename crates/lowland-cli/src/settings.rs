@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(config, expected);
         // All of them, but for the other kinds of limits and what is no setting.
         let flags = SettingFlags::augment_args(clap::Command::new("test"));
-        let others = ["config", "task", "set", "max_seconds", "time_budget", "late_start"];
+        let others = ["config", "task", "set", "max_seconds", "time_budget"];
         assert_eq!(flags.get_arguments().count(), arguments.len() + others.len());
         let config = resolve(&typed(&["--max-seconds=3", "--time-budget=1.25"]), None).unwrap();
         assert_eq!((config.max_seconds, config.time_budget), (Some(3.0), Some(1.25)));

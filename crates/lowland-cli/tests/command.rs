@@ -210,7 +210,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (
             &["--data", "cifar10"],
             "error: data set cifar10 is read from a folder and none was given: expected \
-             data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+             data_batch_1.bin to data_batch_5.bin and test_batch.bin; name a folder with --data-dir, \
+             or bring it: lowland data fetch cifar10 --data-dir data",
         ),
     ];
     let told = |arguments: &[&str]| {

@@ -46,7 +46,9 @@ fn a_comparison_writes_a_table_a_summary_and_a_page() {
         assert!(table.contains(word), "{word} is not in\n{table}");
     }
     let progress = text(&output.stderr);
-    let progress: Vec<_> = progress.lines().collect();
+    let (data, progress): (Vec<_>, Vec<_>) =
+        progress.lines().partition(|line| line.starts_with("data: "));
+    assert_eq!(data.len(), 2, "both limits are named: {data:#?}");
     assert_eq!(progress.len(), 2 + 2 * 4, "what comes, and a line a run: {progress:#?}");
     assert!(progress[0].ends_with("2 epochs, 2 seeds: 8 runs"), "{progress:#?}");
     let expected = "trains 8 runs, 1 at a time, those of a seed by turns, an epoch each, and measures the \

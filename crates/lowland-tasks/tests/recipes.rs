@@ -29,6 +29,7 @@ fn recipe(data: DataName, classes: f64, model: ModelName, epochs: usize) -> Trai
             learning_rate: 0.05,
             momentum: 0.9,
             weight_decay: 1e-3,
+            ..OptimizerConfig::default()
         },
         ..TrainConfig::default()
     }
