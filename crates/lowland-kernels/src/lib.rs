@@ -47,13 +47,13 @@ mod convolution;
 mod flex;
 #[cfg(feature = "flex")]
 mod kernel;
-mod linear;
+mod linear_layer;
 mod normalisation;
 mod pointwise;
 
 pub use attention::self_attention;
 pub use convolution::{conv2d, convolve};
-pub use linear::linear;
+pub use linear_layer::linear;
 pub use normalisation::{
     batch_norm, batch_norm_add_relu, batch_norm_relu, batch_norm_train, layer_norm,
 };

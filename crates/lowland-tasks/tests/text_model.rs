@@ -511,9 +511,12 @@ fn only_what_is_trained_moves() {
             let (after, _) = fine_tuned(network(trained.clone(), 3), name, 8);
             let after = weights(&after);
             assert_eq!(after.trained, expected);
+            assert!(expected.iter().any(|path| before.all[path] != after.all[path]), "{name}");
             for (path, values) in &before.all {
                 let moved = *values != after.all[path];
-                assert_eq!(moved, expected.contains(path), "{path} with {name}");
+                // SL-SAM leaves most of what is trained alone in a step.
+                let idle = name == "slsam" && !moved;
+                assert!(idle || moved == expected.contains(path), "{path} with {name}");
             }
         }
     }

@@ -14,13 +14,13 @@ use crate::module::{float_bytes, with_float_bytes};
 use crate::{Error, Parameters, Result};
 
 mod bucket;
+mod in_one_process;
 mod roll;
-mod threads;
 mod topic;
 
 pub(crate) use bucket::{Bucket, mean_running_state};
+pub use in_one_process::threads;
 pub(crate) use roll::{Roll, gathered, roll_call};
-pub use threads::threads;
 pub(crate) use topic::Topic;
 
 /// How workers reach one another. Every worker calls the same methods in the same order; each call returns
