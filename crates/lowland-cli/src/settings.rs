@@ -178,6 +178,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a line a flag")]
     fn every_flag_sets_the_setting_of_its_name() {
         let arguments = [
             "--data=cifar10",

@@ -216,6 +216,7 @@ fn some_of(problems: &[String], count: usize) -> String {
 
 impl Error {
     /// One error for all damaged files or lines of a data set; `None` where there are none.
+    #[allow(clippy::needless_pass_by_value, reason = "the errors end here")]
     pub(crate) fn several(what: &'static str, errors: Vec<Self>) -> Option<Self> {
         let problem = |error: &Self| match error {
             Self::File { source, .. } => format!("{error} ({source})"),

@@ -343,11 +343,15 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
             // 2 in the 5 steps of the first epoch, 2α after it.
             Algorithm::Ausam(_) => Some(5.0 * 2.0 + 30.0 * 2.0 * 0.5),
             // The second gradient of a step is taken for the next one.
-            Algorithm::Sampa(_) | Algorithm::Sam(_) | Algorithm::Asam(_) => Some(35.0 * 2.0),
+            Algorithm::Sampa(_)
+            | Algorithm::Sam(_)
+            | Algorithm::Asam(_)
+            | Algorithm::Wsam(_)
+            | Algorithm::Gcsam(_)
+            | Algorithm::Bsam(_) => Some(35.0 * 2.0),
             Algorithm::Base(_) | Algorithm::Msam(_) => Some(35.0),
             Algorithm::LookSam(_) => Some(35.0 + 7.0),
             Algorithm::PeriodicSam(_) => Some(35.0 + 3.0),
-            Algorithm::Wsam(_) | Algorithm::Gcsam(_) | Algorithm::Bsam(_) => Some(35.0 * 2.0),
             // The last 17 steps of 35: from ⌈17.5⌉ on.
             Algorithm::LateSam(_) => Some(35.0 + 17.0),
             _ => None,

@@ -135,9 +135,12 @@ fn csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> Str
 
 /// Fields with commas between them, quoted where RFC 4180 asks for it.
 fn line(fields: &[String]) -> String {
-    let field = |field: &String| match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.clone(),
+    let field = |field: &String| {
+        if field.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field.clone()
+        }
     };
     fields.iter().map(field).collect::<Vec<_>>().join(",")
 }

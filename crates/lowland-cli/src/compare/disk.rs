@@ -46,10 +46,9 @@ impl Sizes {
         let copy = 4.0 * plan.facts.parameters as f64;
         let base = match (&config.algorithm, config.optimizer.name) {
             (Algorithm::AdaSam(_), _) => 3.0,
-            (_, OptimizerName::Adam | OptimizerName::AdamW) => 2.0,
             (_, OptimizerName::Sgd | OptimizerName::AdaGrad) => 1.0,
-            // An average of squares, and a momentum.
-            (_, OptimizerName::RmsProp) => 2.0,
+            // Two averages, or one and a momentum.
+            (_, OptimizerName::Adam | OptimizerName::AdamW | OptimizerName::RmsProp) => 2.0,
         };
         // Weights, the base optimizer, and at most two vectors that the algorithm remembers.
         let checkpoint = copy * (1.0 + base + 2.0);

@@ -31,6 +31,12 @@ pub(super) fn joined(parts: impl IntoIterator<Item = String>) -> String {
     })
 }
 
+/// A sentence or title: it begins with a capital letter.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,10 +53,4 @@ mod tests {
     fn numbers_stay_whole() {
         assert_eq!(prose("81.4 % ± 0.8 of all"), "81.4\u{a0}%\u{a0}±\u{a0}0.8 of all");
     }
-}
-
-/// A sentence or title: it begins with a capital letter.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -114,9 +114,10 @@ fn best(path: &Path) -> Result<Weights> {
 }
 
 fn average(path: &Path) -> Result<Weights> {
-    let found = match path.join(AVERAGE).is_file() {
-        true => Some(read(&path.join(AVERAGE))?),
-        false => latest(path)?.and_then(|(_, snapshot)| of(snapshot, AVERAGE)),
+    let found = if path.join(AVERAGE).is_file() {
+        Some(read(&path.join(AVERAGE))?)
+    } else {
+        latest(path)?.and_then(|(_, snapshot)| of(snapshot, AVERAGE))
     };
     match found {
         Some(record) => Ok(Weights { record, words: "the average of the weights".to_owned() }),

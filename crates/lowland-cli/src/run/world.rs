@@ -188,6 +188,7 @@ impl World {
     /// # Errors
     /// What the run ended with.
     #[cfg(not(feature = "mpi"))]
+    #[allow(clippy::unused_self, reason = "without MPI there is nobody to leave")]
     pub(crate) fn leave(self, result: Result<()>) -> Result<()> {
         result
     }

@@ -122,7 +122,7 @@ fn decoder<'a>(
     decoding: &Decoding,
 ) -> Result<impl ImageDecoder + use<'a>> {
     let format = image::guess_format(file).ok();
-    let Some(format) = format.filter(|format| format.reading_enabled()) else {
+    let Some(format) = format.filter(ImageFormat::reading_enabled) else {
         let found = match format {
             Some(format) => format!("{format:?}"),
             None => format!("{} bytes of something else", file.len()),

@@ -49,7 +49,7 @@ impl PeopleTask {
         only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
         only("quantise", config.quantise.is_none(), "left out where joints are found")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
-        let (crop, files) = (config.crop.clone().unwrap_or_default(), config.data.folder());
+        let (crop, files) = (config.crop.unwrap_or_default(), config.data.folder());
         let skip = files.skip_damaged;
         let splits = PoseSplits::read_with(&folder, &crop, &files.decoding, skip)
             .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
@@ -58,7 +58,7 @@ impl PeopleTask {
         let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
         let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
         let parts = Parts::new(train, splits.validation.map(Arc::new), test, data)?;
-        let preparation = config.pose.clone().unwrap_or_default().build(&parts.train)?;
+        let preparation = config.pose.unwrap_or_default().build(&parts.train)?;
         let remarks = splits.remarks;
         Ok(Self { parts, preparation, remarks, limits, subset_seed })
     }
@@ -114,7 +114,7 @@ impl Task for PeopleTask {
     /// Images that each show one person, who fills it.
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let skeleton = self.parts.train.skeleton().clone();
-        let set = PoseSet::whole_images(paths, skeleton, &config.crop.clone().unwrap_or_default())?;
+        let set = PoseSet::whole_images(paths, skeleton, &config.crop.unwrap_or_default())?;
         let source = PoseSource::evaluation(Arc::new(set), self.preparation.clone())?;
         let names = paths.iter().map(|path| path.display().to_string()).collect();
         Ok(Inputs { source: Box::new(Boxed(source)), names })
@@ -126,7 +126,7 @@ impl Task for PeopleTask {
     }
 
     fn variation(&self, config: &TrainConfig) -> String {
-        let PoseConfig { flip, scale, rotation, .. } = config.pose.clone().unwrap_or_default();
+        let PoseConfig { flip, scale, rotation, .. } = config.pose.unwrap_or_default();
         let mut parts = Vec::new();
         if flip {
             parts.push("mirrored every second time".to_owned());

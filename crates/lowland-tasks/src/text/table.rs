@@ -118,23 +118,22 @@ fn delimited(path: &Path, text: &str, columns: &Columns, comma: Option<u8>) -> R
         }
         // Blank lines are passed over before a record.
         let line = line + record.position().map_or(0, |at| blank_lines(text, at.byte()));
-        let (count, at) = match places {
-            Some(found) => found,
-            None => {
-                let (at, is_named) = columns.places(path, &record)?;
-                let found = (at.count.unwrap_or(record.len()), at);
-                let name = |place: usize| match record.get(place) {
-                    Some(name) if is_named => format!("{:?}", name.trim()),
-                    _ => format!("{}", place + 1),
-                };
-                let taken = [Some(at.text), at.pair, at.label];
-                rows.taken = taken.into_iter().flatten().map(name).collect();
-                places = Some(found);
-                if is_named {
-                    continue;
-                }
-                found
+        let (count, at) = if let Some(found) = places {
+            found
+        } else {
+            let (at, is_named) = columns.places(path, &record)?;
+            let found = (at.count.unwrap_or(record.len()), at);
+            let name = |place: usize| match record.get(place) {
+                Some(name) if is_named => format!("{:?}", name.trim()),
+                _ => format!("{}", place + 1),
+            };
+            let taken = [Some(at.text), at.pair, at.label];
+            rows.taken = taken.into_iter().flatten().map(name).collect();
+            places = Some(found);
+            if is_named {
+                continue;
             }
+            found
         };
         if record.len() != count {
             let expected = format!("{count} columns");

@@ -23,9 +23,10 @@ impl Measured {
         let loader = |split, at_most| Loader::to_measure(task.to_measure(split, at_most)?, config);
         Ok(Self {
             train: loader(Split::Train, TRAINING_MEASURED)?,
-            validation: match task.validates() {
-                true => Some(loader(Split::Validation, usize::MAX)?),
-                false => None,
+            validation: if task.validates() {
+                Some(loader(Split::Validation, usize::MAX)?)
+            } else {
+                None
             },
             test: loader(Split::Test, usize::MAX)?,
         })

@@ -49,7 +49,7 @@ fn shortest(edges: &Edges, start: &str) -> Option<Vec<String>> {
     let mut seen = BTreeSet::new();
     while let Some(way) = queue.pop_front() {
         for next in way.last().and_then(|last| edges.get(last)).into_iter().flatten() {
-            let longer = [way.as_slice(), &[next.clone()]].concat();
+            let longer = [way.as_slice(), std::slice::from_ref(next)].concat();
             if next == start {
                 return Some(longer);
             }
@@ -78,7 +78,7 @@ impl Crate {
             modules.insert(Module::new(), root);
         }
         let tests = modules.iter().flat_map(|(module, (_, source))| {
-            let child = |name: &String| [module.as_slice(), &[name.clone()]].concat();
+            let child = |name: &String| [module.as_slice(), std::slice::from_ref(name)].concat();
             source.test_modules.iter().map(child).collect::<Vec<Module>>()
         });
         let tests: Vec<Module> = tests.collect();

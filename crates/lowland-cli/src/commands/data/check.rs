@@ -21,6 +21,7 @@ use held::Held;
 /// checksum; of the known data sets whether these are the published figures. Where they are not,
 /// the exit code is 1.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Check {
     /// The data set, as `lowland list` names it
     #[arg(value_name = "NAME")]

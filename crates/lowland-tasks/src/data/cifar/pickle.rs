@@ -83,10 +83,15 @@ impl Machine<'_> {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm an instruction")]
     fn step(&mut self, instruction: u8) -> Result<(), String> {
         match instruction {
-            0x80 => drop(self.take(1)?),
-            0x95 => drop(self.take(8)?),
+            0x80 => {
+                self.take(1)?;
+            }
+            0x95 => {
+                self.take(8)?;
+            }
             b'(' => self.stack.push(None),
             b'0' => drop(self.stack.pop()),
             b'N' => self.push(Value::Nothing),
@@ -128,11 +133,11 @@ impl Machine<'_> {
             b']' | b')' => self.push(Value::List(vec![])),
             b'}' => self.push(Value::Dictionary(vec![])),
             b'l' | b't' => {
-                let items = self.to_mark()?;
+                let items = self.back_to_mark()?;
                 self.push(Value::List(items));
             }
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.back_to_mark()?;
                 self.push(Value::Dictionary(items));
             }
             0x85..=0x87 => {
@@ -152,7 +157,7 @@ impl Machine<'_> {
                 self.extend(vec![key, value])?;
             }
             b'e' | b'u' => {
-                let items = self.to_mark()?;
+                let items = self.back_to_mark()?;
                 self.extend(items)?;
             }
             b'c' => {
@@ -213,7 +218,7 @@ impl Machine<'_> {
     }
 
     /// What lies above the last mark, which goes too.
-    fn to_mark(&mut self) -> Result<Vec<usize>, String> {
+    fn back_to_mark(&mut self) -> Result<Vec<usize>, String> {
         let mark = self.stack.iter().rposition(Option::is_none).ok_or("no mark")?;
         let items = self.stack.drain(mark..).flatten().collect();
         Ok(items)

@@ -44,6 +44,7 @@ impl<'a> Reader<'a> {
 
     /// The shape that all images have: the one that is asked for, or that of the first one whose
     /// head can be read.
+    #[allow(clippy::unnecessary_wraps, reason = "as the other readers")]
     pub(super) fn shape(&self, images: &[Labelled]) -> Result<ImageShape> {
         let square = |size| ImageShape { channels: CHANNELS, height: size, width: size };
         if let Some(size) = self.config.image_size {
