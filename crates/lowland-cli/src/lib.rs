@@ -1,6 +1,6 @@
 //! The command `lowland` as a library: it trains, compares, measures and reports.
 //!
-//! A program calls [`run`] with a command line and ends with the exit code that comes back:
+//! A program calls [`run()`] with a command line and ends with the exit code that comes back:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A comparison trains each of its runs in a process of its own, which is the same program, started
-//! with other arguments: a program that calls [`run`] must hand on the arguments that it was
+//! with other arguments: a program that calls [`run()`] must hand on the arguments that it was
 //! started with.
 //!
 //! `lowland bench` measures memory where the program's global allocator is

@@ -134,6 +134,7 @@ fn a_folder_that_cannot_be_written_to_is_wrong_usage() {
 
 /// One line on standard error, exit code 2, no folder made.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a mistake a line")]
 fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");

@@ -29,7 +29,7 @@ pub struct AugmentConfig {
     /// switches it off.
     pub resized_crop: f64,
     /// α of mixup, finite and at least 0: each image is mixed with another one, see
-    /// [`Mixup`](super::Mixup); 0.2 is usual for ImageNet, 1 for CIFAR. 0, the default, switches it
+    /// [`Mixup`]; 0.2 is usual for ImageNet, 1 for CIFAR. 0, the default, switches it
     /// off.
     pub mixup: f64,
 }

@@ -49,7 +49,7 @@ impl FolderConfig {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] as [`decode`] says.
+/// [`Error::Format`](crate::Error::Format) as `decode` says.
 pub fn parse(path: &Path, file: &[u8], config: &FolderConfig) -> Result<(ImageShape, Vec<u8>)> {
     let mut image = decode(path, file, &config.decoding)?;
     if let Some(side) = config.image_size.and_then(|size| u32::try_from(size).ok())
