@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
+use common::{alone, named};
 use lowland::{Algorithm, Warmup};
 use lowland_tasks::Error;
 use lowland_tasks::checkpoint::{Checkpoints, Manifest, Snapshot};
@@ -17,21 +19,6 @@ use lowland_tasks::config::{AscentScope, DataConfig, OptimizerConfig, OptimizerN
 use lowland_tasks::data::AugmentConfig;
 use lowland_tasks::record::{RunRecord, StepRecord};
 use lowland_tasks::train::{Data, Done, Training};
-
-/// The algorithm of that name, and what it cannot do without.
-fn named(name: &str) -> Algorithm {
-    match Algorithm::named(name).unwrap() {
-        Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(100)),
-        other => other,
-    }
-}
-
-/// The CPU backend has one generator for the whole process, so that trainings that draw on the
-/// device must not run side by side.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Three epochs of four steps, the last one of each smaller.
 fn config(algorithm: Algorithm) -> TrainConfig {

@@ -2,22 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod common;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use common::alone;
 use lowland::Algorithm;
 use lowland_tasks::config::{
     ClassWeights, DataConfig, OptimizerConfig, OptimizerName, ScheduleConfig, ScheduleName,
     TrainConfig, WeightRule,
 };
 use lowland_tasks::train::{Data, Done, Training};
-
-/// The CPU backend has one generator for the whole process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn config(optimizer: OptimizerConfig) -> TrainConfig {
     TrainConfig {

@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use common::{alone, named};
 use image::{Rgb, RgbImage};
 use lowland::{Algorithm, SamConfig};
 use lowland_tasks::Error;
@@ -26,14 +29,6 @@ fn adamw(learning_rate: f64) -> OptimizerConfig {
         learning_rate,
         weight_decay: 0.0,
         ..OptimizerConfig::default()
-    }
-}
-
-/// The algorithm of that name, and what it cannot do without.
-fn named(name: &str) -> Algorithm {
-    match Algorithm::named(name).unwrap() {
-        Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(100)),
-        other => other,
     }
 }
 
@@ -97,6 +92,7 @@ fn people(folder: &Path, name: &str, count: u32) {
 
 #[test]
 fn joints_are_learned_and_shown() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     people(folder.path(), "train", 24);
     people(folder.path(), "val", 6);
@@ -177,6 +173,7 @@ fn fine_tuning(folder: &Path) -> TrainConfig {
 
 #[test]
 fn texts_are_learned_whole_by_the_head_or_by_adapters() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let config = fine_tuning(folder.path());
     let mut counts = Vec::new();
@@ -197,6 +194,7 @@ fn texts_are_learned_whole_by_the_head_or_by_adapters() {
 
 #[test]
 fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     for descriptor in Algorithm::ALL {
         let algorithm = named(descriptor.name);
@@ -211,6 +209,7 @@ fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
 
 #[test]
 fn the_sharpness_of_a_transformer_is_measured() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let config = fine_tuning(folder.path());
     let data = Data::load(&config).unwrap();
@@ -226,6 +225,7 @@ fn the_sharpness_of_a_transformer_is_measured() {
 
 #[test]
 fn labels_of_texts_can_be_redrawn_but_not_those_that_are_tested() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let clean = fine_tuning(folder.path());
     let mut spoiled = clean.clone();

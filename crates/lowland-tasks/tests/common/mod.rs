@@ -1,11 +1,14 @@
 //! Tensors in `f64`, so that what is compared does not depend on the order in which a processor
-//! adds.
+//! adds; algorithms by name; trainings one at a time.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 #[allow(unused_imports, reason = "each test binary uses a part")]
 pub(crate) use in_f64::in_f64;
+use lowland::Algorithm;
 
 #[path = "../../../lowland/tests/common/in_f64.rs"]
 mod in_f64;
@@ -34,5 +37,20 @@ pub(crate) fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let off = (found - expected).abs();
         assert!(off <= tolerance * scale, "{what} {i}: {found} and {expected}");
+    }
+}
+
+/// The CPU backend has one generator for the whole process, so that trainings that draw on the
+/// device must not run side by side.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The algorithm of that name, and what it cannot do without.
+pub(crate) fn named(name: &str) -> Algorithm {
+    match Algorithm::named(name).unwrap() {
+        Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(100)),
+        other => other,
     }
 }
