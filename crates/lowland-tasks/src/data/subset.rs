@@ -34,6 +34,12 @@ pub(crate) trait Select: Sized {
     /// The class of each, where they have classes.
     fn strata(&self) -> Option<&[u16]>;
 
+    /// What stays together when a set is divided, such as the people of one image: a number for
+    /// each. `None` where each sample stands alone.
+    fn groups(&self) -> Option<Vec<u64>> {
+        None
+    }
+
     /// Those at `indices`, in that order.
     ///
     /// # Errors
@@ -149,6 +155,10 @@ impl Select for PoseSet {
 
     fn strata(&self) -> Option<&[u16]> {
         None
+    }
+
+    fn groups(&self) -> Option<Vec<u64>> {
+        Some(self.people().iter().map(|person| person.image).collect())
     }
 
     fn taken(&self, indices: &[usize]) -> Result<Self> {

@@ -5,23 +5,10 @@ use std::sync::Arc;
 
 use super::Split;
 use crate::config::DataConfig;
+use crate::data::Labelled;
 use crate::data::draw::{Purpose, generator, shuffle_front};
-use crate::data::{ImageSet, Labelled};
-use crate::pose::PoseSet;
-use crate::text::TextSet;
+use crate::data::subset::Select;
 use crate::{Error, Result};
-
-/// Samples that can be divided.
-pub(crate) trait Divisible: Sized {
-    /// What each sample is drawn by, in order.
-    fn places(&self) -> Vec<Place>;
-
-    /// The samples at `indices`, in that order.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] for no index at all, or one that is not in the set.
-    fn at(&self, indices: &[usize]) -> Result<Self>;
-}
 
 /// What a sample is drawn by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,44 +19,14 @@ pub(crate) struct Place {
     pub(crate) group: u64,
 }
 
-/// The places of samples with a label each, which stand alone.
-fn labelled(labels: &[u16]) -> Vec<Place> {
-    let place =
-        |(index, &label): (usize, &u16)| Place { stratum: u64::from(label), group: index as u64 };
-    labels.iter().enumerate().map(place).collect()
-}
-
-impl Divisible for ImageSet {
-    fn places(&self) -> Vec<Place> {
-        labelled(self.labels())
-    }
-
-    fn at(&self, indices: &[usize]) -> Result<Self> {
-        self.select(indices)
-    }
-}
-
-impl Divisible for TextSet {
-    fn places(&self) -> Vec<Place> {
-        labelled(self.labels())
-    }
-
-    fn at(&self, indices: &[usize]) -> Result<Self> {
-        self.select(indices)
-    }
-}
-
-impl Divisible for PoseSet {
-    /// People have no class; those of one image stay together.
-    fn places(&self) -> Vec<Place> {
-        self.people().iter().map(|person| Place { stratum: 0, group: person.image }).collect()
-    }
-
-    fn at(&self, indices: &[usize]) -> Result<Self> {
-        let pictures = self.pictures().select(indices)?;
-        let people = indices.iter().map(|&index| self.people()[index].clone()).collect();
-        Self::new(pictures, people, self.skeleton().clone())
-    }
+/// What each sample of a set is drawn by, in order.
+fn places(set: &impl Select) -> Vec<Place> {
+    let (strata, groups) = (set.strata(), set.groups());
+    let place = |index: usize| Place {
+        stratum: strata.map_or(0, |labels| u64::from(labels[index])),
+        group: groups.as_ref().map_or(index as u64, |groups| groups[index]),
+    };
+    (0..set.size()).map(place).collect()
 }
 
 /// The parts of a set of data.
@@ -83,7 +40,7 @@ pub(crate) struct Parts<S> {
     pub(crate) test: Arc<S>,
 }
 
-impl<S: Divisible> Parts<S> {
+impl<S: Select> Parts<S> {
     /// The parts that `config` asks for: the validation part that the set has itself, or the share
     /// of `train` that is drawn for it.
     ///
@@ -106,7 +63,7 @@ impl<S: Divisible> Parts<S> {
                 allowed: "left out: this data set has a validation part of its own",
             });
         }
-        let (rest, drawn) = divide(&train.places(), share, config.split_seed);
+        let (rest, drawn) = divide(&places(&*train), share, config.split_seed);
         if rest.is_empty() || drawn.is_empty() {
             return Err(Error::Setting {
                 field: "validation",
@@ -114,7 +71,7 @@ impl<S: Divisible> Parts<S> {
                 allowed: "a share that leaves samples to learn from and samples to choose by",
             });
         }
-        let (rest, drawn) = (train.at(&rest)?, train.at(&drawn)?);
+        let (rest, drawn) = (train.taken(&rest)?, train.taken(&drawn)?);
         Ok(Self { train: Arc::new(rest), validation: Some(Arc::new(drawn)), test })
     }
 }
@@ -204,7 +161,11 @@ mod tests {
     fn each_class_gives_its_share_and_keeps_a_sample() {
         // Sorted by class, as folders are.
         let labels: Vec<u16> = [vec![0; 100], vec![1; 33], vec![2; 7], vec![3]].concat();
-        let places = labelled(&labels);
+        let place = |(index, &label): (usize, &u16)| Place {
+            stratum: u64::from(label),
+            group: index as u64,
+        };
+        let places: Vec<Place> = labels.iter().enumerate().map(place).collect();
         let (rest, drawn) = divide(&places, 0.2, 0);
         assert_eq!((rest.len(), drawn.len()), (113, 28));
         assert_eq!(counts(&places, &drawn), [(0, 20), (1, 7), (2, 1)].into());

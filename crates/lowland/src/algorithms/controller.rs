@@ -206,7 +206,7 @@ impl Controller {
 
     fn decide(&mut self, surface: &mut dyn Surface) -> Result<bool> {
         let first = *self.state.first.get_or_insert_with(|| surface.step());
-        if surface.step() - first.min(surface.step()) < self.config.warmup.steps(surface)? {
+        if surface.step().saturating_sub(first) < self.config.warmup.steps(surface)? {
             self.state.taken = 1;
             if self.state.pending.len() + self.state.waiting.len() / 2 >= self.config.window {
                 self.absorb(surface)?;

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
 use crate::algorithms::scheduled::Scheduled;
-use crate::error::fraction;
 use crate::rule::ascend::AlongGradient;
 use crate::rule::descend::SharpGradient;
 use crate::rule::schedule::{EveryStep, LateStart};
@@ -97,7 +96,7 @@ impl AlgorithmConfig for LateSamConfig {
     fn build(&self) -> Result<Box<dyn Rule>> {
         Ok(Box::new(ComposedRule::new(
             AllSamples,
-            LateStart::new(Box::new(EveryStep), fraction("start", self.start)?)?,
+            LateStart::new(Box::new(EveryStep), self.start)?,
             AlongGradient::new(self.rho)?,
             SharpGradient,
         )?))

@@ -87,11 +87,7 @@ impl Bucket {
     }
 
     /// How many numbers it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.elements()
-    }
-
-    fn elements(&self) -> usize {
+    pub(crate) fn elements(&self) -> usize {
         self.tensors.iter().flatten().map(|(length, _)| length).sum()
     }
 

@@ -99,7 +99,7 @@ impl<'a, S: Evaluate> Among<'a, S> {
         let part = match &self.workers.ascent {
             AscentScope::Group(group) => {
                 // The others are at the same place, or this worker would wait for ever.
-                self.workers.meet(Topic::AscentGradient, bucket.len())?;
+                self.workers.meet(Topic::AscentGradient, bucket.elements())?;
                 let mean = bucket.mean(&**group, own.as_ref(), None, samples)?;
                 Some(mean.gradient).filter(|_| mean.samples > 0.0)
             }

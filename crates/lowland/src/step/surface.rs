@@ -139,7 +139,6 @@ impl<'a, M: Module> StepSurface<'a, M> {
             return Err(Error::NoEvaluation);
         }
         let late = self.late_norm.and_then(|norm| norm.get().cloned());
-        let measures_all = self.setting.settings.diagnostics == Diagnostics::All;
         Ok(StepReport {
             step: self.setting.state.step,
             passes: self.passes,
@@ -147,7 +146,7 @@ impl<'a, M: Module> StepSurface<'a, M> {
             second_gradient: self.second_gradients > 0,
             skipped: false,
             loss: self.loss,
-            gradient_norm: self.gradient_norm.or(late).filter(|_| measures_all),
+            gradient_norm: self.gradient_norm.or(late),
             perturbed_norm: self.perturbed_norm,
             update_norm,
             notes: self.notes,
