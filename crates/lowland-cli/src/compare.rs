@@ -25,7 +25,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lowland_tasks::task::Split;
-use lowland_tasks::train::{Data, Training};
+use lowland_tasks::train::Training;
 
 use gather::{Outline, Standing, standings};
 use label::labels;
@@ -38,7 +38,7 @@ use crate::failure::Usage;
 use crate::files::{PAGE, PLAN, RUNS, SUMMARY};
 use crate::run::folder::lock;
 use crate::words::{counted, percent};
-use crate::{device, files, terminal};
+use crate::{device, files, program, terminal};
 
 /// Whether a folder is that of a comparison.
 pub(crate) fn is_comparison(folder: &Path) -> bool {
@@ -194,7 +194,7 @@ fn facts(request: &Request) -> Result<Facts> {
     };
     let config = lowland_tasks::config::TrainConfig { seed, ..first.clone() };
     let device = device::open(&config.device)?;
-    let data = Data::load(&config)?;
+    let data = program::load(&config)?;
     let training = Training::new(&config, &data, &device)?;
     let mut facts = Facts::of(&config, &data, &training)?;
     if !request.no_sharpness && config.sharpness_every.is_none() {
@@ -205,7 +205,7 @@ fn facts(request: &Request) -> Result<Facts> {
 
 /// Checks that the data is that of the plan, before a run finds out.
 fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
-    let data = Data::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
+    let data = program::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
     let Facts { train, validation, test, .. } = &plan.facts;
     for (split, name, then) in [
         (Split::Train, "training", train),

@@ -21,6 +21,7 @@ mod data_notes;
 mod device;
 mod failure;
 mod files;
+mod program;
 mod report;
 mod run;
 mod settings;
@@ -31,7 +32,10 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use lowland_tasks::own::OwnTask;
+
+pub use program::Program;
 
 /// Train neural networks so that they land in flat minima, and see what it buys.
 ///
@@ -75,6 +79,80 @@ pub fn run<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
 where
     A: Into<OsString> + Clone,
 {
+    start(None, arguments)
+}
+
+/// The same for a program with a task of its own: its samples and its network take the place of
+/// `--data` and `--model`. Its runs keep its name, and `lowland` says of them which program they
+/// belong to. Commands on Lowland's own data (`demo`, `data`, `bench`) are not shown.
+///
+/// ```no_run
+/// # use std::path::Path;
+/// # use burn::nn::{Linear, LinearConfig};
+/// # use burn::tensor::{Device, Tensor};
+/// # use lowland_tasks::own::{OwnData, OwnTask, Reason};
+/// # #[derive(Debug)]
+/// # struct MyTask;
+/// # impl OwnTask for MyTask {
+/// #     type Network = Linear;
+/// #     fn name(&self) -> &'static str { "mine" }
+/// #     fn data(&self, _: Option<&Path>) -> Result<OwnData, Reason> { Err("none".into()) }
+/// #     fn network(&self, inputs: usize, outputs: usize, device: &Device) -> Linear {
+/// #         LinearConfig::new(inputs, outputs).init(device)
+/// #     }
+/// #     fn forward(&self, network: &Linear, inputs: Tensor<2>) -> Tensor<2> {
+/// #         network.forward(inputs)
+/// #     }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     lowland_cli::run_task(MyTask, std::env::args_os())
+/// }
+/// ```
+pub fn run_task<A>(task: impl OwnTask, arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    run_program(Program::of(task), arguments)
+}
+
+/// The same for any [`Program`].
+pub fn run_program<A>(program: Program, arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    start(Some(program), arguments)
+}
+
+/// The command that the command line names, and of the program that runs.
+fn parse<A>(
+    program: Option<&str>,
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<Command, clap::Error>
+where
+    A: Into<OsString> + Clone,
+{
+    let mut command = Arguments::command();
+    if let Some(name) = program {
+        command = command.bin_name(name).arg_required_else_help(true).long_about(format!(
+            "Train {name}'s own network on its own data so that it lands in a flat minimum, and see \
+             what it buys."
+        ));
+        for of_demo in ["out", "seeds", "quiet", "json"] {
+            command = command.mut_arg(of_demo, |argument| argument.hide(true));
+        }
+        for own in ["demo", "data", "bench"] {
+            command = command.mut_subcommand(own, |command| command.hide(true));
+        }
+    }
+    let found = command.try_get_matches_from(arguments)?;
+    let arguments = Arguments::from_arg_matches(&found)?;
+    Ok(arguments.command.unwrap_or(Command::Demo(arguments.demo)))
+}
+
+fn start<A>(program: Option<Program>, arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
     // Without the settings training is slower, and the same in all else.
     let _ = lowland_malloc::keep_freed_memory();
     let logs = tracing_subscriber::fmt()
@@ -87,10 +165,13 @@ where
         .log_internal_errors(false);
     // The caller's own subscriber stays, where there is one.
     let _ = logs.try_init();
-    let command = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments.command.unwrap_or(Command::Demo(arguments.demo)),
+    let command = match parse(program.as_ref().map(Program::name), arguments) {
+        Ok(command) => command,
         Err(error) => return failure::report_usage(&error),
     };
+    if let Some(Err(error)) = program.map(program::begin) {
+        return failure::report(&error.into());
+    }
     let result = match command {
         Command::Demo(demo) => demo.run(),
         Command::Train(train) => train.run(),

@@ -1,7 +1,7 @@
 //! From flags and files to the settings of a run.
 //!
-//! Settings come from four places, the later ones over the earlier: defaults, the preset of
-//! `--task`, the file of `--config`, the command line. On the command line, flags, `--set` and what
+//! Settings come from four places, the later ones over the earlier: defaults (with those of a
+//! program's own task), the preset of `--task`, the file of `--config`, the command line. On the command line, flags, `--set` and what
 //! is given with an algorithm's name have the same rank: two different values for one setting are
 //! an error that names both arguments. Only where several algorithms are compared, what is given
 //! with the name of one is its own and overrides what is given for all.
@@ -22,6 +22,7 @@ pub(crate) use file::read_run;
 pub(crate) use flags::SettingFlags;
 
 use crate::failure::Usage;
+use crate::program;
 use algorithm::{has_radius, parse_algorithm};
 use file::{parse, read};
 use merge::{CommandLine, lay_over};
@@ -100,9 +101,10 @@ impl SettingFlags {
         Ok(())
     }
 
-    /// What lies under the command line: the preset and the file.
+    /// What lies under the command line: what the program has of its own, the preset, the file.
     fn lower(&self) -> Result<Table> {
-        let mut table = self.task.map(presets::TaskKind::settings).unwrap_or_default();
+        let mut table = program::settings();
+        lay_over(&mut table, self.task.map(presets::TaskKind::settings).unwrap_or_default());
         if let Some(path) = &self.config {
             lay_over(&mut table, read(path)?);
         }
@@ -397,6 +399,19 @@ mod tests {
         let Algorithm::Arsam(arsam) = config.algorithm else { panic!("ARSAM was asked for") };
         assert!((arsam.descend.beta - 0.9).abs() < 1e-12);
         assert_eq!(arsam.controller.window, 20);
+        // Several of one part, and one over a file that gives another.
+        let Algorithm::Arsam(arsam) = named("arsam:beta=0.85:max_reuse=12").algorithm else {
+            panic!("ARSAM was asked for")
+        };
+        assert!((arsam.descend.beta - 0.85).abs() < 1e-12);
+        assert_eq!(arsam.descend.max_reuse, 12);
+        let file = file("[algorithm]\nname = \"arsam\"\ndescend.max_reuse = 9\n");
+        let config = resolve(&self::flags(file.path()), Some("arsam:beta=0.85")).unwrap();
+        let Algorithm::Arsam(arsam) = config.algorithm else { panic!("ARSAM was asked for") };
+        assert!((arsam.descend.beta - 0.85).abs() < 1e-12);
+        assert_eq!(arsam.descend.max_reuse, 9);
+        let error = resolve(&flags, Some("sam:rho=0.1:rho=0.2")).unwrap_err().to_string();
+        assert!(error.starts_with("rho=0.1 and rho=0.2 give algorithm.rho different"), "{error}");
         // One that is absent unless it is given.
         let config = named("ss-sam:last_probability=0.1").algorithm;
         let Algorithm::StochasticSam(ss_sam) = config else { panic!("SS-SAM was asked for") };

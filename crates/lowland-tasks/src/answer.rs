@@ -16,11 +16,13 @@ pub enum Answer {
     },
     /// Where each joint is, in the coordinates of the image.
     Joints(Vec<FoundJoint>),
+    /// The number that was looked for.
+    Number(f64),
 }
 
 impl Answer {
-    /// The class with the highest probability, the first of equal ones; `None` where joints are
-    /// found.
+    /// The class with the highest probability, the first of equal ones; `None` where there
+    /// are no classes.
     pub fn class(&self) -> Option<usize> {
         let Self::Class { probabilities, .. } = self else { return None };
         let mut best = 0;

@@ -92,6 +92,10 @@ pub struct TrainConfig {
     /// Over which samples the gradient of the ascent is the mean, where a batch is taken in pieces
     /// or by several workers. Default `global`: the whole batch.
     pub ascent: AscentScope,
+    /// The program whose own task it is; see [`own`](crate::own). Default: none, the task is one of
+    /// Lowland's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
     /// Where the weights at the start come from: the folder of a run with the same network, or a
@@ -150,6 +154,7 @@ impl Default for TrainConfig {
             late_start: None,
             micro_batch: None,
             ascent: AscentScope::default(),
+            program: None,
             model: ModelName::default(),
             from: None,
             quantise: None,
@@ -184,6 +189,7 @@ impl TrainConfig {
         let smoothing = self.label_smoothing;
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
         self.data.check()?;
+        self.check_program()?;
         self.check_task_tables()?;
         if let Some(decay) = self.ema {
             setting("ema", decay > 0.0 && decay < 1.0, decay, "above 0 and below 1")?;
@@ -212,7 +218,7 @@ impl TrainConfig {
     #[must_use]
     pub fn with_task_tables(mut self) -> Self {
         match self.data.name.kind() {
-            Kind::Images => {}
+            Kind::Images | Kind::Own => {}
             Kind::People => {
                 self.crop.get_or_insert_default();
                 self.pose.get_or_insert_default();
@@ -237,6 +243,22 @@ impl TrainConfig {
             setting(field, applies || !given, "a table", allowed)?;
         }
         Ok(())
+    }
+
+    /// An error where a program's own task goes with data or a network of Lowland's, or its data or
+    /// network with no program.
+    fn check_program(&self) -> Result<()> {
+        let own = (self.data.name.kind() == Kind::Own, self.model == ModelName::Own);
+        let (field, found, allowed) = match (&self.program, own) {
+            (None, (false, false)) | (Some(_), (true, true)) => return Ok(()),
+            (None, (true, _)) => ("data", "own", "one of `lowland list data`: own is a program's"),
+            (None, _) => ("model", "own", "one of `lowland list models`: own is a program's"),
+            (Some(_), (false, _)) => {
+                ("data", self.data.name.name(), "left out: the program has its own")
+            }
+            (Some(_), _) => ("model", self.model.name(), "left out: the program has its own"),
+        };
+        Err(crate::Error::Setting { field, found: found.to_owned(), allowed })
     }
 
     /// Where the run ends before its epochs do.

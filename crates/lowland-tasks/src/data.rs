@@ -91,6 +91,8 @@ pub enum DataName {
     Wnli,
     /// Texts of any classes, from tables in a folder; named `text`.
     Text,
+    /// The samples of a program's own task; named `own`. No list has it.
+    Own,
 }
 
 /// What a data set has samples of.
@@ -102,6 +104,8 @@ pub enum Kind {
     People,
     /// Texts with labels.
     Texts(TextKind),
+    /// Whatever a program's own task has.
+    Own,
 }
 
 impl DataName {
@@ -129,6 +133,7 @@ impl DataName {
     pub fn kind(self) -> Kind {
         match self {
             Self::Pose => Kind::People,
+            Self::Own => Kind::Own,
             Self::Text => Kind::Texts(TextKind::Own),
             _ => self.glue().map_or(Kind::Images, |task| Kind::Texts(TextKind::Glue(task))),
         }
@@ -168,6 +173,7 @@ impl DataName {
             Self::Rte => "rte",
             Self::Wnli => "wnli",
             Self::Text => "text",
+            Self::Own => "own",
         }
     }
 
@@ -193,6 +199,7 @@ impl DataName {
                 "images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"
             }
             Self::Pose => "people with their joints, as COCO keypoints; from a folder",
+            Self::Own => "the samples of the program's own task",
             Self::Text => {
                 "texts or pairs of any classes, in train and test as .tsv, .csv or .jsonl; from a folder"
             }
@@ -341,6 +348,7 @@ impl TryFrom<String> for DataName {
     type Error = Error;
 
     fn try_from(name: String) -> Result<Self> {
-        name.parse()
+        // In the settings of runs, and nothing that one can ask for.
+        if name == Self::Own.name() { Ok(Self::Own) } else { name.parse() }
     }
 }

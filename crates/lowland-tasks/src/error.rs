@@ -194,6 +194,25 @@ pub enum Error {
         problem: String,
     },
 
+    /// A program's own task failed.
+    #[error("{program}: {reason}")]
+    Own {
+        /// The program.
+        program: String,
+        /// What it said.
+        reason: String,
+    },
+
+    /// A run of a program's own task was opened by something else.
+    #[error(
+        "the run belongs to the program {program:?}, which has the task and the network: use that \
+         program in place of this one"
+    )]
+    OtherProgram {
+        /// The program.
+        program: String,
+    },
+
     /// The model of a run that ended in an error was asked for.
     #[error("the run ended in an error and has no model")]
     NoModel,

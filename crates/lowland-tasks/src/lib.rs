@@ -5,7 +5,7 @@
 //! their algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned
 //! to integers; [`checkpoint`] keeps what it needs to go on, and [`flatness`] measures what came of
 //! it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and where
-//! their joints are.
+//! their joints are. [`own`] is the door for a network and samples of one's own.
 
 mod answer;
 pub mod checkpoint;
@@ -16,6 +16,7 @@ pub mod evaluation;
 pub mod events;
 pub mod flatness;
 pub mod models;
+pub mod own;
 pub mod pose;
 pub mod precision;
 pub mod quantise;

@@ -5,6 +5,7 @@
 //! equal seeds would give equal weights only as long as nobody else draws.
 
 mod cifar_resnet;
+mod erased;
 mod features;
 pub(crate) mod init;
 pub(crate) mod layers;
@@ -23,6 +24,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use erased::OwnNetwork;
 pub use layers::{Conv2d, Linear};
 pub use pyramid_net::{PyramidNet, PyramidNetConfig};
 pub use resnet::{ResNet, ResNetConfig};
@@ -54,6 +56,8 @@ macro_rules! register {
             Pose(PoseNet),
             /// The network named `transformer`.
             Transformer(TextClassifier),
+            /// The network named `own`, of a program's own task.
+            Own(OwnNetwork),
         }
 
         impl Model {
@@ -66,7 +70,9 @@ macro_rules! register {
             pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
                 match self {
                     $(Self::$variant(model) => model.forward(images),)*
-                    Self::Pose(_) | Self::Transformer(_) => panic!("the network does not classify images"),
+                    Self::Pose(_) | Self::Transformer(_) | Self::Own(_) => {
+                        panic!("the network does not classify images")
+                    }
                 }
             }
         }
@@ -91,6 +97,9 @@ macro_rules! register {
             /// [`TextClassifier`], for texts; named `transformer`.
             #[serde(rename = "transformer")]
             Transformer,
+            /// That of a program's own task; named `own`. No list has it.
+            #[serde(rename = "own")]
+            Own,
         }
 
         impl ModelName {
@@ -108,6 +117,7 @@ macro_rules! register {
                     Self::PoseSmall => "pose-small",
                     Self::PoseResNet18 => "pose-resnet18",
                     Self::Transformer => "transformer",
+                    Self::Own => "own",
                 }
             }
 
@@ -118,6 +128,7 @@ macro_rules! register {
                     Self::PoseSmall => "a small residual network with transposed convolutions, for joints on a CPU",
                     Self::PoseResNet18 => "ResNet-18 with transposed convolutions, for joints, 15.4 million weights",
                     Self::Transformer => "a pretrained BERT from the folder of --from, for texts",
+                    Self::Own => "the network of the program's own task",
                 }
             }
 
@@ -141,7 +152,7 @@ macro_rules! register {
                     $(Self::$variant => {
                         Model::$variant($config.init(classes, channels, seed, device)?)
                     })*
-                    Self::PoseSmall | Self::PoseResNet18 | Self::Transformer => {
+                    Self::PoseSmall | Self::PoseResNet18 | Self::Transformer | Self::Own => {
                         return Err(self.not("one that classifies images"));
                     }
                 })
@@ -194,6 +205,14 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The network of a program's own task, if it is of this type.
+    pub fn own<M: Module + 'static>(&self) -> Option<&M> {
+        let Self::Own(network) = self else { return None };
+        network.get()
+    }
+}
+
 impl ModelName {
     /// Makes the model for people of `joints` joints, as [`init`](Self::init) does for images.
     ///
@@ -211,7 +230,7 @@ impl ModelName {
 
     /// Whether it is made of convolutions.
     pub(crate) fn is_convolutional(self) -> bool {
-        !matches!(self, Self::Vit | Self::Transformer)
+        !matches!(self, Self::Vit | Self::Transformer | Self::Own)
     }
 
     /// An error unless the model is one for texts.

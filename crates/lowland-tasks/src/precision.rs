@@ -40,7 +40,12 @@ impl Precision {
     /// An error unless the network can.
     pub(crate) fn check(self, model: ModelName, quantised: bool) -> Result<()> {
         let holds = self == Self::F32 || (model.is_convolutional() && !quantised);
-        setting("precision", holds, "bf16", "f32 for transformers and quantised networks")
+        setting(
+            "precision",
+            holds,
+            "bf16",
+            "f32 for transformers, a program's own networks and quantised ones",
+        )
     }
 
     /// An error unless the device can.

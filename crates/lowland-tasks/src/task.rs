@@ -4,7 +4,7 @@
 
 mod images;
 mod people;
-mod split;
+pub(crate) mod split;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -436,6 +436,30 @@ pub(crate) fn loaded_from(model: Model, path: &Path) -> Result<Model> {
 
 /// The name of the record of a network in the folder of a run.
 pub const MODEL_RECORD: &str = "model.bpk";
+
+/// What logits `[samples, classes]` make of samples with labels `[samples]` whose losses have the
+/// sum `loss`.
+///
+/// # Errors
+/// The device fails.
+pub(crate) fn class_outcome(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    loss: f64,
+) -> Result<Outcome> {
+    let [count, _] = logits.dims();
+    let hits = logits.argmax(1).reshape([count]).equal(labels);
+    let right = number(hits.int().sum().float())?;
+    Ok(Outcome { loss, right, answers: count as f64, marks: Vec::new() })
+}
+
+/// Numbers that were computed on a device.
+pub(crate) fn numbers(tensor: Tensor<1>) -> Result<Vec<f64>> {
+    let data = tensor
+        .try_into_data()
+        .map_err(|error| Error::Algorithm(lowland::Error::ReadBack(error.to_string())))?;
+    Ok(data.iter::<f64>().collect())
+}
 
 /// A number that was computed on a device.
 pub(crate) fn number(tensor: Tensor<1>) -> Result<f64> {

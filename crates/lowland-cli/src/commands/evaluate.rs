@@ -81,17 +81,18 @@ fn in_words(found: &Evaluation, weights: &str) -> String {
     if let Some(error) = found.calibration_error {
         parts.push(format!("expected calibration error {}", percent(error)));
     }
-    let mut text = format!(
-        "On {} {part} samples, with {weights}: {}\n\n",
-        count(found.samples),
-        parts.join(", ")
-    );
-    if found.joints.is_empty() {
-        text.push_str(&classes(found));
+    let mut text =
+        format!("On {} {part} samples, with {weights}: {}", count(found.samples), parts.join(", "));
+    let mut tables = Vec::new();
+    if !found.classes.is_empty() {
+        tables.extend([classes(found), confusion(found)]);
+    }
+    if !found.joints.is_empty() {
+        tables.push(joints(found));
+    }
+    for table in tables {
         text.push_str("\n\n");
-        text.push_str(&confusion(found));
-    } else {
-        text.push_str(&joints(found));
+        text.push_str(&table);
     }
     text
 }

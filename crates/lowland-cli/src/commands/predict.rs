@@ -100,6 +100,7 @@ impl Prediction {
                 });
                 json!({"input": self.input, "joints": places.collect::<Vec<_>>()})
             }
+            Answer::Number(number) => json!({"input": self.input, "number": number}),
         }
     }
 }
@@ -107,7 +108,9 @@ impl Prediction {
 /// A line for each sample under a line of heads.
 fn csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> String {
     let mut head = vec!["input".to_owned()];
-    if joints.is_empty() {
+    if joints.is_empty() && classes.is_empty() {
+        head.push("number".to_owned());
+    } else if joints.is_empty() {
         head.push("class".to_owned());
         head.extend(classes.iter().map(|class| format!("probability of {class}")));
     } else {
@@ -127,6 +130,7 @@ fn csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> Str
                 let numbers = found.iter().flat_map(|f| [f.at[0], f.at[1], f.score]);
                 fields.extend(numbers.map(|number| number.to_string()));
             }
+            Answer::Number(number) => fields.push(number.to_string()),
         }
         lines.push(line(&fields));
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use lowland_tasks::config::{DataConfig, TrainConfig};
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord, best_epoch};
-use lowland_tasks::train::{Data, Training};
+use lowland_tasks::train::Training;
 use serde::Deserialize;
 
 use crate::commands::{present, present_as};
@@ -24,7 +24,7 @@ use crate::run::epochs_of;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
 use crate::terminal::{self, print};
-use crate::{device, files};
+use crate::{device, files, program};
 
 /// Put several runs side by side in one table and one page, or make those of a comparison
 ///
@@ -173,7 +173,7 @@ fn summary(found: &[Found]) -> Result<Summary> {
     seeds.dedup();
 
     let first = &found[0].config;
-    let data = Data::load(first)?;
+    let data = program::load(first)?;
     let training = Training::new(first, &data, &device::open(&first.device)?)?;
     let facts = Facts::of(first, &data, &training)?;
     let mut names: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();

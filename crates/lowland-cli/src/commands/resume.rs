@@ -17,7 +17,7 @@ use crate::files::{CONFIG, RESULT};
 use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
 use crate::terminal::Output;
-use crate::{device, files, run, terminal};
+use crate::{device, files, program, run, terminal};
 
 /// Go on with a run from its last good checkpoint, or with what is missing of a comparison
 ///
@@ -160,7 +160,7 @@ impl Resume {
 fn ready(world: &World, config: &TrainConfig) -> Result<(Training, Data)> {
     let spec = Spec::try_from(config)?;
     let device = device::open(&world.device(&config.device))?;
-    let data = Data::load(config)?;
+    let data = program::load(config)?;
     Ok((world.attach(Training::new(spec, &data, &device)?, config)?, data))
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use lowland_tasks::config::AscentScope;
-use lowland_tasks::train::{Data, Training};
+use lowland_tasks::train::Training;
 use serde::Serialize;
 
 use crate::data_notes::data_notes;
@@ -14,7 +14,7 @@ use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
 use crate::settings::{PRECEDENCE, SettingFlags};
 use crate::terminal::Output;
-use crate::{device, run, terminal};
+use crate::{device, program, run, terminal};
 
 /// Train one network and keep its weights
 ///
@@ -91,7 +91,7 @@ impl Train {
         let spec = self.settings.resolve(self.algorithm.as_deref(), &self.run)?;
         let config = spec.config().clone();
         let device = device::open(&world.device(&config.device))?;
-        let data = Data::load(&config)?;
+        let data = program::load(&config)?;
         let training = world.attach(Training::new(spec, &data, &device)?, &config)?;
         if !world.is_first() {
             return run::follow(training);

@@ -73,7 +73,7 @@ impl Outline<'_> {
             _ => (self.equal, None),
         };
         Setting {
-            data: data_in_words(config.data.name),
+            data: data_in_words(config),
             wording: facts.wording.clone(),
             training_images: facts.training_images,
             validation_images: facts.validation_images,
@@ -215,7 +215,8 @@ fn note(plan: &Plan, jobs: usize) -> String {
     notes.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-fn data_in_words(name: DataName) -> String {
+fn data_in_words(config: &TrainConfig) -> String {
+    let name = config.data.name;
     match name {
         DataName::FashionMnistSmall => "Fashion-MNIST, the embedded subset".to_owned(),
         DataName::FashionMnist => "Fashion-MNIST".to_owned(),
@@ -231,6 +232,7 @@ fn data_in_words(name: DataName) -> String {
         DataName::Text => "texts from a folder".to_owned(),
         DataName::Pose => "people from a folder (COCO keypoints)".to_owned(),
         DataName::ImageFolder => "images from a folder".to_owned(),
+        DataName::Own => format!("that of {}", config.program.as_deref().unwrap_or_default()),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::files::{CONFIG, SHARPNESS};
 use crate::run::folder::RunFolder;
 use crate::run::interrupt::Interrupt;
 use crate::run::{self, At, Event, PICTURES};
-use crate::{device, files};
+use crate::{device, files, program};
 
 /// How often a worker says how far it is, at most.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -144,7 +144,7 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
     }
     let spec = Spec::try_from(config)?;
     let device = device::open(&config.device)?;
-    let data = Data::load(config)?;
+    let data = program::load(config)?;
     let mut training = Training::new(spec, &data, &device)?;
     let otherwise = format!("remove {} to train the run again", path.display());
     let mut lengths = BTreeMap::new();

@@ -12,7 +12,7 @@ use lowland_tasks::train::Data;
 
 use crate::failure::Usage;
 use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, MODEL};
-use crate::{device, settings};
+use crate::{device, program, settings};
 
 /// Which weights of a run are looked at.
 #[derive(Debug, Clone, Default, Args)]
@@ -54,7 +54,7 @@ impl FinishedRun {
     pub(crate) fn open(path: &Path, flags: &WeightFlags) -> Result<Self> {
         let config = read_config(path)?;
         let device = device::open(&config.device)?;
-        let data = Data::load(&config)?;
+        let data = program::load(&config)?;
         let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
         let model = data.model(&config, record, &device);
         let model = model.with_context(|| Usage(format!("{} cannot be used", path.display())))?;

@@ -5,7 +5,7 @@ use lowland::Algorithm;
 use toml::Table;
 
 use super::flags::paths;
-use super::merge::{is_key, lay_over, nested, parse_value};
+use super::merge::{CommandLine, is_key, lay_over, nested, parse_value};
 use crate::failure::Usage;
 use crate::words::did_you_mean;
 
@@ -14,7 +14,7 @@ use crate::words::did_you_mean;
 /// may be given with the name.
 ///
 /// # Errors
-/// A name that is not known, or a setting without value.
+/// A name that is not known, a setting without value, or one with two.
 pub(super) fn parse_algorithm(text: &str) -> Result<Table> {
     let mut parts = text.split(':');
     let name = parts.next().unwrap_or_default();
@@ -26,17 +26,18 @@ pub(super) fn parse_algorithm(text: &str) -> Result<Table> {
             known.join(", ")
         )));
     };
-    let mut table = nested("algorithm.name", algorithm.descriptor().name.into());
+    let mut line = CommandLine::default();
+    line.add(name, nested("algorithm.name", algorithm.descriptor().name.into()))?;
     for part in parts {
         let named = part.split_once('=').filter(|(key, _)| is_key(key));
         let Some((key, value)) = named else {
             bail!(Usage(format!("algorithm setting {part:?} must look like KEY=VALUE")));
         };
         for path in own_paths(&algorithm, key) {
-            lay_over(&mut table, nested(&path, parse_value(value)));
+            line.add(part, nested(&path, parse_value(value)))?;
         }
     }
-    Ok(table)
+    Ok(line.into_table())
 }
 
 /// Where a setting that is given with an algorithm's name stands in a file: some are the run's, and

@@ -67,7 +67,10 @@ fn replaces(within: &str, key: &str, below: &Table, above: &Table) -> bool {
         (Some(below), Some(above)) => below != above,
         _ => false,
     };
-    let another_part = || above.keys().all(|part| !below.contains_key(part));
+    // A part that says which it is holds a table under that name; settings of a part that an
+    // algorithm has anyway are values.
+    let another_part =
+        || above.iter().all(|(part, settings)| settings.is_table() && !below.contains_key(part));
     match key {
         "warmup" => true,
         "algorithm" => another_name(),

@@ -9,7 +9,7 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
-    class_answers, in_percent, loaded_from, number, split::Parts,
+    class_answers, class_outcome, in_percent, loaded_from, number, split::Parts,
 };
 use crate::answer::Answer;
 use crate::config::TrainConfig;
@@ -246,10 +246,7 @@ impl TaskBatch for ImageBatch {
 
     fn measure(&self, model: &Model) -> Result<Outcome> {
         let logits = model.forward(self.images.clone()); // [batch, classes]
-        let count = self.indices.len();
-        let hits = logits.clone().argmax(1).reshape([count]).equal(self.labels.clone());
-        let right = number(hits.int().sum().float())?;
-        let loss = number(cross_entropies(logits, self.labels.clone(), 0.0).sum())?;
-        Ok(Outcome { loss, right, answers: count as f64, marks: Vec::new() })
+        let loss = number(cross_entropies(logits.clone(), self.labels.clone(), 0.0).sum())?;
+        class_outcome(logits, self.labels.clone(), loss)
     }
 }

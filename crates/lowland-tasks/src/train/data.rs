@@ -39,7 +39,19 @@ impl Data {
             Kind::Images => Arc::new(ImageTask::load(config)?),
             Kind::People => Arc::new(PeopleTask::load(config)?),
             Kind::Texts(task) => Arc::new(TextTask::load(task, config)?),
+            Kind::Own => {
+                let program = config.program.clone().unwrap_or_default();
+                return Err(Error::OtherProgram { program });
+            }
         };
+        Self::of(task, config)
+    }
+
+    /// The data of a task that was loaded with `config`, such as one of one's own.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where `config` waits for what a validation part measures and there is none.
+    pub fn of(task: Arc<dyn Task>, config: &TrainConfig) -> Result<Self> {
         if config.patience.is_some() && !task.validates() {
             return Err(Error::Setting {
                 field: "patience",

@@ -11,6 +11,7 @@ use lowland_tasks::data::{DataName, Decoding, FolderConfig, Kind};
 use lowland_tasks::pose::{CropConfig, PoseSplits};
 use lowland_tasks::text::TextColumns;
 
+use crate::failure::Usage;
 use crate::terminal::print;
 use held::Held;
 
@@ -94,6 +95,7 @@ impl Check {
                 let corpus = kind.corpus(&name.folder(data_dir)?, &columns, skip_damaged)?;
                 Held::texts(name, &corpus)
             }
+            Kind::Own => bail!(Usage(format!("{name} is no data set that is read from a folder"))),
         })
     }
 }

@@ -1,0 +1,195 @@
+//! A task of one's own as the training loop sees it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::batch::SampleSource;
+use super::definition::{OwnTask, failed, inputs_of};
+use super::samples::{OwnData, SampleSet, Targets};
+use crate::Result;
+use crate::config::TrainConfig;
+use crate::data::subset::{drawn, part_of};
+use crate::data::{AugmentConfig, Subset, redraw_labels};
+use crate::error::setting;
+use crate::models::{Model, OwnNetwork};
+use crate::task::split::Parts;
+use crate::task::{AnySource, Boxed, Inputs, Limits, Split, Task, Wording, loaded_from};
+
+/// A task of one's own with its samples.
+#[derive(Debug)]
+pub(super) struct SampleTask<T> {
+    own: Arc<T>,
+    parts: Parts<SampleSet>,
+    remarks: Vec<String>,
+    limits: Limits,
+    subset_seed: u64,
+    labels_changed: usize,
+}
+
+impl<T: OwnTask> SampleTask<T> {
+    pub(super) fn load(own: Arc<T>, config: &TrainConfig) -> Result<Self> {
+        config.check()?;
+        let data = &config.data;
+        let found = own.data(data.dir.as_deref()).map_err(|reason| failed(own.name(), &reason))?;
+        let OwnData { train, validation, test, remarks } = found;
+        for (part, set) in [("validation", validation.as_ref()), ("test", Some(&test))] {
+            if set.is_some_and(|set| !set.is_like(&train)) {
+                let reason = format!("the {part} samples are not like the training samples");
+                return Err(failed(own.name(), &reason.into()));
+            }
+        }
+        if matches!(train.targets(), Targets::Numbers(_)) {
+            refuse_what_is_for_classes(config)?;
+        }
+        setting(
+            "bits",
+            config.quantise.is_none(),
+            "a number",
+            "left out with a program's own task",
+        )?;
+        let (mut limits, subset_seed) = (Limits::default(), data.subset_seed);
+        let train = limits.cut(Split::Train, train, data.train_limit, subset_seed)?;
+        let test = limits.cut(Split::Test, test, data.test_limit, subset_seed)?;
+        let mut parts = Parts::new(train, validation.map(Arc::new), test, data)?;
+        let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
+        let labels_changed = noise.changed;
+        Ok(Self { own, parts, remarks, limits, subset_seed, labels_changed })
+    }
+
+    fn source(&self, set: &Arc<SampleSet>) -> AnySource {
+        let mean = match set.targets() {
+            Targets::Classes { .. } => 0.0,
+            Targets::Numbers(numbers) => {
+                numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / numbers.len() as f64
+            }
+        };
+        Box::new(Boxed(SampleSource { own: Arc::clone(&self.own), set: Arc::clone(set), mean }))
+    }
+
+    fn names(&self) -> &[String] {
+        match self.parts.train.targets() {
+            Targets::Classes { names, .. } => names,
+            Targets::Numbers(_) => &[],
+        }
+    }
+}
+
+/// An error where a setting is given that samples without classes have no use for.
+fn refuse_what_is_for_classes(config: &TrainConfig) -> Result<()> {
+    let allowed = "0: these samples have no classes";
+    let (noise, smoothing) = (config.data.label_noise, config.label_smoothing);
+    setting("label_noise", noise <= 0.0, noise, allowed)?;
+    setting("label_smoothing", smoothing <= 0.0, smoothing, allowed)
+}
+
+impl<T: OwnTask> Task for SampleTask<T> {
+    fn wording(&self) -> Wording {
+        let wording = self.own.wording();
+        if !self.names().is_empty() {
+            return wording;
+        }
+        Wording {
+            class: "number".to_owned(),
+            classes: "numbers".to_owned(),
+            answer: "spread of the numbers".to_owned(),
+            right: "spread of the numbers explained".to_owned(),
+            measure: "R²".to_owned(),
+            ..wording
+        }
+    }
+
+    fn classes(&self) -> usize {
+        self.parts.train.outputs()
+    }
+
+    fn count(&self, split: Split) -> usize {
+        self.parts.of(split).map_or(0, |set| set.len())
+    }
+
+    fn checksum(&self, split: Split) -> String {
+        self.parts.of(split).map_or_else(|_| String::new(), |set| set.sha256())
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.names().to_vec()
+    }
+
+    fn inputs(&self, _config: &TrainConfig, files: &[PathBuf]) -> Result<Inputs> {
+        let (inputs, names) = inputs_of(&*self.own, self.parts.train.width(), files)?;
+        let count = names.len();
+        let set = match self.parts.train.targets() {
+            Targets::Classes { names, .. } => {
+                SampleSet::of_classes(inputs, vec![0; count], names.clone())?
+            }
+            Targets::Numbers(_) => SampleSet::of_numbers(inputs, vec![0.0; count])?,
+        };
+        Ok(Inputs { source: self.source(&Arc::new(set)), names })
+    }
+
+    fn class_counts(&self) -> Option<Vec<usize>> {
+        let Targets::Classes { labels, names } = self.parts.train.targets() else { return None };
+        let mut counts = vec![0; names.len()];
+        labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+        Some(counts)
+    }
+
+    fn labels_changed(&self) -> usize {
+        self.labels_changed
+    }
+
+    fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {
+        setting(
+            "augment",
+            config.augment == AugmentConfig::none(),
+            "another value",
+            "none: a program's own samples are learned from as they are",
+        )?;
+        Ok(self.source(&self.parts.train))
+    }
+
+    fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
+        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
+        Ok(self.source(&set))
+    }
+
+    fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
+        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
+        Ok(found.map(|(_, subset)| subset))
+    }
+
+    fn limited(&self, split: Split) -> Option<Subset> {
+        self.limits.of(split)
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        let model = self.form(config, device)?;
+        match &config.from {
+            Some(path) => loaded_from(model, path),
+            None => Ok(model),
+        }
+    }
+
+    fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
+        let set = &self.parts.train;
+        device.seed(config.seed);
+        // Burn draws a weight when it is first looked at: all of them now, before anybody else draws.
+        let network = self.own.network(set.width(), set.outputs(), device).materialize();
+        Ok(Model::Own(OwnNetwork::new(network)?))
+    }
+
+    fn scores(&self, _split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
+        if !self.names().is_empty() || marks.is_empty() {
+            return BTreeMap::new();
+        }
+        let mean = marks.iter().sum::<f64>() / marks.len() as f64;
+        [("RMSE".to_owned(), mean.sqrt())].into()
+    }
+}
