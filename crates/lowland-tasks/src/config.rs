@@ -94,9 +94,14 @@ pub struct TrainConfig {
     pub ascent: AscentScope,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
-    /// Where the weights at the start come from: the folder of a run with the same network, or a
-    /// file such as its `model.bpk`. Default: they are drawn.
+    /// Where the weights at the start come from: the folder of a run with the same network, a file
+    /// such as its `model.bpk`, or a file for PyTorch (`.safetensors`, `.pth`); of a transformer, the
+    /// folder of a model or a file of weights in it. Default: they are drawn.
     pub from: Option<PathBuf>,
+    /// Whether the last layer is drawn anew instead of taken from there: for other classes than those
+    /// that the weights were trained for. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_head: bool,
     /// To how many bits the network is quantised before training begins. Default: not at all.
     pub quantise: Option<QuantiseConfig>,
     /// How a pretrained transformer is fine-tuned; for texts alone. Default: that of
@@ -152,6 +157,7 @@ impl Default for TrainConfig {
             ascent: AscentScope::default(),
             model: ModelName::default(),
             from: None,
+            new_head: false,
             quantise: None,
             text: None,
             crop: None,
@@ -185,6 +191,8 @@ impl TrainConfig {
         setting("label_smoothing", (0.0..=1.0).contains(&smoothing), smoothing, "between 0 and 1")?;
         self.data.check()?;
         self.check_task_tables()?;
+        let has_start = self.from.is_some() || !self.new_head;
+        setting("new_head", has_start, "true", "left out without weights to start from (from)")?;
         if let Some(decay) = self.ema {
             setting("ema", decay > 0.0 && decay < 1.0, decay, "above 0 and below 1")?;
         }

@@ -16,6 +16,7 @@ pub mod evaluation;
 pub mod events;
 pub mod flatness;
 pub mod models;
+mod pickle;
 pub mod pose;
 pub mod precision;
 pub mod quantise;
@@ -24,6 +25,7 @@ mod spec;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use spec::Spec;

@@ -59,7 +59,7 @@ fn outputs_and_gradients_are_those_of_pytorch() {
         }
         match case.network {
             Network::CifarResnet([blocks]) => compare!(CifarResNetConfig { blocks }),
-            Network::Resnet([blocks]) => compare!(ResNetConfig { blocks }),
+            Network::Resnet([blocks]) => compare!(ResNetConfig { blocks, ..ResNetConfig::CIFAR_18 }),
             Network::WideResnet([blocks, widening]) => {
                 compare!(WideResNetConfig { blocks, widening });
             }
