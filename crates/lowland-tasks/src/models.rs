@@ -16,6 +16,7 @@ mod vision_transformer;
 mod wide_resnet;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use burn::module::Module;
@@ -31,10 +32,10 @@ pub use small_cnn::{SmallCnn, SmallCnnConfig};
 pub use vision_transformer::{VisionTransformer, VisionTransformerConfig};
 pub use wide_resnet::{WideResNet, WideResNetConfig};
 
-use crate::data::ImageShape;
+use crate::data::{ImageShape, files};
 use crate::pose::{PoseNet, PoseNetConfig};
 use crate::text::{TextClassifier, TextInput};
-use crate::weights::{Export, Names, to_safetensors};
+use crate::weights::{self, Export, Head, Names, to_safetensors};
 use crate::{Error, Result};
 
 /// The two enums and what goes with each variant. A variant's name is part of the paths of its
@@ -218,6 +219,20 @@ impl Model {
 }
 
 impl Model {
+    /// The network with the weights of a file, as [`parse`](crate::weights::parse) reads them. With
+    /// `new_head` the last layer keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if the file cannot be read, [`Error::Weights`] if it holds no weights or those
+    /// of another network.
+    pub fn with_weights(self, path: &Path, new_head: bool) -> Result<Self> {
+        let stored = weights::parse(path, files::read(path)?)?;
+        let head = if new_head { Head::New } else { Head::Loaded };
+        let names = self.names();
+        weights::load(self, &stored, &names, head, path)
+    }
+
     /// Its weights for PyTorch's `load_state_dict`, as [`to_safetensors`] writes them, with what goes
     /// with them. Low-rank adapters are added to the weights that they belong to.
     ///

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::MODEL_RECORD;
 use crate::config::TrainConfig;
-use crate::data::files;
 use crate::models::Model;
-use crate::weights::{self, Head};
 use crate::{Error, Result};
 
 /// What is looked for in a folder, in this order: what Lowland writes, then what others do.
@@ -19,11 +17,7 @@ const FILES: [&str; 3] = [MODEL_RECORD, "model.safetensors", "pytorch_model.bin"
 /// [`Error::Weights`] for one that holds no weights or those of another network.
 pub(super) fn started(model: Model, config: &TrainConfig) -> Result<Model> {
     let Some(from) = &config.from else { return Ok(model) };
-    let file = file_of(from)?;
-    let stored = weights::parse(&file, files::read(&file)?)?;
-    let head = if config.new_head { Head::New } else { Head::Loaded };
-    let names = model.names();
-    weights::load(model, &stored, &names, head, &file)
+    model.with_weights(&file_of(from)?, config.new_head)
 }
 
 /// The file of weights that `from` is, or holds.

@@ -37,7 +37,7 @@ pub(crate) fn load<M: Module>(
 ) -> Result<M> {
     let refused = |problem: String| Error::Weights { path: path.to_owned(), problem };
     let wanted = Wanted::of(&module, names);
-    let by_name = stored.by_name(names).map_err(refused)?;
+    let by_name = stored.by_name(names, &wanted).map_err(refused)?;
     let mut misfits = Misfits::default();
     let (mut tensors, mut used): (Vec<PackTensor>, BTreeSet<&str>) = (Vec::new(), BTreeSet::new());
     for wanted in &wanted {
@@ -92,12 +92,20 @@ impl Stored {
     ///
     /// # Errors
     /// Two tensors that have one name, in words.
-    fn by_name(&self, names: &Names) -> Result<BTreeMap<String, &PackTensor>, String> {
+    fn by_name(
+        &self,
+        names: &Names,
+        wanted: &[Wanted],
+    ) -> Result<BTreeMap<String, &PackTensor>, String> {
+        let is_there = |path: &String| self.tensors.contains_key(path.as_str());
+        // A part of a model may take what was written of the whole.
+        let is_whole = wanted.iter().any(|wanted| is_there(&wanted.full) || is_there(&wanted.path));
         let mut found = BTreeMap::new();
         for (name, tensor) in &self.tensors {
-            let plain = match self.layout {
-                Layout::Burn => name.clone(),
-                Layout::PyTorch => names.plain(name),
+            let plain = match (self.layout, name.split_once('.')) {
+                (Layout::PyTorch, _) => names.plain(name),
+                (Layout::Burn, Some((_, rest))) if !is_whole => rest.to_owned(),
+                (Layout::Burn, _) => name.clone(),
             };
             if found.insert(plain.clone(), tensor).is_some() {
                 return Err(format!("it has {plain} twice, once as {name}"));
@@ -151,44 +159,38 @@ impl Misfits<'_> {
         if faults == 0 {
             return None;
         }
-        if missing.is_empty() && unused.is_empty() && shapes.iter().all(|(w, ..)| w.is_head()) {
-            let (wanted, shape, tensor) = shapes.first()?;
-            return Some(format!(
-                "its last layer is for another number of classes: {} is {}, expected {shape:?}; --new-head \
-                 (new_head = true) draws that layer anew and keeps all others",
-                wanted.portable,
-                self::shape(tensor)
-            ));
-        }
         let name = |wanted: &Wanted| match stored.layout {
             Layout::Burn => wanted.full.clone(),
             Layout::PyTorch => wanted.plain.clone(),
         };
+        if missing.is_empty() && unused.is_empty() && shapes.iter().all(|(w, ..)| w.is_head()) {
+            let (wanted, expected, tensor) = shapes.first()?;
+            return Some(format!(
+                "its last layer is for another number of classes: {} is {}, expected {expected:?}; --new-head \
+                 (new_head = true) draws that layer anew and keeps all others",
+                name(wanted),
+                shape(tensor)
+            ));
+        }
         let mut parts = Vec::new();
         if let Some(first) = missing.first() {
-            let (some, first) = (missing.len(), name(first));
-            parts.push(format!("{some} of {} are missing, the first {first}", wanted.len()));
+            parts.push(format!("{} missing, the first {}", missing.len(), name(first)));
         }
-        if let Some((first, shape, tensor)) = shapes.first() {
-            let (some, first) = (shapes.len(), name(first));
-            let found = self::shape(tensor);
-            let kind = if tensor.dtype.is_float() == shapes[0].0.is_float {
-                ""
-            } else {
-                " of another type"
-            };
+        if let Some((first, expected, tensor)) = shapes.first() {
+            let (count, first) = (shapes.len(), name(first));
+            let found = format!("{:?} of shape {}", tensor.dtype, shape(tensor));
             parts.push(format!(
-                "{some} have another shape, the first {first}: {found}{kind}, expected {shape:?}"
+                "{count} misshapen, the first {first}: {found}, expected {expected:?}"
             ));
         }
         if let Some(first) = unused.first() {
-            parts.push(format!("{} are no part of it, the first {first}", unused.len()));
+            parts.push(format!("{} that are no part of it, the first {first}", unused.len()));
         }
         let seems = stored.seems().map(|seems| format!("; {seems}")).unwrap_or_default();
         let count = stored.tensors.len();
         Some(format!(
-            "of its tensors ({count} there, {} expected) {}{seems}; name the network that the file is of \
-             (--model), or another file",
+            "it has {count} tensors, expected {}: {}{seems}; name the network that the file is of (--model), or \
+             another file",
             wanted.len(),
             parts.join("; ")
         ))
