@@ -19,6 +19,10 @@ pub(crate) const AVERAGE: &str = "average.bpk";
 pub(crate) const BEST: &str = "best.bpk";
 /// The name of the file with the final weights for readers elsewhere.
 pub(crate) const SAFETENSORS: &str = "model.safetensors";
+/// The name of the file with the sizes of a transformer, for readers elsewhere.
+pub(crate) const MODEL_CONFIG: &str = "config.json";
+/// The name of the file with its tokenizer.
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 /// The name of the file with a line of JSON for each step and epoch.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 /// The name of the file of events; TensorBoard goes by the word in its middle.
