@@ -12,6 +12,7 @@ pub(crate) mod keep;
 pub(crate) mod label;
 pub(crate) mod landscapes;
 pub(crate) mod plan;
+pub(crate) mod power;
 pub(crate) mod progress;
 pub(crate) mod protocol;
 pub(crate) mod queue;
@@ -135,6 +136,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
         question: None,
         note: "",
         equal: plan.equal,
+        margin: plan.margin,
         seeds: &plan.seeds,
         facts: &plan.facts,
         configs: &configs,

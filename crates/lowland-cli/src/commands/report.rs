@@ -180,10 +180,14 @@ fn summary(found: &[Found]) -> Result<Summary> {
     names.dedup();
     let title = names.join(", ");
     let outline = Outline {
-        question: Some(&format!("How do {title} compare?")),
+        question: Some(&format!(
+            "How {} {title} compare?",
+            if configs.len() == 1 { "does" } else { "do" }
+        )),
         title: Some(&title),
         note: &differences(&configs),
         equal: Equal::Epochs,
+        margin: None,
         seeds: &seeds,
         facts: &facts,
         configs: &configs,

@@ -29,6 +29,8 @@ pub(crate) struct Outline<'a> {
     pub note: &'a str,
     /// What every contender gets the same of.
     pub equal: Equal,
+    /// The margin of equivalence, in points.
+    pub margin: Option<f64>,
     /// The seeds.
     pub seeds: &'a [u64],
     /// What is known of data and network.
@@ -101,6 +103,7 @@ impl Outline<'_> {
             equal,
             limit,
             seeds: self.seeds.to_vec(),
+            margin: self.margin.map(|points| points / 100.0),
             note: self.note.to_owned(),
         }
     }
@@ -108,16 +111,18 @@ impl Outline<'_> {
 
 /// What a comparison asks.
 fn question(labels: &[String], equal: Equal) -> String {
+    let verb = if labels.len() == 2 { "does" } else { "do" };
     match labels {
         [baseline, others @ ..] if (1..=3).contains(&others.len()) => format!(
-            "Is {} more accurate than {baseline} here, {}?",
-            others.join(" or "),
+            "How {verb} {} compare with {baseline} here, {}?",
+            others.join(" and "),
             match equal {
                 Equal::Epochs => "and at what cost",
                 Equal::Passes => "for the same number of passes",
                 Equal::Time => "for the same training time",
             }
         ),
+        [one] => format!("How accurate does {one} get here, and at what cost?"),
         _ => "How accurate does each get here, and at what cost?".to_owned(),
     }
 }
@@ -185,6 +190,7 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         question: plan.question.as_deref(),
         note: &note,
         equal: plan.equal,
+        margin: plan.margin,
         seeds: &plan.seeds,
         facts: &plan.facts,
         configs: &configs,

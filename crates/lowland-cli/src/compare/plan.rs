@@ -45,6 +45,10 @@ pub(crate) struct Plan {
     pub note: String,
     /// What every contender gets the same of.
     pub equal: Equal,
+    /// The margin of equivalence in points, stated before anything was trained; `None` where
+    /// equivalence is not tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
     /// Whether the sharpness is measured at the end of each run.
     pub sharpness: bool,
     /// What is kept of each run. No part of what the comparison is.
@@ -140,6 +144,12 @@ pub(crate) struct PlannedRun {
     pub folder: String,
 }
 
+/// What is wrong with a margin in points.
+pub(super) fn margin_problem(margin: f64) -> Option<String> {
+    let is_fine = margin > 0.0 && margin < 100.0;
+    (!is_fine).then(|| format!("margin must be above 0 and below 100 points, found {margin}"))
+}
+
 impl Planned {
     /// The contender's run with a seed.
     pub(crate) fn with_seed(&self, seed: u64) -> TrainConfig {
@@ -200,6 +210,9 @@ impl Plan {
         if !(1..=MOST_JOBS).contains(&self.jobs) {
             return Some(format!("jobs must be between 1 and {MOST_JOBS}, found {}", self.jobs));
         }
+        if let Some(problem) = self.margin.and_then(margin_problem) {
+            return Some(problem);
+        }
         let mut folders: Vec<String> = self.runs().into_iter().map(|run| run.folder).collect();
         if let Some(folder) = folders.iter().find(|folder| !plain(folder)) {
             return Some(format!("folder {folder:?} must be letters, digits, - and _"));
@@ -245,6 +258,11 @@ mod tests {
             ("jobs = 1", "jobs = 0", "jobs must be between 1 and 64, found 0"),
             ("seeds = [0, 1]", "seeds = []", "at least one contender"),
             ("rho = 0.2", "rho = -1.0", "rho must be finite and at least 0, found -1"),
+            (
+                "equal = \"epochs\"",
+                "equal = \"epochs\"\nmargin = 0.0",
+                "above 0 and below 100 points, found 0",
+            ),
             ("jobs = 1", "job = 1", "unknown field `job`"),
         ] {
             assert!(text.contains(from), "{from} is not in {text}");

@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::answer;
-use crate::compare::summary::{AlgorithmSummary, Summary};
+use crate::compare::summary::{AlgorithmSummary, Summary, Verdict};
 use crate::words;
 
 /// Lines of the answer break at this width, which every terminal has.
@@ -74,7 +74,12 @@ fn accuracy(algorithm: &AlgorithmSummary) -> String {
 fn difference(algorithm: &AlgorithmSummary) -> String {
     let Some(difference) = &algorithm.difference else { return words::MISSING.into() };
     let mean = words::points(difference.mean);
-    let verdict = difference.verdict.words();
+    let verdict = match difference.verdict {
+        verdict @ (Verdict::Superior | Verdict::Inferior) if difference.is_within_margin() => {
+            format!("{}, within margin", verdict.words())
+        }
+        verdict => verdict.words().to_owned(),
+    };
     match answer::interval(difference) {
         Some(interval) => format!("{mean} ({interval})\n{verdict}"),
         None => format!("{mean}\n{verdict}"),
@@ -118,10 +123,10 @@ mod tests {
                                                                              ± 0.50
         ────────────────────────────────────────────────────────────────────────────
          SAM         81.4 % ± 0.8   +2.2 (+1.3 to +3.1)     2.00      2.03     6.00
-                                    better                                   ± 0.50
+                                    superior                                 ± 0.50
         ────────────────────────────────────────────────────────────────────────────
          ARSAM       80.6 % ± 1.0   +1.4 (−1.0 to +3.8)     1.52      1.57        –
-                                    no difference found
+                                    undecided
         ────────────────────────────────────────────────────────────────────────────
 
         Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
@@ -129,8 +134,9 @@ mod tests {
 
         SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3
         seeds), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 80.6 %
-        beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 %
-        interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time.
+        beside SGD's 79.2 %, undecided with 3 seeds (+1.4 points, 95 % interval −1.0 to
+        +3.8; about 5 more seeds would probably decide), at 1.52 passes per step and
+        1.57 times SGD's time.
         ");
     }
 
