@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub(crate) mod bench;
+pub(crate) mod budget;
 pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod demo;
@@ -12,6 +13,8 @@ pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod sharpness;
 pub(crate) mod train;
+pub(crate) mod tries;
+pub(crate) mod tune;
 pub(crate) mod worker;
 
 use std::path::Path;

@@ -111,6 +111,7 @@ impl Compare {
             named: self.algorithms.is_some(),
             equal: self.equal,
             margin: self.margin,
+            tune: None,
             no_sharpness: self.no_sharpness,
             seeds: if named { Seeds::Named(seeds) } else { Seeds::Default(seeds) },
             keep,

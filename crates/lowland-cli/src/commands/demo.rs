@@ -55,6 +55,7 @@ impl Demo {
             named: true,
             equal: None,
             margin: None,
+            tune: None,
             no_sharpness: false,
             seeds: Seeds::Named((FIRST_SEED..FIRST_SEED.saturating_add(self.seeds)).collect()),
             keep: None,

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::equal::Equal;
 use super::keep::Keep;
+use super::label::labels;
+use super::terms::Terms;
 use crate::data_notes::data_notes;
 use crate::failure::Usage;
 use crate::files;
@@ -49,6 +51,10 @@ pub(crate) struct Plan {
     /// equivalence is not tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
+    /// What makes the comparison a search for settings: which contenders train with which seeds
+    /// then follows from the scores, and the margin is the gain that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Terms>,
     /// Whether the sharpness is measured at the end of each run.
     pub sharpness: bool,
     /// What is kept of each run. No part of what the comparison is.
@@ -61,6 +67,9 @@ pub(crate) struct Plan {
     pub facts: Facts,
     /// The contenders; the first is the baseline.
     pub contenders: Vec<Planned>,
+    /// The names of the contenders, where they are some of another plan's: a part of a search.
+    #[serde(skip)]
+    pub names: Option<Vec<String>>,
 }
 
 /// A contender in a plan.
@@ -170,6 +179,24 @@ impl Plan {
         self.seeds.iter().flat_map(with_seed).collect()
     }
 
+    /// The plan of some of the contenders alone, with other seeds and no search.
+    pub(crate) fn part(&self, contenders: &[usize], seeds: &[u64]) -> Self {
+        let names = self.labels();
+        Self {
+            tune: None,
+            margin: None,
+            seeds: seeds.to_vec(),
+            names: Some(contenders.iter().map(|&place| names[place].clone()).collect()),
+            contenders: contenders.iter().map(|&place| self.contenders[place].clone()).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The names of all contenders.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        self.names.clone().unwrap_or_else(|| labels(&self.configs()))
+    }
+
     /// The settings of all contenders.
     pub(crate) fn configs(&self) -> Vec<TrainConfig> {
         self.contenders.iter().map(|planned| planned.config.clone()).collect()
@@ -212,6 +239,14 @@ impl Plan {
         }
         if let Some(problem) = self.margin.and_then(margin_problem) {
             return Some(problem);
+        }
+        if let Some(terms) = &self.tune {
+            if self.margin.is_none() {
+                return Some("a search needs a margin".to_owned());
+            }
+            if let Some(problem) = terms.problem(self.contenders.len()) {
+                return Some(problem);
+            }
         }
         let mut folders: Vec<String> = self.runs().into_iter().map(|run| run.folder).collect();
         if let Some(folder) = folders.iter().find(|folder| !plain(folder)) {

@@ -60,6 +60,27 @@ pub(crate) fn further_pairs(
     Some(needed.saturating_sub(pairs).max(1))
 }
 
+/// How many further pairs would decide a search for a gain with the chance [`TARGET`], if the truth
+/// were as assumed: find the mean to be above zero, or a mean of `margin` to be ruled out,
+/// whichever takes fewer. `alpha` is the chance outside of the interval that decides. `None` where
+/// that takes more than a thousand, and where nothing is known of the deviation.
+pub(crate) fn further_gains(
+    assumed: Assumed,
+    margin: f64,
+    pairs: usize,
+    alpha: f64,
+) -> Option<usize> {
+    if assumed.deviation <= 0.0 || !assumed.deviation.is_finite() || !assumed.mean.is_finite() {
+        return None;
+    }
+    let far = |distance: f64| {
+        let assumed = Assumed { mean: distance, ..assumed };
+        (distance > 0.0).then(|| first(|pairs| of_difference(assumed, pairs, alpha))).flatten()
+    };
+    let needed = [far(assumed.mean), far(margin - assumed.mean)].into_iter().flatten().min()?;
+    Some(needed.saturating_sub(pairs).max(1))
+}
+
 /// The fewest pairs with enough power, which grows with their number.
 fn first(power: impl Fn(usize) -> f64) -> Option<usize> {
     let (mut low, mut high) = (1, MOST);

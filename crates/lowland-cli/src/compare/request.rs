@@ -9,6 +9,7 @@ use super::equal::Equal;
 use super::keep::Keep;
 use super::label::name;
 use super::plan::{FORMAT, Facts, MOST_SEEDS, Plan, Planned, margin_problem};
+use super::terms::Terms;
 use crate::failure::{OtherSettings, Usage};
 
 /// What somebody asks for: a new comparison, or more of one that was begun.
@@ -29,6 +30,8 @@ pub(crate) struct Request {
     pub equal: Option<Equal>,
     /// See [`Plan::margin`]; `None` for that of the comparison that was begun, or none.
     pub margin: Option<f64>,
+    /// See [`Plan::tune`].
+    pub tune: Option<Terms>,
     /// Whether the sharpness is not to be measured.
     pub no_sharpness: bool,
     /// The seeds; where they were not named, those of a comparison that was begun stay.
@@ -88,6 +91,8 @@ impl Plan {
             seeds: request.seeds.into_seeds(),
             facts,
             contenders: Vec::new(),
+            tune: request.tune,
+            names: None,
         };
         for config in request.configs {
             plan.add(&config);
@@ -219,6 +224,7 @@ pub(crate) mod tests {
             named: true,
             equal: None,
             margin: None,
+            tune: None,
             no_sharpness: false,
             seeds: Seeds::Named(seeds),
             keep: None,

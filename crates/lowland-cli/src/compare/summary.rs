@@ -13,6 +13,7 @@ use crate::compare::equal::Equal;
 mod compute;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod searched;
 #[cfg(test)]
 pub(crate) mod simulated;
 
@@ -24,6 +25,7 @@ use crate::words::{duration, number};
 
 pub(crate) use compute::{Contender, Heading};
 pub(crate) use lowland_tasks::record::{EpochRecord, SamplingPoint};
+pub(crate) use searched::{Candidate, Gain, Outcome, Searched, Spent};
 
 /// The number of the stored form; it grows when a reader of the old form would misread the new one.
 pub(crate) const FORMAT: u32 = 1;
@@ -56,6 +58,10 @@ pub(crate) struct Summary {
     /// Planned runs that are not done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
+    /// The search for settings that found the algorithms, where there was one: they are then its
+    /// baseline and its winner, with the fresh seeds of its test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Searched>,
 }
 
 /// A planned run that is not done.

@@ -249,7 +249,8 @@ pub(crate) fn further_seeds(difference: &Difference) -> Option<String> {
     })
 }
 
-fn cost(algorithm: &AlgorithmSummary, base_label: &str, time: &str) -> String {
+/// What an algorithm costs, as the end of a sentence.
+pub(super) fn cost(algorithm: &AlgorithmSummary, base_label: &str, time: &str) -> String {
     let passes = algorithm
         .passes_per_step
         .map(|passes| format!("{} passes per step", number(passes.mean, 2)));

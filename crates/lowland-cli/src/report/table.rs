@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::answer;
+use super::{answer, searched};
 use crate::compare::summary::{AlgorithmSummary, Summary, Verdict};
 use crate::words;
 
@@ -17,6 +17,19 @@ measured residual together with the deviation over seeds.
 
 /// The comparison as a table, and under it the answer in one sentence.
 pub(crate) fn table(summary: &Summary) -> String {
+    let Some(found) = &summary.searched else { return of_comparison(summary) };
+    let search = searched::table(found, summary.setting.measure());
+    let answer = wrapped(&searched::answer(found, summary));
+    let tested = match found.outcome {
+        Some(_) if !found.gains.is_empty() => {
+            format!("\nThe test samples, measured once:\n{}", of_comparison(summary))
+        }
+        _ => String::new(),
+    };
+    format!("{search}\n\n{answer}\n{tested}")
+}
+
+fn of_comparison(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("baseline", |baseline| &baseline.label);
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);

@@ -67,6 +67,7 @@ impl Summary {
             landscapes: Vec::new(),
             galleries: Vec::new(),
             missing: Vec::new(),
+            searched: None,
         }
     }
 }
