@@ -28,10 +28,9 @@ mod terminal;
 mod words;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Train neural networks so that they land in flat minima, and see what it buys.
 ///
@@ -45,6 +44,9 @@ struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     demo: commands::demo::Demo,
+    /// Log what is done to standard error; twice, in more detail
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +64,7 @@ enum Command {
     Data(commands::data::Data),
     List(commands::list::List),
     Bench(commands::bench::Bench),
+    Completions(commands::completions::Completions),
     #[command(hide = true)]
     Worker(commands::worker::Worker),
 }
@@ -78,20 +81,21 @@ where
 {
     // Without the settings training is slower, and the same in all else.
     let _ = lowland_malloc::keep_freed_memory();
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::report_usage(&error),
+    };
     let logs = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level(arguments.verbose))
+        .with_ansi(terminal::stderr_has_colours())
         .with_target(false)
         .without_time()
         // A closed standard error is no reason to end.
         .log_internal_errors(false);
     // The caller's own subscriber stays, where there is one.
     let _ = logs.try_init();
-    let command = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments.command.unwrap_or(Command::Demo(arguments.demo)),
-        Err(error) => return failure::report_usage(&error),
-    };
+    let command = arguments.command.unwrap_or(Command::Demo(arguments.demo));
     let result = match command {
         Command::Demo(demo) => demo.run(),
         Command::Train(train) => train.run(),
@@ -106,10 +110,20 @@ where
         Command::Data(data) => data.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Completions(completions) => completions.run(&mut Arguments::command()),
         Command::Worker(worker) => return worker.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
+    }
+}
+
+/// The least important events that are logged.
+fn level(verbose: u8) -> tracing::Level {
+    match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
     }
 }

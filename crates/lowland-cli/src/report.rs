@@ -117,7 +117,8 @@ fn figures(summary: &Summary) -> String {
     let landscapes = summary.landscapes.iter().flat_map(landscape::figures);
     let figures: Vec<Figure> = figures.into_iter().flatten().chain(landscapes).collect();
     let figures = joined(figures.iter().map(Figure::html));
-    let numbers = [numbers::runs(summary), numbers::epochs(summary)].concat();
+    let numbers =
+        [numbers::runs(summary), numbers::epochs(summary), flatness::numbers(summary)].concat();
     format!(
         "<section aria-label=\"Figures\">\n<h2>In pictures</h2>\n\
          <div class=\"figures\">\n{figures}</div>\n{numbers}</section>\n"

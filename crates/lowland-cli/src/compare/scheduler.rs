@@ -206,6 +206,7 @@ impl<'a> Session<'a> {
             turns: self.turns,
         };
         let folder = self.folder.join(RUNS).join(&run.folder);
+        tracing::info!("starts a worker in {}", folder.display());
         let worker = Worker::start(&folder, &job, index, &self.sender)?;
         self.queue.states[index] = State::Training;
         self.workers.insert(index, Under { worker, stands: false, failure: None });
@@ -246,6 +247,7 @@ impl<'a> Session<'a> {
     fn ended(&mut self, index: usize) -> Result<()> {
         let Some(mut under) = self.workers.remove(&index) else { return Ok(()) };
         let status = under.worker.wait()?;
+        tracing::info!("the worker of {} has ended: {status}", self.runs[index].folder);
         // Ctrl-C reaches the workers too, and may have reached this one first.
         self.look();
         let folder = self.folder.join(RUNS).join(&self.runs[index].folder);

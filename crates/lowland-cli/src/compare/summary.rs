@@ -172,9 +172,15 @@ pub(crate) struct AlgorithmSummary {
     #[serde(default)]
     pub largest_eigenvalue: Option<Spread>,
     /// The largest rise of the loss that was found within a radius, over the runs where it was
-    /// measured.
+    /// measured: a lower bound in each.
     #[serde(default)]
     pub largest_rise: Option<Spread>,
+    /// The trace of the Hessian, over the runs where it was measured.
+    #[serde(default)]
+    pub trace: Option<Uncertain>,
+    /// The average rise of the loss within a radius, over the runs where it was measured.
+    #[serde(default)]
+    pub average_rise: Option<Uncertain>,
     /// Seconds in a step, as a ratio to the baseline's run of the same seed.
     pub time_ratio: Option<Spread>,
     /// Final test accuracy less the baseline's; `None` for the baseline itself, and where no seed
@@ -219,6 +225,19 @@ pub(crate) struct Spread {
     /// The sample standard deviation; 0 for a single value.
     pub deviation: f64,
     /// How many values there were.
+    pub count: usize,
+}
+
+/// A mean of measurements, each of which has an error of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Uncertain {
+    /// The mean of the runs.
+    pub mean: f64,
+    /// How uncertain the number of a run is, as a deviation: the root of the mean square of the
+    /// errors of measurement and of the variance over seeds together. `None` where neither is
+    /// known.
+    pub uncertainty: Option<f64>,
+    /// How many runs there were.
     pub count: usize,
 }
 

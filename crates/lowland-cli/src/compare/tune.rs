@@ -58,10 +58,6 @@ pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<
             found.wording.samples
         ));
     }
-    files::make_folder(folder)?;
-    let _lock = lock(folder)?;
-    // Once more: another program may have begun something in between.
-    check_free(folder)?;
     let plan = Plan::new(request, found, version(), terminal::command());
     let (_, design) = design(&plan, 1)?;
     if let Budget::Runs(runs) = design.terms.budget
@@ -73,6 +69,10 @@ pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<
             design.fewest_runs()
         )));
     }
+    files::make_folder(folder)?;
+    let _lock = lock(folder)?;
+    // Once more: another program may have begun something in between.
+    check_free(folder)?;
     plan.write(folder)?;
     go_on(folder, &plan, plan.jobs, quiet)
 }
@@ -153,6 +153,7 @@ fn go_on(folder: &Path, plan: &Plan, jobs: usize, quiet: bool) -> Result<Summary
     loop {
         let known = known(folder, plan)?;
         let position = design.position(&known, clock.seconds);
+        tracing::debug!("{position:?}");
         let Some(next) = &position.next else { break };
         let part = plan.part(&next.contenders, &next.seeds);
         terminal::note(&heading(next, &position, &part), quiet);

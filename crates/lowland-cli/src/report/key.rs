@@ -3,7 +3,8 @@
 use super::answer;
 use super::chart;
 use super::figure::swatch;
-use super::markup::{escaped, joined, prose};
+use super::flatness;
+use super::markup::{escaped, joined, prose, sentence};
 use super::numbers::divergence;
 use crate::compare::statistics::median;
 use crate::compare::summary::{
@@ -61,7 +62,7 @@ pub(super) fn table(summary: &Summary) -> String {
         caption(summary),
         joined(rows),
         missing_note(summary),
-        diverged_note(summary)
+        diverged_note(summary) + &doubt_note(summary)
     )
 }
 
@@ -210,6 +211,14 @@ fn missing_note(summary: &Summary) -> String {
     answer::missing(summary).map_or_else(String::new, |missing| {
         format!("<p class=\"warning\"><b>Not done.</b> {}</p>\n", prose(&missing))
     })
+}
+
+/// Which measurements are not to be relied on; nothing if all are.
+fn doubt_note(summary: &Summary) -> String {
+    let warnings = flatness::warnings(summary).into_iter();
+    joined(warnings.map(|warning| {
+        format!("<p class=\"warning\"><b>Uncertain.</b> {}.</p>\n", prose(&sentence(&warning)))
+    }))
 }
 
 /// What is known of the runs that diverged; nothing if none did.

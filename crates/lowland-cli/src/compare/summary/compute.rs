@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     AlgorithmSummary, Difference, Equivalence, FORMAT, Interval, Run, Setting, Spread, Summary,
-    Verdict,
+    Uncertain, Verdict,
 };
+use lowland_tasks::flatness::Measured;
+
 use crate::compare::power::{Assumed, further_pairs};
 use crate::compare::statistics::{
     ERROR_LEVEL, deviation, equivalence_test, holm, mean, paired_t_test,
@@ -128,6 +130,10 @@ impl Contender {
             passes_per_step: Spread::of(&each(|run| run.passes_per_step)),
             largest_eigenvalue: Spread::of(&eigenvalues),
             largest_rise: Spread::of(&rises),
+            trace: Uncertain::of(measured().filter_map(|found| found.trace.map(with_error))),
+            average_rise: Uncertain::of(
+                measured().filter_map(|found| found.average_rise.map(with_error)),
+            ),
             seconds_per_step: Spread::of(&each(|run| run.seconds_per_step)),
             time_ratio: Spread::of(&ratios),
             difference,
@@ -146,11 +152,31 @@ impl AlgorithmSummary {
         let runs = self.runs.iter().filter(|run| !run.diverged());
         let measured = runs.filter_map(|run| run.flatness.as_ref()?.eigenvalues.first());
         let squares: Vec<f64> = measured.map(|eigenvalue| eigenvalue.residual.powi(2)).collect();
-        let residual = Spread::of(&squares).map(|spread| spread.mean);
-        let apart = self.largest_eigenvalue.filter(|spread| spread.count > 1);
-        let apart = apart.map(|spread| spread.deviation.powi(2));
-        let known: Vec<f64> = [residual, apart].into_iter().flatten().collect();
-        (!known.is_empty()).then(|| known.iter().sum::<f64>().sqrt())
+        together(&squares, self.largest_eigenvalue)
+    }
+}
+
+/// The squares of errors of measurement together with the spread over runs, as a deviation.
+fn together(squares: &[f64], spread: Option<Spread>) -> Option<f64> {
+    let measured = Spread::of(squares).map(|spread| spread.mean);
+    let apart = spread.filter(|spread| spread.count > 1).map(|spread| spread.deviation.powi(2));
+    let known: Vec<f64> = [measured, apart].into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.iter().sum::<f64>().sqrt())
+}
+
+fn with_error(measured: Measured) -> (f64, Option<f64>) {
+    (measured.mean, measured.standard_error)
+}
+
+impl Uncertain {
+    /// The mean of numbers that are known with an error each; `None` if there are none.
+    pub(crate) fn of(measured: impl Iterator<Item = (f64, Option<f64>)>) -> Option<Self> {
+        let (values, errors): (Vec<f64>, Vec<Option<f64>>) =
+            measured.filter(|(value, _)| value.is_finite()).unzip();
+        let spread = Spread::of(&values)?;
+        let squares: Vec<f64> = errors.into_iter().flatten().map(|error| error.powi(2)).collect();
+        let uncertainty = together(&squares, Some(spread));
+        Some(Self { mean: spread.mean, uncertainty, count: spread.count })
     }
 }
 
@@ -260,6 +286,18 @@ fn pairs<'run>(
 mod tests {
     use super::*;
     use crate::compare::summary::fixture;
+
+    #[test]
+    fn errors_of_measurement_and_the_spread_of_runs_add_up() {
+        let of = |values: &[(f64, Option<f64>)]| Uncertain::of(values.iter().copied());
+        assert_eq!(of(&[]), None);
+        let one = of(&[(3.0, None)]).unwrap();
+        assert_eq!((one.mean, one.uncertainty, one.count), (3.0, None, 1));
+        assert_eq!(of(&[(3.0, Some(0.5))]).unwrap().uncertainty, Some(0.5));
+        // A variance of 2 over runs, and a mean square of 7 of the errors.
+        let two = of(&[(1.0, Some(1.0)), (3.0, Some(13.0_f64.sqrt())), (f64::NAN, None)]).unwrap();
+        assert!((two.uncertainty.unwrap() - 3.0).abs() < 1e-12, "{two:?}");
+    }
 
     #[test]
     fn a_spread_needs_finite_values() {
