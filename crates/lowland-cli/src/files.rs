@@ -35,6 +35,8 @@ pub(crate) const SHARPNESS: &str = "sharpness.json";
 pub(crate) const LANDSCAPE: &str = "landscape.json";
 /// The name of the file with a comparison's plan.
 pub(crate) const PLAN: &str = "plan.toml";
+/// The name of the file with the time that a search for settings has used.
+pub(crate) const CLOCK: &str = "clock.json";
 /// The name of the folder with the runs of a comparison.
 pub(crate) const RUNS: &str = "runs";
 /// The name of the file with the result of a comparison's run. It is written last: a run that has

@@ -414,6 +414,16 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
 }
 
 #[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = text(&run(&["completions", shell]).stdout);
+        assert!(script.contains("lowland") && script.contains("tune"), "{shell}");
+        assert!(!script.contains('\u{1b}'), "no colours where there is no terminal");
+    }
+    assert_eq!(lowland(&["completions", "csh"]).status.code(), Some(2));
+}
+
+#[test]
 fn help_and_version_are_there() {
     let help = text(&run(&["--help"]).stdout);
     for word in ["demo", "train", "compare", "list", "bench", "flat minima"] {
