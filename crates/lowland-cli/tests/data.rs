@@ -282,7 +282,7 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
     }
     let data = people.display().to_string();
     let table = text(&run(&["data", "check", "pose", "--data-dir", &data]).stdout);
-    for part in ["head", "training part: 1 boxes over the edge", "no training person shows neck"] {
+    for part in ["head", "training part: 1 box cut at the edge", "no training person shows neck"] {
         assert!(table.contains(part), "{part} in {table}");
     }
 }

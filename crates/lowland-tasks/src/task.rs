@@ -156,6 +156,12 @@ pub trait Task: fmt::Debug + Send + Sync {
         BTreeMap::new()
     }
 
+    /// The name of the score that the best epoch is chosen by on validation. Default: none, the share
+    /// of right answers.
+    fn chooses_by(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What a network made of the first `count` test samples, to look at, from the
     /// [`marks`](Outcome::marks) of all of them. Default: nothing.
     ///

@@ -140,6 +140,23 @@ proptest! {
 
 /// A batch as Python 3 writes it in protocol 2: the bytes are a text of characters below 256.
 fn pickled(pixels: &[u8], labels: &str, numbers: &[u8]) -> Vec<u8> {
+    let word = |word: &str| {
+        [&b"X"[..], &u32::try_from(word.len()).unwrap().to_le_bytes(), word.as_bytes()].concat()
+    };
+    pickled_with_keys(pixels, &word("data"), &word(labels), numbers)
+}
+
+/// The same with keys of bytes, as it writes a dictionary that it read from Python 2.
+fn pickled_again(pixels: &[u8], labels: &str, numbers: &[u8]) -> Vec<u8> {
+    let key = |word: &str| {
+        let length = u32::try_from(word.len()).unwrap().to_le_bytes();
+        let call = &b"c_codecs\nencode\nX"[..];
+        [call, &length, word.as_bytes(), b"X\x06\x00\x00\x00latin1\x86R"].concat()
+    };
+    pickled_with_keys(pixels, &key("data"), &key(labels), numbers)
+}
+
+fn pickled_with_keys(pixels: &[u8], data: &[u8], labels: &[u8], numbers: &[u8]) -> Vec<u8> {
     let rows = u8::try_from(numbers.len()).unwrap();
     let text: String = pixels.iter().map(|&byte| char::from(byte)).collect();
     let word = |word: &str| {
@@ -148,7 +165,7 @@ fn pickled(pixels: &[u8], labels: &str, numbers: &[u8]) -> Vec<u8> {
     let list = numbers.iter().flat_map(|&number| [b'K', number]).collect::<Vec<_>>();
     [
         &b"\x80\x02}q\x00("[..],
-        &word("data"),
+        data,
         b"cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K",
         &[rows],
         b"M\x00\x0c\x86cnumpy\ndtype\n",
@@ -157,7 +174,7 @@ fn pickled(pixels: &[u8], labels: &str, numbers: &[u8]) -> Vec<u8> {
         &word(&text),
         &word("latin1"),
         b"\x86Rtb",
-        &word(labels),
+        labels,
         b"](",
         &list,
         b"eu.",
@@ -187,6 +204,10 @@ fn the_python_version_is_read_without_running_it() {
         assert_eq!(splits.test.images(), pixels);
         assert_eq!(splits.remarks, ["the files are those of the Python version"]);
     }
+    let again = pickled_again(&pixels, "labels", &[9, 0]);
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    cifar::parse_python(Cifar::Ten, Path::new("x"), &again, &mut images, &mut labels).unwrap();
+    assert_eq!((images, labels), (pixels.clone(), vec![9, 0]));
     let folder = tempfile::tempdir().unwrap();
     for name in ["train", "test"] {
         fs::write(folder.path().join(name), pickled(&pixels, "fine_labels", &[99, 7])).unwrap();

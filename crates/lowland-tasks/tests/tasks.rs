@@ -208,6 +208,28 @@ fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
 }
 
 #[test]
+fn epochs_are_chosen_by_what_the_task_is_measured_by() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = fine_tuning(folder.path());
+    let rows: String = (0..12)
+        .map(|i| format!("x\t{}\t\t{}\n", i % 2, ["the man", "man the is", "it was"][i % 3]))
+        .collect();
+    for name in ["train.tsv", "dev.tsv"] {
+        fs::write(folder.path().join(name), &rows).unwrap();
+    }
+    fs::remove_file(folder.path().join("test.tsv")).unwrap();
+    (config.data.name, config.data.validation) = (DataName::Cola, Some(0.5));
+    config.batch_size = 2;
+    let training = trained(&config);
+    for epoch in &training.record().epochs {
+        assert_eq!(epoch.validation_score, epoch.scores.get("matthews").copied());
+        assert_eq!(epoch.judged_by(), epoch.validation_score);
+        assert!(epoch.validation_score.is_some());
+    }
+}
+
+#[test]
 fn the_sharpness_of_a_transformer_is_measured() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();

@@ -217,6 +217,24 @@ fn mrpc_has_pairs_and_its_quotation_marks_are_characters() {
 }
 
 #[test]
+fn a_test_file_without_texts_gives_way_to_the_development_file() {
+    let header = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n";
+    let rows = format!("{header}1\t7\t8\tthe man\ta man\n0\t1\t2\ta\t\"b\n");
+    let test = "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n";
+    let files: [(&str, &[u8]); 3] = [
+        ("train.tsv", rows.as_bytes()),
+        ("dev.tsv", rows.as_bytes()),
+        ("test.tsv", test.as_bytes()),
+    ];
+    let splits = load(GlueTask::Mrpc, &files).unwrap();
+    assert_eq!(splits.test.labels(), [1, 0]);
+    let remark = "test.tsv holds no texts: dev.tsv is the test part";
+    assert!(splits.remarks.iter().any(|line| line == remark), "{:?}", splits.remarks);
+    let error = load(GlueTask::Mrpc, &[files[0], files[2]]).unwrap_err().to_string();
+    assert!(error.ends_with("test.tsv:1: expected sentences, found none"), "{error}");
+}
+
+#[test]
 fn cola_has_two_files_to_measure_on_and_no_header() {
     let splits = load(
         GlueTask::Cola,

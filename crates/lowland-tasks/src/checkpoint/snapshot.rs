@@ -14,9 +14,9 @@ pub struct About {
     pub step: u64,
     /// Epochs that were done.
     pub epoch: usize,
-    /// The share of right answers on validation at the end of the last epoch, 0 to 1, where the
-    /// checkpoint was taken there, there is a validation part, and the network's outputs were
-    /// finite.
+    /// What epochs are chosen by on validation, the share of right answers or another score, at the
+    /// end of the last epoch, where the checkpoint was taken there, there is a validation part, and
+    /// the network's outputs were finite.
     pub validation_accuracy: Option<f64>,
     /// How long the files were that the run adds to, in bytes, by name.
     #[serde(default)]

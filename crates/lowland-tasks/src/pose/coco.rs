@@ -101,21 +101,28 @@ impl Oddities {
     /// A line for each that there is.
     pub fn remarks(&self) -> Vec<String> {
         [
-            (self.boxes_clipped, "boxes over the edge of their image were clipped"),
-            (self.boxes_derived, "boxes were missing or empty and were drawn around the joints"),
-            (self.joints_outside, "joints outside their image count as not visible"),
-            (self.areas_derived, "areas not above 0 were replaced by that of the box"),
-            (self.strays, "annotations of unknown images or categories were left out"),
-            (self.crowds, "crowds were left out"),
-            (self.without_joints, "people without a visible joint were left out"),
+            (self.boxes_clipped, ["box", "boxes"], "cut at the edge of the image"),
+            (self.boxes_derived, ["box", "boxes"], "missing or empty, drawn around the joints"),
+            (self.joints_outside, ["joint", "joints"], "outside the image, taken as not visible"),
+            (self.areas_derived, ["area", "areas"], "not above 0, that of the box in its place"),
+            (
+                self.strays,
+                ["annotation", "annotations"],
+                "of an unknown image or category, left out",
+            ),
+            (self.crowds, ["crowd", "crowds"], "left out"),
+            (self.without_joints, ["person", "people"], "without a visible joint, left out"),
             (
                 self.without_box,
-                "people without a box, and with too few joints for one, were left out",
+                ["person", "people"],
+                "without a box and with too few joints for one, left out",
             ),
         ]
         .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, [one, many], what)| {
+            format!("{count} {} {what}", if count == 1 { one } else { many })
+        })
         .collect()
     }
 }

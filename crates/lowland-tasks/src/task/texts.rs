@@ -165,6 +165,10 @@ impl Task for TextTask {
         self.start(config, device)
     }
 
+    fn chooses_by(&self) -> Option<&'static str> {
+        (self.metric != Metric::Accuracy).then(|| self.metric.name())
+    }
+
     /// What GLUE measures the task by, where that is not the accuracy.
     fn scores(&self, _split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
         if self.metric == Metric::Accuracy {

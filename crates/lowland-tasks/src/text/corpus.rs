@@ -166,6 +166,11 @@ struct Part {
 }
 
 impl Part {
+    /// Whether there is no line of texts in any of its files, damaged ones included.
+    fn is_empty(&self) -> bool {
+        self.files.iter().all(|(_, rows)| rows.texts.is_empty() && rows.damaged.is_empty())
+    }
+
     fn is_labelled(&self) -> bool {
         self.files.iter().all(|(_, rows)| rows.labels.is_some())
     }
@@ -185,15 +190,21 @@ impl Reader<'_> {
         let taken = train.files.first().map(|(_, rows)| rows.taken.clone()).unwrap_or_default();
         let validation = self.part(self.layout.validation)?;
         let test = self.part(self.layout.test)?;
+        let path = &train.files[0].0;
+        if train.is_empty() {
+            return Err(line_error(path, 1, "sentences", "none".to_owned()));
+        }
         if !train.is_labelled() {
-            let path = &train.files[0].0;
             let found = "none with labels".to_owned();
             return Err(line_error(path, 1, &self.columns.in_words(), found));
         }
         let (validation, test) = match (validation, test) {
-            (validation, Some(test)) if test.is_labelled() => (validation, test),
+            (validation, Some(test)) if test.is_labelled() && !test.is_empty() => {
+                (validation, test)
+            }
             (Some(validation), test) => {
                 let why = match test {
+                    Some(test) if test.is_empty() => format!("{} holds no texts", test.name()),
                     Some(test) => format!("{} has no labels", test.name()),
                     None => "there is no test file".to_owned(),
                 };
@@ -202,12 +213,22 @@ impl Reader<'_> {
             }
             (None, Some(test)) => {
                 let path = &test.files[0].0;
+                if test.is_empty() {
+                    return Err(line_error(path, 1, "sentences", "none".to_owned()));
+                }
                 let expected = "labels, here or in dev.tsv beside it".to_owned();
                 return Err(format_error(path, expected, "none".to_owned()));
             }
             (None, None) => return Err(self.missing("test.tsv")),
         };
         let unlabelled = |part: &Part| !part.is_labelled();
+        let empty = validation.as_ref().filter(|part| part.is_empty());
+        remarks.extend(empty.map(|part| format!("{} holds no texts and is not used", part.name())));
+        let validation = validation.filter(|part| !part.is_empty());
+        if test.is_empty() {
+            let path = &test.files[0].0;
+            return Err(line_error(path, 1, "sentences", "none".to_owned()));
+        }
         if let Some(part) = validation.as_ref().filter(|part| unlabelled(part)) {
             remarks.push(format!("{} has no labels and is not used", part.name()));
         }

@@ -65,8 +65,7 @@ impl Rows {
 /// Reads the bytes of a table. `path` says which form it has, and is what errors call it.
 ///
 /// # Errors
-/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there, or a table without
-/// rows. Lines that do not fit are kept in [`Rows::damaged`].
+/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there. Lines that do not fit are kept in [`Rows::damaged`].
 pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows> {
     let text = utf8(path, bytes)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -76,9 +75,6 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
         "csv" => delimited(path, text, columns, Some(comma(text)))?,
         _ => delimited(path, text, columns, None)?,
     };
-    if rows.texts.is_empty() && rows.damaged.is_empty() {
-        return Err(line_error(path, 1, "sentences", "none".to_owned()));
-    }
     let is_none = |labels: &Vec<String>| {
         !labels.is_empty() && labels.iter().all(|label| NO_LABELS.contains(&&**label))
     };

@@ -153,17 +153,20 @@ impl Training {
         let on = |part: Split, number: Option<f64>| number.filter(|_| part == split);
         let finite = |value: f64| value.is_finite().then_some(value);
         let position = std::mem::take(&mut self.position);
+        let scores = found.scores(&*self.data.task, split);
+        let chosen_by = self.data.task.chooses_by().and_then(|name| scores.get(name));
         let record = EpochRecord {
             epoch: epoch + 1,
             train_loss: finite(position.loss / position.samples as f64),
             train_accuracy: train.accuracy(),
             validation_loss: on(Split::Validation, found.loss()),
             validation_accuracy: on(Split::Validation, found.accuracy()),
+            validation_score: on(Split::Validation, chosen_by.copied()),
             test_loss: on(Split::Test, found.loss()),
             test_accuracy: on(Split::Test, found.accuracy()),
             average_accuracy: average.as_ref().and_then(Figures::accuracy),
             average_loss: average.as_ref().and_then(Figures::loss),
-            scores: found.scores(&*self.data.task, split),
+            scores,
             learning_rate: position.learning_rate,
             passes: position.passes,
             second_gradient_share: position.second_gradients as f64 / position.steps as f64,

@@ -22,10 +22,10 @@ fn people_are_read_with_their_joints() {
         remarks,
         [
             "there is no test file: val.json is the test part",
-            "training part: 1 crowds were left out",
-            "training part: 1 people without a visible joint were left out",
-            "test part: 1 crowds were left out",
-            "test part: 1 people without a visible joint were left out",
+            "training part: 1 crowd left out",
+            "training part: 1 person without a visible joint, left out",
+            "test part: 1 crowd left out",
+            "test part: 1 person without a visible joint, left out",
         ]
     );
     assert_eq!(train, test);

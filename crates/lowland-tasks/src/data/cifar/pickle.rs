@@ -268,8 +268,13 @@ impl Machine<'_> {
         String::from_utf8(line.to_vec()).map_err(|_| "a line that is no text".to_owned())
     }
 
-    /// A text, or bytes that are one.
+    /// A text, or bytes that are one; Python 3 writes bytes as a call that encodes a text where the
+    /// form is an old one.
     fn text(&self, place: usize) -> Option<&str> {
+        let place = match self.call(place, "_codecs.encode") {
+            Some((arguments, _)) => *arguments.first()?,
+            None => place,
+        };
         match self.values.get(place)? {
             Value::Bytes(range) | Value::Text(range) => {
                 std::str::from_utf8(&self.file[range.clone()]).ok()
@@ -294,7 +299,9 @@ impl Machine<'_> {
 
     /// The arguments of a call to a function whose name ends like this, and what is built into it.
     fn call(&self, place: usize, name: &str) -> Option<(&[usize], Option<usize>)> {
-        let Value::Call { function, arguments, state } = &self.values[place] else { return None };
+        let Value::Call { function, arguments, state } = self.values.get(place)? else {
+            return None;
+        };
         let Value::Global(global) = &self.values[*function] else { return None };
         global.ends_with(name).then_some(())?;
         Some((self.list(*arguments)?, *state))
