@@ -86,5 +86,5 @@ fn train(rule: Box<dyn Rule>) -> Result<String, Box<dyn Error>> {
     });
     let accuracy = 100.0 * right.sum::<f64>() / test.sample_count() as f64;
     let passes = optimizer.passes() / steps as f64;
-    Ok(format!("{accuracy:.1} % of the test images right, {passes:.2} passes a step"))
+    Ok(format!("{accuracy:.1} % of the test images right, {passes:.2} passes per step"))
 }

@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let correct = pck(skeleton, people, &found, Reference::Torso, 0.2)?.mean;
         let passes = optimizer.passes() / optimizer.steps() as f64;
         println!(
-            "epoch {epoch}: loss {loss:.3}, PCK@0.2 {:.1} %, {passes:.2} passes a step",
+            "epoch {epoch}: loss {loss:.3}, PCK@0.2 {:.1} %, {passes:.2} passes per step",
             100.0 * correct
         );
     }

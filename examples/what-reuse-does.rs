@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Embedded Fashion-MNIST with 30 % label noise, the second gradient at every fifth step (1.2 passes
-//! a step), radius 0.2; a line of CSV for each run.
+//! per step), radius 0.2; a line of CSV for each run.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -135,7 +135,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trains with a rule and prints what came of it.
+/// Trains with a rule and prints the result.
 fn run(
     seed: u64,
     name: &str,

@@ -1,4 +1,4 @@
-//! What all targets share: memory that is held against the length of the input.
+//! What all targets share: a limit on memory by the length of the input.
 
 use peak_alloc::PeakAlloc;
 

@@ -38,8 +38,9 @@ use summary::Summary;
 use terms::Budget;
 
 use crate::failure::Usage;
-use crate::files::{PAGE, PLAN, RUNS, SUMMARY};
+use crate::files::{CONFIG, PAGE, PLAN, RUNS, SUMMARY};
 use crate::run::folder::lock;
+use crate::settings::read_run;
 use crate::words::{counted, percent};
 use crate::{files, terminal};
 
@@ -86,6 +87,30 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
     plan.write(folder)?;
     let standings = standings(folder, &plan)?;
     go_on(folder, &plan, standings, plan.jobs, quiet)
+}
+
+/// Writes into a comparison and its runs where their data moved to, once it is known to be the same.
+///
+/// # Errors
+/// A folder that is in use or cannot be written to, data that is not that of then.
+pub(crate) fn move_data(folder: &Path, data_dir: &Path) -> Result<()> {
+    let _lock = lock(folder)?;
+    let mut plan = Plan::read(folder)?;
+    for planned in &mut plan.contenders {
+        planned.config.data.dir = Some(data_dir.to_owned());
+    }
+    check_data(folder, &plan)?;
+    plan.write(folder)?;
+    let Ok(runs) = std::fs::read_dir(folder.join(RUNS)) else { return Ok(()) };
+    for run in runs.filter_map(Result::ok) {
+        let path = run.path().join(CONFIG);
+        if path.is_file() {
+            let mut config = read_run(&path)?;
+            config.data.dir = Some(data_dir.to_owned());
+            files::write(&path, toml::to_string(&config)?.as_bytes())?;
+        }
+    }
+    Ok(())
 }
 
 /// Trains what is missing of the comparison in `folder`, so many runs at a time, or as many as it

@@ -68,7 +68,7 @@ pub(crate) fn check_target(folder: &Path, names: &[&str]) -> Result<()> {
     for name in names {
         let path = folder.join(name);
         if path.is_dir() {
-            bail!(Usage(format!("{} is a folder and in the way of a file", path.display())));
+            bail!(Usage(format!("cannot write {}: a folder of that name exists", path.display())));
         }
     }
     // The nearest folder above that is there already shows whether the rest can be made.

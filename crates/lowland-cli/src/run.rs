@@ -238,7 +238,7 @@ pub(crate) struct At {
     pub accuracy: Option<f64>,
     /// How many steps the run will have.
     pub expected: u64,
-    /// Passes a step so far.
+    /// Passes per step so far.
     pub passes: f64,
 }
 

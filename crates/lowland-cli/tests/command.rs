@@ -236,8 +236,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
 }
 
-/// A run that ends in the middle of an epoch is finished, and only a limit that all share is told
-/// of all.
+/// A run that ends in the middle of an epoch is finished, and only a limit that all share is
+/// reported for all.
 #[test]
 fn a_report_knows_where_runs_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -385,7 +385,7 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
         .collect();
     let average = passes.iter().sum::<f64>() / passes.len() as f64;
     assert_eq!(passes.len(), 512);
-    assert!((average / 1.15 - 1.0).abs() < 0.01, "{average} passes a step");
+    assert!((average / 1.15 - 1.0).abs() < 0.01, "{average} passes per step");
     assert!(!told.contains("warning"), "{told}");
 
     let (_, told) = run_with("none", &["--epochs", "1", "--algorithm", "sam:budget=1"]);
@@ -461,7 +461,7 @@ fn a_network_is_quantised_from_the_weights_of_a_run() {
     let longer = std::fs::read_to_string(&config).unwrap().replace("epochs = 1", "epochs = 2");
     std::fs::write(&config, longer).unwrap();
     run(&["resume", &half, "--accept-changes", "-q"]);
-    assert_eq!(lines(&half).len(), lines(&whole).len() + 1, "and a line that tells the change");
+    assert_eq!(lines(&half).len(), lines(&whole).len() + 1, "and a line that names the change");
     let found = run(&["sharpness", &whole, "--images", "50", "--lanczos-steps", "3", "--json"]);
     let found: Value = serde_json::from_slice(&found.stdout).unwrap();
     assert!(found["eigenvalues"][0]["value"].is_number(), "{found}");

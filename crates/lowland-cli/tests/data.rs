@@ -1,5 +1,5 @@
-//! `lowland data`: downloads from a server on loopback, how they fail and how they go on, and what
-//! is told of a set.
+//! `lowland data`: downloads from a server on loopback, how they fail and how they resume, and what
+//! is printed about a set.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
@@ -333,4 +333,20 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
     run(&["resume", &out, "-q", "--data-dir", &moved]);
     let config = fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
     assert!(config.contains(&format!("dir = \"{moved}\"")), "{config}");
+
+    // So does the data of a comparison, with that of its runs.
+    let compared = path(folder.path(), "compared");
+    let data = ["--data", "image-folder", "--data-dir", &moved, "--algorithms", "sgd"];
+    let compare = ["compare", "--out", &compared, "--epochs", "1", "--seeds", "2", "-q"];
+    run(&[&compare[..], &data, &["--no-sharpness"], &more].concat());
+    let runs = Path::new(&compared).join("runs");
+    fs::remove_dir_all(runs.join("sgd-seed-1")).unwrap();
+    let again = path(folder.path(), "again");
+    fs::rename(&moved, &again).unwrap();
+    let resume = ["resume", &compared, "-q"];
+    assert!(error(&lowland(&resume), 2).contains("name another folder with --data-dir"));
+    run(&[&resume[..], &["--data-dir", &again]].concat());
+    for seed in ["sgd-seed-0", "sgd-seed-1"] {
+        run(&["evaluate", &runs.join(seed).display().to_string()]);
+    }
 }

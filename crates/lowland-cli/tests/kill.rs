@@ -1,4 +1,4 @@
-//! Starts real training runs, kills them again and again, goes on with them, and checks that each
+//! Starts real training runs, kills them again and again, resumes them, and checks that each
 //! ends as the run that was never stopped: the same weights and metrics, byte for byte.
 //!
 //! Kills come at random moments, every third one as soon as a checkpoint is seen half written. The
@@ -8,7 +8,7 @@
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::print_stdout, reason = "the long form tells its figures")]
+#![allow(clippy::print_stdout, reason = "the long form prints its figures")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ enum Moment {
     HalfACheckpoint,
 }
 
-/// Kills a run at a moment; tells whether it was still alive then.
+/// Kills a run at a moment; returns whether it was still alive then.
 fn kill(mut child: Child, folder: &Path, moment: Moment) -> bool {
     match moment {
         Moment::After(pause) => {

@@ -1,4 +1,4 @@
-//! Starts a comparison of four algorithms and three seeds, kills it again and again, goes on with
+//! Starts a comparison of four algorithms and three seeds, kills it again and again, resumes
 //! it, and checks that it ends with the summary of one that was never stopped, measured times
 //! aside.
 //!

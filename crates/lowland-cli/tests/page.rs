@@ -116,7 +116,7 @@ const BROKEN: &[(&str, &str, &str)] = &[
     (".line, .thin", ".line, .mark, .band, .thin { display: none; } .thin", "is empty"),
     ("</span> <b>", "</span> <b hidden>", "a legend is silent"),
     ("text-anchor=\"end\">", "text-anchor=\"start\" dx=\"460\">", "words beyond its figure"),
-    ("class=\"hit\"", "class=\"held\"", "tells the pointer nothing"),
+    ("class=\"hit\"", "class=\"held\"", "shows the pointer nothing"),
     ("tip.hidden = false", "tip.hidden = true", "the pointer is shown null"),
     ("fill(area);", "fill(document.querySelector(\".hit\"));", "the pointer is shown [\"epoch 1\""),
     ("Math.max(8, Math.min(room, beside))", "1270", "are shown beyond the window"),
@@ -215,7 +215,7 @@ fn pictures(tab: &mut Tab<'_>) -> Vec<String> {
             found.push(format!("{name} is empty"));
         }
         if picture["hits"] == 0 {
-            found.push(format!("{name} tells the pointer nothing"));
+            found.push(format!("{name} shows the pointer nothing"));
         }
         if !list(&picture["strays"]).is_empty() {
             found.push(format!("{name} has words beyond its figure: {}", picture["strays"]));
@@ -226,7 +226,7 @@ fn pictures(tab: &mut Tab<'_>) -> Vec<String> {
     found
 }
 
-/// The pointer is told the values under it, and nothing where there are none.
+/// The pointer is shown the values under it, and nothing where there are none.
 fn pointer(tab: &mut Tab<'_>, screen: &Screen, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let spots = probe(tab, "spots", &[]);

@@ -201,10 +201,7 @@ fn a_run_goes_on_with_other_settings_only_where_it_is_told_to() {
         assert_eq!(result(&out), before);
     };
     change("epochs = 2", "epochs = 3");
-    refused(
-        "epochs was 2 and is 3; put them back, or go on with the new ones: --accept-changes",
-        &[],
-    );
+    refused("epochs was 2 and is 3; put them back, or accept the new ones: --accept-changes", &[]);
     let output = run(&["resume", &out, "--accept-changes", "-q"]);
     assert!(text(&output.stdout).contains("after 3 epochs"), "{}", text(&output.stdout));
     let changed: Vec<_> =

@@ -107,7 +107,7 @@ fn networks_of_imagenet_are_fed_as_published_weights_want_it() {
     assert!(text(&output.stderr).contains("did you mean resnet50-imagenet?"));
 }
 
-/// Sentences that are easily told apart, and the folder of a tiny transformer.
+/// Sentences that are easy to classify, and the folder of a tiny transformer.
 fn sentences(folder: &Path) -> (String, PathBuf) {
     fs::create_dir_all(folder).unwrap();
     let row = |i: usize| if i.is_multiple_of(2) { "a good film\t1\n" } else { "a bad film\t0\n" };

@@ -16,7 +16,7 @@ const NAME: &str = "fetched.json";
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Inventory(BTreeMap<String, Unpacked>);
 
-/// What came of an archive.
+/// The result of unpacking an archive.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Unpacked {
     /// SHA-256 of the archive.

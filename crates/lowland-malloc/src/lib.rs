@@ -3,7 +3,7 @@
 //! A training step allocates and frees the same large buffers again and again. By default glibc gets each
 //! large one from the system and returns it when it is freed, so that the kernel fills every page with
 //! zeros once a step. [`keep_freed_memory`] has glibc keep them: a step of a vision transformer takes a fifth less
-//! time (`docs/speed.md`). The most memory that a process holds stays about the same, but it holds it longer.
+//! time (`docs/src/speed.md`). The most memory that a process holds stays about the same, but it holds it longer.
 //!
 //! This is a crate of its own because the function of C that does it, `mallopt`, can only be called as `unsafe`, which
 //! the rest of the workspace forbids.

@@ -7,7 +7,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "ranks tell the test what they found"
+    reason = "ranks report to the test by printing"
 )]
 #![allow(clippy::exit, reason = "a rank ends as a program does")]
 

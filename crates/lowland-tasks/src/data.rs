@@ -193,7 +193,7 @@ impl DataName {
                 "animals and vehicles, 50,000 and 10,000 images of 32x32, colour, 10 classes; from a folder"
             }
             Self::Cifar100 => {
-                "objects and beings, 50,000 and 10,000 images of 32x32, colour, 100 classes; from a folder"
+                "objects and animals, 50,000 and 10,000 images of 32x32, colour, 100 classes; from a folder"
             }
             Self::ImageFolder => {
                 "images of any classes, in train/CLASS and test/CLASS or as Tiny-ImageNet; from a folder"

@@ -119,7 +119,7 @@ pub enum Error {
         tensor: String,
     },
 
-    /// A run was to go on with other settings than those that it was saved with.
+    /// A run was to be resumed with other settings than those that it was saved with.
     #[error("settings are not those of the checkpoint: {}", changes.join("; "))]
     Changed {
         /// One change each, such as `epochs was 3 and is 5`.

@@ -69,7 +69,7 @@ impl<W: Write> EventWriter<W> {
         Ok(writer)
     }
 
-    /// Goes on with a file that was begun.
+    /// Continues a file that was begun.
     pub fn go_on(out: W) -> Self {
         Self { out }
     }

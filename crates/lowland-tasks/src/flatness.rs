@@ -289,7 +289,7 @@ pub struct LayerTrace {
     pub trace: Measured,
 }
 
-/// Told what is measured now, how much of it is done, and of how much.
+/// Receives what is measured now, how much of it is done, and of how much.
 pub type Watch<'a> = dyn FnMut(&'static str, usize, usize) -> ControlFlow<()> + 'a;
 
 /// Measures a network; `None` where `watch` breaks off.

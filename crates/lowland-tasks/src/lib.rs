@@ -3,9 +3,9 @@
 //! [`data`] reads labelled images and makes batches of them; [`models`] are the networks that learn
 //! from them; [`config`] holds everything that decides a run, a [`Spec`] the checked settings with
 //! their algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned
-//! to integers; [`checkpoint`] keeps what it needs to go on, and [`flatness`] measures what came of
-//! it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and where
-//! their joints are. [`own`] is the door for a network and samples of one's own.
+//! to integers; [`checkpoint`] saves what a run needs to resume, and [`flatness`] measures the
+//! minimum that it found. [`text`] has sentences and a pretrained transformer to fine-tune,
+//! [`pose`] people and where their joints are. [`own`] is for a network and samples of your own.
 
 mod answer;
 pub mod checkpoint;

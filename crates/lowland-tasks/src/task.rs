@@ -1,5 +1,5 @@
 //! The seam between the training loop and what is learned: a task has samples, a network for them,
-//! a loss and a measure of what came of it. One kind of task, one file beneath this one, and a line
+//! a loss and a measure of success. One kind of task, one file beneath this one, and a line
 //! in `load`.
 
 mod images;

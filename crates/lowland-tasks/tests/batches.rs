@@ -11,7 +11,7 @@ use lowland_tasks::data::{
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// `count` images of 3 by 4 by 4 whose pixels tell their index.
+/// `count` images of 3 by 4 by 4 whose pixels encode their index.
 fn set(count: usize) -> Arc<ImageSet> {
     let shape = ImageShape { channels: 3, height: 4, width: 4 };
     let images = (0..count * 48).map(|i| u8::try_from((i * 7 + i / 48) % 256).unwrap()).collect();

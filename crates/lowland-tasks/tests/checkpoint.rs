@@ -307,7 +307,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What `latest` gives, and the errors that it told on the way.
+/// What `latest` returns, and the errors that it reported on the way.
 fn tried(checkpoints: &Checkpoints) -> (Option<u64>, Vec<String>) {
     let mut told = Vec::new();
     let found = checkpoints.latest(&mut |_, error| told.push(error.to_string())).unwrap();

@@ -1,4 +1,4 @@
-//! Image sets, the embedded one, the registry and spoiled labels.
+//! Image sets, the embedded one, the registry and corrupted labels.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 

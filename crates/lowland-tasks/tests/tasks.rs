@@ -1,5 +1,5 @@
-//! Tasks other than plain classification in the training loop: they learn, stop and go on bit for
-//! bit, and tell their own figures.
+//! Tasks other than plain classification in the training loop: they learn, stop and resume bit for
+//! bit, and report their own figures.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -232,7 +232,7 @@ impl SharpnessAwareStrategy {
     /// directory, for the same epochs, that of the rule. The second of
     /// `SupervisedTraining::with_custom_checkpointers`; without it, a training with checkpoints is refused.
     ///
-    /// What `SupervisedTraining::checkpoint` goes on with is then all that the steps depend on but the order of the data: a
+    /// What `SupervisedTraining::checkpoint` restores is then all that the steps depend on but the order of the data: a
     /// loader of Burn's that shuffles starts its shuffling anew.
     pub fn checkpointer(&self, directory: impl AsRef<Path>) -> RuleCheckpointer {
         RuleCheckpointer::new(directory.as_ref(), Arc::clone(&self.link))

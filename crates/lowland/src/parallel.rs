@@ -1,7 +1,7 @@
 //! Workers that train one network together, each on its own part of every batch.
 //!
-//! The rest of the library knows of them by [`Workers`] alone, and rules by what
-//! [`Surface`](crate::Surface) tells: to a rule, the parts of all workers are one batch.
+//! The rest of the library sees them through [`Workers`] alone, and rules through
+//! [`Surface`](crate::Surface): to a rule, the parts of all workers are one batch.
 
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -141,7 +141,7 @@ impl Workers {
         self.count
     }
 
-    /// Whether this is worker 0, the one that writes and tells.
+    /// Whether this is worker 0, the one that writes and prints.
     pub fn is_first(&self) -> bool {
         self.rank == 0
     }

@@ -70,7 +70,7 @@ pub trait Rule: Debug + DynClone + Send {
     }
 
     /// Whether the rule asks for some samples of a batch or for their losses, which not every training
-    /// loop can tell.
+    /// loop can give.
     fn chooses_samples(&self) -> bool {
         false
     }

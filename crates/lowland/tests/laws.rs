@@ -1071,7 +1071,7 @@ fn the_relatives_keep_their_equations() {
     });
 }
 
-/// A gradient that never changes leaves F-SAM nothing to climb from its second step on.
+/// A gradient that never changes leaves F-SAM nothing to ascend from its second step on.
 #[test]
 fn fsam_does_not_climb_a_constant_gradient() {
     let _alone = common::alone();

@@ -28,9 +28,9 @@ const ALGORITHMS: [&str; 3] = ["sgd", "sam", "arsam"];
 /// Train several algorithms from the same starts on the same data and compare them
 ///
 /// The first algorithm is the baseline. A budget or radius for all is left out of those that it
-/// does not apply to, such as SGD. Each run has a folder of its own in DIR/runs; what was stopped
-/// goes on with lowland resume DIR. With a DIR that holds a comparison already, adds the algorithms
-/// and seeds that it lacks. Prints one table and writes report.html and summary.json.
+/// does not apply to, such as SGD. Each run has a folder of its own in DIR/runs; lowland resume DIR
+/// resumes an interrupted comparison. With a DIR that holds a comparison already, adds the
+/// algorithms and seeds that it lacks. Prints one table and writes report.html and summary.json.
 #[derive(Debug, Args)]
 #[command(after_help = PRECEDENCE)]
 pub(crate) struct Compare {

@@ -16,7 +16,7 @@ use crate::terminal::Output;
 ///
 /// Three seeds, the same starts and the same data order for all, 30 % of the training labels drawn
 /// anew at random. Prints one table and writes report.html and summary.json. Under two minutes on
-/// two cores. What was stopped goes on with lowland resume DIR.
+/// two cores. lowland resume DIR resumes an interrupted demo.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// The folder of the comparison

@@ -238,7 +238,7 @@ fn read_run(path: &Path) -> Result<Found> {
     }
     if !config.is_over(&epochs) {
         bail!(Usage(format!(
-            "{} is not finished: {} of {} are done; lowland resume goes on with it",
+            "{} is not finished: {} of {} are done; lowland resume finishes it",
             path.display(),
             epochs.len(),
             epochs_of(&config)
@@ -247,7 +247,7 @@ fn read_run(path: &Path) -> Result<Found> {
     let diverged = epochs.last().is_none_or(|epoch| epoch.measured_loss().is_none());
     if test.is_none() && !diverged && best_epoch(&epochs).is_some() {
         bail!(Usage(format!(
-            "{} is not finished: the weights that were best are not tested yet; lowland resume goes on with it",
+            "{} is not finished: the best weights are not tested yet; lowland resume finishes it",
             path.display()
         )));
     }

@@ -20,12 +20,12 @@ use crate::run::world::{World, WorldFlags};
 use crate::terminal::Output;
 use crate::{device, files, program, run, terminal};
 
-/// Go on with a run from its last good checkpoint, or with what is missing of a comparison or search
+/// Resume a run from its last good checkpoint, or what is missing of a comparison or search
 ///
 /// What comes out is what the run would have given without a stop: on the CPU, bit for bit. A
 /// checkpoint that is damaged is named and the one before it taken. A run that was stopped before
-/// its first checkpoint starts again. Of a comparison, runs that are done are never trained again. A search
-/// for settings that is not decided goes on with a larger budget.
+/// its first checkpoint starts again. Of a comparison, runs that are done are never trained again.
+/// A search for settings that is not decided continues if it gets a larger budget.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// The folder of the run, or of the comparison
@@ -34,10 +34,10 @@ pub(crate) struct Resume {
     /// How many runs of a comparison train at once [default: as many as it was begun with]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// The folder of the data, where it moved; the run's config.toml keeps it from then on
+    /// The folder of the data, where it moved; runs and comparisons keep it from then on
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Go on although settings in the run's config.toml were changed since the checkpoint
+    /// Resume although settings in the run's config.toml were changed since the checkpoint
     #[arg(long)]
     accept_changes: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) struct Resume {
 }
 
 impl Resume {
-    /// Goes on with the run.
+    /// Resumes the run.
     ///
     /// # Errors
     /// A folder without a run or in use, settings or data that are not those of the run,
@@ -76,16 +76,13 @@ impl Resume {
                 "--accept-changes is for a single run, and this is a comparison".to_owned()
             ));
         }
-        if self.data_dir.is_some() {
-            bail!(Usage(
-                "--data-dir is for a single run, and this is a comparison: put the data back"
-                    .to_owned()
-            ));
-        }
         if self.world.is_asked_for() {
             bail!(Usage("--mpi is for a single run, and this is a comparison".to_owned()));
         }
         let budget = self.budget.budget()?;
+        if let Some(folder) = self.data_dir()? {
+            compare::move_data(&self.run, &folder)?;
+        }
         let summary = compare::resume(&self.run, self.jobs, budget, self.output.quiet)?;
         present(&summary, &self.run, self.output.json)
     }
@@ -105,12 +102,8 @@ impl Resume {
 
     fn lead(&self, world: &World) -> Result<()> {
         let (folder, mut config) = RunFolder::open(&self.run)?;
-        if let Some(data_dir) = &self.data_dir {
-            let absolute = std::path::absolute(data_dir);
-            config.data.dir =
-                Some(absolute.with_context(|| {
-                    Usage(format!("--data-dir {} is no path", data_dir.display()))
-                })?);
+        if let Some(data_dir) = self.data_dir()? {
+            config.data.dir = Some(data_dir);
         }
         if self.run.join(RESULT).exists() {
             bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
@@ -156,6 +149,15 @@ impl Resume {
 }
 
 impl Resume {
+    /// Where the data moved to, as it holds wherever the program works.
+    fn data_dir(&self) -> Result<Option<PathBuf>> {
+        let absolute = self.data_dir.as_ref().map(|data_dir| {
+            std::path::absolute(data_dir)
+                .with_context(|| Usage(format!("--data-dir {} is no path", data_dir.display())))
+        });
+        absolute.transpose()
+    }
+
     /// Writes where the data moved to, once it is known to be that of the run.
     fn keep_data_dir(&self, folder: &RunFolder, config: &TrainConfig) -> Result<()> {
         if self.data_dir.is_none() {
@@ -175,7 +177,7 @@ fn ready(world: &World, config: &TrainConfig) -> Result<(Training, Data)> {
 fn in_words(error: Error, path: &std::path::Path) -> anyhow::Error {
     match error {
         Error::Changed { .. } => {
-            Usage(format!("{error}; put them back, or go on with the new ones: --accept-changes"))
+            Usage(format!("{error}; put them back, or accept the new ones: --accept-changes"))
                 .into()
         }
         error => Usage(format!("{}: {error}", path.display())).into(),

@@ -34,7 +34,7 @@ const MARGIN: f64 = 0.5;
 /// first algorithm, the baseline, then train with fresh seeds for as long as the budget lasts, and
 /// are compared: yes, there is a gain; no, one of the margin is ruled out; or not decided within
 /// the budget. Last, both are compared on the test samples, once. All runs get the same epochs.
-/// What was stopped goes on with lowland resume DIR, which takes a larger budget too. Prints tables
+/// lowland resume DIR resumes an interrupted search, and takes a larger budget too. Prints tables
 /// and writes report.html and summary.json.
 ///
 /// Example: lowland tune --label-noise 0.3 --try rho=0.05..0.4 --budget-time 10m --out tuned

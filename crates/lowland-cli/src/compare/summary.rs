@@ -110,7 +110,7 @@ pub(crate) struct Setting {
     pub labels_changed: usize,
     /// The network, in words.
     pub model: String,
-    /// Trained numbers in the network.
+    /// Trainable parameters of the network.
     pub parameters: usize,
     /// Samples in a step.
     pub batch_size: usize,

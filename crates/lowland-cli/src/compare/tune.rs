@@ -39,7 +39,7 @@ const VALIDATION: f64 = 0.2;
 pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<Summary> {
     if folder.join(PLAN).is_file() {
         bail!(Usage(format!(
-            "{0} holds a comparison already: lowland resume {0} goes on with it, or name another --out",
+            "{0} holds a comparison already: lowland resume {0} resumes it, or name another --out",
             folder.display()
         )));
     }
@@ -77,7 +77,7 @@ pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<
     go_on(folder, &plan, plan.jobs, quiet)
 }
 
-/// Goes on with a search, with a larger budget where one is given.
+/// Resumes a search, with a larger budget where one is given.
 ///
 /// # Errors
 /// A budget that is not larger, or for a search that is decided; data that is not that of then, and

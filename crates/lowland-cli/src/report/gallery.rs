@@ -15,7 +15,7 @@ pub(super) fn section(galleries: &[Gallery]) -> String {
     let galleries = joined(galleries.iter().map(gallery));
     format!(
         "<section class=\"galleries\">\n<h2>Test samples</h2>\n<p>The first ones of the set, as the networks saw them at \
-         the end: what is true dashed in white, what was found in orange.</p>\n{galleries}</section>\n"
+         the end: ground truth dashed white, predictions orange.</p>\n{galleries}</section>\n"
     )
 }
 

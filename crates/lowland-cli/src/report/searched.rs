@@ -19,7 +19,7 @@ const WIDTH: u16 = 80;
 pub(super) fn answer(searched: &Searched, summary: &Summary) -> String {
     let spent = spent(searched);
     let Some(outcome) = &searched.outcome else {
-        return format!("The search is not over: {spent}. lowland resume goes on with it.");
+        return format!("The search is not over: {spent}. lowland resume continues it.");
     };
     let Some((base, winner)) = searched.names() else {
         return format!("The search is not over: {spent}.");

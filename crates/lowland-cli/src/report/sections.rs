@@ -20,7 +20,10 @@ pub(super) fn setting(summary: &Summary) -> String {
         ("Data", data(setting)),
         ("Label noise", label_noise(setting)),
         ("Augmentation", augmentation(setting)),
-        ("Network", format!("{}, {} trained numbers", setting.model, count(setting.parameters))),
+        (
+            "Network",
+            format!("{}, {} trainable parameters", setting.model, count(setting.parameters)),
+        ),
         ("Training", training(summary)),
         ("Optimizer", optimizer(setting)),
         ("Label smoothing", label_smoothing(setting)),
@@ -87,7 +90,7 @@ pub(super) fn reading(summary: &Summary) -> String {
             ),
         ),
         (
-            "Passes a step",
+            "Passes per step",
             "How often the network is run forward and backward over a batch for one step, counted \
              while training. SGD needs 1; SAM takes a second gradient at perturbed weights and \
              needs 2; ARSAM decides at each step whether to take it."

@@ -48,7 +48,7 @@ impl RunFolder {
             if names.any(|name| path.join(name).exists()) {
                 let path = path.display();
                 bail!(Usage(format!(
-                    "{path} holds a run already: name another --out, or go on with it: lowland resume {path}"
+                    "{path} holds a run already: name another --out, or resume it: lowland resume {path}"
                 )));
             }
             Ok(())

@@ -57,7 +57,7 @@ pub(crate) struct SettingFlags {
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub label_noise: Option<f64>,
-    /// The share of the training samples that is set apart to choose the best epoch by, 0 to 1,
+    /// The share of the training samples that is held out to choose the best epoch by, 0 to 1,
     /// drawn over all classes, the same for all seeds and algorithms [default: none, or the data
     /// set's own validation part]
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]

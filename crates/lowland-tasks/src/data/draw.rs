@@ -13,13 +13,13 @@ pub(crate) enum Purpose {
     Order = 1,
     /// The augmentation of one sample.
     Augment = 2,
-    /// Spoiled labels.
+    /// Corrupted labels.
     LabelNoise = 3,
     /// Initial weights.
     Weights = 4,
     /// How a person is turned, scaled and mirrored.
     Pose = 5,
-    /// Which training samples are set apart to choose by.
+    /// Which training samples are held out for validation.
     Validation = 16,
     /// With what a sample is mixed.
     Mix = 17,

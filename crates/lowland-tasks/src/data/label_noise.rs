@@ -1,4 +1,4 @@
-//! Spoiled training labels, the setting in which sharpness-aware training gains most.
+//! Corrupted training labels, the setting in which sharpness-aware training gains most.
 
 use rand_chacha::ChaCha8Rng;
 

@@ -29,7 +29,7 @@ const TRUTH: Style = Style { colour: "#ffffff", fill: "none", dashes: "3 2" };
 const FOUND: Style = Style { colour: "#ff9f1c", fill: "#ff9f1c", dashes: "none" };
 
 /// Person `index` of `set` as an SVG picture that needs no other file: the picture of the person,
-/// what is true as white dashed lines with rings, what was found as orange lines with dots, and a
+/// the ground truth as white dashed lines with rings, predictions as orange lines with dots, and a
 /// thin line from each ring to the dot that should be in it.
 ///
 /// It has the picture's proportions and no size of its own. `found` is in pixels of the image that

@@ -40,7 +40,7 @@ pub enum GlueTask {
     ///
     /// From `in_domain_train.tsv` (8,551 sentences), and to measure on `in_domain_dev.tsv` (527)
     /// and `out_of_domain_dev.tsv` (516), which together are the development set of GLUE: its
-    /// hidden test set has no labels to be had. Or from GLUE's `train` and `dev`.
+    /// hidden test set has no public labels. Or from GLUE's `train` and `dev`.
     Cola,
     /// Quora Question Pairs: do two questions ask the same? From `train` (363,846) and `dev`
     /// (40,430).
@@ -90,7 +90,7 @@ impl GlueTask {
     pub fn description(self) -> &'static str {
         match self {
             Self::Sst2 => {
-                "sentences on films, good or bad; 67,349 and 872, 2 classes; from a folder"
+                "sentences from film reviews, good or bad; 67,349 and 872, 2 classes; from a folder"
             }
             Self::Mrpc => {
                 "pairs of sentences that say the same or do not; 4,076 and 1,725, 2 classes; from a folder"

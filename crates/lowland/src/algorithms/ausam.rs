@@ -16,9 +16,9 @@ use crate::state::Memory;
 use crate::vector::{Scalar, read};
 use crate::{Error, Result};
 
-/// AUSAM: SAM on a part of each batch, drawn by how much a perturbation has changed the losses of its
-/// samples so far. Choose it for SAM's effect at the base optimizer's cost, where samples can be told
-/// apart from epoch to epoch.
+/// AUSAM: SAM on a part of each batch, drawn by how much a perturbation has changed the losses of
+/// its samples so far. Choose it for SAM's effect at the base optimizer's cost, where samples keep
+/// their numbers from epoch to epoch.
 ///
 /// # Update
 /// ```text

@@ -190,8 +190,8 @@ impl Default for LargestRiseConfig {
 
 /// Takes the first gradient on the whole batch with respect to parameter tensors drawn with
 /// probability β each, and the second with respect to all on the `⌈γ·b⌉` samples whose losses rise most
-/// from `w` to `w + e`. A forward pass over the whole batch at `w + e` tells, and one read-back;
-/// none where γ is 1.
+/// from `w` to `w + e`. That takes a forward pass over the whole batch at `w + e` and one
+/// read-back; none where γ is 1.
 #[derive(Debug, Clone, Copy)]
 pub struct LargestRise {
     config: LargestRiseConfig,

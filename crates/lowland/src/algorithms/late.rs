@@ -41,7 +41,7 @@ use crate::rule::{ComposedRule, Rule};
 ///
 /// # Fidelity
 /// Late SAM, 2024, arXiv 2410.10373. The authors' script makes a new optimizer at the turn, whose
-/// momentum starts empty; here the base goes on with its state. Their defaults are radius 2.0 on
+/// momentum starts empty; here the base keeps its state. Their defaults are radius 2.0 on
 /// VGG-16-BN, a usual value for an adaptive perturbation.
 ///
 /// Authors' code: <https://github.com/zzp1012/SAM-in-Late-Phase>.

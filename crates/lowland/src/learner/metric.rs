@@ -82,7 +82,7 @@ impl Link {
         receiver
     }
 
-    /// Tells all metrics the numbers of the next item that Burn will show them.
+    /// Sends all metrics the numbers of the next item that Burn will show them.
     pub(super) fn tell(&self, numbers: Numbers) {
         self.lock().followers.retain(|follower| follower.send(numbers).is_ok());
     }

@@ -1,4 +1,4 @@
-//! What the workers tell one another before a step.
+//! What the workers exchange before a step.
 
 use super::{Topic, Workers};
 use crate::step::batch::{Accumulate, BatchInfo};

@@ -42,9 +42,9 @@ impl<'a> BatchInfo<'a> {
         self
     }
 
-    /// Says how many samples there are, where neither indices nor micro-batches tell: what a worker among
-    /// [`Workers`](crate::Workers) must say. A worker that has none for a step says 0, and its loss is not
-    /// asked for.
+    /// Sets the number of samples. Required with [`Workers`](crate::Workers) unless indices or
+    /// micro-batches are given. A worker without samples in a step sets 0, and its loss is not asked
+    /// for.
     #[must_use]
     pub fn with_size(mut self, samples: usize) -> Self {
         self.size = Some(samples);

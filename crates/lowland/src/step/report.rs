@@ -8,7 +8,7 @@ use crate::rule::{Note, PSF_NORM, RADIUS};
 use crate::vector::{Scalar, read};
 
 /// What one step did. Numbers lie on the device until [`values`](Self::values) asks for them; the
-/// optimizer asks itself, unless it is told to measure [`Nothing`](crate::Diagnostics::Nothing).
+/// optimizer asks itself, unless it measures [`Nothing`](crate::Diagnostics::Nothing).
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// The number of the step, counted from 0.
@@ -21,7 +21,7 @@ pub struct StepReport {
     pub second_gradient: bool,
     /// Whether the loss or the gradient was not finite, so that nothing was changed.
     pub skipped: bool,
-    /// Always there, but in steps of a Burn `Learner`, which does not tell it.
+    /// Always there, except in steps of a Burn `Learner`, which does not give it.
     pub(crate) loss: Option<Scalar>,
     pub(crate) gradient_norm: Option<Scalar>,
     pub(crate) perturbed_norm: Option<Scalar>,

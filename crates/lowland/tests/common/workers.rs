@@ -172,7 +172,7 @@ pub(crate) fn sam_gradient(net: &Net, indices: &[usize], rho: f64) -> Vec<Vec<f6
     pairs.map(|(w, v)| w.iter().zip(&v).map(|(w, v)| w - v).collect()).collect()
 }
 
-/// What SAM's steps come to where each group of workers climbs by itself.
+/// The weights after SAM's steps where each group of workers ascends by itself.
 pub(crate) fn by_hand(count: usize, group: usize, steps: u64) -> Vec<Vec<f64>> {
     let mut now = net();
     for step in 0..steps {

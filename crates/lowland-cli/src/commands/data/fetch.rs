@@ -15,10 +15,9 @@ use crate::terminal::{Bytes, print};
 
 /// Download a data set from its publisher
 ///
-/// It comes into DIR/NAME, and `--data-dir DIR` of every other command finds it there. Lengths and
-/// SHA-256 are held against the published ones before a file gets its name; archives are unpacked
-/// and removed. What was cut off or interrupted goes on where it ended, and what is there and good
-/// is left alone.
+/// It is written to DIR/NAME, where `--data-dir DIR` of every other command finds it. Files are
+/// renamed into place once their lengths and SHA-256 match the published ones; archives are
+/// unpacked and removed. Interrupted downloads resume, and complete files are kept.
 #[derive(Debug, Args)]
 pub(super) struct Fetch {
     /// The data set

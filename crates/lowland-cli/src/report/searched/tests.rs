@@ -57,7 +57,7 @@ fn the_answer_is_yes_no_or_not_decided() {
     assert_snapshot!(answered(0.003, Some(outcome(0.003, 0.001, Says::No, None))), @"No: there is a gain, but one of 0.5 points is ruled out. SAM rho=0.2, the best of 4 settings, reached 79.5 % on validation beside SGD's 79.3 % (+0.3 points, 95 % interval +0.2 to +0.4, 6 fresh seeds), at 2.00 passes per step and 2.03 times SGD's time. The search took 18 runs, 5,400 passes and 5 min.");
     assert_snapshot!(answered(0.01, Some(outcome(0.01, 0.03, Says::Undecided, Some(7)))), @"Not decided within 20 runs: SAM rho=0.2, the best of 4 settings, reached 80.2 % on validation beside SGD's 79.3 % (+1.0 points, 95 % interval −2.0 to +4.0, 6 fresh seeds), at 2.00 passes per step and 2.03 times SGD's time. About 7 more pairs of runs would probably decide: lowland resume takes a larger budget.");
     assert_snapshot!(answered(0.01, Some(outcome(0.01, 0.03, Says::Undecided, None))), @"Not decided within 20 runs: SAM rho=0.2, the best of 4 settings, reached 80.2 % on validation beside SGD's 79.3 % (+1.0 points, 95 % interval −2.0 to +4.0, 6 fresh seeds), at 2.00 passes per step and 2.03 times SGD's time. Even a thousand pairs of runs would probably not decide.");
-    assert_snapshot!(answered(0.0, None), @"The search is not over: 18 runs, 5,400 passes and 5 min. lowland resume goes on with it.");
+    assert_snapshot!(answered(0.0, None), @"The search is not over: 18 runs, 5,400 passes and 5 min. lowland resume continues it.");
     let none = Outcome { mean: None, interval: None, further_pairs: None, says: Says::Undecided };
     let mut without = searched(0.0, Some(none));
     without.searched.as_mut().unwrap().gains.clear();
