@@ -113,7 +113,7 @@ impl Descend for Reuse {
     }
 
     fn reuses(&self) -> bool {
-        true
+        self.part != Part::Nothing
     }
 }
 

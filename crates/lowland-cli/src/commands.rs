@@ -1,7 +1,9 @@
 //! The subcommands, one file each.
 
 pub(crate) mod bench;
+pub(crate) mod budget;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
@@ -12,6 +14,8 @@ pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod sharpness;
 pub(crate) mod train;
+pub(crate) mod tries;
+pub(crate) mod tune;
 pub(crate) mod worker;
 
 use std::path::Path;
@@ -23,7 +27,7 @@ use crate::files;
 use crate::files::{PAGE, SUMMARY};
 use crate::report::html;
 use crate::report::table;
-use crate::terminal::print;
+use crate::terminal::{accented, print};
 
 /// Writes the summary and the page of a comparison into a folder, and prints its table, or the
 /// summary as JSON.
@@ -52,6 +56,6 @@ pub(crate) fn present_as(
     if json {
         return print(&text);
     }
-    print(&table::table(summary))?;
+    print(&accented(&table::table(summary)))?;
     print(&format!("\nThe report with curves: {}", page.display()))
 }

@@ -3,15 +3,18 @@
 //! A comparison is a folder with a plan and a folder for each run. The plan is written first, the
 //! result of a run last; so whatever ends the program, what is there says what is missing.
 
+pub(crate) mod begin;
 pub(crate) mod child;
 pub(crate) mod disk;
 pub(crate) mod equal;
 pub(crate) mod finished;
 pub(crate) mod gather;
+pub(crate) mod halving;
 pub(crate) mod keep;
 pub(crate) mod label;
 pub(crate) mod landscapes;
 pub(crate) mod plan;
+pub(crate) mod power;
 pub(crate) mod progress;
 pub(crate) mod protocol;
 pub(crate) mod queue;
@@ -19,26 +22,26 @@ pub(crate) mod request;
 pub(crate) mod scheduler;
 pub(crate) mod statistics;
 pub(crate) mod summary;
+pub(crate) mod terms;
+pub(crate) mod tune;
 pub(crate) mod worker;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use lowland_tasks::task::Split;
-use lowland_tasks::train::Training;
+use anyhow::{Result, bail};
 
+use begin::{check_data, check_free, facts, version};
 use gather::{Outline, Standing, standings};
-use label::labels;
-use plan::{Facts, Plan};
+use plan::Plan;
 use request::Request;
 use summary::Summary;
+use terms::Budget;
 
-use crate::data_notes::sharpness_note;
 use crate::failure::Usage;
 use crate::files::{PAGE, PLAN, RUNS, SUMMARY};
 use crate::run::folder::lock;
 use crate::words::{counted, percent};
-use crate::{device, files, program, terminal};
+use crate::{files, terminal};
 
 /// Whether a folder is that of a comparison.
 pub(crate) fn is_comparison(folder: &Path) -> bool {
@@ -55,7 +58,14 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
     let command = terminal::command();
     if is_comparison(folder) {
         let _lock = lock(folder)?;
-        let (plan, more) = Plan::read(folder)?.extended(request, folder, command)?;
+        let plan = Plan::read(folder)?;
+        if plan.tune.is_some() {
+            bail!(Usage(format!(
+                "{} holds a search for settings: name another --out",
+                folder.display()
+            )));
+        }
+        let (plan, more) = plan.extended(request, folder, command)?;
         let standings = standings(folder, &plan)?;
         if standings.iter().any(|standing| standing.finished.is_none()) {
             check_data(folder, &plan)?;
@@ -79,14 +89,25 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
 }
 
 /// Trains what is missing of the comparison in `folder`, so many runs at a time, or as many as it
-/// was begun with.
+/// was begun with. A search for settings can be given a larger budget.
 ///
 /// # Errors
-/// A folder that is in use or cannot be written to, data that is not that of then, and what can end
-/// the training of a run.
-pub(crate) fn resume(folder: &Path, jobs: Option<usize>, quiet: bool) -> Result<Summary> {
+/// A folder that is in use or cannot be written to, data that is not that of then, a budget for
+/// what is no search, and what can end the training of a run.
+pub(crate) fn resume(
+    folder: &Path,
+    jobs: Option<usize>,
+    budget: Option<Budget>,
+    quiet: bool,
+) -> Result<Summary> {
     let _lock = lock(folder)?;
     let plan = Plan::read(folder)?;
+    if plan.tune.is_some() {
+        return tune::resume(folder, plan, jobs, budget, quiet);
+    }
+    if budget.is_some() {
+        bail!(Usage("a budget is for a search for settings, and this is a comparison".to_owned()));
+    }
     let standings = standings(folder, &plan)?;
     if standings.iter().any(|standing| standing.finished.is_none()) {
         check_data(folder, &plan)?;
@@ -99,7 +120,8 @@ pub(crate) fn resume(folder: &Path, jobs: Option<usize>, quiet: bool) -> Result<
 /// # Errors
 /// A file that cannot be read.
 pub(crate) fn report(folder: &Path) -> Result<Summary> {
-    gather::summary(folder, &Plan::read(folder)?)
+    let plan = Plan::read(folder)?;
+    if plan.tune.is_some() { tune::summary(folder, &plan) } else { gather::summary(folder, &plan) }
 }
 
 fn go_on(
@@ -129,15 +151,17 @@ fn go_on(
 
 /// What is about to happen, in a few lines.
 fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String> {
-    let configs = plan.configs();
+    let (configs, labels) = (plan.configs(), plan.labels());
     let outline = Outline {
         title: None,
         question: None,
         note: "",
         equal: plan.equal,
+        margin: plan.margin,
         seeds: &plan.seeds,
         facts: &plan.facts,
         configs: &configs,
+        labels: &labels,
         command: String::new(),
         version: String::new(),
         hardware: String::new(),
@@ -151,7 +175,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
     let done = standings.iter().filter(|standing| standing.finished.is_some()).count();
     let what = format!(
         "{}: {}, {} training {}{noise}, {}{}{}, {}: {}",
-        labels(&configs).join(", "),
+        labels.join(", "),
         setting.data,
         setting.training_images,
         setting.wording.samples,
@@ -182,65 +206,4 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
     };
     let notes = plan.facts.notes.iter().cloned();
     [what].into_iter().chain(notes).chain([how]).collect()
-}
-
-/// What is known of data and network once they are there.
-fn facts(request: &Request) -> Result<Facts> {
-    let Some(first) = request.configs.first() else {
-        bail!(Usage("at least one algorithm is needed".to_owned()));
-    };
-    let Some(&seed) = request.seeds.as_slice().first() else {
-        bail!(Usage("at least one seed is needed".to_owned()));
-    };
-    let config = lowland_tasks::config::TrainConfig { seed, ..first.clone() };
-    let device = device::open(&config.device)?;
-    let data = program::load(&config)?;
-    let training = Training::new(&config, &data, &device)?;
-    let mut facts = Facts::of(&config, &data, &training)?;
-    if !request.no_sharpness && config.sharpness_every.is_none() {
-        facts.notes.extend(sharpness_note(&data));
-    }
-    Ok(facts)
-}
-
-/// Checks that the data is that of the plan, before a run finds out.
-fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
-    let data = program::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
-    let Facts { train, validation, test, .. } = &plan.facts;
-    for (split, name, then) in [
-        (Split::Train, "training", train),
-        (Split::Validation, "validation", validation),
-        (Split::Test, "test", test),
-    ] {
-        if data.task().checksum(split) != *then {
-            let folder = folder.display();
-            bail!(Usage(format!(
-                "the {name} data is not the data that the comparison in {folder} was begun with: put it back, or \
-                 begin a new comparison"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Checks that a folder is not there yet or holds nothing; names that begin with a dot are passed
-/// over.
-fn check_free(folder: &Path) -> Result<()> {
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| Usage(format!("cannot read {}", folder.display())))?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    match names.filter(|name| !name.starts_with('.')).min() {
-        Some(name) => bail!(Usage(format!(
-            "{} holds something else already ({name}): name another --out",
-            folder.display()
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn version() -> String {
-    format!("lowland {}", env!("CARGO_PKG_VERSION"))
 }

@@ -20,6 +20,10 @@ pub(crate) fn data_notes(data: &Data, config: &TrainConfig) -> Vec<String> {
     let mut notes: Vec<String> =
         task.remarks().iter().map(|remark| format!("data: {remark}")).collect();
     notes.extend(limited);
+    if let Some(from) = &config.from {
+        let head = if config.new_head { "; its last layer is drawn anew" } else { "" };
+        notes.push(format!("weights: those of {} at the start{head}", from.display()));
+    }
     if let Some(subset) = task.calibration(config) {
         let subset = words::subset(&subset, &format!("training {samples}"));
         notes.push(format!("quantisers: calibrated on {subset}"));

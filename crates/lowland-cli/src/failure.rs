@@ -67,7 +67,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
     // Nobody reads it where standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {line}");
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {line}");
     ExitCode::from(code(error))
 }
 

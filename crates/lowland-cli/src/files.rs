@@ -19,6 +19,10 @@ pub(crate) const AVERAGE: &str = "average.bpk";
 pub(crate) const BEST: &str = "best.bpk";
 /// The name of the file with the final weights for readers elsewhere.
 pub(crate) const SAFETENSORS: &str = "model.safetensors";
+/// The name of the file with the sizes of a transformer, for readers elsewhere.
+pub(crate) const MODEL_CONFIG: &str = "config.json";
+/// The name of the file with its tokenizer.
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 /// The name of the file with a line of JSON for each step and epoch.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 /// The name of the file of events; TensorBoard goes by the word in its middle.
@@ -31,6 +35,8 @@ pub(crate) const SHARPNESS: &str = "sharpness.json";
 pub(crate) const LANDSCAPE: &str = "landscape.json";
 /// The name of the file with a comparison's plan.
 pub(crate) const PLAN: &str = "plan.toml";
+/// The name of the file with the time that a search for settings has used.
+pub(crate) const CLOCK: &str = "clock.json";
 /// The name of the folder with the runs of a comparison.
 pub(crate) const RUNS: &str = "runs";
 /// The name of the file with the result of a comparison's run. It is written last: a run that has

@@ -29,7 +29,6 @@ mod terminal;
 mod words;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -49,6 +48,9 @@ struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     demo: commands::demo::Demo,
+    /// Log what is done to standard error; twice, in more detail
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,9 +64,11 @@ enum Command {
     Landscape(commands::landscape::Landscape),
     Report(commands::report::Report),
     Compare(Box<commands::compare::Compare>),
+    Tune(Box<commands::tune::Tune>),
     Data(commands::data::Data),
     List(commands::list::List),
     Bench(commands::bench::Bench),
+    Completions(commands::completions::Completions),
     #[command(hide = true)]
     Worker(commands::worker::Worker),
 }
@@ -123,30 +127,21 @@ where
     start(Some(program), arguments)
 }
 
-/// The command that the command line names, and of the program that runs.
-fn parse<A>(
-    program: Option<&str>,
-    arguments: impl IntoIterator<Item = A>,
-) -> Result<Command, clap::Error>
-where
-    A: Into<OsString> + Clone,
-{
+/// What may stand on the command line of the program that runs.
+fn command_line(program: Option<&str>) -> clap::Command {
     let mut command = Arguments::command();
-    if let Some(name) = program {
-        command = command.bin_name(name).arg_required_else_help(true).long_about(format!(
-            "Train {name}'s own network on its own data so that it lands in a flat minimum, and see \
-             what it buys."
-        ));
-        for of_demo in ["out", "seeds", "quiet", "json"] {
-            command = command.mut_arg(of_demo, |argument| argument.hide(true));
-        }
-        for own in ["demo", "data", "bench"] {
-            command = command.mut_subcommand(own, |command| command.hide(true));
-        }
+    let Some(name) = program else { return command };
+    command = command.bin_name(name).arg_required_else_help(true).long_about(format!(
+        "Train {name}'s own network on its own data so that it lands in a flat minimum, and see what \
+         it buys."
+    ));
+    for of_demo in ["out", "seeds", "quiet", "json"] {
+        command = command.mut_arg(of_demo, |argument| argument.hide(true));
     }
-    let found = command.try_get_matches_from(arguments)?;
-    let arguments = Arguments::from_arg_matches(&found)?;
-    Ok(arguments.command.unwrap_or(Command::Demo(arguments.demo)))
+    for own in ["demo", "data", "bench"] {
+        command = command.mut_subcommand(own, |command| command.hide(true));
+    }
+    command
 }
 
 fn start<A>(program: Option<Program>, arguments: impl IntoIterator<Item = A>) -> ExitCode
@@ -155,23 +150,26 @@ where
 {
     // Without the settings training is slower, and the same in all else.
     let _ = lowland_malloc::keep_freed_memory();
+    let mut line = command_line(program.as_ref().map(Program::name));
+    let found = line.try_get_matches_from_mut(arguments);
+    let arguments = match found.and_then(|found| Arguments::from_arg_matches(&found)) {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::report_usage(&error),
+    };
     let logs = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level(arguments.verbose))
+        .with_ansi(terminal::stderr_has_colours())
         .with_target(false)
         .without_time()
         // A closed standard error is no reason to end.
         .log_internal_errors(false);
     // The caller's own subscriber stays, where there is one.
     let _ = logs.try_init();
-    let command = match parse(program.as_ref().map(Program::name), arguments) {
-        Ok(command) => command,
-        Err(error) => return failure::report_usage(&error),
-    };
     if let Some(Err(error)) = program.map(program::begin) {
         return failure::report(&error.into());
     }
+    let command = arguments.command.unwrap_or(Command::Demo(arguments.demo));
     let result = match command {
         Command::Demo(demo) => demo.run(),
         Command::Train(train) => train.run(),
@@ -182,13 +180,24 @@ where
         Command::Landscape(landscape) => landscape.run(),
         Command::Report(report) => report.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Tune(tune) => tune.run(),
         Command::Data(data) => data.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Completions(completions) => completions.run(&mut line),
         Command::Worker(worker) => return worker.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
+    }
+}
+
+/// The least important events that are logged.
+fn level(verbose: u8) -> tracing::Level {
+    match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
     }
 }

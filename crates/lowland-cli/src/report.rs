@@ -21,6 +21,7 @@ mod numbers;
 mod points;
 mod sampling;
 mod scale;
+mod searched;
 mod sections;
 pub(crate) mod table;
 
@@ -38,6 +39,7 @@ const POLICY: &str =
 pub(crate) fn html(summary: &Summary) -> String {
     let main = [
         opening(summary),
+        search(summary),
         format!("<section class=\"found\">\n{}</section>\n", key::table(summary)),
         figures(summary),
         gallery::section(&summary.galleries),
@@ -76,11 +78,26 @@ fn page(title: &str, main: &str) -> String {
 /// Title, question and answer.
 fn opening(summary: &Summary) -> String {
     let (title, question) = (prose(&summary.title), prose(&summary.question));
-    let answer = prose(&answer::answer(summary));
+    let (kind, answer) = match &summary.searched {
+        Some(searched) => ("search", searched::answer(searched, summary)),
+        None => ("comparison", answer::answer(summary)),
+    };
+    let answer = prose(&answer);
     format!(
-        "<header>\n<p class=\"kind\">Lowland comparison</p>\n<h1>{title}</h1>\n\
+        "<header>\n<p class=\"kind\">Lowland {kind}</p>\n<h1>{title}</h1>\n\
          <p class=\"question\">{question}</p>\n<p class=\"answer\">{answer}</p>\n</header>\n"
     )
+}
+
+/// The search for settings, where there was one, and what the test samples say of its end.
+fn search(summary: &Summary) -> String {
+    let Some(found) = &summary.searched else { return String::new() };
+    let section = searched::section(found, summary.setting.measure());
+    let tested = match found.outcome {
+        Some(_) if !found.gains.is_empty() => prose(&answer::answer(summary)),
+        _ => "The test samples are not looked at before the budget is used up.".to_owned(),
+    };
+    format!("{section}<h2>The test samples, measured once</h2>\n<p>{tested}</p>\n")
 }
 
 /// All figures, and the numbers behind them.
@@ -100,7 +117,8 @@ fn figures(summary: &Summary) -> String {
     let landscapes = summary.landscapes.iter().flat_map(landscape::figures);
     let figures: Vec<Figure> = figures.into_iter().flatten().chain(landscapes).collect();
     let figures = joined(figures.iter().map(Figure::html));
-    let numbers = [numbers::runs(summary), numbers::epochs(summary)].concat();
+    let numbers =
+        [numbers::runs(summary), numbers::epochs(summary), flatness::numbers(summary)].concat();
     format!(
         "<section aria-label=\"Figures\">\n<h2>In pictures</h2>\n\
          <div class=\"figures\">\n{figures}</div>\n{numbers}</section>\n"

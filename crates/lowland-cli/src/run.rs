@@ -194,7 +194,7 @@ fn finish(
     folder: &RunFolder,
     output: Output,
 ) -> Result<()> {
-    folder.save_model(training)?;
+    folder.save_model(training, &data.task().export(config)?)?;
     folder.save_pictures(&training.pictures(PICTURES)?)?;
     let mut result = RunResult::of(training, data, config, folder.path());
     if config.quantise.is_some() {

@@ -135,7 +135,7 @@ mod tests {
         ClassWeights, DataConfig, OptimizerConfig, OptimizerName, ScheduleConfig, ScheduleName,
         WeightRule,
     };
-    use lowland_tasks::data::{AugmentConfig, DataName};
+    use lowland_tasks::data::{AugmentConfig, DataName, NormalisedBy};
     use lowland_tasks::models::ModelName;
     use lowland_tasks::precision::Precision;
     use lowland_tasks::quantise::QuantiseConfig;
@@ -200,6 +200,8 @@ mod tests {
             "--augment=crop-flip-cutout",
             "--model=resnet20",
             "--from=/f",
+            "--new-head",
+            "--normalisation=imagenet",
             "--bits=3",
             "--epochs=4",
             "--max-passes=5.5",
@@ -244,6 +246,7 @@ mod tests {
             micro_batch: Some(3),
             model: ModelName::ResNet20,
             from: Some("/f".into()),
+            new_head: true,
             quantise: Some(quantise),
             precision: Precision::Bf16,
             device: "tch".to_owned(),
@@ -251,6 +254,7 @@ mod tests {
                 name: DataName::Cifar10,
                 dir: Some("/d".into()),
                 image_size: Some(9),
+                normalisation: Some(NormalisedBy::ImageNet),
                 validation: Some(0.5),
                 split_seed: 0,
                 label_noise: 0.25,

@@ -205,14 +205,42 @@ pub(crate) fn note(line: &str, quiet: bool) {
     }
 }
 
-/// Writes text to standard output.
+/// Writes text to standard output. Colours are left out where that is no terminal or `NO_COLOR` is
+/// set.
 ///
 /// # Errors
 /// Standard output is closed.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
+}
+
+/// Words of a text in a colour.
+fn painted(text: &str, word: &str, style: anstyle::Style) -> String {
+    text.replace(word, &format!("{style}{word}{style:#}"))
+}
+
+/// A table and its answer with their verdicts in colour.
+pub(crate) fn accented(text: &str) -> String {
+    use anstyle::AnsiColor::{Green, Red, Yellow};
+    let bold = |color: anstyle::AnsiColor| color.on_default().bold();
+    let verdicts = [
+        ("superior", bold(Green)),
+        ("inferior", bold(Red)),
+        ("equivalent", bold(Green)),
+        ("undecided", bold(Yellow)),
+        ("Yes:", bold(Green)),
+        ("No:", bold(Red)),
+        ("Not decided", bold(Yellow)),
+    ];
+    verdicts.into_iter().fold(text.to_owned(), |text, (word, style)| painted(&text, word, style))
+}
+
+/// Whether standard error shows colours: it is a terminal, and `NO_COLOR` is not set.
+pub(crate) fn stderr_has_colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !refused
 }
 
 /// The command line as it was typed, with what a shell needs quoted.
@@ -229,4 +257,17 @@ pub(crate) fn command() -> String {
         .chain(std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned())))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_have_colours_that_can_be_left_out() {
+        let plain = "SAM  superior\nSGD  undecided\nYes: it does";
+        let coloured = accented(plain);
+        assert!(coloured.contains("\u{1b}[1m\u{1b}[32msuperior\u{1b}[0m"), "{coloured:?}");
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    }
 }

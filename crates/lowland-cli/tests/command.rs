@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::store::{ModuleRecord, ModuleSnapshot, SafetensorsStore};
+use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 use common::{lines, lowland, path, run, short, text};
 use lowland_tasks::models::{Model, ModelName};
@@ -57,13 +57,9 @@ fn a_run_writes_what_repeats_it_and_the_repetition_gives_the_same_bytes() {
     assert_eq!(bytes(&first, "model.safetensors"), bytes(&second, "model.safetensors"));
     // Burn's record holds parameter ids, which are drawn anew in every process: what is the same is
     // all tensors, which are those of the other file too.
-    let [fresh, portable] = [None, Some(bytes(&first, "model.safetensors"))].map(|from| {
-        let mut model = model();
-        if let Some(from) = from {
-            model.load_from(&mut SafetensorsStore::from_bytes(Some(from))).unwrap();
-        }
-        tensors(&model)
-    });
+    let portable = Path::new(&first).join("model.safetensors");
+    let portable = tensors(&model().with_weights(&portable, false).unwrap());
+    let fresh = tensors(&model());
     for run in [&first, &second] {
         let record = Bytes::from_bytes_vec(bytes(run, "model.bpk"));
         let record = ModuleRecord::from_bytes(record).unwrap();
@@ -415,6 +411,16 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
     run(&[&all[..], &limits].concat());
     let output = lowland(&["compare", "--algorithms", "sgd,msam", "--budget", "1.2"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = text(&run(&["completions", shell]).stdout);
+        assert!(script.contains("lowland") && script.contains("tune"), "{shell}");
+        assert!(!script.contains('\u{1b}'), "no colours where there is no terminal");
+    }
+    assert_eq!(lowland(&["completions", "csh"]).status.code(), Some(2));
 }
 
 #[test]

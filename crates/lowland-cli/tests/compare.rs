@@ -19,6 +19,7 @@ fn mistakes_in_a_comparison_are_one_line_and_exit_2() {
         (["--seeds", "18446744073709551615"], "between 1 and 1000, found 18446744073709551615"),
         (["--seeds", "0"], "between 1 and 1000, found 0"),
         (["--algorithms", "sgd,sam,sgd"], "\"sgd\" is in --algorithms twice"),
+        (["--margin", "0"], "--margin must be above 0 and below 100 points, found 0"),
         (["--jobs", "0"], "--jobs must be between 1 and 64, found 0"),
         (
             ["--keep", "nothing,weights"],
@@ -266,6 +267,7 @@ fn more_can_be_added_to_a_comparison() {
         (["--set", "optimizer.momentum=0.5"], "optimizer.momentum was 0.9 and is 0.5"),
         (["--label-noise", "0.5"], "data.label_noise was 0.0 and is 0.5"),
         (["--equal", "passes"], "--equal was epochs and is passes"),
+        (["--margin", "0.5"], "--margin was not given and is 0.5"),
     ] {
         let output = lowland(&comparison(&out, &flags));
         let error = text(&output.stderr);

@@ -98,9 +98,14 @@ pub struct TrainConfig {
     pub program: Option<String>,
     /// The network. Default `small-cnn`.
     pub model: ModelName,
-    /// Where the weights at the start come from: the folder of a run with the same network, or a
-    /// file such as its `model.bpk`. Default: they are drawn.
+    /// Where the weights at the start come from: the folder of a run with the same network, a file
+    /// such as its `model.bpk`, or a file for PyTorch (`.safetensors`, `.pth`); of a transformer, the
+    /// folder of a model or a file of weights in it. Default: they are drawn.
     pub from: Option<PathBuf>,
+    /// Whether the last layer is drawn anew instead of taken from there: for other classes than those
+    /// that the weights were trained for. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_head: bool,
     /// To how many bits the network is quantised before training begins. Default: not at all.
     pub quantise: Option<QuantiseConfig>,
     /// How a pretrained transformer is fine-tuned; for texts alone. Default: that of
@@ -157,6 +162,7 @@ impl Default for TrainConfig {
             program: None,
             model: ModelName::default(),
             from: None,
+            new_head: false,
             quantise: None,
             text: None,
             crop: None,
@@ -191,6 +197,8 @@ impl TrainConfig {
         self.data.check()?;
         self.check_program()?;
         self.check_task_tables()?;
+        let has_start = self.from.is_some() || !self.new_head;
+        setting("new_head", has_start, "true", "left out without weights to start from (from)")?;
         if let Some(decay) = self.ema {
             setting("ema", decay > 0.0 && decay < 1.0, decay, "above 0 and below 1")?;
         }

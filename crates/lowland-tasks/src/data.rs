@@ -30,7 +30,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use augment::{Augment, AugmentConfig, Normalisation};
+pub use augment::{Augment, AugmentConfig, Normalisation, NormalisedBy};
 pub use batches::{
     BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Mixed, Source, epoch_order,
 };

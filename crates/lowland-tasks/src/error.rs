@@ -250,6 +250,9 @@ impl Error {
         let near = |known: &&'static str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
         let nearest = known.iter().copied().min_by_key(near);
         let nearest = nearest.filter(|known| near(known) <= NEAR.max(known.len() / 3));
+        // A name without its end, such as resnet50 of resnet50-imagenet, is nearer than any other.
+        let start = format!("{}-", name.to_lowercase());
+        let nearest = known.iter().copied().find(|known| known.starts_with(&start)).or(nearest);
         let nearest = nearest.map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
         Self::Unknown { what, name: name.to_owned(), nearest, known: known.join(", ") }
     }

@@ -17,6 +17,7 @@ pub mod events;
 pub mod flatness;
 pub mod models;
 pub mod own;
+mod pickle;
 pub mod pose;
 pub mod precision;
 pub mod quantise;
@@ -25,6 +26,7 @@ mod spec;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use spec::Spec;

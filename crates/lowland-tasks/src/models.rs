@@ -17,6 +17,7 @@ mod vision_transformer;
 mod wide_resnet;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use burn::module::Module;
@@ -27,14 +28,16 @@ pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
 pub use erased::OwnNetwork;
 pub use layers::{Conv2d, Linear};
 pub use pyramid_net::{PyramidNet, PyramidNetConfig};
-pub use resnet::{ResNet, ResNetConfig};
+pub use residual::BlockKind;
+pub use resnet::{ResNet, ResNetConfig, ResNetStem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig};
 pub use vision_transformer::{VisionTransformer, VisionTransformerConfig};
 pub use wide_resnet::{WideResNet, WideResNetConfig};
 
-use crate::data::ImageShape;
+use crate::data::{ImageShape, files};
 use crate::pose::{PoseNet, PoseNetConfig};
 use crate::text::{TextClassifier, TextInput};
+use crate::weights::{self, Export, Head, Names, to_safetensors};
 use crate::{Error, Result};
 
 /// The two enums and what goes with each variant. A variant's name is part of the paths of its
@@ -170,8 +173,14 @@ register! {
         "the residual network for CIFAR, 20 layers, 270 thousand weights";
     ResNet56(CifarResNet) = "resnet56", CifarResNetConfig::RESNET_56,
         "the residual network for CIFAR, 56 layers, 850 thousand weights";
-    ResNet18(ResNet) = "resnet18", ResNetConfig::default(),
+    ResNet18(ResNet) = "resnet18", ResNetConfig::CIFAR_18,
         "the residual network for ImageNet with a stem for CIFAR, 18 layers, 11.2 million weights";
+    ImageNetResNet18(ResNet) = "resnet18-imagenet", ResNetConfig::IMAGENET_18,
+        "torchvision's resnet18, whose weights it takes (--from), 11.7 million weights";
+    ImageNetResNet34(ResNet) = "resnet34-imagenet", ResNetConfig::IMAGENET_34,
+        "torchvision's resnet34, whose weights it takes (--from), 21.8 million weights";
+    ImageNetResNet50(ResNet) = "resnet50-imagenet", ResNetConfig::IMAGENET_50,
+        "torchvision's resnet50, whose weights it takes (--from), 25.6 million weights";
     Wrn28x10(WideResNet) = "wrn-28-10", WideResNetConfig::WRN_28_10,
         "the wide residual network, 28 layers, 36.5 million weights";
     Wrn34x10(WideResNet) = "wrn-34-10", WideResNetConfig::WRN_34_10,
@@ -211,9 +220,58 @@ impl Model {
         let Self::Own(network) = self else { return None };
         network.get()
     }
+
+    /// What its tensors are called where PyTorch reads them.
+    pub fn names(&self) -> Names {
+        match self {
+            Self::ResNet20(network) | Self::ResNet56(network) => Names::ResNet(network.stages()),
+            Self::ResNet18(network)
+            | Self::ImageNetResNet18(network)
+            | Self::ImageNetResNet34(network)
+            | Self::ImageNetResNet50(network) => Names::ResNet(network.stages()),
+            Self::Transformer(_) => Names::Bert,
+            _ => Names::Own,
+        }
+    }
+}
+
+impl Model {
+    /// The network with the weights of a file, as [`parse`](crate::weights::parse) reads them. With
+    /// `new_head` the last layer keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if the file cannot be read, [`Error::Weights`] if it holds no weights or those
+    /// of another network.
+    pub fn with_weights(self, path: &Path, new_head: bool) -> Result<Self> {
+        let stored = weights::parse(path, files::read(path)?)?;
+        let head = if new_head { Head::New } else { Head::Loaded };
+        let names = self.names();
+        weights::load(self, &stored, &names, head, path)
+    }
+
+    /// Its weights for PyTorch's `load_state_dict`, as [`to_safetensors`] writes them, with what goes
+    /// with them. Low-rank adapters are added to the weights that they belong to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Algorithm`] where the device cannot be read.
+    pub fn to_safetensors(self, export: &Export) -> Result<Vec<u8>> {
+        let names = self.names();
+        let merged = match self {
+            Self::Transformer(network) => Self::Transformer(network.merged()),
+            network => network,
+        };
+        to_safetensors(&merged, &names, &export.metadata)
+    }
 }
 
 impl ModelName {
+    /// Whether published weights of it were trained on `ImageNet`.
+    pub(crate) fn is_of_imagenet(self) -> bool {
+        matches!(self, Self::ImageNetResNet18 | Self::ImageNetResNet34 | Self::ImageNetResNet50)
+    }
+
     /// Makes the model for people of `joints` joints, as [`init`](Self::init) does for images.
     ///
     /// # Errors

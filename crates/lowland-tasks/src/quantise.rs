@@ -25,6 +25,8 @@
 //! [`RadiusGroup`](lowland::ascend::RadiusGroup) with the path `step$` and the factor 0 leaves them
 //! out of the perturbation.
 //!
+//! [`rounded`] rounds the weights of any network as they are, without training.
+//!
 //! [`integer_layers`] gives the integers of a network that is done, [`with_integer_weights`] the
 //! network that computes with them alone.
 //!
@@ -39,6 +41,7 @@ mod attach;
 mod config;
 mod integers;
 mod quantiser;
+mod rounded;
 
 use burn::module::Module;
 
@@ -49,6 +52,7 @@ pub(crate) use attach::quantised_input;
 pub use config::QuantiseConfig;
 pub use integers::{IntegerLayer, integer_layers, with_integer_weights};
 pub use quantiser::Grid;
+pub use rounded::rounded;
 
 impl QuantiseConfig {
     /// The form of a quantised network around `model`, for a record of one to be loaded into: steps

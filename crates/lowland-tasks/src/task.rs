@@ -5,12 +5,13 @@
 mod images;
 mod people;
 pub(crate) mod split;
+pub(crate) mod start;
 mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -22,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
 use crate::data::subset::{Select, part_of};
-use crate::data::{Source, Subset, files};
+use crate::data::{Source, Subset};
 use crate::models::Model;
 use crate::precision::Precision;
+use crate::weights::Export;
 use crate::{Error, Result};
 
 pub use images::ImageTask;
@@ -160,6 +162,15 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// of right answers.
     fn chooses_by(&self) -> Option<&'static str> {
         None
+    }
+
+    /// What goes with the weights where they are written for readers elsewhere. Default: the version of
+    /// Lowland, the network, and the names of the classes.
+    ///
+    /// # Errors
+    /// What cannot be put together.
+    fn export(&self, config: &TrainConfig) -> Result<Export> {
+        Ok(Export::of(config.model.name(), &self.class_names()))
     }
 
     /// What a network made of the first `count` test samples, to look at, from the
@@ -426,18 +437,6 @@ pub(crate) fn only(field: &'static str, holds: bool, allowed: &'static str) -> R
 /// A record that is broken or of another network.
 pub(crate) fn loaded(model: Model, record: Vec<u8>) -> Result<Model, RecordError> {
     model.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(record))?)
-}
-
-/// A network with the weights of a record in a file, or in the folder of a run.
-///
-/// # Errors
-/// [`Error::File`] for a file that cannot be read, [`Error::Weights`] for one that holds no weights
-/// or those of another network.
-pub(crate) fn loaded_from(model: Model, path: &Path) -> Result<Model> {
-    let file = if path.is_dir() { path.join(MODEL_RECORD) } else { path.to_owned() };
-    let failed =
-        |error: RecordError| Error::Weights { path: file.clone(), problem: error.to_string() };
-    loaded(model, files::read(&file)?).map_err(failed)
 }
 
 /// The name of the record of a network in the folder of a run.

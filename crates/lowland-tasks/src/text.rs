@@ -1,7 +1,7 @@
 //! Fine-tuning a pretrained transformer on sentences.
 //!
-//! A folder with `config.json`, `model.safetensors` and `tokenizer.json`, as they are published for
-//! BERT and its kin, gives the [`TextTokenizer`] and the [`TextClassifier`]; a folder with the
+//! A folder with `config.json`, weights (`model.safetensors` or `pytorch_model.bin`) and
+//! `tokenizer.json` or `vocab.txt`, as they are published for BERT and its kin, gives the [`TextTokenizer`] and the [`TextClassifier`]; a folder with the
 //! files of a [`GlueTask`] gives two [`TextSet`]s of tokens, and those the batches.
 //!
 //! ```no_run
@@ -47,3 +47,4 @@ pub use lora::{LoraConfig, Projection};
 pub use metrics::{Confusion, Metric};
 pub use text_set::{TextSet, TextSplits};
 pub use tokenizer::{Text, TextTokenizer, Tokens};
+pub(crate) use weights::{folder_of, weights_of};

@@ -93,7 +93,9 @@ fn models_have_as_many_trained_numbers_as_their_documentation_says() {
 
 #[test]
 fn resnet34_is_resnet18_with_more_blocks() {
-    let model = ResNetConfig { blocks: [3, 4, 6, 3] }.init(10, 3, 0, &device()).unwrap();
+    let model = ResNetConfig { blocks: [3, 4, 6, 3], ..ResNetConfig::CIFAR_18 }
+        .init(10, 3, 0, &device())
+        .unwrap();
     assert_eq!(trained_numbers(&model), 21_282_122);
 }
 
@@ -215,7 +217,12 @@ fn numbers_of_zero_are_refused() {
     let device = device();
     zero(SmallCnnConfig { widths: [1, 0, 1] }.init(10, 1, 0, &device).err(), "widths");
     zero(CifarResNetConfig { blocks: 0 }.init(10, 1, 0, &device).err(), "blocks");
-    zero(ResNetConfig { blocks: [1, 1, 0, 1] }.init(10, 1, 0, &device).err(), "blocks");
+    zero(
+        ResNetConfig { blocks: [1, 1, 0, 1], ..ResNetConfig::CIFAR_18 }
+            .init(10, 1, 0, &device)
+            .err(),
+        "blocks",
+    );
     zero(WideResNetConfig { blocks: 0, widening: 1 }.init(10, 1, 0, &device).err(), "blocks");
     zero(WideResNetConfig { blocks: 1, widening: 0 }.init(10, 1, 0, &device).err(), "widening");
     zero(PyramidNetConfig { blocks: 0, alpha: 1 }.init(10, 1, 0, &device).err(), "blocks");

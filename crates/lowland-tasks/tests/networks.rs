@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
-use common::{assert_close, numbers};
-use crc::{CRC_32_ISO_HDLC, Crc};
+use common::{assert_close, numbers, uniform};
 use lowland_tasks::models::{
-    CifarResNetConfig, PyramidNetConfig, ResNetConfig, VisionTransformerConfig, WideResNetConfig,
+    BlockKind, CifarResNetConfig, PyramidNetConfig, ResNetConfig, ResNetStem,
+    VisionTransformerConfig, WideResNetConfig,
 };
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ const TOLERANCE: f64 = 1e-9;
 #[serde(tag = "name", content = "sizes", rename_all = "kebab-case")]
 enum Network {
     CifarResnet([usize; 1]),
-    Resnet([[usize; 4]; 1]),
+    Resnet(([usize; 4], String, String)),
     WideResnet([usize; 2]),
     PyramidNet([usize; 2]),
     VisionTransformer([usize; 6]),
@@ -47,7 +47,7 @@ struct Case {
 #[test]
 fn outputs_and_gradients_are_those_of_pytorch() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("data/networks.json")).unwrap();
-    assert_eq!(cases.len(), 8);
+    assert_eq!(cases.len(), 10);
     let device = Device::flex().autodiff();
     for case in cases {
         let (classes, channels) = (case.classes, case.images[1]);
@@ -59,7 +59,17 @@ fn outputs_and_gradients_are_those_of_pytorch() {
         }
         match case.network {
             Network::CifarResnet([blocks]) => compare!(CifarResNetConfig { blocks }),
-            Network::Resnet([blocks]) => compare!(ResNetConfig { blocks }),
+            Network::Resnet((blocks, ref stem, ref kind)) => {
+                let stem = match stem.as_str() {
+                    "imagenet" => ResNetStem::ImageNet,
+                    _ => ResNetStem::Cifar,
+                };
+                let kind = match kind.as_str() {
+                    "bottleneck" => BlockKind::Bottleneck,
+                    _ => BlockKind::Basic,
+                };
+                compare!(ResNetConfig { blocks, kind, stem });
+            }
             Network::WideResnet([blocks, widening]) => {
                 compare!(WideResNetConfig { blocks, widening });
             }
@@ -161,8 +171,7 @@ impl ModuleMapper for Fill {
     }
 }
 
-/// `centre + spread · u`, with u in [−1, 1) from splitmix64 of the CRC-32 of the path and the place
-/// in the tensor.
+/// `centre + spread · u`, with u of the path and the place in the tensor.
 fn filled<const D: usize>(
     path: &str,
     shape: [usize; D],
@@ -170,15 +179,6 @@ fn filled<const D: usize>(
     spread: f64,
     device: &Device,
 ) -> Tensor<D> {
-    let seed = u64::from(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(path.as_bytes())) << 32;
-    let count: usize = shape.iter().product();
-    let number = |place: usize| {
-        let mut z = (seed | place as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        let unit = (z >> 11) as f64 / 2f64.powi(53);
-        centre + spread * (2.0 * unit - 1.0)
-    };
-    common::tensor((0..count).map(number).collect(), shape, device)
+    let values = uniform(path, shape.iter().product()).map(|u| centre + spread * u);
+    common::tensor(values.collect(), shape, device)
 }

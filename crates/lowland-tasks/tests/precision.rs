@@ -82,7 +82,7 @@ fn gradients_in_bf16_are_close_to_those_in_f32() {
     );
     let net = CifarResNetConfig { blocks: 1 }.init(10, 3, 1, on).unwrap();
     check("resnet", &net, 16, CifarResNet::forward);
-    let net = ResNetConfig { blocks: [1; 4] }.init(10, 3, 1, on).unwrap();
+    let net = ResNetConfig { blocks: [1; 4], ..ResNetConfig::CIFAR_18 }.init(10, 3, 1, on).unwrap();
     check("resnet18", &net, 32, ResNet::forward);
     let net = WideResNetConfig { blocks: 1, widening: 2 }.init(10, 3, 1, on).unwrap();
     check("wide", &net, 16, WideResNet::forward);

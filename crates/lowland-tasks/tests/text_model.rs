@@ -85,7 +85,7 @@ fn set() -> TextSet {
 }
 
 fn network(trained: Trained, seed: u64) -> TextClassifier {
-    let tuning = FineTuning { trained, dropout: 0.0 };
+    let tuning = FineTuning { trained, ..FineTuning::default() };
     TextClassifier::from_folder(&tiny(), 3, &tuning, seed, &device()).unwrap()
 }
 
@@ -307,8 +307,14 @@ const QUERY: &str = "encoder.layer.1.attention.self.query.weight";
 #[test]
 fn tensors_that_are_missing_or_misshapen_are_named() {
     for (change, expected) in [
-        (None, "1 missing, the first layers.1.attention.query.weight"),
-        (Some(json!([8, 32])), "layers.1.attention.query.weight of shape [16, 16], found [32, 8]"),
+        (
+            None,
+            "it has 40 tensors, expected 39: 1 missing, the first encoder.layer.1.attention.self.query.weight;",
+        ),
+        (
+            Some(json!([8, 32])),
+            "1 misshapen, the first encoder.layer.1.attention.self.query.weight: F32 of shape [8, 32], expected [16, 16]",
+        ),
     ] {
         let (folder, mut tensors) = (copy(), Tensors::tiny());
         let mut tensor = tensors.header.remove(QUERY).unwrap();
@@ -380,7 +386,7 @@ fn settings_outside_their_range_are_refused() {
     let lora = |change: fn(&mut LoraConfig)| {
         let mut config = LoraConfig::default();
         change(&mut config);
-        FineTuning { trained: Trained::Lora(config), dropout: 0.0 }
+        FineTuning { trained: Trained::Lora(config), ..FineTuning::default() }
     };
     for (tuning, classes, field) in [
         (FineTuning::default(), 0, "classes"),
@@ -406,7 +412,7 @@ fn fine_tuning_is_read_from_toml_as_it_is_written() {
     assert_eq!(read("").unwrap(), FineTuning::default());
     assert_eq!(read("trained = 'head'").unwrap().trained, Trained::Head);
     let lora = LoraConfig { rank: 4, ..LoraConfig::default() };
-    let tuning = FineTuning { trained: Trained::Lora(lora), dropout: 0.1 };
+    let tuning = FineTuning { trained: Trained::Lora(lora), dropout: 0.1, ..FineTuning::default() };
     assert_eq!(read("dropout = 0.1\ntrained.lora.rank = 4").unwrap(), tuning);
     assert_eq!(read(&toml::to_string(&tuning).unwrap()).unwrap(), tuning);
     assert!(read("trained.lora.ranks = 4").is_err() && read("trained = 'none'").is_err());

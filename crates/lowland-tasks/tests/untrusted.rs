@@ -9,6 +9,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::tensor::Device;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lowland_tasks::checkpoint::Manifest;
@@ -17,7 +20,7 @@ use lowland_tasks::data::cifar::{self, Cifar};
 use lowland_tasks::data::{Decoding, FolderConfig, idx, image_folder};
 use lowland_tasks::pose::{CropConfig, PoseSplits, coco};
 use lowland_tasks::text::{TextColumns, parse_table};
-use lowland_tasks::{Error, Spec};
+use lowland_tasks::{Error, Spec, weights};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -266,6 +269,123 @@ fn pickles_are_read_or_refused_in_proportion() {
             assert_eq!((images.len(), read.is_err()), (labels.len() * 3072, labels.is_empty()));
         }
     });
+}
+
+/// What a byte of a file of weights may become: an instruction of a pickle, or a tensor with its name
+/// in a header of JSON.
+const WEIGHTS: usize = 500;
+
+fn read_weights(file: &[u8]) {
+    match weights::parse(Path::new("x"), file.to_vec()) {
+        Ok(stored) => {
+            for (name, shape) in stored.shapes() {
+                // Tensors are read one by one, so that many that share their numbers cost no more.
+                if let Some(Ok(bytes)) = stored.bytes(&name) {
+                    let count: usize = shape.iter().product();
+                    assert!(bytes.len() <= file.len() && bytes.len() >= count.min(bytes.len()));
+                }
+            }
+        }
+        Err(error) => {
+            let words = error.to_string();
+            assert!(matches!(error, Error::Weights { .. }) && words.len() < 2000, "{words}");
+        }
+    }
+}
+
+/// A record of Burn.
+fn record() -> Vec<u8> {
+    let layer = LinearConfig::new(3, 2).init(&Device::flex());
+    layer.into_record().into_bytes().unwrap().to_vec()
+}
+
+#[test]
+fn weights_are_read_or_refused_in_proportion() {
+    let _alone = alone();
+    let mut seeds = seeds("weights");
+    assert_eq!(seeds.len(), 9);
+    seeds.push(record());
+    for seed in &seeds {
+        assert!(!weights::parse(Path::new("x"), seed.clone()).unwrap().shapes().is_empty());
+        // Every beginning of a file, and every byte changed.
+        for at in 0..seed.len() {
+            in_proportion(seed.len(), WEIGHTS, || read_weights(&seed[..at]));
+            let mut spoiled = seed.clone();
+            for change in [0x01, 0x80, 0xff] {
+                spoiled[at] = seed[at] ^ change;
+                in_proportion(seed.len(), WEIGHTS, || read_weights(&spoiled));
+            }
+        }
+    }
+    let words: &[&str] = &[
+        "PK\u{3}\u{4}",
+        "(",
+        "}",
+        ")",
+        "u",
+        "t",
+        "R",
+        "Q",
+        "b",
+        "q\0",
+        "h\0",
+        "ctorch._utils\n_rebuild_tensor_v2\n",
+        "ctorch\nDoubleStorage\n",
+        ".",
+        "{\"a\":",
+        "[18446744073709551615]",
+        "\"F64\"",
+    ];
+    let bytes = prop::collection::vec(any::<u8>(), 0..300);
+    for_all(prop_oneof![1 => bytes, 6 => changed(seeds, words)], WEIGHTS, |file| {
+        read_weights(file)
+    });
+}
+
+/// A file of the older format: a dictionary with `entries`, pickled, and one storage of `count`
+/// numbers.
+fn legacy(entries: &str, count: u64) -> Vec<u8> {
+    let head =
+        [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
+    let body = format!("I1001\n.}}.}}({entries}u.(U\u{1}0l.");
+    [&head, body.as_bytes(), &count.to_le_bytes(), &vec![1; 64]].concat()
+}
+
+/// An entry with a tensor of this size and these strides in storage 0, of 16 floats.
+fn entry(name: &str, size: &str, strides: &str) -> String {
+    format!(
+        "X{}\0\0\0{name}ctorch._utils\n_rebuild_tensor_v2\n((U\u{7}storagectorch\nFloatStorage\nU\u{1}0U\u{3}cpuI16\ntQI0\n({size}t({strides}tI00\n}}tR",
+        char::from(u8::try_from(name.len()).unwrap())
+    )
+}
+
+#[test]
+fn tensors_that_claim_to_be_large_cost_no_memory() {
+    let _alone = alone();
+    let read = |entries: &str, count| {
+        let file = legacy(entries, count);
+        in_proportion(file.len(), WEIGHTS, || {
+            let stored = weights::parse(Path::new("x"), file.clone());
+            stored.map(|stored| stored.shapes()).map_err(|error| error.to_string())
+        })
+    };
+    let honest = read(&entry("a", "I4\nI4\n", "I4\nI1\n"), 16).unwrap();
+    assert_eq!(honest["a"], [4, 4]);
+    for (size, strides, told) in [
+        // As many times the same number as one likes.
+        ("I1000000000\n", "I0\n", "a with numbers beyond its storage"),
+        ("I4\nI4\n", "I5\nI1\n", "a with numbers beyond its storage"),
+        ("I9223372036854775807\nI4\n", "I1\nI1\n", "a with numbers beyond its storage"),
+        ("I4\n", "I4\nI1\n", "a with numbers beyond its storage"),
+    ] {
+        let error = read(&entry("a", size, strides), 16).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    let error = read(&entry("a", "I4\n", "I1\n"), u64::MAX / 4).unwrap_err();
+    assert!(error.contains("storages that end early"), "{error}");
+    let calls = "cos\nsystem\n(U\u{2}lstR";
+    let error = read(&format!("U\u{1}a{calls}"), 16).unwrap_err();
+    assert!(error.contains("no dictionary of tensors"), "{error}");
 }
 
 /// What any image may be unpacked to.

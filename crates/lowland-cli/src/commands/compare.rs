@@ -10,7 +10,7 @@ use crate::commands::present;
 use crate::compare::equal::Equal;
 use crate::compare::keep::{Keep, Kept};
 use crate::compare::plan::MOST_JOBS;
-use crate::compare::request::{Request, Seeds, check_seeds};
+use crate::compare::request::{Request, Seeds, check_margin, check_seeds};
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
 use crate::settings::{PRECEDENCE, SettingFlags};
@@ -44,6 +44,10 @@ pub(crate) struct Compare {
     /// is not epochs. Time is best measured with one job [default: epochs]
     #[arg(long, value_name = "WHAT", value_enum)]
     equal: Option<Equal>,
+    /// Test for equivalence too: whether an algorithm is as good as the baseline within so many
+    /// points, to be stated before anything is trained
+    #[arg(long, value_name = "POINTS", allow_negative_numbers = true)]
+    margin: Option<f64>,
     /// How many seeds, counted from --first-seed [default: 3]
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
@@ -86,6 +90,7 @@ impl Compare {
         let (seeds, first) = (self.seeds.unwrap_or(SEEDS), self.first_seed.unwrap_or(0));
         check_seeds(seeds)?;
         check_jobs(self.jobs)?;
+        check_margin(self.margin)?;
         let keep = self.keep.as_deref().map(Keep::of).transpose()?;
         let configs = self.configs()?;
         if self.equal.is_some_and(|equal| equal != Equal::Epochs)
@@ -105,6 +110,8 @@ impl Compare {
             configs,
             named: self.algorithms.is_some(),
             equal: self.equal,
+            margin: self.margin,
+            tune: None,
             no_sharpness: self.no_sharpness,
             seeds: if named { Seeds::Named(seeds) } else { Seeds::Default(seeds) },
             keep,

@@ -54,6 +54,8 @@ impl Demo {
             configs: algorithms().into_iter().map(config).collect(),
             named: true,
             equal: None,
+            margin: None,
+            tune: None,
             no_sharpness: false,
             seeds: Seeds::Named((FIRST_SEED..FIRST_SEED.saturating_add(self.seeds)).collect()),
             keep: None,

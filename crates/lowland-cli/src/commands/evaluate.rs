@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table};
 use lowland_tasks::evaluation::{Evaluation, evaluate};
+use lowland_tasks::quantise::rounded;
 use lowland_tasks::task::Split;
 
 use crate::run::finished::{FinishedRun, WeightFlags};
@@ -33,6 +34,10 @@ pub(crate) struct Evaluate {
     /// Which samples
     #[arg(long, value_name = "WHICH", default_value = "test")]
     on: On,
+    /// Round the weights to so many bits first, 2 to 8, as they are: nothing is trained, and
+    /// activations, biases and normalisation stay
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(2..=8))]
+    round: Option<u8>,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -61,11 +66,19 @@ impl Evaluate {
             On::Validation => Split::Validation,
             On::Test => Split::Test,
         };
-        let found = evaluate(&run.data, split, &run.model, &run.device)?;
+        let model = match self.round {
+            Some(bits) => rounded(run.model, bits)?,
+            None => run.model,
+        };
+        let weights = match self.round {
+            Some(bits) => format!("{} rounded to {bits} bits", run.weights),
+            None => run.weights,
+        };
+        let found = evaluate(&run.data, split, &model, &run.device)?;
         if self.json {
             return print(&serde_json::to_string_pretty(&found)?);
         }
-        print(&in_words(&found, &run.weights))
+        print(&in_words(&found, &weights))
     }
 }
 

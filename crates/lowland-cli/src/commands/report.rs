@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::commands::{present, present_as};
 use crate::compare::equal::Equal;
 use crate::compare::gather::Outline;
+use crate::compare::label::labels;
 use crate::compare::landscapes::Landscapes;
 use crate::compare::plan::Facts;
 use crate::compare::summary::{Gallery, Run, Summary};
@@ -178,15 +179,20 @@ fn summary(found: &[Found]) -> Result<Summary> {
     let facts = Facts::of(first, &data, &training)?;
     let mut names: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
     names.dedup();
-    let title = names.join(", ");
+    let (title, labels) = (names.join(", "), labels(&configs));
     let outline = Outline {
-        question: Some(&format!("How do {title} compare?")),
+        question: Some(&format!(
+            "How {} {title} compare?",
+            if configs.len() == 1 { "does" } else { "do" }
+        )),
         title: Some(&title),
         note: &differences(&configs),
         equal: Equal::Epochs,
+        margin: None,
         seeds: &seeds,
         facts: &facts,
         configs: &configs,
+        labels: &labels,
         command: terminal::command(),
         version: format!("lowland {}", env!("CARGO_PKG_VERSION")),
         hardware: hardware(&first.device, 1),

@@ -9,6 +9,7 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::{Data, Training};
 use lowland_tasks::{Error, Spec};
 
+use crate::commands::budget::BudgetFlags;
 use crate::commands::compare::check_jobs;
 use crate::commands::present;
 use crate::compare::{self, is_comparison};
@@ -19,11 +20,12 @@ use crate::run::world::{World, WorldFlags};
 use crate::terminal::Output;
 use crate::{device, files, program, run, terminal};
 
-/// Go on with a run from its last good checkpoint, or with what is missing of a comparison
+/// Go on with a run from its last good checkpoint, or with what is missing of a comparison or search
 ///
 /// What comes out is what the run would have given without a stop: on the CPU, bit for bit. A
 /// checkpoint that is damaged is named and the one before it taken. A run that was stopped before
-/// its first checkpoint starts again. Of a comparison, runs that are done are never trained again.
+/// its first checkpoint starts again. Of a comparison, runs that are done are never trained again. A search
+/// for settings that is not decided goes on with a larger budget.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// The folder of the run, or of the comparison
@@ -38,6 +40,8 @@ pub(crate) struct Resume {
     /// Go on although settings in the run's config.toml were changed since the checkpoint
     #[arg(long)]
     accept_changes: bool,
+    #[command(flatten)]
+    budget: BudgetFlags,
     #[command(flatten)]
     world: WorldFlags,
     #[command(flatten)]
@@ -56,6 +60,9 @@ impl Resume {
         }
         if self.jobs.is_some() {
             bail!(Usage("--jobs is for a comparison, and this is one run".to_owned()));
+        }
+        if self.budget.budget()?.is_some() {
+            bail!(Usage("a budget is for a search for settings, and this is one run".to_owned()));
         }
         let world = self.world.join()?;
         let result = if world.is_first() { self.lead(&world) } else { self.follow(&world) };
@@ -78,7 +85,8 @@ impl Resume {
         if self.world.is_asked_for() {
             bail!(Usage("--mpi is for a single run, and this is a comparison".to_owned()));
         }
-        let summary = compare::resume(&self.run, self.jobs, self.output.quiet)?;
+        let budget = self.budget.budget()?;
+        let summary = compare::resume(&self.run, self.jobs, budget, self.output.quiet)?;
         present(&summary, &self.run, self.output.json)
     }
 

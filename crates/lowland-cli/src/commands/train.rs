@@ -19,7 +19,7 @@ use crate::{device, program, run, terminal};
 /// Train one network and keep its weights
 ///
 /// Writes config.toml, which repeats the run, metrics.jsonl, a line for every step and epoch, and
-/// the final weights as model.bpk (Burn's record) and model.safetensors.
+/// the final weights as model.bpk (Burn's record) and model.safetensors (for PyTorch).
 #[derive(Debug, Args)]
 #[command(after_help = PRECEDENCE)]
 pub(crate) struct Train {

@@ -10,7 +10,7 @@ use lowland_tasks::flatness::Flatness;
 
 use super::equal::Equal;
 use super::finished::Finished;
-use super::label::{labels, name, settings};
+use super::label::{name, settings};
 use super::plan::{Facts, Plan, PlannedRun};
 use super::summary::{Contender, Gallery, Heading, Missing, Run, Setting, Summary};
 use crate::compare::landscapes::Landscapes;
@@ -29,12 +29,16 @@ pub(crate) struct Outline<'a> {
     pub note: &'a str,
     /// What every contender gets the same of.
     pub equal: Equal,
+    /// The margin of equivalence, in points.
+    pub margin: Option<f64>,
     /// The seeds.
     pub seeds: &'a [u64],
     /// What is known of data and network.
     pub facts: &'a Facts,
     /// The settings of the contenders; the first is the baseline.
     pub configs: &'a [TrainConfig],
+    /// Their names.
+    pub labels: &'a [String],
     /// The commands that repeat it.
     pub command: String,
     /// Name and version of the program.
@@ -46,17 +50,17 @@ pub(crate) struct Outline<'a> {
 impl Outline<'_> {
     /// The summary of the runs of each contender.
     pub(crate) fn summary(&self, runs: Vec<Vec<Run>>) -> Summary {
-        let labels = labels(self.configs);
+        let labels = self.labels;
         let heading = Heading {
             title: self.title.map_or_else(|| labels.join(", "), str::to_owned),
-            question: self.question.map_or_else(|| question(&labels, self.equal), str::to_owned),
+            question: self.question.map_or_else(|| question(labels, self.equal), str::to_owned),
             command: self.command.clone(),
             version: self.version.clone(),
             hardware: self.hardware.clone(),
         };
         let contenders =
             self.configs.iter().zip(labels).zip(runs).map(|((config, label), runs)| {
-                let settings = settings(config, &self.configs[0]);
+                let (label, settings) = (label.clone(), settings(config, &self.configs[0]));
                 Contender { name: name(config).to_owned(), label, settings, runs }
             });
         Summary::new(heading, self.setting(), contenders.collect())
@@ -101,6 +105,7 @@ impl Outline<'_> {
             equal,
             limit,
             seeds: self.seeds.to_vec(),
+            margin: self.margin.map(|points| points / 100.0),
             note: self.note.to_owned(),
         }
     }
@@ -108,16 +113,18 @@ impl Outline<'_> {
 
 /// What a comparison asks.
 fn question(labels: &[String], equal: Equal) -> String {
+    let verb = if labels.len() == 2 { "does" } else { "do" };
     match labels {
         [baseline, others @ ..] if (1..=3).contains(&others.len()) => format!(
-            "Is {} more accurate than {baseline} here, {}?",
-            others.join(" or "),
+            "How {verb} {} compare with {baseline} here, {}?",
+            others.join(" and "),
             match equal {
                 Equal::Epochs => "and at what cost",
                 Equal::Passes => "for the same number of passes",
                 Equal::Time => "for the same training time",
             }
         ),
+        [one] => format!("How accurate does {one} get here, and at what cost?"),
         _ => "How accurate does each get here, and at what cost?".to_owned(),
     }
 }
@@ -149,7 +156,7 @@ pub(crate) fn standings(folder: &Path, plan: &Plan) -> Result<Vec<Standing>> {
 /// A file of a run that cannot be read.
 pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
     let configs = plan.configs();
-    let labels = labels(&configs);
+    let labels = plan.labels();
     let mut runs = vec![Vec::new(); configs.len()];
     let (mut missing, mut hardware, mut galleries) = (Vec::new(), Vec::new(), Vec::new());
     let mut most_jobs = 0;
@@ -185,9 +192,11 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         question: plan.question.as_deref(),
         note: &note,
         equal: plan.equal,
+        margin: plan.margin,
         seeds: &plan.seeds,
         facts: &plan.facts,
         configs: &configs,
+        labels: &labels,
         command: plan.commands.join("\n"),
         version: plan.version.clone(),
         hardware: hardware.join("; "),

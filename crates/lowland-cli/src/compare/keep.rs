@@ -8,7 +8,10 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
-use crate::files::{AVERAGE, BEST, CHECKPOINTS, EVENTS, METRICS, MODEL, SAFETENSORS, cannot_write};
+use crate::files::{
+    AVERAGE, BEST, CHECKPOINTS, EVENTS, METRICS, MODEL, MODEL_CONFIG, SAFETENSORS, TOKENIZER,
+    cannot_write,
+};
 
 /// Files of a run that can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -73,7 +76,7 @@ impl Keep {
         }
         let files: [(Kept, &[&str]); 2] = [
             (Kept::Metrics, &[METRICS, EVENTS]),
-            (Kept::Weights, &[MODEL, BEST, AVERAGE, SAFETENSORS]),
+            (Kept::Weights, &[MODEL, BEST, AVERAGE, SAFETENSORS, MODEL_CONFIG, TOKENIZER]),
         ];
         for (kept, names) in files {
             for path in names.iter().map(|name| run.join(name)) {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::equal::Equal;
 use super::keep::Keep;
+use super::label::labels;
+use super::terms::Terms;
 use crate::data_notes::data_notes;
 use crate::failure::Usage;
 use crate::files;
@@ -45,6 +47,14 @@ pub(crate) struct Plan {
     pub note: String,
     /// What every contender gets the same of.
     pub equal: Equal,
+    /// The margin of equivalence in points, stated before anything was trained; `None` where
+    /// equivalence is not tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// What makes the comparison a search for settings: which contenders train with which seeds
+    /// then follows from the scores, and the margin is the gain that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Terms>,
     /// Whether the sharpness is measured at the end of each run.
     pub sharpness: bool,
     /// What is kept of each run. No part of what the comparison is.
@@ -57,6 +67,9 @@ pub(crate) struct Plan {
     pub facts: Facts,
     /// The contenders; the first is the baseline.
     pub contenders: Vec<Planned>,
+    /// The names of the contenders, where they are some of another plan's: a part of a search.
+    #[serde(skip)]
+    pub names: Option<Vec<String>>,
 }
 
 /// A contender in a plan.
@@ -140,6 +153,12 @@ pub(crate) struct PlannedRun {
     pub folder: String,
 }
 
+/// What is wrong with a margin in points.
+pub(super) fn margin_problem(margin: f64) -> Option<String> {
+    let is_fine = margin > 0.0 && margin < 100.0;
+    (!is_fine).then(|| format!("margin must be above 0 and below 100 points, found {margin}"))
+}
+
 impl Planned {
     /// The contender's run with a seed.
     pub(crate) fn with_seed(&self, seed: u64) -> TrainConfig {
@@ -158,6 +177,24 @@ impl Plan {
             })
         };
         self.seeds.iter().flat_map(with_seed).collect()
+    }
+
+    /// The plan of some of the contenders alone, with other seeds and no search.
+    pub(crate) fn part(&self, contenders: &[usize], seeds: &[u64]) -> Self {
+        let names = self.labels();
+        Self {
+            tune: None,
+            margin: None,
+            seeds: seeds.to_vec(),
+            names: Some(contenders.iter().map(|&place| names[place].clone()).collect()),
+            contenders: contenders.iter().map(|&place| self.contenders[place].clone()).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The names of all contenders.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        self.names.clone().unwrap_or_else(|| labels(&self.configs()))
     }
 
     /// The settings of all contenders.
@@ -199,6 +236,17 @@ impl Plan {
         }
         if !(1..=MOST_JOBS).contains(&self.jobs) {
             return Some(format!("jobs must be between 1 and {MOST_JOBS}, found {}", self.jobs));
+        }
+        if let Some(problem) = self.margin.and_then(margin_problem) {
+            return Some(problem);
+        }
+        if let Some(terms) = &self.tune {
+            if self.margin.is_none() {
+                return Some("a search needs a margin".to_owned());
+            }
+            if let Some(problem) = terms.problem(self.contenders.len()) {
+                return Some(problem);
+            }
         }
         let mut folders: Vec<String> = self.runs().into_iter().map(|run| run.folder).collect();
         if let Some(folder) = folders.iter().find(|folder| !plain(folder)) {
@@ -245,6 +293,11 @@ mod tests {
             ("jobs = 1", "jobs = 0", "jobs must be between 1 and 64, found 0"),
             ("seeds = [0, 1]", "seeds = []", "at least one contender"),
             ("rho = 0.2", "rho = -1.0", "rho must be finite and at least 0, found -1"),
+            (
+                "equal = \"epochs\"",
+                "equal = \"epochs\"\nmargin = 0.0",
+                "above 0 and below 100 points, found 0",
+            ),
             ("jobs = 1", "job = 1", "unknown field `job`"),
         ] {
             assert!(text.contains(from), "{from} is not in {text}");

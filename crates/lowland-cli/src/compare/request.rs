@@ -8,7 +8,8 @@ use lowland_tasks::config::TrainConfig;
 use super::equal::Equal;
 use super::keep::Keep;
 use super::label::name;
-use super::plan::{FORMAT, Facts, MOST_SEEDS, Plan, Planned};
+use super::plan::{FORMAT, Facts, MOST_SEEDS, Plan, Planned, margin_problem};
+use super::terms::Terms;
 use crate::failure::{OtherSettings, Usage};
 
 /// What somebody asks for: a new comparison, or more of one that was begun.
@@ -27,6 +28,10 @@ pub(crate) struct Request {
     pub named: bool,
     /// See [`Plan::equal`]; `None` for that of the comparison that was begun, or epochs.
     pub equal: Option<Equal>,
+    /// See [`Plan::margin`]; `None` for that of the comparison that was begun, or none.
+    pub margin: Option<f64>,
+    /// See [`Plan::tune`].
+    pub tune: Option<Terms>,
     /// Whether the sharpness is not to be measured.
     pub no_sharpness: bool,
     /// The seeds; where they were not named, those of a comparison that was begun stay.
@@ -44,6 +49,17 @@ pub(crate) enum Seeds {
     Named(Vec<u64>),
     /// The default.
     Default(Vec<u64>),
+}
+
+/// Checks a margin in points that is asked for.
+///
+/// # Errors
+/// One that is not above 0 and below 100.
+pub(crate) fn check_margin(margin: Option<f64>) -> Result<()> {
+    match margin.and_then(margin_problem) {
+        Some(problem) => bail!(Usage(format!("--{problem}"))),
+        None => Ok(()),
+    }
 }
 
 /// Checks how many seeds are asked for.
@@ -68,12 +84,15 @@ impl Plan {
             question: request.question,
             note: request.note,
             equal: request.equal.unwrap_or_default(),
+            margin: request.margin,
             sharpness: !request.no_sharpness,
             keep: request.keep.unwrap_or_default(),
             jobs: request.jobs.unwrap_or(1),
             seeds: request.seeds.into_seeds(),
             facts,
             contenders: Vec::new(),
+            tune: request.tune,
+            names: None,
         };
         for config in request.configs {
             plan.add(&config);
@@ -143,6 +162,12 @@ impl Plan {
         if let Some(equal) = request.equal.filter(|equal| *equal != self.equal) {
             changes.push(format!("--equal was {} and is {}", self.equal.name(), equal.name()));
         }
+        if let Some(margin) = request.margin
+            && self.margin.is_none_or(|own| own.total_cmp(&margin).is_ne())
+        {
+            let own = self.margin.map_or_else(|| "not given".to_owned(), |own| own.to_string());
+            changes.push(format!("--margin was {own} and is {margin}"));
+        }
         if request.no_sharpness && self.sharpness {
             changes.push("--no-sharpness was not given and is".to_owned());
         }
@@ -198,6 +223,8 @@ pub(crate) mod tests {
             configs,
             named: true,
             equal: None,
+            margin: None,
+            tune: None,
             no_sharpness: false,
             seeds: Seeds::Named(seeds),
             keep: None,
@@ -252,6 +279,7 @@ pub(crate) mod tests {
         other.optimizer.learning_rate = 0.1;
         let asked = Request {
             equal: Some(Equal::Passes),
+            margin: Some(0.5),
             no_sharpness: true,
             ..request(vec![other], vec![0])
         };
@@ -261,6 +289,7 @@ pub(crate) mod tests {
             error.changes,
             [
                 "--equal was epochs and is passes",
+                "--margin was not given and is 0.5",
                 "--no-sharpness was not given and is",
                 "device was \"cpu\" and is \"tch\"",
                 "epochs was 15 and is 3",

@@ -17,7 +17,6 @@ use super::child::{Event, Worker};
 use super::equal::Equal;
 use super::finished::Finished;
 use super::gather::Standing;
-use super::label::labels;
 use super::plan::{Plan, PlannedRun};
 use super::progress::Board;
 use super::protocol::{Failure, Job, Message};
@@ -112,7 +111,7 @@ impl<'a> Session<'a> {
         jobs: usize,
         quiet: bool,
     ) -> Self {
-        let labels = labels(&plan.configs());
+        let labels = plan.labels();
         let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
         let mut board = Board::new(plan, quiet);
         let (mut runs, mut names, mut states) = (Vec::new(), Vec::new(), Vec::new());
@@ -207,6 +206,7 @@ impl<'a> Session<'a> {
             turns: self.turns,
         };
         let folder = self.folder.join(RUNS).join(&run.folder);
+        tracing::info!("starts a worker in {}", folder.display());
         let worker = Worker::start(&folder, &job, index, &self.sender)?;
         self.queue.states[index] = State::Training;
         self.workers.insert(index, Under { worker, stands: false, failure: None });
@@ -247,6 +247,7 @@ impl<'a> Session<'a> {
     fn ended(&mut self, index: usize) -> Result<()> {
         let Some(mut under) = self.workers.remove(&index) else { return Ok(()) };
         let status = under.worker.wait()?;
+        tracing::info!("the worker of {} has ended: {status}", self.runs[index].folder);
         // Ctrl-C reaches the workers too, and may have reached this one first.
         self.look();
         let folder = self.folder.join(RUNS).join(&self.runs[index].folder);
@@ -277,7 +278,7 @@ impl<'a> Session<'a> {
     fn show(&mut self, index: usize, finished: &Finished) {
         let (name, label) = (&self.names[index], &self.labels[self.runs[index].contender]);
         let Finished { run, share_used, lacks_second_gradients, .. } = finished;
-        let line = line(name, run);
+        let line = line(name, run, self.plan.names.is_some());
         self.board.ended_line(&line);
         if *lacks_second_gradients {
             self.board.line(&no_second_gradient(label, finished.used.steps));
@@ -288,10 +289,15 @@ impl<'a> Session<'a> {
     }
 }
 
-fn line(name: &str, run: &Run) -> String {
-    let accuracy = run.final_accuracy.map_or_else(|| "diverged".to_owned(), percent);
+/// A run that is done, in a line. One of a search shows what it is judged by: the test samples are
+/// not looked at before the search is over.
+fn line(name: &str, run: &Run, searches: bool) -> String {
+    let judged =
+        if searches { run.best_accuracy.filter(|_| !run.diverged()) } else { run.final_accuracy };
+    let accuracy = judged.map_or_else(|| "diverged".to_owned(), percent);
+    let on = if searches { " on validation" } else { "" };
     format!(
-        "{name}  {accuracy:>8}  {:.2} passes per step  {:.1} s",
+        "{name}  {accuracy:>8}{on}  {:.2} passes per step  {:.1} s",
         run.passes_per_step, run.training_seconds,
     )
 }

@@ -1,10 +1,14 @@
-//! The few statistics a comparison over seeds needs: means, spreads and the paired t-test.
+//! The statistics that a comparison over seeds needs: means, spreads, the paired t-test, the test of
+//! equivalence, and Holm's correction for several contenders.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::statistics::{Data, OrderStatistics};
 
 /// The share of intervals, computed as [`paired_t_test`] does, that hold the true difference.
 pub(crate) const INTERVAL_LEVEL: f64 = 0.95;
+
+/// The chance of a false claim that tests allow.
+pub(crate) const ERROR_LEVEL: f64 = 0.05;
 
 /// Below this deviation the differences count as identical: accuracies are shares of at most 1, so
 /// anything smaller is rounding left over from their subtraction.
@@ -38,10 +42,56 @@ pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     Data::new(values.to_vec()).quantile(share)
 }
 
+/// The interval of a mean and its standard error.
+#[derive(Debug, Clone, Copy)]
+struct Estimate {
+    mean: f64,
+    /// The standard error of the mean; 0 where all values are zero.
+    error: f64,
+    /// Student's distribution with one degree of freedom less than there are values.
+    student: StudentsT,
+}
+
+impl Estimate {
+    /// `None` where no test is possible: for fewer than two differences, and for differences that
+    /// are all the same but not zero, because without variation there is nothing to judge the mean
+    /// by (the formula would call every such difference certain, whatever its size).
+    fn of(differences: &[f64]) -> Option<Self> {
+        let count = differences.len();
+        let mean = mean(differences)?;
+        if count < 2 {
+            return None;
+        }
+        let deviation = deviation(differences);
+        let student = StudentsT::new(0.0, 1.0, (count - 1) as f64).ok()?;
+        if deviation < IDENTICAL {
+            return (mean.abs() < IDENTICAL).then_some(Self { mean: 0.0, error: 0.0, student });
+        }
+        Some(Self { mean, error: deviation / (count as f64).sqrt(), student })
+    }
+
+    /// The two-sided interval at a level between 0 and 1.
+    fn interval(&self, level: f64) -> (f64, f64) {
+        if self.error == 0.0 {
+            return (0.0, 0.0);
+        }
+        let reach = self.student.inverse_cdf(f64::midpoint(1.0, level)) * self.error;
+        (self.mean - reach, self.mean + reach)
+    }
+
+    /// The chance of a mean at least this far above `value` if the truth were `value`.
+    fn p_above(&self, value: f64) -> f64 {
+        if self.error == 0.0 {
+            return if self.mean > value { 0.0 } else { 1.0 };
+        }
+        self.student.cdf(-(self.mean - value) / self.error)
+    }
+}
+
 /// What a two-sided paired t-test found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PairedTest {
-    /// Lower end of the interval of the mean difference at [`INTERVAL_LEVEL`].
+    /// Lower end of the interval of the mean difference at its level.
     pub low: f64,
     /// Upper end of that interval.
     pub high: f64,
@@ -49,28 +99,64 @@ pub(crate) struct PairedTest {
     pub p_value: f64,
 }
 
-/// Tests whether the mean of paired differences is other than zero.
+/// Tests whether the mean of paired differences is other than zero, with an interval at
+/// [`INTERVAL_LEVEL`].
 ///
-/// Returns nothing where no test is possible: for fewer than two differences, and for differences
-/// that are all the same but not zero, because without variation there is nothing to judge the
-/// mean by (the formula would call every such difference certain, whatever its size). Differences
-/// that are all zero are no difference for certain: the interval is a point and p is 1.
+/// Returns `None` where no test is possible: for fewer than two differences, and for differences
+/// that are all the same but not zero. Differences that are all zero are no difference for certain:
+/// the interval is a point and p is 1.
 pub(crate) fn paired_t_test(differences: &[f64]) -> Option<PairedTest> {
-    let count = differences.len();
-    let mean = mean(differences)?;
-    if count < 2 {
-        return None;
+    paired_t_test_at(INTERVAL_LEVEL, differences)
+}
+
+/// The same with an interval at another level between 0 and 1.
+pub(crate) fn paired_t_test_at(level: f64, differences: &[f64]) -> Option<PairedTest> {
+    let estimate = Estimate::of(differences)?;
+    let (low, high) = estimate.interval(level);
+    let p_value = if estimate.error == 0.0 {
+        1.0
+    } else {
+        let student = estimate.student;
+        (2.0 * student.cdf(-(estimate.mean / estimate.error).abs())).min(1.0)
+    };
+    Some(PairedTest { low, high, p_value })
+}
+
+/// What two one-sided tests found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct EquivalenceTest {
+    /// Lower end of the interval at 1 - 2 · [`ERROR_LEVEL`], which lies within the margin exactly
+    /// where the p-value is below [`ERROR_LEVEL`].
+    pub low: f64,
+    /// Upper end of that interval.
+    pub high: f64,
+    /// The larger of the p-values of the two tests.
+    pub p_value: f64,
+}
+
+/// Tests whether the mean of paired differences lies between `-margin` and `margin`, by two
+/// one-sided t-tests (D. J. Schuirmann, 1987). `None` as for [`paired_t_test`].
+pub(crate) fn equivalence_test(differences: &[f64], margin: f64) -> Option<EquivalenceTest> {
+    let estimate = Estimate::of(differences)?;
+    let (low, high) = estimate.interval(1.0 - 2.0 * ERROR_LEVEL);
+    let below = Estimate { mean: -estimate.mean, ..estimate };
+    let p_value = estimate.p_above(-margin).max(below.p_above(-margin));
+    Some(EquivalenceTest { low, high, p_value })
+}
+
+/// Holm's correction (S. Holm, 1979): p-values that can each be compared with the chance of any
+/// false claim among all of them. The order stays.
+pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    let mut adjusted = vec![0.0; p_values.len()];
+    let mut largest = 0.0_f64;
+    for (rank, &place) in order.iter().enumerate() {
+        let left = (p_values.len() - rank) as f64;
+        largest = largest.max((left * p_values[place]).min(1.0));
+        adjusted[place] = largest;
     }
-    let deviation = deviation(differences);
-    if deviation < IDENTICAL {
-        let none = mean.abs() < IDENTICAL;
-        return none.then_some(PairedTest { low: 0.0, high: 0.0, p_value: 1.0 });
-    }
-    let error = deviation / (count as f64).sqrt();
-    let student = StudentsT::new(0.0, 1.0, (count - 1) as f64).ok()?;
-    let reach = student.inverse_cdf(f64::midpoint(1.0, INTERVAL_LEVEL)) * error;
-    let p_value = (2.0 * student.cdf(-(mean / error).abs())).min(1.0);
-    Some(PairedTest { low: mean - reach, high: mean + reach, p_value })
+    adjusted
 }
 
 #[cfg(test)]
@@ -122,6 +208,65 @@ mod tests {
             close(test.low, low);
             close(test.high, high);
         }
+    }
+
+    /// The additional hours of sleep by two soporific drugs: Student (1908), "The probable error of
+    /// a mean", Biometrika 6.
+    const SLEEP: [(f64, f64); 10] = [
+        (0.7, 1.9),
+        (-1.6, 0.8),
+        (-0.2, 1.1),
+        (-1.2, 0.1),
+        (-0.1, -0.1),
+        (3.4, 4.4),
+        (3.7, 5.5),
+        (0.8, 1.6),
+        (0.0, 4.6),
+        (2.0, 3.4),
+    ];
+
+    /// As R prints it in the example of `t.test`, and as `t_TOST(extra ~ group, data = sleep,
+    /// paired = TRUE, eqb = .5)` in the introduction to the R package TOSTER does.
+    #[test]
+    fn students_sleep_data_give_the_published_numbers() {
+        let differences = SLEEP.map(|(one, two)| one - two);
+        let test = paired_t_test(&differences).unwrap();
+        assert!((test.p_value - 0.002_833).abs() < 5e-7, "{}", test.p_value);
+        assert!((test.low + 2.459_885_8).abs() < 5e-8, "{}", test.low);
+        assert!((test.high + 0.700_114_2).abs() < 5e-8, "{}", test.high);
+        // t(9) = -2.777 for the lower bound.
+        let equivalence = equivalence_test(&differences, 0.5).unwrap();
+        assert!((equivalence.p_value - 0.989).abs() < 5e-4, "{}", equivalence.p_value);
+        // The 90 % interval: -2.293 to -0.867.
+        assert!((equivalence.low + 2.293).abs() < 5e-4, "{}", equivalence.low);
+        assert!((equivalence.high + 0.867).abs() < 5e-4, "{}", equivalence.high);
+    }
+
+    #[test]
+    fn equivalence_is_claimed_where_the_interval_lies_within_the_margin() {
+        let differences = [0.004, -0.002, 0.001, 0.003];
+        let test = equivalence_test(&differences, 0.01).unwrap();
+        assert!(test.p_value < 0.05 && test.low > -0.01 && test.high < 0.01, "{test:?}");
+        let mirrored = equivalence_test(&differences.map(|d| -d), 0.01).unwrap();
+        close(mirrored.p_value, test.p_value);
+        close(mirrored.low, -test.high);
+        assert!(equivalence_test(&differences, 0.003).unwrap().p_value > 0.05);
+        assert_eq!(equivalence_test(&[0.001], 0.01), None);
+        assert_eq!(equivalence_test(&[0.001, 0.001], 0.01), None);
+        let same = EquivalenceTest { low: 0.0, high: 0.0, p_value: 0.0 };
+        assert_eq!(equivalence_test(&[0.0, 0.0], 0.01), Some(same));
+    }
+
+    /// Four p-values of the article "Holm-Bonferroni method" of Wikipedia, and R's example.
+    #[test]
+    fn holms_correction_gives_the_published_numbers() {
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (found, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            close(*found, expected);
+        }
+        assert_eq!(holm(&[]), Vec::<f64>::new());
+        assert_eq!(holm(&[0.2]), [0.2]);
+        assert_eq!(holm(&[0.6, 0.9]), [1.0, 1.0]);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::compare::equal::Equal;
 mod compute;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod searched;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::task::{Picture, Wording};
@@ -22,6 +25,7 @@ use crate::words::{duration, number};
 
 pub(crate) use compute::{Contender, Heading};
 pub(crate) use lowland_tasks::record::{EpochRecord, SamplingPoint};
+pub(crate) use searched::{Candidate, Gain, Outcome, Searched, Spent};
 
 /// The number of the stored form; it grows when a reader of the old form would misread the new one.
 pub(crate) const FORMAT: u32 = 1;
@@ -54,6 +58,10 @@ pub(crate) struct Summary {
     /// Planned runs that are not done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
+    /// The search for settings that found the algorithms, where there was one: they are then its
+    /// baseline and its winner, with the fresh seeds of its test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Searched>,
 }
 
 /// A planned run that is not done.
@@ -135,6 +143,9 @@ pub(crate) struct Setting {
     /// The seeds; each sets the start, the data order and the corrupted labels of one run of each
     /// algorithm.
     pub seeds: Vec<u64>,
+    /// The margin of equivalence that was stated beforehand, as a share: 0.005 is half a point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
     /// What else a reader must know to judge the comparison; empty if nothing.
     #[serde(default)]
     pub note: String,
@@ -161,9 +172,15 @@ pub(crate) struct AlgorithmSummary {
     #[serde(default)]
     pub largest_eigenvalue: Option<Spread>,
     /// The largest rise of the loss that was found within a radius, over the runs where it was
-    /// measured.
+    /// measured: a lower bound in each.
     #[serde(default)]
     pub largest_rise: Option<Spread>,
+    /// The trace of the Hessian, over the runs where it was measured.
+    #[serde(default)]
+    pub trace: Option<Uncertain>,
+    /// The average rise of the loss within a radius, over the runs where it was measured.
+    #[serde(default)]
+    pub average_rise: Option<Uncertain>,
     /// Seconds in a step, as a ratio to the baseline's run of the same seed.
     pub time_ratio: Option<Spread>,
     /// Final test accuracy less the baseline's; `None` for the baseline itself, and where no seed
@@ -211,6 +228,19 @@ pub(crate) struct Spread {
     pub count: usize,
 }
 
+/// A mean of measurements, each of which has an error of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Uncertain {
+    /// The mean of the runs.
+    pub mean: f64,
+    /// How uncertain the number of a run is, as a deviation: the root of the mean square of the
+    /// errors of measurement and of the variance over seeds together. `None` where neither is
+    /// known.
+    pub uncertainty: Option<f64>,
+    /// How many runs there were.
+    pub count: usize,
+}
+
 /// How an algorithm's accuracy differs from the baseline's, seed by seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Difference {
@@ -220,10 +250,36 @@ pub(crate) struct Difference {
     pub interval: Option<Interval>,
     /// Two-sided p-value of the paired t-test; `None` where no test is possible.
     pub p_value: Option<f64>,
+    /// The p-value after Holm's correction for all contenders that were tested.
+    #[serde(default)]
+    pub adjusted_p_value: Option<f64>,
+    /// The test of equivalence; `None` where no margin was stated or no test is possible.
+    #[serde(default)]
+    pub equivalence: Option<Equivalence>,
     /// Seeds that have a run of both which did not diverge.
     pub pairs: usize,
     /// What may be said.
     pub verdict: Verdict,
+    /// How many further seeds would decide with a chance of [`power::TARGET`] if the mean and
+    /// spread of the differences are in truth as they were seen; `None` where the verdict is
+    /// another than undecided, and where a thousand seeds would not be enough.
+    ///
+    /// [`power::TARGET`]: crate::compare::power::TARGET
+    #[serde(default)]
+    pub further_seeds: Option<usize>,
+}
+
+/// What two one-sided tests found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Equivalence {
+    /// The margin that was stated beforehand, as a share.
+    pub margin: f64,
+    /// The 90 % interval of the mean difference.
+    pub interval: Interval,
+    /// The larger p-value of the two tests.
+    pub p_value: f64,
+    /// The p-value after Holm's correction for all contenders that were tested.
+    pub adjusted_p_value: f64,
 }
 
 /// The two ends of an interval.
@@ -239,14 +295,17 @@ pub(crate) struct Interval {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
-    /// More accurate than the baseline, at p below 0.05.
-    Better,
-    /// Less accurate than the baseline, at p below 0.05.
-    Worse,
+    /// More accurate than the baseline, at a corrected p below 0.05.
+    Superior,
+    /// Less accurate than the baseline, at a corrected p below 0.05.
+    Inferior,
+    /// No difference was found, and one as large as the margin is ruled out, at a corrected p below
+    /// 0.05.
+    Equivalent,
+    /// The runs show neither. There may be a difference too small for this many seeds.
+    Undecided,
     /// There were too few runs, or no spread, for a test.
     NotTested,
-    /// The runs do not show a difference. There may be one too small for this many seeds.
-    NoDifference,
 }
 
 impl Summary {
@@ -321,10 +380,11 @@ impl Verdict {
     /// The verdict in the report's words.
     pub(crate) fn words(self) -> &'static str {
         match self {
-            Self::Better => "better",
-            Self::Worse => "worse",
+            Self::Superior => "superior",
+            Self::Inferior => "inferior",
+            Self::Equivalent => "equivalent",
+            Self::Undecided => "undecided",
             Self::NotTested => "not tested",
-            Self::NoDifference => "no difference found",
         }
     }
 }

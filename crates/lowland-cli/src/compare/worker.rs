@@ -207,7 +207,7 @@ fn finish(
     let finished = Finished::of(training, &job.config, diverged, &job.keep, job.jobs);
     if !diverged {
         if job.keep.has(Kept::Weights) {
-            folder.save_model(training)?;
+            folder.save_model(training, &data.task().export(&job.config)?)?;
         }
         folder.save_pictures(&training.pictures(PICTURES)?)?;
         if job.sharpness

@@ -1,7 +1,9 @@
 //! The findings of a summary in words, the same on the terminal and on the page.
 
 use crate::compare::equal::Equal;
-use crate::compare::summary::{AlgorithmSummary, Difference, Setting, Spread, Summary, Verdict};
+use crate::compare::summary::{
+    AlgorithmSummary, Difference, Equivalence, Setting, Spread, Summary, Verdict,
+};
 use crate::words::{MISSING, counted, number, percent, points, significant};
 
 /// With more algorithms than this beside the baseline, a sentence on all of them is too long.
@@ -117,9 +119,11 @@ pub(crate) fn answer(summary: &Summary) -> String {
 
 /// A sentence begins with a capital letter, unless it begins with a name as it is spelled.
 fn capitalised(sentence: &str) -> String {
-    match sentence.strip_prefix("no ") {
-        Some(rest) => format!("No {rest}"),
-        None => sentence.into(),
+    match sentence.chars().next() {
+        Some(first) if sentence.starts_with("no ") || sentence.starts_with("whether ") => {
+            format!("{}{}", first.to_uppercase(), &sentence[1..])
+        }
+        _ => sentence.into(),
     }
 }
 
@@ -127,7 +131,7 @@ fn clauses(others: &[AlgorithmSummary], summary: &Summary) -> Vec<String> {
     let (baseline, time) = (&summary.algorithms[0], time_of(&summary.setting));
     let is_plain = |algorithm: &&AlgorithmSummary| {
         let difference = algorithm.difference.as_ref();
-        difference.is_some_and(|difference| difference.verdict == Verdict::NoDifference)
+        difference.is_some_and(|difference| difference.verdict == Verdict::Undecided)
     };
     let (plain, differing): (Vec<&AlgorithmSummary>, Vec<_>) = if others.len() > MANY {
         others.iter().partition(is_plain)
@@ -141,8 +145,11 @@ fn clauses(others: &[AlgorithmSummary], summary: &Summary) -> Vec<String> {
         let front = if front.is_empty() { String::new() } else { front.join(", ") + " and " };
         let base =
             baseline.accuracy.map_or_else(String::new, |base| format!("'s {}", percent(base.mean)));
-        clauses
-            .push(format!("no difference to {}{base} was found for {front}{last}", baseline.label));
+        let verb = if plain.len() == 1 { "differs" } else { "differ" };
+        clauses.push(format!(
+            "whether {front}{last} {verb} from {}{base} is undecided",
+            baseline.label
+        ));
     }
     clauses
 }
@@ -188,19 +195,62 @@ fn compared(difference: &Difference, base: &str) -> String {
         return format!(" beside {base}, not tested ({signed} points; {reason})");
     };
     let side = match difference.verdict {
-        Verdict::Better => "above",
-        Verdict::Worse => "below",
-        Verdict::NoDifference | Verdict::NotTested => {
+        Verdict::Superior => "above",
+        Verdict::Inferior => "below",
+        Verdict::Equivalent => {
+            let within = difference.equivalence.map(|found| within(&found)).unwrap_or_default();
+            return format!(" beside {base}, {within} with {seeds} ({signed} points)");
+        }
+        Verdict::Undecided | Verdict::NotTested => {
+            let further = further_seeds(difference).map(|text| format!("; {text}"));
             return format!(
-                " beside {base}, no difference found with {seeds} \
-                 ({signed} points, 95 % interval {interval})"
+                " beside {base}, undecided with {seeds} ({signed} points, 95 % interval {interval}{})",
+                further.unwrap_or_default()
             );
         }
     };
-    format!(", {size} points {side} {base} (95 % interval {interval}, {seeds})")
+    let within = match difference.equivalence {
+        Some(Equivalence { margin, .. }) if difference.is_within_margin() => {
+            format!(", but by less than the margin of {}", margin_points(margin))
+        }
+        _ => String::new(),
+    };
+    format!(", {size} points {side} {base}{within} (95 % interval {interval}, {seeds})")
 }
 
-fn cost(algorithm: &AlgorithmSummary, base_label: &str, time: &str) -> String {
+/// Equivalence in words: "equivalent within 0.5 points (90 % interval −0.2 to +0.3)".
+fn within(found: &Equivalence) -> String {
+    let Equivalence { margin, interval, .. } = found;
+    format!(
+        "equivalent within {} (90 % interval {} to {})",
+        margin_points(*margin),
+        points(interval.low),
+        points(interval.high)
+    )
+}
+
+/// A margin in points: "1 point", "0.5 points".
+pub(crate) fn margin_points(margin: f64) -> String {
+    let points = significant(100.0 * margin, 3);
+    let brief = points.trim_end_matches('0').trim_end_matches('.');
+    let brief = if points.contains('.') { brief } else { &points };
+    format!("{brief} {}", if brief == "1" { "point" } else { "points" })
+}
+
+/// How many further seeds would probably decide; `None` where that is not known. Beyond a thousand
+/// it is no number any more.
+pub(crate) fn further_seeds(difference: &Difference) -> Option<String> {
+    if difference.verdict != Verdict::Undecided || difference.pairs < 2 {
+        return None;
+    }
+    Some(match difference.further_seeds {
+        Some(seeds) => format!("about {} would probably decide", counted(seeds, "more seed")),
+        None => "a thousand seeds would probably not decide".to_owned(),
+    })
+}
+
+/// What an algorithm costs, as the end of a sentence.
+pub(super) fn cost(algorithm: &AlgorithmSummary, base_label: &str, time: &str) -> String {
     let passes = algorithm
         .passes_per_step
         .map(|passes| format!("{} passes per step", number(passes.mean, 2)));
@@ -220,14 +270,14 @@ mod tests {
 
     #[test]
     fn the_answer_names_differences_and_their_absence() {
-        assert_snapshot!(answer(&fixture::summary(3, 15)), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time.");
+        assert_snapshot!(answer(&fixture::summary(3, 15)), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 80.6 % beside SGD's 79.2 %, undecided with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8; about 5 more seeds would probably decide), at 1.52 passes per step and 1.57 times SGD's time.");
     }
 
     #[test]
     fn what_was_equal_for_all_is_named() {
         let mut summary = fixture::summary(3, 15);
         summary.setting.equal = Equal::Passes;
-        assert_snapshot!(answer(&summary), @"With equal passes for all, SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time of a step; ARSAM reached 80.6 % beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time of a step.");
+        assert_snapshot!(answer(&summary), @"With equal passes for all, SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time of a step; ARSAM reached 80.6 % beside SGD's 79.2 %, undecided with 3 seeds (+1.4 points, 95 % interval −1.0 to +3.8; about 5 more seeds would probably decide), at 1.52 passes per step and 1.57 times SGD's time of a step.");
         summary.setting.limit = Some(120.0);
         assert_eq!(summary.setting.held_equal().unwrap(), "120 passes for each run");
         summary.setting.equal = Equal::Time;
@@ -238,6 +288,31 @@ mod tests {
     #[test]
     fn one_seed_is_not_enough() {
         assert_snapshot!(answer(&fixture::summary(1, 15)), @"SAM reached 82.0 % beside SGD's 79.6 %, not tested (+2.4 points; one seed allows no test), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 79.9 % beside SGD's 79.6 %, not tested (+0.3 points; one seed allows no test), at 1.52 passes per step and 1.57 times SGD's time.");
+    }
+
+    #[test]
+    fn equivalence_is_named_with_its_margin() {
+        let mut contenders = fixture::contenders(3, 15);
+        contenders.remove(1);
+        for (place, run) in contenders[1].runs.iter_mut().enumerate() {
+            let base = contenders_accuracy(place) + [0.001, -0.001, 0.0][place];
+            run.final_accuracy = Some(base);
+        }
+        let within = |margin| {
+            let setting = Setting { margin: Some(margin), ..fixture::setting() };
+            answer(&Summary::new(fixture::heading(), setting, contenders.clone()))
+        };
+        assert_snapshot!(within(0.005), @"ARSAM reached 79.2 % beside SGD's 79.2 %, equivalent within 0.5 points (90 % interval −0.2 to +0.2) with 3 seeds (0.0 points), at 1.52 passes per step and 1.57 times SGD's time.");
+        assert_snapshot!(within(0.001), @"ARSAM reached 79.2 % beside SGD's 79.2 %, undecided with 3 seeds (0.0 points, 95 % interval −0.2 to +0.2; about 8 more seeds would probably decide), at 1.52 passes per step and 1.57 times SGD's time.");
+        for run in &mut contenders[1].runs {
+            *run.final_accuracy.as_mut().unwrap() += 0.005;
+        }
+        let setting = Setting { margin: Some(0.01), ..fixture::setting() };
+        assert_snapshot!(answer(&Summary::new(fixture::heading(), setting, contenders)), @"ARSAM reached 79.7 %, 0.5 points above SGD's 79.2 %, but by less than the margin of 1 point (95 % interval +0.3 to +0.7, 3 seeds), at 1.52 passes per step and 1.57 times SGD's time.");
+    }
+
+    fn contenders_accuracy(seed: usize) -> f64 {
+        fixture::contenders(3, 15)[0].runs[seed].final_accuracy.unwrap()
     }
 
     #[test]
@@ -256,7 +331,7 @@ mod tests {
         let more = [another("ASAM"), another("ESAM")];
         contenders.extend(more);
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
-        assert_snapshot!(answer(&summary), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time; no difference to SGD's 79.2 % was found for ARSAM, ASAM and ESAM.");
+        assert_snapshot!(answer(&summary), @"SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times SGD's time; whether ARSAM, ASAM and ESAM differ from SGD's 79.2 % is undecided.");
     }
 
     #[test]
@@ -281,6 +356,6 @@ mod tests {
             run.final_accuracy = None;
         }
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
-        assert_snapshot!(answer(&summary), @"SAM reached 81.9 % beside SGD's 79.2 %, no difference found with 2 seeds (+2.1 points, 95 % interval −1.7 to +5.9), at 2.00 passes per step and 2.03 times SGD's time; ARSAM diverged on every seed; 1 of 3 SAM runs diverged and is left out of these numbers.");
+        assert_snapshot!(answer(&summary), @"SAM reached 81.9 % beside SGD's 79.2 %, undecided with 2 seeds (+2.1 points, 95 % interval −1.7 to +5.9; about 1 more seed would probably decide), at 2.00 passes per step and 2.03 times SGD's time; ARSAM diverged on every seed; 1 of 3 SAM runs diverged and is left out of these numbers.");
     }
 }

@@ -1,13 +1,14 @@
 //! How flat the places are where runs ended.
 
-use lowland_tasks::flatness::{Eigenvalue, Flatness};
+use lowland_tasks::flatness::{Eigenvalue, Flatness, Measured};
 
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::course::{Course, readouts, time_scale};
 use super::figure::{Entry, Figure};
+use super::numbers::{details, row};
 use super::scale::Scale;
-use crate::compare::summary::{AlgorithmSummary, Run, Summary};
+use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary, Uncertain};
 use crate::words;
 
 /// The largest eigenvalues of the Hessian, of all algorithms where they were measured.
@@ -108,6 +109,147 @@ pub(super) fn density(summary: &Summary) -> Option<Figure> {
     })
 }
 
+/// The residual beyond which an eigenvalue is not to be relied on, as a share of its size.
+const DOUBTFUL: f64 = 0.1;
+
+/// What is not to be relied on, by what was measured: runs whose largest eigenvalue has a residual
+/// above a tenth of it, in words without a full stop.
+pub(super) fn warnings(summary: &Summary) -> Vec<String> {
+    let of = |algorithm: &AlgorithmSummary| {
+        let doubtful = algorithm.finished().filter_map(|run| {
+            let first = run.flatness.as_ref()?.eigenvalues.first()?;
+            let share = first.residual / first.value.abs();
+            // A share that is no number is of an eigenvalue of 0, which nothing is known of.
+            let is_doubtful = share.is_nan() || share > DOUBTFUL;
+            is_doubtful.then_some((run.seed, first.value, first.residual))
+        });
+        let doubtful: Vec<String> = doubtful
+            .map(|(seed, value, residual)| {
+                let (value, residual) =
+                    (words::significant(value, 3), words::significant(residual, 2));
+                format!("seed {seed} ({value} ± {residual})")
+            })
+            .collect();
+        (!doubtful.is_empty()).then(|| {
+            format!(
+                "the largest eigenvalue of {} is known to no better than a tenth of it: {}; lowland \
+                 sharpness measures a run more closely",
+                algorithm.label,
+                doubtful.join(", ")
+            )
+        })
+    };
+    summary.algorithms.iter().filter_map(of).collect()
+}
+
+/// All that was measured, run by run, each number with its error; nothing where nothing was.
+pub(super) fn numbers(summary: &Summary) -> String {
+    let with_error = |value: f64, error: Option<f64>| {
+        let value = words::significant(value, 3);
+        match error {
+            Some(error) => format!("{value} ± {}", words::significant(error, 2)),
+            None => value,
+        }
+    };
+    let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
+    let mean = |value: Measured| with_error(value.mean, value.standard_error);
+    let mut rows = String::new();
+    for algorithm in &summary.algorithms {
+        let mut runs = 0;
+        for run in algorithm.finished() {
+            let Some(found) = &run.flatness else { continue };
+            runs += 1;
+            let eigenvalues: Vec<String> = found
+                .eigenvalues
+                .iter()
+                .map(|one| with_error(one.value, Some(one.residual)))
+                .collect();
+            let cells = [
+                run.seed.to_string(),
+                or_missing((!eigenvalues.is_empty()).then(|| eigenvalues.join(", "))),
+                or_missing(found.trace.map(mean)),
+                or_missing(
+                    found.largest_rise.map(|rise| format!("≥ {}", words::significant(rise, 3))),
+                ),
+                or_missing(found.average_rise.map(mean)),
+            ];
+            rows.push_str(&row(&algorithm.label, &cells));
+        }
+        if runs > 1 {
+            let spread = |one: Spread| with_error(one.mean, Some(one.deviation));
+            let uncertain = |one: Uncertain| with_error(one.mean, one.uncertainty);
+            let cells = [
+                format!("all {runs}"),
+                format!("largest {}", answer::eigenvalue(algorithm)),
+                or_missing(algorithm.trace.map(uncertain)),
+                or_missing(algorithm.largest_rise.map(spread)),
+                or_missing(algorithm.average_rise.map(uncertain)),
+            ];
+            rows.push_str(&row(&algorithm.label, &cells));
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let heads = [
+        "algorithm",
+        "seed",
+        "eigenvalues of the Hessian (± residual)",
+        "its trace (± standard error)",
+        "largest rise found (a lower bound)",
+        "average rise (± standard error)",
+    ];
+    let title = "Flatness in numbers (of all seeds: ± errors and deviation together)";
+    details(title, &heads.map(str::to_owned), &rows)
+}
+
 fn measured(algorithm: &AlgorithmSummary) -> impl Iterator<Item = &Flatness> {
     algorithm.finished().filter_map(|run: &Run| run.flatness.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use lowland_tasks::flatness::{FlatnessConfig, Ground};
+
+    use super::*;
+    use crate::compare::summary::fixture;
+
+    fn found(value: f64, residual: f64) -> Flatness {
+        Flatness {
+            ground: Ground::quick(),
+            images: 500,
+            subset: None,
+            config: FlatnessConfig::quick(),
+            loss: 0.5,
+            eigenvalues: vec![Eigenvalue { value, residual }],
+            converged: true,
+            difference: None,
+            trace: Some(Measured { mean: 40.0, standard_error: Some(2.0) }),
+            layers: Vec::new(),
+            density: Vec::new(),
+            largest_rise: Some(0.31),
+            average_rise: Some(Measured { mean: 0.02, standard_error: None }),
+            adaptive_largest_rise: None,
+            adaptive_average_rise: None,
+            passes: 1.0,
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn every_number_has_its_error_and_large_residuals_are_named() {
+        let mut contenders = fixture::contenders(2, 4);
+        for (run, residual) in contenders[1].runs.iter_mut().zip([0.5, 2.0]) {
+            run.flatness = Some(found(12.0, residual));
+        }
+        let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        let warnings = warnings(&summary);
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("of SAM is") && warnings[0].contains("seed 1 (12.0 ± 2.0)"));
+        let page = numbers(&summary);
+        for text in ["12.0\u{a0}±\u{a0}0.50", "40.0\u{a0}±\u{a0}2.0", "≥ 0.310", "all 2"] {
+            assert!(page.contains(text), "{text} is not in {page}");
+        }
+        assert_eq!(numbers(&fixture::summary(2, 2)), "");
+    }
 }

@@ -3,10 +3,13 @@
 use super::answer;
 use super::chart;
 use super::figure::swatch;
-use super::markup::{escaped, joined, prose};
+use super::flatness;
+use super::markup::{escaped, joined, prose, sentence};
 use super::numbers::divergence;
 use crate::compare::statistics::median;
-use crate::compare::summary::{AlgorithmSummary, Difference, Spread, Summary, Verdict};
+use crate::compare::summary::{
+    AlgorithmSummary, Difference, Equivalence, Interval, Spread, Summary, Verdict,
+};
 use crate::words;
 
 /// Width and height of the picture of an interval, in its own units.
@@ -59,7 +62,7 @@ pub(super) fn table(summary: &Summary) -> String {
         caption(summary),
         joined(rows),
         missing_note(summary),
-        diverged_note(summary)
+        diverged_note(summary) + &doubt_note(summary)
     )
 }
 
@@ -104,20 +107,45 @@ fn difference_cell(series: usize, algorithm: &AlgorithmSummary, reach: f64) -> S
     };
     let mean = words::points(difference.mean);
     let test = match (answer::interval(difference), difference.p_value) {
-        (Some(interval), Some(p)) => format!("95 %: {interval}, {}", words::p_value(p)),
+        (Some(interval), Some(p)) => {
+            format!("95 %: {interval}, {}{}", words::p_value(p), corrected(difference))
+        }
         _ => answer::untested(difference).into(),
     };
     let tone = match difference.verdict {
-        Verdict::Better => "better",
-        Verdict::Worse => "worse",
-        Verdict::NoDifference | Verdict::NotTested => "none",
+        Verdict::Superior => "better",
+        Verdict::Inferior => "worse",
+        Verdict::Equivalent => "same",
+        Verdict::Undecided | Verdict::NotTested => "none",
     };
+    let notes = [difference.equivalence.map(equivalence), answer::further_seeds(difference)];
+    let notes = notes.into_iter().flatten().map(|note| format!("<small>{}</small>", prose(&note)));
     format!(
-        "<b>{}</b> <span class=\"verdict {tone}\">{}</span>{}<small>{}</small>",
+        "<b>{}</b> <span class=\"verdict {tone}\">{}</span>{}<small>{}</small>{}",
         prose(&mean),
         difference.verdict.words(),
         interval_picture(series, difference, reach),
-        prose(&test)
+        prose(&test),
+        joined(notes)
+    )
+}
+
+/// The p-value after Holm's correction, where that is another.
+fn corrected(difference: &Difference) -> String {
+    let changed = |&adjusted: &f64| difference.p_value.is_some_and(|p| adjusted > p);
+    let adjusted = difference.adjusted_p_value.filter(changed);
+    adjusted.map(|p| format!(", corrected {}", words::p_value(p))).unwrap_or_default()
+}
+
+/// The test of equivalence in words.
+fn equivalence(found: Equivalence) -> String {
+    let Interval { low, high } = found.interval;
+    format!(
+        "within {}: 90 % {} to {}, {}",
+        answer::margin_points(found.margin),
+        words::points(low),
+        words::points(high),
+        words::p_value(found.adjusted_p_value)
     )
 }
 
@@ -183,6 +211,14 @@ fn missing_note(summary: &Summary) -> String {
     answer::missing(summary).map_or_else(String::new, |missing| {
         format!("<p class=\"warning\"><b>Not done.</b> {}</p>\n", prose(&missing))
     })
+}
+
+/// Which measurements are not to be relied on; nothing if all are.
+fn doubt_note(summary: &Summary) -> String {
+    let warnings = flatness::warnings(summary).into_iter();
+    joined(warnings.map(|warning| {
+        format!("<p class=\"warning\"><b>Uncertain.</b> {}.</p>\n", prose(&sentence(&warning)))
+    }))
 }
 
 /// What is known of the runs that diverged; nothing if none did.

@@ -105,7 +105,8 @@ pub(super) fn brief(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
-fn details(title: &str, heads: &[String], rows: &str) -> String {
+/// A table that is opened when it is wanted.
+pub(super) fn details(title: &str, heads: &[String], rows: &str) -> String {
     let head = joined(heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", prose(head))));
     let title = prose(title);
     format!(
@@ -115,7 +116,8 @@ fn details(title: &str, heads: &[String], rows: &str) -> String {
     )
 }
 
-fn row(head: &str, cells: &[String]) -> String {
+/// A row of it, with the name of an algorithm.
+pub(super) fn row(head: &str, cells: &[String]) -> String {
     let cells = joined(cells.iter().map(|cell| format!("<td>{}</td>", prose(cell))));
     format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", escaped(head))
 }

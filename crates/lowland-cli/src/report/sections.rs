@@ -4,10 +4,12 @@ use lowland::sharpness::Normalisation;
 use lowland_tasks::data::Subset;
 use lowland_tasks::flatness::{Ground, Split};
 
+use super::answer::margin_points;
 use super::markup::{escaped, joined, prose};
 use super::numbers::brief;
 use crate::compare::equal::Equal;
 use crate::compare::landscapes::Landscapes;
+use crate::compare::power::TARGET;
 use crate::compare::summary::{Setting, Summary};
 use crate::words::{self, count, counted, counted_as, round_percent};
 
@@ -42,6 +44,8 @@ pub(super) fn reading(summary: &Summary) -> String {
     let baseline = summary.baseline().map_or("the baseline", |baseline| &baseline.label);
     let wording = &summary.setting.wording;
     let measured = format!("Test {}", wording.measure);
+    let power = round_percent(TARGET);
+    let equivalence = equivalence(summary.setting.margin);
     let items = [
         (
             measured.as_str(),
@@ -74,11 +78,12 @@ pub(super) fn reading(summary: &Summary) -> String {
             "95 % interval and verdict",
             format!(
                 "A paired t-test against {baseline}. The interval holds the differences that the \
-                 runs do not rule out. \"Better\" and \"worse\" are said where it leaves out zero \
-                 (p below 0.05); otherwise \"no difference found\", which is not the same as \
-                 \"equal\": with few seeds a small difference stays hidden. With one seed there is no test, and \
-                 \"not tested\" is all that can be said. Each algorithm is \
-                 tested on its own, without a correction for their number."
+                 runs do not rule out. \"Superior\" and \"inferior\" are said where p is below \
+                 0.05 after Holm's correction for the number of algorithms that are tested; the \
+                 intervals are not corrected. {equivalence} With one seed there is no test, and \
+                 \"not tested\" is all that can be said. How many more seeds would probably decide \
+                 is worked out for a chance of {power}, from the mean and the spread of the \
+                 differences so far: with few seeds, a rough guess."
             ),
         ),
         (
@@ -97,6 +102,22 @@ pub(super) fn reading(summary: &Summary) -> String {
         ),
     ];
     section("How to read this page", &definitions(&items))
+}
+
+/// When algorithms count as equivalent, in words.
+fn equivalence(margin: Option<f64>) -> String {
+    match margin {
+        Some(margin) => format!(
+            "\"Equivalent\" is said where a difference of {} or more to either side is ruled out by \
+             two one-sided tests, corrected in the same way; the margin was stated before anything \
+             was trained. Otherwise the comparison is \"undecided\".",
+            margin_points(margin)
+        ),
+        None => "Otherwise the comparison is \"undecided\", which is not the same as \"equal\": \
+                 with few seeds a small difference stays hidden. Whether two algorithms are \
+                 equivalent is tested where a margin is stated beforehand (--margin)."
+            .to_owned(),
+    }
 }
 
 /// What somebody needs to get the same numbers.

@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::answer;
-use crate::compare::summary::{AlgorithmSummary, Summary};
+use super::{answer, flatness, searched};
+use crate::compare::summary::{AlgorithmSummary, Summary, Verdict};
 use crate::words;
 
 /// Lines of the answer break at this width, which every terminal has.
@@ -17,7 +17,39 @@ measured residual together with the deviation over seeds.
 
 /// The comparison as a table, and under it the answer in one sentence.
 pub(crate) fn table(summary: &Summary) -> String {
-    let baseline = summary.baseline().map_or("baseline", |baseline| &baseline.label);
+    let Some(found) = &summary.searched else { return of_comparison(summary) };
+    let search = searched::table(found, summary.setting.measure());
+    let answer = wrapped(&searched::answer(found, summary));
+    let tested = match found.outcome {
+        Some(_) if !found.gains.is_empty() => {
+            format!("\nThe test samples, measured once:\n{}", of_comparison(summary))
+        }
+        _ => String::new(),
+    };
+    format!("{search}\n\n{answer}\n{tested}")
+}
+
+fn of_comparison(summary: &Summary) -> String {
+    let wide = wide(summary);
+    let fits = wide.lines().all(|line| line.chars().count() <= WIDTH);
+    let table = if fits { wide } else { narrow(summary) };
+    let note = if has_sharpness(summary) { SHARPNESS_NOTE } else { "" };
+    let warnings: String = flatness::warnings(summary)
+        .into_iter()
+        .map(|warning| format!("\n{}\n", wrapped(&format!("Warning: {warning}."))))
+        .collect();
+    let missing = answer::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
+    let missing = missing.unwrap_or_default();
+    format!("{table}\n{note}{warnings}{missing}\n{}\n", wrapped(&answer::answer(summary)))
+}
+
+fn has_sharpness(summary: &Summary) -> bool {
+    summary.algorithms.iter().any(|algorithm| algorithm.largest_eigenvalue.is_some())
+}
+
+/// A row for each algorithm.
+fn wide(summary: &Summary) -> String {
+    let baseline = baseline(summary);
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -30,23 +62,55 @@ pub(crate) fn table(summary: &Summary) -> String {
         right("passes\n/ step".to_owned()),
         right(format!("{time},\n{baseline} = 1")),
     ];
-    let sharpness = summary.algorithms.iter().any(|a| a.largest_eigenvalue.is_some());
-    if sharpness {
+    if has_sharpness(summary) {
         head.push(right("sharp-\nness".to_owned()));
     }
     table.set_header(head);
     for algorithm in &summary.algorithms {
         let mut cells = row(algorithm);
-        if sharpness {
+        if has_sharpness(summary) {
             cells.push(right(answer::eigenvalue(algorithm).replacen(' ', "\n", 1)));
         }
         table.add_row(cells);
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
-    let note = if sharpness { SHARPNESS_NOTE } else { "" };
-    let missing = answer::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
-    let missing = missing.unwrap_or_default();
-    format!("{}\n{note}{missing}\n{}\n", lines.join("\n"), wrapped(&answer::answer(summary)))
+    lines.join("\n")
+}
+
+/// A block of lines for each algorithm, for names that leave no room for columns.
+fn narrow(summary: &Summary) -> String {
+    let baseline = baseline(summary);
+    let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
+    let block = |(place, algorithm): (usize, &AlgorithmSummary)| {
+        let mut lines = vec![(
+            format!("test {}", summary.setting.measure()),
+            accuracy(algorithm).replace('\n', ", "),
+        )];
+        if place > 0 {
+            let difference = difference(algorithm).replace('\n', ", ");
+            lines.push(("difference to the first, in points (95 %)".to_owned(), difference));
+        }
+        let passes = algorithm.passes_per_step.as_ref().map(answer::spread);
+        let ratio = algorithm.time_ratio.as_ref().map(answer::spread);
+        lines.push(("passes per step".to_owned(), or_missing(passes)));
+        let time = answer::time_of(&summary.setting);
+        lines.push((format!("{time}, the first = 1"), or_missing(ratio)));
+        if has_sharpness(summary) {
+            lines.push(("sharpness".to_owned(), answer::eigenvalue(algorithm)));
+        }
+        let lines = lines.into_iter().map(|(name, value)| format!("  {name}: {value}"));
+        let lines: Vec<String> =
+            std::iter::once(algorithm.label.clone()).chain(lines).map(|l| wrapped(&l)).collect();
+        lines.join("\n")
+    };
+    let blocks: Vec<String> = summary.algorithms.iter().enumerate().map(block).collect();
+    let rule = "─".repeat(WIDTH);
+    let first = wrapped(&format!("The first is {baseline}, the baseline."));
+    format!("{rule}\n{}\n{rule}\n{first}", blocks.join(&format!("\n{rule}\n")))
+}
+
+fn baseline(summary: &Summary) -> &str {
+    summary.baseline().map_or("baseline", |baseline| &baseline.label)
 }
 
 fn row(algorithm: &AlgorithmSummary) -> Vec<Cell> {
@@ -74,23 +138,34 @@ fn accuracy(algorithm: &AlgorithmSummary) -> String {
 fn difference(algorithm: &AlgorithmSummary) -> String {
     let Some(difference) = &algorithm.difference else { return words::MISSING.into() };
     let mean = words::points(difference.mean);
-    let verdict = difference.verdict.words();
+    let verdict = match difference.verdict {
+        verdict @ (Verdict::Superior | Verdict::Inferior) if difference.is_within_margin() => {
+            format!("{}, within margin", verdict.words())
+        }
+        verdict => verdict.words().to_owned(),
+    };
     match answer::interval(difference) {
         Some(interval) => format!("{mean} ({interval})\n{verdict}"),
         None => format!("{mean}\n{verdict}"),
     }
 }
 
-/// Breaks a sentence into lines of at most [`WIDTH`] characters.
+/// Breaks a sentence into lines of at most [`WIDTH`] characters. What stands before its first word
+/// stays; a word that is longer than a line is broken.
 fn wrapped(sentence: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for word in sentence.split(' ') {
+    let pieces = sentence.split(' ').flat_map(|word| {
+        let letters: Vec<char> = word.chars().collect();
+        let pieces = letters.chunks(WIDTH).map(|piece| piece.iter().collect::<String>());
+        if letters.is_empty() { vec![String::new()] } else { pieces.collect() }
+    });
+    for word in pieces {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(&word);
             }
-            _ => lines.push(word.into()),
+            _ => lines.push(word),
         }
     }
     lines.join("\n")
@@ -118,10 +193,10 @@ mod tests {
                                                                              ± 0.50
         ────────────────────────────────────────────────────────────────────────────
          SAM         81.4 % ± 0.8   +2.2 (+1.3 to +3.1)     2.00      2.03     6.00
-                                    better                                   ± 0.50
+                                    superior                                 ± 0.50
         ────────────────────────────────────────────────────────────────────────────
          ARSAM       80.6 % ± 1.0   +1.4 (−1.0 to +3.8)     1.52      1.57        –
-                                    no difference found
+                                    undecided
         ────────────────────────────────────────────────────────────────────────────
 
         Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
@@ -129,9 +204,65 @@ mod tests {
 
         SAM reached 81.4 %, 2.2 points above SGD's 79.2 % (95 % interval +1.3 to +3.1, 3
         seeds), at 2.00 passes per step and 2.03 times SGD's time; ARSAM reached 80.6 %
-        beside SGD's 79.2 %, no difference found with 3 seeds (+1.4 points, 95 %
-        interval −1.0 to +3.8), at 1.52 passes per step and 1.57 times SGD's time.
+        beside SGD's 79.2 %, undecided with 3 seeds (+1.4 points, 95 % interval −1.0 to
+        +3.8; about 5 more seeds would probably decide), at 1.52 passes per step and
+        1.57 times SGD's time.
         ");
+    }
+
+    #[test]
+    fn long_names_change_the_shape_of_the_table() {
+        let mut summary = fixture::summary(3, 15);
+        for algorithm in &mut summary.algorithms {
+            algorithm.label = format!(
+                "{} controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3",
+                algorithm.label
+            );
+            algorithm.largest_eigenvalue = Some(Spread { mean: 6.0, deviation: 0.5, count: 3 });
+        }
+        let table = table(&summary);
+        assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
+        assert_snapshot!(table, @r"
+        ────────────────────────────────────────────────────────────────────────────────
+        SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3
+          test accuracy: 79.2 % ± 1.0
+          passes per step: 1.00
+          time, the first = 1: 1.00
+          sharpness: 6.00 ± 0.50
+        ────────────────────────────────────────────────────────────────────────────────
+        SAM controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3
+          test accuracy: 81.4 % ± 0.8
+          difference to the first, in points (95 %): +2.2 (+1.3 to +3.1), superior
+          passes per step: 2.00
+          time, the first = 1: 2.03
+          sharpness: 6.00 ± 0.50
+        ────────────────────────────────────────────────────────────────────────────────
+        ARSAM controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3
+          test accuracy: 80.6 % ± 1.0
+          difference to the first, in points (95 %): +1.4 (−1.0 to +3.8), undecided
+          passes per step: 1.52
+          time, the first = 1: 1.57
+          sharpness: 6.00 ± 0.50
+        ────────────────────────────────────────────────────────────────────────────────
+        The first is SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3, the
+        baseline.
+
+        Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
+        measured residual together with the deviation over seeds.
+
+        SAM controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3 reached 81.4 %, 2.2
+        points above SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3's 79.2 %
+        (95 % interval +1.3 to +3.1, 3 seeds), at 2.00 passes per step and 2.03 times
+        SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3's time; ARSAM
+        controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3 reached 80.6 % beside SGD
+        controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3's 79.2 %, undecided with
+        3 seeds (+1.4 points, 95 % interval −1.0 to +3.8; about 5 more seeds would
+        probably decide), at 1.52 passes per step and 1.57 times SGD
+        controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3's time.
+        ");
+        summary.algorithms[0].label = "x".repeat(200);
+        let table = super::table(&summary);
+        assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
     }
 
     #[test]

@@ -10,8 +10,9 @@ use crate::words;
 
 /// What no page may hold, whatever was measured.
 fn check(page: &str) {
+    let numbers = page.replace("inferior", "");
     for number in ["NaN", "inf"] {
-        assert!(!page.contains(number), "the page holds a number that is not finite: {number}");
+        assert!(!numbers.contains(number), "the page holds a number that is not finite: {number}");
     }
     // Requests that a browser could make.
     for request in ["http:", "https:", "src=", "href=", "url(", "@import", "//cdn"] {
@@ -46,7 +47,7 @@ fn the_page_names_everything() {
     }
     assert_eq!(page.matches("<figure>").count(), 7);
     assert_eq!(page.matches("role=\"img\"").count(), 7);
-    assert!(page.contains("no difference found"));
+    assert!(page.contains("undecided"));
 }
 
 #[test]

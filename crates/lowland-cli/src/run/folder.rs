@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
-use burn::store::{ModuleSnapshot, SafetensorsStore};
 use lowland_tasks::checkpoint::{Checkpoints, Found, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
 use lowland_tasks::task::Picture;
 use lowland_tasks::train::Training;
+use lowland_tasks::weights::Export;
 
 use crate::failure::{InUse, Usage};
 use crate::files::{
-    AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, PLAN, SAFETENSORS, cannot_write,
+    AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, MODEL_CONFIG, PLAN, SAFETENSORS,
+    TOKENIZER, cannot_write,
 };
 use crate::run::journal::Journal;
 use crate::{files, settings};
@@ -52,6 +53,10 @@ impl RunFolder {
             }
             Ok(())
         };
+        // What a run writes beside its weights would take the place of a model's own files.
+        if [MODEL_CONFIG, TOKENIZER].iter().any(|name| path.join(name).exists()) {
+            bail!(Usage(format!("{} holds a model: name another --out", path.display())));
+        }
         if path.join(PLAN).exists() {
             bail!(Usage(format!("{} holds a comparison: name another --out", path.display())));
         }
@@ -126,21 +131,19 @@ impl RunFolder {
         files::write(&self.path.join(PICTURES), &serde_json::to_vec(pictures)?)
     }
 
-    /// Writes the weights at the end, running statistics up to date, and those that were best on
-    /// validation, where there is such a part.
+    /// Writes the weights at the end, running statistics up to date, with what goes with them for
+    /// readers elsewhere, and those that were best on validation, where there is such a part.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub(crate) fn save_model(&self, training: &Training) -> Result<()> {
+    pub(crate) fn save_model(&self, training: &Training, export: &Export) -> Result<()> {
         // Burn holds the last update of running statistics back until a copy is made for measuring.
         let model = training.model()?.valid();
-        // One entry of metadata, the one that readers elsewhere ask for: several would come out in
-        // an order that changes from run to run.
-        let mut store =
-            SafetensorsStore::from_bytes(None).clear_metadata().metadata("format", "pt");
-        model.save_into(&mut store).context("cannot put the weights together")?;
-        let bytes = store.get_bytes().context("cannot put the weights together")?;
+        let bytes = model.clone().to_safetensors(export)?;
         files::write(&self.path.join(SAFETENSORS), &bytes)?;
+        for (name, contents) in &export.files {
+            files::write(&self.path.join(name), contents)?;
+        }
         self.save_record(MODEL, model)?;
         if training.record().test.as_ref().is_some_and(|test| test.chosen_on_validation) {
             self.save_record(BEST, training.chosen()?.1)?;

@@ -31,6 +31,10 @@ pub(crate) struct SettingFlags {
     /// The side in pixels that the images of an image-folder are scaled to [default: as they are]
     #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
     pub image_size: Option<u32>,
+    /// What images are normalised with: measured (means and deviations of the training images) or
+    /// imagenet [default: imagenet for its networks, else measured]
+    #[arg(long, value_name = "WHAT", help_heading = "Data")]
+    pub normalisation: Option<String>,
     /// Turn images as their EXIF data says [default: true]
     #[arg(long, value_name = "true|false", help_heading = "Data")]
     pub upright: Option<bool>,
@@ -77,10 +81,15 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "TASK", help_heading = "Training")]
     #[serde(skip)]
     pub task: Option<TaskKind>,
-    /// Where the weights at the start come from: the folder of a run with the same network, or a
-    /// file
+    /// Where the weights at the start come from: the folder of a run with the same network, or a file
+    /// (.bpk, .safetensors, .pth); of a transformer, the folder of a model or of a run
     #[arg(long, value_name = "RUN", help_heading = "Training", value_parser = absolute)]
     pub from: Option<String>,
+    /// Draw the last layer anew instead of taking it from there: for other classes than those that
+    /// the weights were trained for
+    #[arg(long, help_heading = "Training")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_head: bool,
     /// Quantise the network to so many bits, 2 to 8, for weights and the inputs of its layers
     #[arg(long, value_name = "BITS", help_heading = "Training", allow_negative_numbers = true)]
     pub bits: Option<i32>,
@@ -206,7 +215,7 @@ impl From<Augmentation> for AugmentConfig {
 }
 
 /// Flags and algorithms' settings whose name on the command line is not their path in a file.
-const SHORT: [(&str, &[&str]); 28] = [
+const SHORT: [(&str, &[&str]); 29] = [
     ("bits", &["quantise.weights", "quantise.activations"]),
     ("checkpoint-minutes", &["checkpoints.every_minutes"]),
     ("checkpoint-steps", &["checkpoints.every_steps"]),
@@ -222,6 +231,7 @@ const SHORT: [(&str, &[&str]); 28] = [
     ("max-megapixels", &["data.max_megapixels"]),
     ("momentum", &["optimizer.momentum"]),
     ("nesterov", &["optimizer.nesterov"]),
+    ("normalisation", &["data.normalisation"]),
     ("optimizer", &["optimizer.name"]),
     ("pair-column", &["data.pair_column"]),
     ("rho", &["algorithm.rho"]),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataName, Decoding, FolderConfig};
+use crate::data::{DataName, Decoding, FolderConfig, Kind, NormalisedBy};
 use crate::error::setting;
 use crate::text::{FineTuning, TextColumns, Trained};
 use crate::{Error, Result};
@@ -20,6 +20,10 @@ pub struct DataConfig {
     /// The side in pixels that the images of an image folder are brought to, 1 to 4096. Default:
     /// they are left as they are, and must all have the same size.
     pub image_size: Option<usize>,
+    /// Where the means and deviations come from that images are normalised with. Default: those of
+    /// `ImageNet` for its networks, of images in colours, and else measured on the training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<NormalisedBy>,
     /// The share of the training samples, after `train_limit`, that is set apart to choose by: the
     /// best epoch, and when training stops. Above 0 and below 1, drawn over all classes, labels as
     /// they are. Default: none, or the set's own validation part.
@@ -61,6 +65,7 @@ impl Default for DataConfig {
             name: DataName::default(),
             dir: None,
             image_size: None,
+            normalisation: None,
             validation: None,
             split_seed: 0,
             label_noise: 0.0,
@@ -101,6 +106,9 @@ impl DataConfig {
             setting("validation", share > 0.0 && share < 1.0, share, "above 0 and below 1")?;
         }
         self.name.check_folder(&self.folder())?;
+        let is_of_images = self.name.kind() == Kind::Images;
+        let allowed = "left out: it is for labelled images";
+        setting("normalisation", is_of_images || self.normalisation.is_none(), "a value", allowed)?;
         for (field, column) in [
             ("text_column", &self.text_column),
             ("pair_column", &self.pair_column),
@@ -143,6 +151,6 @@ impl Default for TextConfig {
 
 impl TextConfig {
     pub(crate) fn tuning(&self) -> FineTuning {
-        FineTuning { trained: self.trained.clone(), dropout: self.dropout }
+        FineTuning { trained: self.trained.clone(), dropout: self.dropout, new_head: false }
     }
 }

@@ -90,10 +90,26 @@ impl AugmentConfig {
     }
 }
 
+/// Where the means and deviations of a [`Normalisation`] come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormalisedBy {
+    /// They are measured on the training images; named `measured`.
+    Measured,
+    /// Those of `ImageNet`, with which published weights were trained: means 0.485, 0.456 and 0.406,
+    /// deviations 0.229, 0.224 and 0.225, of red, green and blue; named `imagenet`.
+    ImageNet,
+}
+
+/// The means and deviations of the channels of `ImageNet`, as torchvision has them.
+const IMAGENET: [(f64, f64); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
+
 /// What takes each channel to mean 0 and standard deviation 1: `(pixel / 255 − mean) / deviation`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalisation {
     shape: ImageShape,
+    /// Mean and deviation of each channel.
+    statistics: Vec<(f64, f64)>,
     /// What each of the 256 bytes becomes, for each channel.
     tables: Vec<[f32; 256]>,
 }
@@ -104,14 +120,38 @@ impl Normalisation {
     ///
     /// A channel where all pixels are equal is only shifted.
     pub fn of(set: &ImageSet) -> Self {
-        let table = |mean: f64, deviation: f64| {
+        let statistics = set.channel_statistics();
+        let statistics = statistics.iter().map(|s| (s.mean, s.standard_deviation)).collect();
+        Self::with(set.shape(), statistics)
+    }
+
+    /// The normalisation of `ImageNet` for images of this size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] unless they have three channels.
+    pub fn of_imagenet(shape: ImageShape) -> Result<Self> {
+        if shape.channels == IMAGENET.len() {
+            return Ok(Self::with(shape, IMAGENET.to_vec()));
+        }
+        let found = format!("imagenet for images of {} channels", shape.channels);
+        Err(Error::Setting { field: "normalisation", found, allowed: "measured, or for colours" })
+    }
+
+    /// With mean and deviation of each channel.
+    fn with(shape: ImageShape, statistics: Vec<(f64, f64)>) -> Self {
+        let table = |&(mean, deviation): &(f64, f64)| {
             let scale = if deviation > 0.0 { deviation.recip() } else { 1.0 };
             #[expect(clippy::cast_possible_truncation, reason = "images are learned from in f32")]
             std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) * scale) as f32)
         };
-        let statistics = set.channel_statistics();
-        let tables = statistics.iter().map(|s| table(s.mean, s.standard_deviation)).collect();
-        Self { shape: set.shape(), tables }
+        let tables = statistics.iter().map(table).collect();
+        Self { shape, statistics, tables }
+    }
+
+    /// Mean and deviation of each channel, of pixels from 0 to 1.
+    pub fn statistics(&self) -> &[(f64, f64)] {
+        &self.statistics
     }
 
     /// The size of the images it is for.

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
 use super::layers::{Conv2d, Linear, normalised_relu};
-use super::residual::{BasicBlock, Shortcut, basic_blocks};
+use super::residual::{BlockKind, ResidualBlock, Shortcut, Stage, stages};
 use crate::Result;
 
 /// How deep a [`CifarResNet`] is.
@@ -38,7 +38,7 @@ impl CifarResNetConfig {
 pub struct CifarResNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
-    blocks: Vec<BasicBlock>,
+    blocks: Vec<ResidualBlock>,
     head: Linear,
 }
 
@@ -64,14 +64,15 @@ impl CifarResNetConfig {
         let stem_norm = layers.batch_norm(16);
         let mut blocks = Vec::new();
         for (from, to) in [(16, 16), (16, 32), (32, 64)] {
-            let stride = if from == to { 1 } else { 2 };
-            blocks.extend(basic_blocks(
-                &mut layers,
-                [from, to],
-                stride,
-                self.blocks,
-                Shortcut::Padding,
-            ));
+            let stage = Stage {
+                from,
+                width: to,
+                stride: if from == to { 1 } else { 2 },
+                count: self.blocks,
+                kind: BlockKind::Basic,
+                shortcut: Shortcut::Padding,
+            };
+            blocks.extend(stage.blocks(&mut layers));
         }
         Ok(CifarResNet { stem, stem_norm, blocks, head: layers.linear(64, classes) })
     }
@@ -83,5 +84,10 @@ impl CifarResNet {
         let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 64, height / 4, width / 4]
         self.head.forward(spatial_mean(x))
+    }
+
+    /// How many blocks each stage has.
+    pub(super) fn stages(&self) -> Vec<usize> {
+        stages(&self.blocks)
     }
 }

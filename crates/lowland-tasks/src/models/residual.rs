@@ -1,4 +1,4 @@
-//! The basic residual block of He et al., and stages of them.
+//! The residual blocks of He et al., basic and bottleneck, and stages of them.
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
@@ -19,13 +19,37 @@ pub(crate) enum Shortcut {
     Projection,
 }
 
-/// Two convolutions of 3 by 3 with batch normalisation, and a shortcut around them.
+/// What lies between the ends of a block (arXiv 1512.03385, figure 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two convolutions of 3 by 3.
+    #[default]
+    Basic,
+    /// A convolution of 1 by 1 to a quarter of the channels, one of 3 by 3, which has the stride,
+    /// and one of 1 by 1 back.
+    Bottleneck,
+}
+
+impl BlockKind {
+    /// The channels that leave a block for each inside it.
+    pub(crate) fn expansion(self) -> usize {
+        match self {
+            Self::Basic => 1,
+            Self::Bottleneck => 4,
+        }
+    }
+}
+
+/// Two or three convolutions with batch normalisation, and a shortcut around them.
 #[derive(Module, Debug)]
-pub(crate) struct BasicBlock {
+pub(crate) struct ResidualBlock {
     first: Conv2d,
     first_norm: BatchNorm,
     second: Conv2d,
     second_norm: BatchNorm,
+    /// The last convolution of a bottleneck.
+    third: Option<Conv2d>,
+    third_norm: Option<BatchNorm>,
     shortcut: Option<Projection>,
 }
 
@@ -36,34 +60,57 @@ struct Projection {
     norm: BatchNorm,
 }
 
-/// `count` blocks of which the first goes from `from` to `to` channels with a stride.
-pub(crate) fn basic_blocks(
-    layers: &mut LayerMaker<'_>,
-    [from, to]: [usize; 2],
-    stride: usize,
-    count: usize,
-    shortcut: Shortcut,
-) -> Vec<BasicBlock> {
-    let block = |i| match i {
-        0 => BasicBlock::new(layers, [from, to], stride, shortcut),
-        _ => BasicBlock::new(layers, [to, to], 1, shortcut),
-    };
-    (0..count).map(block).collect()
+/// How the blocks of a stage are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stage {
+    /// The channels that go in.
+    pub(crate) from: usize,
+    /// The channels inside a block: those that leave one too, unless it is a bottleneck.
+    pub(crate) width: usize,
+    /// The stride of the first block.
+    pub(crate) stride: usize,
+    /// How many blocks there are.
+    pub(crate) count: usize,
+    /// What they are.
+    pub(crate) kind: BlockKind,
+    /// How the first one adds its input to its output.
+    pub(crate) shortcut: Shortcut,
 }
 
-impl BasicBlock {
-    fn new(
-        layers: &mut LayerMaker<'_>,
-        [from, to]: [usize; 2],
-        stride: usize,
-        shortcut: Shortcut,
-    ) -> Self {
+impl Stage {
+    /// The channels that leave the stage.
+    pub(crate) fn to(&self) -> usize {
+        self.width * self.kind.expansion()
+    }
+
+    /// The blocks, of which the first changes the shape.
+    pub(crate) fn blocks(self, layers: &mut LayerMaker<'_>) -> Vec<ResidualBlock> {
+        let block = |i| {
+            let stage = if i == 0 { self } else { Self { from: self.to(), stride: 1, ..self } };
+            ResidualBlock::new(layers, &stage)
+        };
+        (0..self.count).map(block).collect()
+    }
+}
+
+impl ResidualBlock {
+    /// The first block of a stage.
+    fn new(layers: &mut LayerMaker<'_>, stage: &Stage) -> Self {
+        let &Stage { from, width, stride, kind, shortcut, .. } = stage;
+        let to = stage.to();
         let changes = from != to || stride != 1;
+        let (sizes, strides) = match kind {
+            BlockKind::Basic => ([3, 3], [stride, 1]),
+            BlockKind::Bottleneck => ([1, 3], [1, stride]),
+        };
+        let is_deep = kind == BlockKind::Bottleneck;
         Self {
-            first: layers.convolution([from, to], 3, stride),
-            first_norm: layers.batch_norm(to),
-            second: layers.convolution([to, to], 3, 1),
-            second_norm: layers.batch_norm(to),
+            first: layers.convolution([from, width], sizes[0], strides[0]),
+            first_norm: layers.batch_norm(width),
+            second: layers.convolution([width, width], sizes[1], strides[1]),
+            second_norm: layers.batch_norm(width),
+            third: is_deep.then(|| layers.convolution([width, to], 1, 1)),
+            third_norm: is_deep.then(|| layers.batch_norm(to)),
             shortcut: (changes && shortcut == Shortcut::Projection).then(|| Projection {
                 convolution: layers.convolution([from, to], 1, stride),
                 norm: layers.batch_norm(to),
@@ -71,16 +118,39 @@ impl BasicBlock {
         }
     }
 
+    /// Rows and columns from one output to the next.
+    pub(crate) fn stride(&self) -> usize {
+        self.first.stride[0] * self.second.stride[0]
+    }
+
     /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = normalised_relu(&self.first_norm, self.first.forward(x.clone()));
-        let y = self.second.forward(y);
+        let mut y = self.second.forward(y);
+        let mut norm = &self.second_norm;
+        if let (Some(third), Some(third_norm)) = (&self.third, &self.third_norm) {
+            y = third.forward(normalised_relu(norm, y));
+            norm = third_norm;
+        }
         let around = match &self.shortcut {
             Some(Projection { convolution, norm }) => normalised(norm, convolution.forward(x)),
-            None => padded(x, self.first.stride[0], y.dims()[1]),
+            None => padded(x, self.stride(), y.dims()[1]),
         };
-        normalised_add_relu(&self.second_norm, y, around)
+        normalised_add_relu(norm, y, around)
     }
+}
+
+/// How many blocks each stage has, of blocks in a row: a stage begins with a block that has a
+/// stride.
+pub(crate) fn stages(blocks: &[ResidualBlock]) -> Vec<usize> {
+    let mut stages = Vec::new();
+    for block in blocks {
+        match stages.last_mut() {
+            Some(count) if block.stride() == 1 => *count += 1,
+            _ => stages.push(1),
+        }
+    }
+    stages
 }
 
 /// Every `stride`-th pixel, with zeros on both sides of the channels until there are `channels`.

@@ -1,44 +1,73 @@
-//! ResNet-18 with the stem for CIFAR.
+//! The ResNets of `ImageNet`: with their own stem, as published weights have it, and with one for
+//! CIFAR.
 
 use burn::module::Module;
-use burn::nn::BatchNorm;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
 use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
 use super::layers::{Conv2d, Linear, normalised_relu};
-use super::residual::{BasicBlock, Shortcut, basic_blocks};
+use super::residual::{BlockKind, ResidualBlock, Shortcut, Stage, stages};
 use crate::Result;
 
-/// How deep a [`ResNet`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a [`ResNet`] does before its first block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResNetStem {
+    /// A convolution of 3 by 3 that keeps the size of the image: the usual one for CIFAR.
+    #[default]
+    Cifar,
+    /// A convolution of 7 by 7 with stride 2 and the maximum over 3 by 3 pixels with stride 2, which
+    /// divide the image by four.
+    ImageNet,
+}
+
+/// How deep a [`ResNet`] is, and for which images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResNetConfig {
-    /// The blocks of each of the four stages, each at least 1. Default: 2, 2, 2 and 2, which is
-    /// `ResNet-18`; 3, 4, 6 and 3 is `ResNet-34`.
+    /// The blocks of each of the four stages, each at least 1.
     pub blocks: [usize; 4],
+    /// What they are.
+    pub kind: BlockKind,
+    /// What comes before them.
+    pub stem: ResNetStem,
 }
 
-impl Default for ResNetConfig {
-    fn default() -> Self {
-        Self { blocks: [2; 4] }
-    }
+impl ResNetConfig {
+    /// `ResNet-18` with the stem for CIFAR: 11,173,962 trainable parameters for three channels and
+    /// ten classes.
+    pub const CIFAR_18: Self =
+        Self { blocks: [2; 4], kind: BlockKind::Basic, stem: ResNetStem::Cifar };
+
+    /// `ResNet-18` of `ImageNet`: 11,689,512 trainable parameters for 1000 classes.
+    pub const IMAGENET_18: Self = Self { stem: ResNetStem::ImageNet, ..Self::CIFAR_18 };
+
+    /// `ResNet-34` of `ImageNet`: 21,797,672 trainable parameters for 1000 classes.
+    pub const IMAGENET_34: Self = Self { blocks: [3, 4, 6, 3], ..Self::IMAGENET_18 };
+
+    /// `ResNet-50` of `ImageNet`, with the stride on the convolution of 3 by 3 as torchvision has
+    /// it: 25,557,032 trainable parameters for 1000 classes.
+    pub const IMAGENET_50: Self = Self { kind: BlockKind::Bottleneck, ..Self::IMAGENET_34 };
 }
 
-/// The residual network of basic blocks that He et al. made for `ImageNet` (2015, arXiv 1512.03385,
-/// table 1), with the usual stem for CIFAR: a convolution of 3 by 3 that keeps the size of the
-/// image, in place of one of 7 by 7 and a pool that divide it by four.
+/// The residual network that He et al. made for `ImageNet` (2015, arXiv 1512.03385, table 1).
 ///
-/// Four stages with 64, 128, 256 and 512 channels, the mean over the image and a linear layer. The
-/// first block of the second, third and fourth stage halves the image; its shortcut is a
-/// convolution of 1 by 1 with batch normalisation (option B). `ResNet-18` has 11,173,962 trainable
-/// parameters for three channels and ten classes.
+/// A [stem](ResNetStem), four stages with 64, 128, 256 and 512 channels inside their blocks, the mean over
+/// the image and a linear layer. The first block of the second, third and fourth stage halves the
+/// image; where a block changes the shape, its shortcut is a convolution of 1 by 1 with batch
+/// normalisation (option B).
+///
+/// With the stem for `ImageNet` it is the network of torchvision, whose weights it takes: its
+/// weights are written under torchvision's names.
 ///
 /// Convolutions have no bias. Their weights are normal with variance `2 / fan-in`.
 #[derive(Module, Debug)]
 pub struct ResNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
-    blocks: Vec<BasicBlock>,
+    pool: Option<MaxPool2d>,
+    blocks: Vec<ResidualBlock>,
     head: Linear,
 }
 
@@ -62,29 +91,46 @@ impl ResNetConfig {
             at_least_one("blocks", blocks)?;
         }
         let mut layers = LayerMaker::new(seed, device);
-        let stem = layers.convolution([channels, 64], 3, 1);
+        let stem = match self.stem {
+            ResNetStem::Cifar => layers.convolution([channels, 64], 3, 1),
+            ResNetStem::ImageNet => layers.convolution([channels, 64], 7, 2),
+        };
         let stem_norm = layers.batch_norm(64);
-        let mut blocks = Vec::new();
-        let stages = [(64, 64), (64, 128), (128, 256), (256, 512)];
-        for ((from, to), count) in stages.into_iter().zip(self.blocks) {
-            let stride = if from == to { 1 } else { 2 };
-            blocks.extend(basic_blocks(
-                &mut layers,
-                [from, to],
-                stride,
+        let pool = MaxPool2dConfig::new([3, 3])
+            .with_strides([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+        let pool = (self.stem == ResNetStem::ImageNet).then(|| pool.init());
+        let (mut blocks, mut from) = (Vec::new(), 64);
+        for (stage, &count) in self.blocks.iter().enumerate() {
+            let stage = Stage {
+                from,
+                width: 64 << stage,
+                stride: if stage == 0 { 1 } else { 2 },
                 count,
-                Shortcut::Projection,
-            ));
+                kind: self.kind,
+                shortcut: Shortcut::Projection,
+            };
+            from = stage.to();
+            blocks.extend(stage.blocks(&mut layers));
         }
-        Ok(ResNet { stem, stem_norm, blocks, head: layers.linear(512, classes) })
+        Ok(ResNet { stem, stem_norm, pool, blocks, head: layers.linear(from, classes) })
     }
 }
 
 impl ResNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 64, height, width]
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 512, height / 8, width / 8]
+        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 64, height, width], or half of both
+        let x = match &self.pool {
+            Some(pool) => pool.forward(x), // [batch, 64, height / 4, width / 4]
+            None => x,
+        };
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 512 · expansion, …, …]
         self.head.forward(spatial_mean(x))
+    }
+
+    /// How many blocks each stage has.
+    pub(super) fn stages(&self) -> Vec<usize> {
+        stages(&self.blocks)
     }
 }

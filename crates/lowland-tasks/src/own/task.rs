@@ -17,7 +17,7 @@ use crate::data::{AugmentConfig, Subset, redraw_labels};
 use crate::error::setting;
 use crate::models::{Model, OwnNetwork};
 use crate::task::split::Parts;
-use crate::task::{AnySource, Boxed, Inputs, Limits, Split, Task, Wording, loaded_from};
+use crate::task::{AnySource, Boxed, Inputs, Limits, Split, Task, Wording, start::started};
 
 /// A task of one's own with its samples.
 #[derive(Debug)]
@@ -170,11 +170,7 @@ impl<T: OwnTask> Task for SampleTask<T> {
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        let model = self.form(config, device)?;
-        match &config.from {
-            Some(path) => loaded_from(model, path),
-            None => Ok(model),
-        }
+        started(self.form(config, device)?, config)
     }
 
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::models::Conv2d;
 use crate::models::init::{LayerMaker, at_least_one};
 use crate::models::layers::{normalised_relu, transposed};
-use crate::models::residual::{BasicBlock, Shortcut, basic_blocks};
+use crate::models::residual::{BlockKind, ResidualBlock, Shortcut, Stage};
 use crate::{Error, Result};
 
 /// The standard deviation of the last layer's weights at the start.
@@ -87,15 +87,16 @@ impl PoseNetConfig {
         let stem_norm = layers.batch_norm(self.width);
         let (mut blocks, mut from) = (Vec::new(), self.width);
         for (stage, &count) in self.blocks.iter().enumerate() {
-            let (to, stride) = (self.width << stage, if stage == 0 { first_stride } else { 2 });
-            blocks.extend(basic_blocks(
-                &mut layers,
-                [from, to],
-                stride,
+            let stage = Stage {
+                from,
+                width: self.width << stage,
+                stride: if stage == 0 { first_stride } else { 2 },
                 count,
-                Shortcut::Projection,
-            ));
-            from = to;
+                kind: BlockKind::Basic,
+                shortcut: Shortcut::Projection,
+            };
+            from = stage.to();
+            blocks.extend(stage.blocks(&mut layers));
         }
         let mut doublings = Vec::new();
         for _ in 1..stages {
@@ -129,7 +130,7 @@ pub struct PoseNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
     pool: Option<MaxPool2d>,
-    blocks: Vec<BasicBlock>,
+    blocks: Vec<ResidualBlock>,
     doublings: Vec<Doubling>,
     last: conv::Conv2d,
 }

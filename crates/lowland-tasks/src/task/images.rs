@@ -6,20 +6,22 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use lowland::Samples;
+use serde_json::json;
 
 use super::{
     AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
-    class_answers, class_outcome, in_percent, loaded_from, number, split::Parts,
+    class_answers, class_outcome, in_percent, number, split::Parts, start::started,
 };
 use crate::answer::Answer;
 use crate::config::TrainConfig;
 use crate::data::subset::{drawn, part_of};
 use crate::data::{
     HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation,
-    Source, Subset, files, image_folder, redraw_labels,
+    NormalisedBy, Source, Subset, files, image_folder, redraw_labels,
 };
 use crate::models::Model;
 use crate::quantise::quantised;
+use crate::weights::Export;
 use crate::{Error, Result};
 use lowland::cross_entropies;
 
@@ -55,9 +57,10 @@ impl ImageTask {
         let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
         let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
         let mut parts = Parts::new(train, splits.validation.map(Arc::new), test, data)?;
-        let normalisation = Normalisation::of(&parts.train);
+        let (normalisation, remark) = normalisation(config, &parts.train)?;
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
-        let remarks = splits.remarks;
+        let mut remarks = splits.remarks;
+        remarks.extend(remark);
         Ok(Self { parts, noise, normalisation, remarks, limits, subset_seed })
     }
 
@@ -178,16 +181,25 @@ impl Task for ImageTask {
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        let mut model = self.fresh(config, device)?;
-        if let Some(path) = &config.from {
-            model = loaded_from(model, path)?;
-        }
+        let model = started(self.fresh(config, device)?, config)?;
         let Some(bits) = &config.quantise else { return Ok(model) };
         let (set, _) = part_of(Arc::clone(&self.parts.train), CALIBRATION, self.subset_seed)?;
         let all: Vec<usize> = (0..set.len()).collect();
         let source = ImageSource::plain(set, self.normalisation.clone())?;
         let batch = source.prepare(0, &all).to_device(&device.clone().without_autodiff());
         quantised(model, bits, |model: &Model| drop(model.forward(batch.images)))
+    }
+
+    /// With the means and deviations that pixels are normalised with, and the size of the images.
+    fn export(&self, config: &TrainConfig) -> Result<Export> {
+        let mut export = Export::of(config.model.name(), &self.class_names());
+        let statistics = self.normalisation.statistics();
+        let (means, deviations): (Vec<f64>, Vec<f64>) = statistics.iter().copied().unzip();
+        let ImageShape { channels, height, width } = self.normalisation.shape();
+        export.add("image_mean", &json!(means));
+        export.add("image_std", &json!(deviations));
+        export.add("image_shape", &json!([channels, height, width]));
+        Ok(export)
     }
 
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
@@ -197,6 +209,21 @@ impl Task for ImageTask {
             None => Ok(model),
         }
     }
+}
+
+/// How pixels are normalised, and a remark where that is not by what was measured on them.
+fn normalisation(config: &TrainConfig, set: &ImageSet) -> Result<(Normalisation, Option<String>)> {
+    let shape = set.shape();
+    let is_default = config.model.is_of_imagenet() && shape.channels == 3;
+    let default = if is_default { NormalisedBy::ImageNet } else { NormalisedBy::Measured };
+    Ok(match config.data.normalisation.unwrap_or(default) {
+        NormalisedBy::Measured => (Normalisation::of(set), None),
+        NormalisedBy::ImageNet => {
+            let remark = "pixels are normalised with the means and deviations of ImageNet \
+                          (--normalisation measured takes those of the training images)";
+            (Normalisation::of_imagenet(shape)?, Some(remark.to_owned()))
+        }
+    })
 }
 
 /// Three planes of colour as one of grey: the luma of ITU-R BT.601, which JPEG has too.

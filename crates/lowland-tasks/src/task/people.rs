@@ -10,7 +10,7 @@ use lowland::Samples;
 
 use super::{
     AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Picture, Split, Task, TaskBatch,
-    Wording, in_percent, loaded_from, number, only, split::Parts,
+    Wording, in_percent, number, only, split::Parts, start::started,
 };
 use crate::Result;
 use crate::answer::{Answer, JointFigures};
@@ -159,11 +159,7 @@ impl Task for PeopleTask {
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
-        let model = self.form(config, device)?;
-        match &config.from {
-            Some(path) => loaded_from(model, path),
-            None => Ok(model),
-        }
+        started(self.form(config, device)?, config)
     }
 
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {

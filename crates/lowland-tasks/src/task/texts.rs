@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor};
 use lowland::Samples;
+use serde_json::{Map, Value, json};
 
 use super::{
     AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
@@ -18,9 +19,10 @@ use crate::data::subset::{drawn, part_of};
 use crate::data::{LabelNoise, Source, Subset, files, redraw_labels};
 use crate::models::Model;
 use crate::text::{
-    Confusion, HostTextBatch, Metric, Text, TextBatch, TextClassifier, TextKind, TextSet,
-    TextSplits, TextTokenizer,
+    BertConfig, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch, TextClassifier,
+    TextKind, TextSet, TextSplits, TextTokenizer, folder_of, weights_of,
 };
+use crate::weights::{self, Export};
 use crate::{Error, Result};
 use lowland::cross_entropies;
 
@@ -35,6 +37,7 @@ pub struct TextTask {
     limits: Limits,
     /// The seed of every part that is drawn of these.
     subset_seed: u64,
+    pretrained: Arc<Pretrained>,
 }
 
 impl TextTask {
@@ -46,7 +49,9 @@ impl TextTask {
     pub fn load(kind: TextKind, config: &TrainConfig) -> Result<Self> {
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
-        let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
+        let from = pretrained(config)?;
+        let model = folder_of(&from);
+        let tokenizer = TextTokenizer::from_folder(model, text(config).max_length)?;
         let corpus = kind
             .corpus(&folder, &config.data.columns(), config.data.skip_damaged)
             .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
@@ -57,7 +62,49 @@ impl TextTask {
         let test = limits.cut(Split::Test, test, data.test_limit, subset_seed)?;
         let mut parts = Parts::new(train, validation.map(Arc::new), test, data)?;
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
-        Ok(Self { parts, noise, metric: kind.metric(), remarks, limits, subset_seed })
+        let (mut pretrained, mut all) = Pretrained::of(model, &tokenizer)?;
+        pretrained.name_classes(parts.train.classes());
+        all.extend(remarks);
+        if !config.new_head && !weights::is_lowlands(&weights_of(&from)?)? {
+            all.push("the last layer is drawn anew: the weights have none of Lowland's".to_owned());
+        }
+        let pretrained = Arc::new(pretrained);
+        let metric = kind.metric();
+        Ok(Self { parts, noise, metric, remarks: all, limits, subset_seed, pretrained })
+    }
+}
+
+/// What a folder of a pretrained network says of it, to be written beside the weights of a run.
+#[derive(Debug, Clone)]
+struct Pretrained {
+    /// The contents of `config.json`.
+    config: Map<String, Value>,
+    /// The contents of `tokenizer.json`.
+    tokenizer: Vec<u8>,
+}
+
+impl Pretrained {
+    /// What a folder says, and what was decided about it.
+    fn of(folder: &Path, tokenizer: &TextTokenizer) -> Result<(Self, Vec<String>)> {
+        let (config, missing) = BertConfig::entries(folder)?;
+        let mut remarks = Vec::new();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            remarks.push(format!("config.json leaves out {missing}: as BERT-base has it"));
+        }
+        remarks.extend(TextTokenizer::remark(folder)?);
+        Ok((Self { config, tokenizer: tokenizer.to_json()? }, remarks))
+    }
+
+    /// Names the classes, as Hugging Face does, and the network.
+    fn name_classes(&mut self, classes: &[String]) {
+        let by_number = classes.iter().enumerate().map(|(i, class)| (i.to_string(), json!(class)));
+        let by_name = classes.iter().enumerate().map(|(i, class)| (class.clone(), json!(i)));
+        self.config.insert("id2label".to_owned(), Value::Object(by_number.collect()));
+        self.config.insert("label2id".to_owned(), Value::Object(by_name.collect()));
+        self.config.insert("architectures".to_owned(), json!(["BertModel"]));
+        self.config.insert("model_type".to_owned(), json!("bert"));
+        self.config.insert("torch_dtype".to_owned(), json!("float32"));
     }
 }
 
@@ -66,7 +113,8 @@ fn pretrained(config: &TrainConfig) -> Result<PathBuf> {
     config.from.clone().ok_or_else(|| Error::Setting {
         field: "from",
         found: "none".to_owned(),
-        allowed: "the folder of a pretrained transformer: config.json, model.safetensors and tokenizer.json",
+        allowed: "the folder of a pretrained transformer: config.json, model.safetensors or pytorch_model.bin, \
+                  tokenizer.json or vocab.txt; or that of a run that fine-tuned one",
     })
 }
 
@@ -93,7 +141,8 @@ impl Task for TextTask {
 
     /// One text a line, or two with a tab between them.
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
-        let tokenizer = TextTokenizer::from_folder(&pretrained(config)?, text(config).max_length)?;
+        let from = pretrained(config)?;
+        let tokenizer = TextTokenizer::from_folder(folder_of(&from), text(config).max_length)?;
         let (mut texts, mut names) = (Vec::new(), Vec::new());
         for path in paths {
             let contents = String::from_utf8(files::read(path)?).map_err(|_| Error::Format {
@@ -155,9 +204,10 @@ impl Task for TextTask {
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
         config.model.require_text()?;
-        let (folder, tuning) = (pretrained(config)?, text(config).tuning());
+        let tuning = FineTuning { new_head: config.new_head, ..text(config).tuning() };
+        let from = pretrained(config)?;
         let network =
-            TextClassifier::from_folder(&folder, self.classes(), &tuning, config.seed, device)?;
+            TextClassifier::from_folder(&from, self.classes(), &tuning, config.seed, device)?;
         Ok(Model::Transformer(network))
     }
 
@@ -167,6 +217,16 @@ impl Task for TextTask {
 
     fn chooses_by(&self) -> Option<&'static str> {
         (self.metric != Metric::Accuracy).then(|| self.metric.name())
+    }
+
+    /// With `config.json` and `tokenizer.json`, so that the folder of the run is that of a model.
+    fn export(&self, config: &TrainConfig) -> Result<Export> {
+        let mut export = Export::of(config.model.name(), &self.class_names());
+        let Pretrained { config, tokenizer } = &*self.pretrained;
+        let config = format!("{:#}\n", Value::Object(config.clone())).into_bytes();
+        let files = [("config.json", config), ("tokenizer.json", tokenizer.clone())];
+        export.files = files.map(|(name, contents)| (name.to_owned(), contents)).into();
+        Ok(export)
     }
 
     /// What GLUE measures the task by, where that is not the accuracy.

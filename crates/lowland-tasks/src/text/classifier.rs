@@ -4,12 +4,15 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::Linear;
+use burn::nn::attention::MultiHeadAttention;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::lora::SeededLora;
-use super::{Bert, BertConfig, LoraConfig, TextInput};
+use super::weights::{folder_of, weights_of};
+use super::{Bert, BertConfig, BertLayer, LoraConfig, TextInput};
 use crate::models::init::{LayerMaker, at_least_one};
+use crate::weights::Head;
 use crate::{Error, Result};
 
 /// Which weights of a [`TextClassifier`] are learned.
@@ -39,6 +42,9 @@ pub struct FineTuning {
     /// seeds it before each evaluation, so that both gradients of a step are those of one function,
     /// and that holds as long as no other thread draws meanwhile. Without dropout it holds always.
     pub dropout: f64,
+    /// Whether the last layer is drawn anew although the weights have one of Lowland's. Default:
+    /// false.
+    pub new_head: bool,
 }
 
 impl FineTuning {
@@ -75,35 +81,57 @@ pub struct TextClassifier {
 }
 
 impl TextClassifier {
-    /// Makes the network of a model folder (`config.json`, `model.safetensors`) for `classes`
-    /// classes.
+    /// Makes the network of a model for `classes` classes. `from` is a folder with `config.json` and
+    /// weights in `model.safetensors` or `pytorch_model.bin`, or a file of weights in such a folder.
     ///
-    /// Weights that are not in the folder, those of the head and of adapters, are a function of
-    /// `seed` alone. On a device with autodiff the network is ready to be trained.
+    /// The last layer is that of the file where Lowland wrote it, so that a fine-tuned network can be
+    /// fine-tuned on. Weights that are not in the file, those of adapters and of the last layer of a
+    /// network that others published, are a function of `seed` alone. On a device with autodiff the
+    /// network is ready to be trained.
     ///
     /// # Errors
     ///
-    /// The errors of [`BertConfig::from_folder`]; [`Error::File`] or [`Error::Format`] if
-    /// `model.safetensors` cannot be read or lacks a tensor of the right shape, with its name;
-    /// [`Error::Setting`] if `classes` is 0 or a setting is outside its range.
+    /// The errors of [`BertConfig::from_folder`]; [`Error::Missing`], [`Error::File`],
+    /// [`Error::Format`] or [`Error::Weights`] if the weights cannot be read or lack a tensor of the
+    /// right shape, with its name; [`Error::Setting`] if `classes` is 0 or a setting is outside its
+    /// range.
     pub fn from_folder(
-        folder: &Path,
+        from: &Path,
         classes: usize,
         tuning: &FineTuning,
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
         at_least_one("classes", classes)?;
-        let config = BertConfig::from_folder(folder)?;
+        let config = BertConfig::from_folder(folder_of(from))?;
         tuning.check(&config)?;
-        let encoder = Bert::from_folder(folder, &config, tuning.dropout, device)?;
+        let encoder = config.empty(tuning.dropout, device);
+        let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes).into();
+        let start = if tuning.new_head { Head::New } else { Head::Loaded };
+        let network = Self { encoder, head };
+        let Self { encoder, head } = network.with_weights(&weights_of(from)?, &config, start)?;
         let encoder = match &tuning.trained {
             Trained::All => encoder,
             Trained::Head => encoder.no_grad(),
             Trained::Lora(lora) => encoder.apply_reparameterization(SeededLora::new(lora, seed)),
         };
-        let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes).into();
         Ok(Self { encoder, head })
+    }
+
+    /// The network with its low-rank adapters, where it has some, added to the weights that they
+    /// belong to.
+    #[must_use]
+    pub fn merged(mut self) -> Self {
+        for layer in &mut self.encoder.layers {
+            let BertLayer { attention, expand, contract, .. } = layer;
+            let MultiHeadAttention { query, key, value, output, .. } = attention;
+            for linear in [query, key, value, output, expand, contract] {
+                if linear.weight.adapter().is_some() {
+                    linear.weight = Param::from_tensor(linear.weight.val());
+                }
+            }
+        }
+        self
     }
 
     /// Makes the network of these sizes for `classes` classes with weights that are not trained:

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::data::files::{format_error, read};
 use crate::{Error, Result};
@@ -12,9 +13,11 @@ const FILE: &str = "config.json";
 
 /// The sizes of a BERT encoder.
 ///
-/// What else `config.json` says is not looked at: the probabilities of dropout in it are those of
+/// What `config.json` leaves out is as Hugging Face's `BertConfig` has it, which is `BERT-base`. What
+/// else it says is not looked at: the probabilities of dropout in it are those of
 /// the pretraining, and [`FineTuning`](super::FineTuning) has its own.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct BertConfig {
     /// Tokens that have an embedding, at most 2²⁰.
     pub vocab_size: usize,
@@ -33,18 +36,46 @@ pub struct BertConfig {
     pub type_vocab_size: usize,
     /// What is added to a variance before the root is taken.
     pub layer_norm_eps: f64,
-    /// The token that fills up texts that are shorter than others of their batch. Default: 0.
-    #[serde(default)]
+    /// The token that fills up texts that are shorter than others of their batch.
     pub pad_token_id: usize,
     model_type: String,
     hidden_act: String,
-    #[serde(default = "absolute")]
     position_embedding_type: String,
 }
 
-fn absolute() -> String {
-    "absolute".to_owned()
+impl Default for BertConfig {
+    /// The defaults of Hugging Face.
+    fn default() -> Self {
+        Self {
+            vocab_size: 30522,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            pad_token_id: 0,
+            model_type: "bert".to_owned(),
+            hidden_act: "gelu".to_owned(),
+            position_embedding_type: "absolute".to_owned(),
+        }
+    }
 }
+
+/// The entries of `config.json` that decide what is computed.
+const ENTRIES: [&str; 10] = [
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+    "model_type",
+    "hidden_act",
+];
 
 impl BertConfig {
     /// Reads `config.json` of a model folder.
@@ -60,6 +91,22 @@ impl BertConfig {
         })?;
         config.check(&path)?;
         Ok(config)
+    }
+
+    /// `config.json` as it is, and the entries that it leaves out, of those that decide what is
+    /// computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_folder`](Self::from_folder).
+    pub(crate) fn entries(folder: &Path) -> Result<(Map<String, Value>, Vec<&'static str>)> {
+        let path = folder.join(FILE);
+        let entries: Map<String, Value> =
+            serde_json::from_slice(&read(&path)?).map_err(|error| {
+                format_error(&path, "the sizes of a BERT as JSON".to_owned(), error.to_string())
+            })?;
+        let missing = ENTRIES.into_iter().filter(|name| !entries.contains_key(*name)).collect();
+        Ok((entries, missing))
     }
 
     fn check(&self, path: &Path) -> Result<()> {

@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
+use ahash::AHashMap;
+use serde::Deserialize;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{
-    EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams,
-    TruncationStrategy,
+    AddedToken, EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection,
+    TruncationParams, TruncationStrategy, decoders,
 };
 
 use super::BertConfig;
@@ -13,6 +19,12 @@ use crate::{Error, Result};
 
 /// The file of a model folder that is read here.
 const FILE: &str = "tokenizer.json";
+
+/// What stands in for it in folders of the first BERTs: a token a line.
+const VOCABULARY: &str = "vocab.txt";
+
+/// Where such a folder says whether texts are put in lower case.
+const SETTINGS: &str = "tokenizer_config.json";
 
 /// Texts that are tokenised at a time; bounds the memory that it takes, for the tokenizer keeps
 /// much more of each text than is kept here.
@@ -64,7 +76,9 @@ impl From<(&str, &str)> for Text {
 }
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json` of a model folder. Texts of more than `max_length` tokens, those that
+    /// Reads `tokenizer.json` of a model folder, or makes the tokenizer of a BERT from its
+    /// `vocab.txt`, in lower case unless `do_lower_case` in `tokenizer_config.json` says otherwise.
+    /// Texts of more than `max_length` tokens, those that
     /// the network wants around a text included, are cut; of two texts, the longer one first.
     ///
     /// How the file itself would cut and fill up is of no effect.
@@ -78,9 +92,18 @@ impl TextTokenizer {
         let sizes = BertConfig::from_folder(folder)?;
         sizes.check_length("max_length", max_length)?;
         let path = folder.join(FILE);
-        let tokenizer = Tokenizer::from_bytes(read(&path)?).map_err(|error| {
-            format_error(&path, "a tokenizer as JSON".to_owned(), error.to_string())
-        })?;
+        let (path, tokenizer) = match (path.is_file(), folder.join(VOCABULARY)) {
+            (false, vocabulary) if vocabulary.is_file() => {
+                let tokenizer = word_pieces(&vocabulary, is_lower_case(folder)?)?;
+                (vocabulary, tokenizer)
+            }
+            _ => {
+                let tokenizer = Tokenizer::from_bytes(read(&path)?).map_err(|error| {
+                    format_error(&path, "a tokenizer as JSON".to_owned(), error.to_string())
+                })?;
+                (path, tokenizer)
+            }
+        };
         if let Some((token, id)) = largest(&tokenizer)
             && id as usize >= sizes.vocab_size
         {
@@ -88,6 +111,38 @@ impl TextTokenizer {
             return Err(format_error(&path, expected, format!("{token:?} with number {id}")));
         }
         Ok(Self { tokenizer: cut(tokenizer, &path, max_length)?, sizes })
+    }
+
+    /// The tokenizer as the contents of a `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if it cannot be put in JSON.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
+        let mut tokenizer = self.tokenizer.clone();
+        // Cutting is a setting of the run.
+        let cleared = tokenizer.with_truncation(None).map(|_| ());
+        let text = cleared.and_then(|()| tokenizer.to_string(true));
+        text.map(String::into_bytes).map_err(|error| Error::Setting {
+            field: "tokenizer",
+            found: error.to_string(),
+            allowed: "one that can be written as JSON",
+        })
+    }
+
+    /// How the tokenizer of a folder was made, where it was not read from `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be read.
+    pub(crate) fn remark(folder: &Path) -> Result<Option<String>> {
+        if folder.join(FILE).is_file() {
+            return Ok(None);
+        }
+        let case = if is_lower_case(folder)? { "in lower case" } else { "in their own case" };
+        Ok(Some(format!(
+            "the tokenizer is made from {VOCABULARY}, as BERT's: texts are read {case}"
+        )))
     }
 
     /// The token that fills up a text.
@@ -151,6 +206,56 @@ impl TextTokenizer {
         });
         Ok(Tokens { ids, types: types.collect::<Result<_, _>>()? })
     }
+}
+
+/// Whether a folder without `tokenizer.json` wants texts in lower case, as most do.
+fn is_lower_case(folder: &Path) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Settings {
+        do_lower_case: Option<bool>,
+    }
+    let path = folder.join(SETTINGS);
+    if !path.is_file() {
+        return Ok(true);
+    }
+    let settings: Settings = serde_json::from_slice(&read(&path)?).map_err(|error| {
+        format_error(&path, "the settings of a tokenizer as JSON".to_owned(), error.to_string())
+    })?;
+    Ok(settings.do_lower_case.unwrap_or(true))
+}
+
+/// The tokenizer of BERT with the tokens of a file, one a line.
+fn word_pieces(path: &Path, lower_case: bool) -> Result<Tokenizer> {
+    let expected = || "the tokens of a BERT, one a line, with [UNK], [CLS] and [SEP]".to_owned();
+    let wrong = |error: tokenizers::Error| format_error(path, expected(), error.to_string());
+    let lines = String::from_utf8(read(path)?)
+        .map_err(|error| format_error(path, expected(), error.to_string()))?;
+    let tokens = lines.lines().map(|line| line.trim_end().to_owned()).zip(0..);
+    let vocabulary: AHashMap<String, u32> = tokens.collect();
+    let number = |token: &str| {
+        let number = vocabulary.get(token).copied();
+        number.ok_or_else(|| format_error(path, expected(), format!("no {token}")))
+    };
+    number("[UNK]")?;
+    let ends = ["[SEP]", "[CLS]"].map(|token| Ok((token.to_owned(), number(token)?)));
+    let [separator, start]: [Result<(String, u32)>; 2] = ends;
+    let ends = BertProcessing::new(separator?, start?);
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let special: Vec<AddedToken> = special
+        .into_iter()
+        .filter(|token| vocabulary.contains_key(*token))
+        .map(|token| AddedToken::from(token, true))
+        .collect();
+    let model = WordPiece::builder().vocab(vocabulary).build().map_err(wrong)?;
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer
+        .with_normalizer(Some(BertNormalizer::new(true, true, None, lower_case)))
+        .map_err(wrong)?;
+    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    tokenizer.with_post_processor(Some(ends));
+    tokenizer.with_decoder(Some(decoders::wordpiece::WordPiece::default()));
+    tokenizer.add_special_tokens(special).map_err(wrong)?;
+    Ok(tokenizer)
 }
 
 /// The token with the largest number.

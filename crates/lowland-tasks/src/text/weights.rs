@@ -1,67 +1,45 @@
-//! Pretrained weights, from `model.safetensors`.
+//! Pretrained weights, from the folder of a model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use burn::store::{
-    ApplyError, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter,
-    SafetensorsStore,
-};
-use burn::tensor::{DType, Device};
-
-use super::{Bert, BertConfig};
-use crate::data::files::format_error;
+use super::{BertConfig, TextClassifier};
+use crate::data::files::{format_error, read};
+use crate::weights::{Head, Names, load, parse};
 use crate::{Error, Result};
 
-/// The file of a model folder that is read here.
-const FILE: &str = "model.safetensors";
+/// What is looked for in the folder of a model, in this order.
+const FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
-/// From the names of the file to those of [`Bert`], as regular expressions, applied in this order.
-const NAMES: [(&str, &str); 11] = [
-    (r"^bert\.", ""),
-    (r"^embeddings\.word_embeddings\.", "embeddings.words."),
-    (r"^embeddings\.position_embeddings\.", "embeddings.positions."),
-    (r"^embeddings\.token_type_embeddings\.", "embeddings.types."),
-    (r"^embeddings\.LayerNorm\.", "embeddings.norm."),
-    (r"^encoder\.layer\.(\d+)\.attention\.self\.", "layers.$1.attention."),
-    (r"^encoder\.layer\.(\d+)\.attention\.output\.dense\.", "layers.$1.attention.output."),
-    (r"^encoder\.layer\.(\d+)\.attention\.output\.LayerNorm\.", "layers.$1.attention_norm."),
-    (r"^encoder\.layer\.(\d+)\.intermediate\.dense\.", "layers.$1.expand."),
-    (r"^encoder\.layer\.(\d+)\.output\.dense\.", "layers.$1.contract."),
-    (r"^encoder\.layer\.(\d+)\.output\.LayerNorm\.", "layers.$1.norm."),
-];
+/// The folder of a model: `from`, or the one that this file of weights lies in.
+pub(crate) fn folder_of(from: &Path) -> &Path {
+    if from.is_file() { from.parent().unwrap_or(Path::new("")) } else { from }
+}
 
-impl Bert {
-    /// Makes the network of a model folder, with the weights of its `model.safetensors` (as PyTorch
-    /// names and lays them out, in any float type; kept as `f32`). Tensors that the network has no
-    /// use for are left where they are. `dropout` is from 0 to below 1.
-    pub(crate) fn from_folder(
-        folder: &Path,
-        config: &BertConfig,
-        dropout: f64,
-        device: &Device,
-    ) -> Result<Self> {
-        let path = folder.join(FILE);
-        check_size(&path, config)?;
-        let mut network = config.empty(dropout, device);
-        let float32 = PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32));
-        let store = SafetensorsStore::from_file(&path).with_from_adapter(float32);
-        let mut store = NAMES
-            .iter()
-            .fold(store, |store, (from, to)| store.with_key_remapping(from, *to))
-            // What is missing and what does not fit is reported below, by name.
-            .validate(false)
-            .allow_partial(true);
-        let loaded = network.load_from(&mut store).map_err(|error| {
-            format_error(&path, "tensors as SafeTensors".to_owned(), error.to_string())
-        })?;
-        if let Some(error) = loaded.errors.first() {
-            return Err(misfit(&path, error));
-        }
-        if let Some((tensor, _)) = loaded.missing.first() {
-            let found = format!("{} missing, the first {tensor}", loaded.missing.len());
-            return Err(format_error(&path, "all tensors of the network".to_owned(), found));
-        }
-        Ok(network)
+/// The file of weights that `from` is, or holds.
+///
+/// # Errors
+/// [`Error::Missing`] for a folder without weights.
+pub(crate) fn weights_of(from: &Path) -> Result<PathBuf> {
+    if from.is_file() {
+        return Ok(from.to_owned());
+    }
+    let found = FILES.iter().map(|name| from.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| Error::Missing {
+        path: from.join(FILES[0]),
+        kind: "file",
+        expected: format!("the weights of a transformer in the folder, as {}", FILES.join(" or ")),
+    })
+}
+
+impl TextClassifier {
+    /// The network with the weights of a file, of any float type, kept as `f32`. Its last layer is
+    /// loaded where Lowland wrote the file and `head` asks for it; that of others classifies by
+    /// another vector than the mean over the tokens.
+    pub(super) fn with_weights(self, path: &Path, config: &BertConfig, head: Head) -> Result<Self> {
+        check_size(path, config)?;
+        let stored = parse(path, read(path)?)?;
+        let head = if stored.is_own() { head } else { Head::New };
+        load(self, &stored, &Names::Bert, head, path)
     }
 }
 
@@ -77,19 +55,4 @@ fn check_size(path: &Path, config: &BertConfig) -> Result<()> {
         return Err(format_error(path, expected, format!("{} bytes", metadata.len())));
     }
     Ok(())
-}
-
-fn misfit(path: &Path, error: &ApplyError) -> Error {
-    let (expected, found) = match error {
-        ApplyError::ShapeMismatch { path, expected, found } => {
-            (format!("{path} of shape {expected}"), found.to_string())
-        }
-        ApplyError::DTypeMismatch { path, found, .. } => {
-            (format!("{path} of floats"), format!("{found:?}"))
-        }
-        ApplyError::AdapterError { path, message } | ApplyError::LoadError { path, message } => {
-            (path.clone(), message.clone())
-        }
-    };
-    format_error(path, expected, found)
 }

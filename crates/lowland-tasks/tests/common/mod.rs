@@ -6,6 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use crc::{CRC_32_ISO_HDLC, Crc};
 #[allow(unused_imports, reason = "each test binary uses a part")]
 pub(crate) use in_f64::in_f64;
 use lowland::Algorithm;
@@ -20,6 +21,18 @@ pub(crate) fn tensor<const D: usize>(
     device: &Device,
 ) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), (device, DType::F64))
+}
+
+/// Numbers in [−1, 1): splitmix64 of the CRC-32 of a name and the place of each.
+pub(crate) fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
+    let seed = u64::from(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(name.as_bytes())) << 32;
+    (0..count).map(move |place| {
+        let mut z = (seed | place as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        2.0 * ((z >> 11) as f64 / 2f64.powi(53)) - 1.0
+    })
 }
 
 /// The values of a tensor that has the type `f64`.

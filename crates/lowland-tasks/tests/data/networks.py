@@ -83,16 +83,25 @@ def cifar_resnet(net, x, classes, n):
     return net.linear("head", x.mean((2, 3)), classes)
 
 
-def resnet(net, x, classes, counts):
-    x = F.relu(net.batch_norm("stem_norm", net.convolution("stem", x, 64, 3)))
+def resnet(net, x, classes, counts, stem="cifar", kind="basic"):
+    size, stride = (7, 2) if stem == "imagenet" else (3, 1)
+    x = F.relu(net.batch_norm("stem_norm", net.convolution("stem", x, 64, size, stride)))
+    if stem == "imagenet":
+        x = F.max_pool2d(x, 3, 2, 1)
     i = 0
     for stage, count in enumerate(counts):
         for block in range(count):
-            to, stride = 64 * 2**stage, 2 if stage > 0 and block == 0 else 1
-            y = net.convolution(f"blocks.{i}.first", x, to, 3, stride)
+            width, stride = 64 * 2**stage, 2 if stage > 0 and block == 0 else 1
+            to = 4 * width if kind == "bottleneck" else width
+            size, strides = (1, (1, stride)) if kind == "bottleneck" else (3, (stride, 1))
+            y = net.convolution(f"blocks.{i}.first", x, width, size, strides[0])
             y = F.relu(net.batch_norm(f"blocks.{i}.first_norm", y))
-            y = net.batch_norm(f"blocks.{i}.second_norm", net.convolution(f"blocks.{i}.second", y, to, 3))
-            if stride == 2:
+            y = net.convolution(f"blocks.{i}.second", y, width, 3, strides[1])
+            y = net.batch_norm(f"blocks.{i}.second_norm", y)
+            if kind == "bottleneck":
+                y = net.convolution(f"blocks.{i}.third", F.relu(y), to, 1)
+                y = net.batch_norm(f"blocks.{i}.third_norm", y)
+            if x.shape[1] != to or stride == 2:
                 x = net.convolution(f"blocks.{i}.shortcut.convolution", x, to, 1, stride)
                 x = net.batch_norm(f"blocks.{i}.shortcut.norm", x)
             x = F.relu(y + x)
@@ -177,17 +186,23 @@ def case(name, function, images, classes, *sizes):
     }
 
 
-# Heads of 64 and 16: Burn takes their root, and in the gradient its reciprocal, in float32.
-cases = [
-    case("cifar-resnet", cifar_resnet, [2, 3, 32, 32], 10, 3),
-    case("cifar-resnet", cifar_resnet, [2, 3, 32, 32], 10, 9),
-    case("resnet", resnet, [2, 3, 32, 32], 10, [2, 2, 2, 2]),
-    case("wide-resnet", wide_resnet, [2, 3, 16, 16], 10, 2, 2),
-    case("pyramid-net", pyramid_net, [2, 3, 16, 16], 10, 2, 60),
-    case("pyramid-net", pyramid_net, [2, 1, 14, 14], 7, 3, 50),
-    case("vision-transformer", vision_transformer, [2, 3, 32, 32], 10, 4, 8, 192, 6, 3, 768),
-    case("vision-transformer", vision_transformer, [2, 1, 28, 28], 7, 4, 8, 32, 2, 2, 48),
-]
-print("[")
-print(",\n".join(json.dumps(case, separators=(",", ":")) for case in cases))
-print("]")
+def cases():
+    # Heads of 64 and 16: Burn takes their root, and in the gradient its reciprocal, in float32.
+    return [
+        case("cifar-resnet", cifar_resnet, [2, 3, 32, 32], 10, 3),
+        case("cifar-resnet", cifar_resnet, [2, 3, 32, 32], 10, 9),
+        case("resnet", resnet, [2, 3, 32, 32], 10, [2, 2, 2, 2], "cifar", "basic"),
+        case("resnet", resnet, [2, 3, 48, 40], 10, [1, 1, 1, 1], "imagenet", "basic"),
+        case("resnet", resnet, [2, 3, 48, 40], 10, [2, 1, 1, 1], "imagenet", "bottleneck"),
+        case("wide-resnet", wide_resnet, [2, 3, 16, 16], 10, 2, 2),
+        case("pyramid-net", pyramid_net, [2, 3, 16, 16], 10, 2, 60),
+        case("pyramid-net", pyramid_net, [2, 1, 14, 14], 7, 3, 50),
+        case("vision-transformer", vision_transformer, [2, 3, 32, 32], 10, 4, 8, 192, 6, 3, 768),
+        case("vision-transformer", vision_transformer, [2, 1, 28, 28], 7, 4, 8, 32, 2, 2, 48),
+    ]
+
+
+if __name__ == "__main__":
+    print("[")
+    print(",\n".join(json.dumps(case, separators=(",", ":")) for case in cases()))
+    print("]")

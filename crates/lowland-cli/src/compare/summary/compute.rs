@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AlgorithmSummary, Difference, FORMAT, Interval, Run, Setting, Spread, Summary, Verdict,
+    AlgorithmSummary, Difference, Equivalence, FORMAT, Interval, Run, Setting, Spread, Summary,
+    Uncertain, Verdict,
 };
-use crate::compare::statistics::{INTERVAL_LEVEL, deviation, mean, paired_t_test};
+use lowland_tasks::flatness::Measured;
+
+use crate::compare::power::{Assumed, further_pairs};
+use crate::compare::statistics::{
+    ERROR_LEVEL, deviation, equivalence_test, holm, mean, paired_t_test,
+};
 
 /// The words around a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +47,15 @@ impl Summary {
         let Heading { title, question, command, version, hardware } = heading;
         let contenders: Vec<Contender> = contenders.into_iter().map(Contender::cleaned).collect();
         let baseline = contenders.first().map(|first| first.runs.clone()).unwrap_or_default();
+        let others = contenders.iter().skip(1);
+        let differences: Vec<Vec<f64>> =
+            others.map(|contender| contender.differences(&baseline)).collect();
+        let judged = Difference::of_all(&differences, setting.margin);
+        let judged = std::iter::once(None).chain(judged);
         let algorithms = contenders
             .into_iter()
-            .enumerate()
-            .map(|(index, contender)| contender.summarised(&baseline, index == 0))
+            .zip(judged)
+            .map(|(contender, difference)| contender.summarised(&baseline, difference))
             .collect();
         Self {
             format: FORMAT,
@@ -58,6 +69,7 @@ impl Summary {
             landscapes: Vec::new(),
             galleries: Vec::new(),
             missing: Vec::new(),
+            searched: None,
         }
     }
 }
@@ -91,7 +103,14 @@ impl Contender {
         self
     }
 
-    fn summarised(self, baseline: &[Run], is_baseline: bool) -> AlgorithmSummary {
+    /// Final accuracies less the baseline's, seed by seed.
+    fn differences(&self, baseline: &[Run]) -> Vec<f64> {
+        pairs(&self.runs, baseline)
+            .filter_map(|(run, base)| Some(run.final_accuracy? - base.final_accuracy?))
+            .collect()
+    }
+
+    fn summarised(self, baseline: &[Run], difference: Option<Difference>) -> AlgorithmSummary {
         let Self { name, label, settings, runs } = self;
         // A run that diverged stopped short: its passes and times are of no run that can be had.
         let each = |number: fn(&Run) -> f64| -> Vec<f64> {
@@ -106,17 +125,18 @@ impl Contender {
         let eigenvalues: Vec<f64> =
             measured().filter_map(|found| Some(found.eigenvalues.first()?.value)).collect();
         let rises: Vec<f64> = measured().filter_map(|found| found.largest_rise).collect();
-        let differences: Vec<f64> = pairs(&runs, baseline)
-            .filter_map(|(run, base)| Some(run.final_accuracy? - base.final_accuracy?))
-            .collect();
         AlgorithmSummary {
             accuracy: Spread::of(&accuracies),
             passes_per_step: Spread::of(&each(|run| run.passes_per_step)),
             largest_eigenvalue: Spread::of(&eigenvalues),
             largest_rise: Spread::of(&rises),
+            trace: Uncertain::of(measured().filter_map(|found| found.trace.map(with_error))),
+            average_rise: Uncertain::of(
+                measured().filter_map(|found| found.average_rise.map(with_error)),
+            ),
             seconds_per_step: Spread::of(&each(|run| run.seconds_per_step)),
             time_ratio: Spread::of(&ratios),
-            difference: if is_baseline { None } else { Difference::of(&differences) },
+            difference,
             name,
             label,
             settings,
@@ -132,11 +152,31 @@ impl AlgorithmSummary {
         let runs = self.runs.iter().filter(|run| !run.diverged());
         let measured = runs.filter_map(|run| run.flatness.as_ref()?.eigenvalues.first());
         let squares: Vec<f64> = measured.map(|eigenvalue| eigenvalue.residual.powi(2)).collect();
-        let residual = Spread::of(&squares).map(|spread| spread.mean);
-        let apart = self.largest_eigenvalue.filter(|spread| spread.count > 1);
-        let apart = apart.map(|spread| spread.deviation.powi(2));
-        let known: Vec<f64> = [residual, apart].into_iter().flatten().collect();
-        (!known.is_empty()).then(|| known.iter().sum::<f64>().sqrt())
+        together(&squares, self.largest_eigenvalue)
+    }
+}
+
+/// The squares of errors of measurement together with the spread over runs, as a deviation.
+fn together(squares: &[f64], spread: Option<Spread>) -> Option<f64> {
+    let measured = Spread::of(squares).map(|spread| spread.mean);
+    let apart = spread.filter(|spread| spread.count > 1).map(|spread| spread.deviation.powi(2));
+    let known: Vec<f64> = [measured, apart].into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.iter().sum::<f64>().sqrt())
+}
+
+fn with_error(measured: Measured) -> (f64, Option<f64>) {
+    (measured.mean, measured.standard_error)
+}
+
+impl Uncertain {
+    /// The mean of numbers that are known with an error each; `None` if there are none.
+    pub(crate) fn of(measured: impl Iterator<Item = (f64, Option<f64>)>) -> Option<Self> {
+        let (values, errors): (Vec<f64>, Vec<Option<f64>>) =
+            measured.filter(|(value, _)| value.is_finite()).unzip();
+        let spread = Spread::of(&values)?;
+        let squares: Vec<f64> = errors.into_iter().flatten().map(|error| error.powi(2)).collect();
+        let uncertainty = together(&squares, Some(spread));
+        Some(Self { mean: spread.mean, uncertainty, count: spread.count })
     }
 }
 
@@ -150,23 +190,83 @@ impl Spread {
 }
 
 impl Difference {
-    /// Judges paired differences of accuracy; `None` if there are none.
-    pub(crate) fn of(differences: &[f64]) -> Option<Self> {
+    /// Judges the paired differences of several contenders from one baseline, with Holm's
+    /// correction for their number: once over the tests of a difference, and once over those of
+    /// equivalence within `margin`, where one was stated. `None` for a contender without
+    /// differences.
+    pub(crate) fn of_all(contenders: &[Vec<f64>], margin: Option<f64>) -> Vec<Option<Self>> {
+        let mut judged: Vec<Option<Self>> =
+            contenders.iter().map(|differences| Self::untested(differences, margin)).collect();
+        let places = |p_value: fn(&Self) -> Option<f64>| -> Vec<(usize, f64)> {
+            let found = judged.iter().enumerate();
+            found.filter_map(|(place, one)| Some((place, p_value(one.as_ref()?)?))).collect()
+        };
+        let corrected = |found: &[(usize, f64)]| {
+            let p_values: Vec<f64> = found.iter().map(|(_, p_value)| *p_value).collect();
+            holm(&p_values)
+        };
+        let tested = places(|one| one.p_value);
+        let equivalences = places(|one| Some(one.equivalence?.p_value));
+        let (differ, equal) = (corrected(&tested), corrected(&equivalences));
+        for ((place, _), p_value) in tested.iter().zip(differ) {
+            if let Some(one) = &mut judged[*place] {
+                one.adjusted_p_value = Some(p_value);
+            }
+        }
+        for ((place, _), p_value) in equivalences.iter().zip(equal) {
+            if let Some(found) = judged[*place].as_mut().and_then(|one| one.equivalence.as_mut()) {
+                found.adjusted_p_value = p_value;
+            }
+        }
+        for (one, differences) in judged.iter_mut().zip(contenders) {
+            if let Some(one) = one {
+                one.verdict = one.judge();
+                if one.verdict == Verdict::Undecided {
+                    // What the strictest of Holm's tests asks for.
+                    let alpha = ERROR_LEVEL / tested.len().max(1) as f64;
+                    let assumed = Assumed { mean: one.mean, deviation: deviation(differences) };
+                    one.further_seeds = further_pairs(assumed, margin, one.pairs, alpha);
+                }
+            }
+        }
+        judged
+    }
+
+    /// The mean with its interval and p-values, before any correction.
+    fn untested(differences: &[f64], margin: Option<f64>) -> Option<Self> {
         let mean = mean(differences)?;
         let test = paired_t_test(differences);
-        let verdict = match test {
-            Some(test) if test.p_value < 1.0 - INTERVAL_LEVEL && mean > 0.0 => Verdict::Better,
-            Some(test) if test.p_value < 1.0 - INTERVAL_LEVEL => Verdict::Worse,
-            Some(_) => Verdict::NoDifference,
-            None => Verdict::NotTested,
-        };
+        let equivalence = margin.and_then(|margin| {
+            let test = equivalence_test(differences, margin)?;
+            let interval = Interval { low: test.low, high: test.high };
+            let p_value = test.p_value;
+            Some(Equivalence { margin, interval, p_value, adjusted_p_value: p_value })
+        });
         Some(Self {
             mean,
             interval: test.map(|test| Interval { low: test.low, high: test.high }),
             p_value: test.map(|test| test.p_value),
+            adjusted_p_value: None,
+            equivalence,
             pairs: differences.len(),
-            verdict,
+            verdict: Verdict::NotTested,
+            further_seeds: None,
         })
+    }
+
+    /// The verdict that follows from the corrected p-values. A difference that was found counts for
+    /// more than that it is smaller than the margin.
+    fn judge(&self) -> Verdict {
+        let Some(p_value) = self.adjusted_p_value else { return Verdict::NotTested };
+        if p_value < ERROR_LEVEL {
+            return if self.mean > 0.0 { Verdict::Superior } else { Verdict::Inferior };
+        }
+        if self.is_within_margin() { Verdict::Equivalent } else { Verdict::Undecided }
+    }
+
+    /// Whether a difference as large as the margin is ruled out.
+    pub(crate) fn is_within_margin(&self) -> bool {
+        self.equivalence.is_some_and(|found| found.adjusted_p_value < ERROR_LEVEL)
     }
 }
 
@@ -188,6 +288,18 @@ mod tests {
     use crate::compare::summary::fixture;
 
     #[test]
+    fn errors_of_measurement_and_the_spread_of_runs_add_up() {
+        let of = |values: &[(f64, Option<f64>)]| Uncertain::of(values.iter().copied());
+        assert_eq!(of(&[]), None);
+        let one = of(&[(3.0, None)]).unwrap();
+        assert_eq!((one.mean, one.uncertainty, one.count), (3.0, None, 1));
+        assert_eq!(of(&[(3.0, Some(0.5))]).unwrap().uncertainty, Some(0.5));
+        // A variance of 2 over runs, and a mean square of 7 of the errors.
+        let two = of(&[(1.0, Some(1.0)), (3.0, Some(13.0_f64.sqrt())), (f64::NAN, None)]).unwrap();
+        assert!((two.uncertainty.unwrap() - 3.0).abs() < 1e-12, "{two:?}");
+    }
+
+    #[test]
     fn a_spread_needs_finite_values() {
         assert_eq!(Spread::of(&[]), None);
         assert_eq!(Spread::of(&[f64::NAN]), None);
@@ -196,21 +308,62 @@ mod tests {
         assert_eq!((two.mean, two.deviation, two.count), (2.0, 2.0_f64.sqrt(), 2));
     }
 
+    fn alone(differences: &[f64], margin: Option<f64>) -> Difference {
+        Difference::of_all(&[differences.to_vec()], margin).remove(0).unwrap()
+    }
+
     #[test]
     fn the_verdict_follows_the_p_value() {
-        let verdict = |differences: &[f64]| Difference::of(differences).unwrap().verdict;
-        assert_eq!(verdict(&[0.020, 0.022, 0.025]), Verdict::Better);
-        assert_eq!(verdict(&[-0.020, -0.022, -0.025]), Verdict::Worse);
+        let verdict = |differences: &[f64]| alone(differences, None).verdict;
+        assert_eq!(verdict(&[0.020, 0.022, 0.025]), Verdict::Superior);
+        assert_eq!(verdict(&[-0.020, -0.022, -0.025]), Verdict::Inferior);
         // p = 0.0515
-        assert_eq!(verdict(&[0.022, 0.031, 0.013]), Verdict::NoDifference);
-        assert_eq!(verdict(&[0.0, 0.0, 0.0]), Verdict::NoDifference);
+        assert_eq!(verdict(&[0.022, 0.031, 0.013]), Verdict::Undecided);
+        assert_eq!(verdict(&[0.0, 0.0, 0.0]), Verdict::Undecided);
+        let within = |differences: &[f64]| alone(differences, Some(0.005)).verdict;
+        assert_eq!(within(&[0.001, -0.001, 0.0005, 0.0]), Verdict::Equivalent);
+        assert_eq!(within(&[0.0, 0.0]), Verdict::Equivalent);
+        assert_eq!(within(&[0.009, -0.009, 0.004]), Verdict::Undecided);
+        let small = alone(&[0.0010, 0.0011, 0.0012], Some(0.005));
+        assert!(small.verdict == Verdict::Superior && small.is_within_margin(), "{small:?}");
+    }
+
+    #[test]
+    fn several_contenders_take_a_smaller_p_value_each() {
+        // p = 0.0103 alone.
+        let differences = vec![0.020, 0.022, 0.016];
+        let undecided = vec![0.022, 0.031, 0.013];
+        let verdicts = |contenders: &[Vec<f64>]| -> Vec<Verdict> {
+            let judged = Difference::of_all(contenders, None);
+            judged.into_iter().map(|one| one.unwrap().verdict).collect()
+        };
+        assert_eq!(verdicts(&[differences.clone()]), [Verdict::Superior]);
+        let many = [vec![differences.clone()], vec![undecided; 6]].concat();
+        assert_eq!(verdicts(&many), [Verdict::Undecided; 7]);
+        let judged = Difference::of_all(&[differences, Vec::new(), vec![0.1]], None);
+        assert_eq!(judged[1], None);
+        let [Some(first), _, Some(last)] = &judged[..] else { panic!("{judged:?}") };
+        assert_eq!(first.adjusted_p_value, first.p_value, "one alone was tested");
+        assert_eq!(last.verdict, Verdict::NotTested);
+    }
+
+    #[test]
+    fn what_is_undecided_says_how_many_seeds_would_decide() {
+        let undecided = alone(&[0.022, 0.031, 0.013], None);
+        assert_eq!(undecided.further_seeds, Some(1));
+        assert_eq!(alone(&[0.020, 0.022, 0.025], None).further_seeds, None);
+        let far = alone(&[0.01, -0.01, 0.0001], None);
+        assert_eq!((far.verdict, far.further_seeds), (Verdict::Undecided, None));
+        let wide = alone(&[0.004, -0.004, 0.0002], Some(0.005)).further_seeds.unwrap();
+        assert!((2..20).contains(&wide), "{wide}");
     }
 
     #[test]
     fn one_seed_allows_no_test() {
-        let difference = Difference::of(&[0.3]).unwrap();
+        let difference = alone(&[0.3], Some(0.5));
         assert_eq!((difference.interval, difference.p_value), (None, None));
         assert_eq!((difference.pairs, difference.verdict), (1, Verdict::NotTested));
+        assert_eq!(difference.equivalence, None);
     }
 
     #[test]
@@ -260,6 +413,6 @@ mod tests {
         let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
         let json = serde_json::to_string(&summary).unwrap();
         assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), summary);
-        assert!(json.contains(r#""verdict":"no-difference""#));
+        assert!(json.contains(r#""verdict":"undecided""#));
     }
 }

@@ -90,6 +90,7 @@ pub(crate) fn setting() -> Setting {
         equal: Equal::Epochs,
         limit: None,
         seeds: vec![0, 1, 2],
+        margin: None,
         note: String::new(),
     }
 }

@@ -1,0 +1,84 @@
+//! What is looked at before a comparison begins or goes on: its folder, its data, its network.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use lowland_tasks::task::Split;
+use lowland_tasks::train::Training;
+
+use super::plan::{Facts, Plan};
+use super::request::Request;
+use crate::data_notes::sharpness_note;
+use crate::failure::Usage;
+use crate::{device, program};
+
+/// What is known of data and network once they are there.
+///
+/// # Errors
+/// No algorithm or seed, data that cannot be read, a device that is not there.
+pub(crate) fn facts(request: &Request) -> Result<Facts> {
+    let Some(first) = request.configs.first() else {
+        bail!(Usage("at least one algorithm is needed".to_owned()));
+    };
+    let Some(&seed) = request.seeds.as_slice().first() else {
+        bail!(Usage("at least one seed is needed".to_owned()));
+    };
+    let config = lowland_tasks::config::TrainConfig { seed, ..first.clone() };
+    let device = device::open(&config.device)?;
+    let data = program::load(&config)?;
+    let training = Training::new(&config, &data, &device)?;
+    let mut facts = Facts::of(&config, &data, &training)?;
+    if !request.no_sharpness && config.sharpness_every.is_none() {
+        facts.notes.extend(sharpness_note(&data));
+    }
+    Ok(facts)
+}
+
+/// Checks that the data is that of the plan, before a run finds out.
+///
+/// # Errors
+/// Other data, or data that cannot be read.
+pub(crate) fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
+    let data = program::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
+    let Facts { train, validation, test, .. } = &plan.facts;
+    for (split, name, then) in [
+        (Split::Train, "training", train),
+        (Split::Validation, "validation", validation),
+        (Split::Test, "test", test),
+    ] {
+        if data.task().checksum(split) != *then {
+            let folder = folder.display();
+            bail!(Usage(format!(
+                "the {name} data is not the data that the comparison in {folder} was begun with: put it back, or \
+                 begin a new comparison"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a folder is not there yet or holds nothing; names that begin with a dot are passed
+/// over.
+///
+/// # Errors
+/// A folder that holds something, or that cannot be read.
+pub(crate) fn check_free(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| Usage(format!("cannot read {}", folder.display())))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    match names.filter(|name| !name.starts_with('.')).min() {
+        Some(name) => bail!(Usage(format!(
+            "{} holds something else already ({name}): name another --out",
+            folder.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Name and version of this program.
+pub(crate) fn version() -> String {
+    format!("lowland {}", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,99 @@
+//! What a search for settings stores beside the runs of its test.
+
+use serde::{Deserialize, Serialize};
+
+use super::Interval;
+use crate::compare::terms::{Budget, Says};
+
+/// A search for settings. All its scores are shares of right answers on the validation samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Searched {
+    /// The gain that counts, as a share: 0.005 is half a point.
+    pub margin: f64,
+    /// The level of the interval that decides: 0.95 with the first budget, stricter with each
+    /// further one.
+    pub level: f64,
+    /// How many budgets were given, the latest one among them.
+    pub budgets: u32,
+    /// The latest budget, for all runs together.
+    pub budget: Budget,
+    /// What was used of it.
+    pub spent: Spent,
+    /// All settings, those of the baseline first.
+    pub candidates: Vec<Candidate>,
+    /// The seeds of the search.
+    pub seeds: Vec<u64>,
+    /// Whether the budget ended the search before one setting was left.
+    pub cut: bool,
+    /// The places of the baseline and of the winner among the candidates, once the search is over.
+    pub finalists: Option<(usize, usize)>,
+    /// The pairs of runs with fresh seeds.
+    pub gains: Vec<Gain>,
+    /// What the fresh seeds say; `None` while the search goes on.
+    pub outcome: Option<Outcome>,
+}
+
+/// What a search has used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    /// Runs.
+    pub runs: usize,
+    /// Gradient evaluations of a whole batch.
+    pub passes: f64,
+    /// Seconds by the clock.
+    pub seconds: f64,
+}
+
+/// A setting that a search has tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Candidate {
+    /// Its name.
+    pub label: String,
+    /// Whether it is a setting of the baseline.
+    pub is_base: bool,
+    /// Its scores in the search, seed by seed; a run that diverged has 0.
+    pub scores: Vec<f64>,
+    /// The round after which it was left out; `None` where it stayed.
+    pub left_after: Option<usize>,
+}
+
+/// A pair of runs with a fresh seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Gain {
+    /// The seed.
+    pub seed: u64,
+    /// The score of the baseline.
+    pub base: f64,
+    /// The score of the winner.
+    pub winner: f64,
+}
+
+/// What a search has found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// The mean gain of the winner over the baseline, as a share; `None` without a pair of runs.
+    pub mean: Option<f64>,
+    /// The interval that decides; `None` where no test is possible.
+    pub interval: Option<Interval>,
+    /// How many further pairs of runs would decide with a chance of 80 %, if the truth is as it
+    /// was seen.
+    pub further_pairs: Option<usize>,
+    /// The answer.
+    pub says: Says,
+}
+
+impl Candidate {
+    /// Its mean score; `None` where it did not train in the search.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        crate::compare::statistics::mean(&self.scores)
+    }
+}
+
+impl Searched {
+    /// The name of the baseline, and of the winner.
+    pub(crate) fn names(&self) -> Option<(&str, &str)> {
+        let (base, winner) = self.finalists?;
+        let name = |place: usize| Some(self.candidates.get(place)?.label.as_str());
+        Some((name(base)?, name(winner)?))
+    }
+}

@@ -1,0 +1,167 @@
+"""Accuracy over passes per step of a comparison, as a table in Markdown and a chart in SVG.
+
+    python tools/frontier.py COMPARISON/summary.json chart.svg
+
+Only seeds that every contender has done count. Differences are paired over seeds, with 95 % intervals
+by Student's t.
+"""
+
+import json
+import math
+import sys
+
+# Two-sided 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
+T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
+     2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
+     2.045, 2.042]
+
+# A family's name, colour and marker: a circle, a square, a triangle or a diamond, filled or open.
+FAMILIES = {
+    "SGD": ("#444444", "circle", True),
+    "SAM": ("#444444", "square", True),
+    "ARSAM": ("#c0392b", "circle", True),
+    "controller without reuse": ("#c0392b", "circle", False),
+    "periodic with reuse": ("#2471a3", "square", True),
+    "at random": ("#2471a3", "square", False),
+    "AE-SAM": ("#1e8449", "triangle", True),
+    "late SAM": ("#9a7d0a", "diamond", True),
+    "LookSAM": ("#6c3483", "triangle", False),
+    "MSAM": ("#6c3483", "diamond", False),
+    "F-SAM": ("#6c3483", "circle", False),
+}
+
+
+def family(algorithm):
+    settings = algorithm["settings"]
+    if algorithm["name"] == "composed":
+        periodic = any(key.startswith("schedule.periodic") for key in settings)
+        return "periodic with reuse" if periodic else "controller without reuse"
+    names = {"arsam": "ARSAM", "sgd": "SGD", "base": "SGD", "sam": "SAM", "ss-sam": "at random",
+             "aesam": "AE-SAM", "late": "late SAM", "looksam": "LookSAM", "msam": "MSAM",
+             "fsam": "F-SAM"}
+    return names[algorithm["name"]]
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers)
+
+
+def deviation(numbers):
+    if len(numbers) < 2:
+        return 0.0
+    centre = mean(numbers)
+    return math.sqrt(sum((x - centre) ** 2 for x in numbers) / (len(numbers) - 1))
+
+
+def interval(differences):
+    """Mean and half the width of its 95 % interval."""
+    count = len(differences)
+    if count < 2:
+        return mean(differences), float("nan")
+    return mean(differences), T[count - 2] * deviation(differences) / math.sqrt(count)
+
+
+def contenders(summary):
+    runs = [{run["seed"]: run for run in algorithm["runs"] if run["final_accuracy"] is not None}
+            for algorithm in summary["algorithms"]]
+    seeds = sorted(set.intersection(*(set(found) for found in runs)))
+    found = []
+    for algorithm, by_seed in zip(summary["algorithms"], runs):
+        found.append({
+            "family": family(algorithm),
+            "accuracy": [100.0 * by_seed[seed]["final_accuracy"] for seed in seeds],
+            "passes": mean([by_seed[seed]["passes_per_step"] for seed in seeds]),
+        })
+    return seeds, found
+
+
+def words(differences):
+    centre, half = interval(differences)
+    return f"{centre:+.1f} ({centre - half:+.1f} to {centre + half:+.1f})".replace("-", "−")
+
+
+def table(found):
+    by = {contender["family"]: contender for contender in found}
+    lines = ["| | passes | test accuracy, % | to SGD, points (95 %) | to SAM, points (95 %) |",
+             "|---|---|---|---|---|"]
+    for contender in sorted(found, key=lambda one: (one["passes"], -mean(one["accuracy"]))):
+        accuracy = contender["accuracy"]
+        cells = [contender["family"], f"{contender['passes']:.2f}",
+                 f"{mean(accuracy):.1f} ± {deviation(accuracy):.1f}"]
+        for other in ("SGD", "SAM"):
+            same = contender["family"] == other
+            pairs = zip(accuracy, by[other]["accuracy"])
+            cells.append("" if same else words([a - b for a, b in pairs]))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def marker(shape, x, y, colour, filled):
+    style = f'fill="{colour if filled else "white"}" stroke="{colour}" stroke-width="1.8"'
+    if shape == "circle":
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" {style}/>'
+    if shape == "square":
+        return f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" {style}/>'
+    points = {"triangle": [(0, -6), (5.5, 4.5), (-5.5, 4.5)],
+              "diamond": [(0, -6.5), (6, 0), (0, 6.5), (-6, 0)]}[shape]
+    path = " ".join(f"{x + a:.1f},{y + b:.1f}" for a, b in points)
+    return f'<polygon points="{path}" {style}/>'
+
+
+def chart(found, seeds):
+    width, height, left, right, top, bottom = 760, 470, 60, 540, 30, 410
+    lows = [mean(one["accuracy"]) - deviation(one["accuracy"]) for one in found]
+    highs = [mean(one["accuracy"]) + deviation(one["accuracy"]) for one in found]
+    low, high = math.floor(min(lows)), math.ceil(max(highs))
+
+    def across(passes):
+        return left + (passes - 0.95) / 1.1 * (right - left)
+
+    def upward(accuracy):
+        return bottom - (accuracy - low) / (high - low) * (bottom - top)
+
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+             'font-family="sans-serif" font-size="13">',
+             f'<rect width="{width}" height="{height}" fill="white"/>']
+    for tick in range(low, high + 1):
+        y = upward(tick)
+        parts.append(f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e5e5"/>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{tick}</text>')
+    for tick in (1.0, 1.2, 1.4, 1.6, 1.8, 2.0):
+        parts.append(f'<text x="{across(tick):.1f}" y="{bottom + 20}" text-anchor="middle">'
+                     f"{tick:.1f}</text>")
+    parts.append(f'<text x="{(left + right) / 2}" y="{bottom + 42}" text-anchor="middle">'
+                 "passes per step</text>")
+    parts.append(f'<text x="{left}" y="{top - 12}">test accuracy, %: mean and deviation of '
+                 f"{len(seeds)} seeds; the line is the frontier</text>")
+    frontier, best = [], -math.inf
+    for one in sorted(found, key=lambda one: (one["passes"], -mean(one["accuracy"]))):
+        if mean(one["accuracy"]) > best:
+            best = mean(one["accuracy"])
+            frontier.append(f"{across(one['passes']):.1f},{upward(best):.1f}")
+    parts.append(f'<polyline points="{" ".join(frontier)}" fill="none" stroke="#bbbbbb" '
+                 'stroke-width="2" stroke-dasharray="5 4"/>')
+    for one in found:
+        colour, shape, filled = FAMILIES[one["family"]]
+        x, centre = across(one["passes"]), mean(one["accuracy"])
+        half = deviation(one["accuracy"])
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{upward(centre - half):.1f}" '
+                     f'y2="{upward(centre + half):.1f}" stroke="{colour}" stroke-opacity="0.45"/>')
+        parts.append(marker(shape, x, upward(centre), colour, filled))
+    for row, (name, (colour, shape, filled)) in enumerate(FAMILIES.items()):
+        if any(one["family"] == name for one in found):
+            y = top + 24 * row + 10
+            parts.append(marker(shape, right + 24, y, colour, filled))
+            parts.append(f'<text x="{right + 38}" y="{y + 4}">{name}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        seeds, found = contenders(json.load(file))
+    print(f"Seeds {', '.join(map(str, seeds))}\n\n{table(found)}")
+    with open(sys.argv[2], "w", encoding="utf-8") as file:
+        file.write(chart(found, seeds))
+
+
+main()
