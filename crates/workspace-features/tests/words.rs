@@ -127,7 +127,8 @@ fn phrases(text: &str) -> Vec<(usize, &'static str, &'static str)> {
 }
 
 /// The words of a text in lower case, with their lines, counted from 1. Identifiers are one word
-/// each. A quotation mark is a word, so that no phrase runs from one string into the next.
+/// each. Quotation marks and hyphens are words, so that no phrase runs from one string or flag into
+/// the next.
 fn words(text: &str) -> Vec<(usize, String)> {
     let mut words = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -140,8 +141,8 @@ fn words(text: &str) -> Vec<(usize, String)> {
             if !word.is_empty() {
                 words.push((index + 1, std::mem::take(&mut word)));
             }
-            if letter == '"' {
-                words.push((index + 1, "\"".to_owned()));
+            if letter == '"' || letter == '-' {
+                words.push((index + 1, letter.to_string()));
             }
         }
     }
@@ -257,7 +258,7 @@ fn code_comments_and_neighbouring_strings_are_no_prose() {
     let clean = [
         "fn tell() { told.climb(); } // it tells",
         "/* told */ let told = format!(\"{told} {tells:?}\");",
-        "f(\"1\", \"seeds\"); g(\"with_told and tell_all\");",
+        "f(\"1\", \"seeds\"); g(\"with_told and tell_all\"); h(\"--jobs 1 --seeds 3\");",
         "let redrawn = 'r'; let rooms = \"room\";",
     ];
     for text in clean {
