@@ -156,7 +156,12 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     /// How alike two names must be, from 0 to 1.
     const ALIKE: f64 = 0.5;
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");
-    let alike = |known: &str| strsim::normalized_damerau_levenshtein(&plain(name), &plain(known));
+    // A name without its end, such as resnet50 of resnet50-imagenet, is as good as the whole.
+    let start = format!("{}-", name.to_lowercase());
+    let alike = |known: &str| match known.starts_with(&start) {
+        true => 1.0,
+        false => strsim::normalized_damerau_levenshtein(&plain(name), &plain(known)),
+    };
     let scored = known.into_iter().map(|known| (alike(known), known));
     // Of equally close ones the first, which max_by gives if it comes last.
     let scored: Vec<(f64, &str)> = scored.filter(|(alike, _)| *alike >= ALIKE).collect();
@@ -177,6 +182,7 @@ mod tests {
         assert_eq!(nearest("looksaam", known), Some("looksam"));
         assert_eq!(nearest("LookSAM", known), Some("looksam"));
         assert_eq!(nearest("weight-decay", ["weight_decay", "momentum"]), Some("weight_decay"));
+        assert_eq!(nearest("resnet50", ["resnet56", "resnet50-large"]), Some("resnet50-large"));
         assert_eq!(nearest("vgg", ["small-cnn", "resnet20"]), None);
         assert_eq!(did_you_mean("rhoo", ["rho"]), "; did you mean \"rho\"?");
         assert_eq!(did_you_mean("x", []), "");

@@ -104,7 +104,7 @@ fn networks_of_imagenet_are_fed_as_published_weights_want_it() {
     let error = text(&output.stderr);
     assert!(error.contains("imagenet for images of 1 channels"), "{error}");
     let output = lowland(&["train", "--out", &out, "--model", "resnet50"]);
-    assert!(text(&output.stderr).contains("did you mean resnet50-imagenet?"));
+    assert!(text(&output.stderr).contains("did you mean \"resnet50-imagenet\"?"));
 }
 
 /// Sentences that are easy to classify, and the folder of a tiny transformer.

@@ -160,7 +160,7 @@ impl Misfits<'_> {
             return None;
         }
         let name = |wanted: &Wanted| match stored.layout {
-            Layout::Burn => wanted.full.clone(),
+            Layout::Burn => wanted.path.clone(),
             Layout::PyTorch => wanted.plain.clone(),
         };
         if missing.is_empty() && unused.is_empty() && shapes.iter().all(|(w, ..)| w.is_head()) {
