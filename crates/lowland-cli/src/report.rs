@@ -9,6 +9,7 @@ use crate::compare::summary::Summary;
 
 pub(crate) mod answer;
 mod chart;
+mod confusion;
 mod course;
 mod curves;
 mod figure;
@@ -110,12 +111,20 @@ fn figures(summary: &Summary) -> String {
         Some(curves::measured_loss(summary)),
         sampling::figure(summary),
         sampling::psf(summary),
+        sampling::gradient_norm(summary),
+        sampling::radius(summary),
+        curves::learning_rate(summary),
         flatness::eigenvalues(summary),
         flatness::density(summary),
         Some(points::seeds(summary)),
     ];
     let landscapes = summary.landscapes.iter().flat_map(landscape::figures);
-    let figures: Vec<Figure> = figures.into_iter().flatten().chain(landscapes).collect();
+    let figures: Vec<Figure> = figures
+        .into_iter()
+        .flatten()
+        .chain(confusion::figures(summary))
+        .chain(landscapes)
+        .collect();
     let figures = joined(figures.iter().map(Figure::html));
     let numbers =
         [numbers::runs(summary), numbers::epochs(summary), flatness::numbers(summary)].concat();

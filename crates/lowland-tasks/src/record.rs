@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct RunRecord {
     /// One record for each epoch.
     pub epochs: Vec<EpochRecord>,
-    /// How often a second gradient was taken, over time.
+    /// How often a second gradient was taken, and the norms on the way, over time.
     pub sampling: Vec<SamplingPoint>,
     /// Steps.
     pub steps: u64,
@@ -142,7 +142,7 @@ impl EpochRecord {
     }
 }
 
-/// How often a second gradient was taken in a stretch of steps.
+/// A stretch of steps: how often a second gradient was taken, and the norms on the way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SamplingPoint {
     /// The last step of the stretch; it begins after the previous point's.
@@ -152,6 +152,13 @@ pub struct SamplingPoint {
     /// The mean norm of the PSF over those that did.
     #[serde(default)]
     pub psf_norm: Option<f64>,
+    /// The mean norm of the gradient over the steps that measured it.
+    #[serde(default)]
+    pub gradient_norm: Option<f64>,
+    /// The mean length of the perturbation over the steps that took a gradient at perturbed
+    /// weights.
+    #[serde(default)]
+    pub radius: Option<f64>,
 }
 
 /// How many points a run's sampling curve has, at most.
@@ -167,8 +174,31 @@ pub(crate) struct Stretch {
     length: u64,
     steps: u64,
     second_gradients: u64,
-    psf_norms: u64,
-    psf_norm: f64,
+    psf_norm: Average,
+    gradient_norm: Average,
+    radius: Average,
+}
+
+/// A mean in the making.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Average {
+    count: u64,
+    sum: f64,
+}
+
+impl Average {
+    /// Adds a number, if there is one and it is finite.
+    fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            self.count += 1;
+            self.sum += value;
+        }
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
 }
 
 impl Stretch {
@@ -183,17 +213,18 @@ impl Stretch {
     pub(crate) fn count(&mut self, step: &StepRecord) -> Option<SamplingPoint> {
         self.steps += 1;
         self.second_gradients += u64::from(step.second_gradient);
-        if let Some(norm) = step.psf_norm.filter(|norm| norm.is_finite()) {
-            self.psf_norms += 1;
-            self.psf_norm += norm;
-        }
+        self.psf_norm.add(step.psf_norm);
+        self.gradient_norm.add(step.gradient_norm);
+        self.radius.add(step.radius);
         if self.steps < self.length {
             return None;
         }
         let point = SamplingPoint {
             step: usize::try_from(step.step).unwrap_or(usize::MAX),
             share: self.second_gradients as f64 / self.steps as f64,
-            psf_norm: (self.psf_norms > 0).then(|| self.psf_norm / self.psf_norms as f64),
+            psf_norm: self.psf_norm.mean(),
+            gradient_norm: self.gradient_norm.mean(),
+            radius: self.radius.mean(),
         };
         *self = Self { length: self.length, ..Self::default() };
         Some(point)

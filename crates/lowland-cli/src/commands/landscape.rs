@@ -23,6 +23,15 @@ use crate::{files, report};
 /// The name of the page.
 const PAGE: &str = "landscape.html";
 
+/// How far the loss may rise on the axes of a plane whose extent is not given.
+const RISE: f64 = 1.0;
+
+/// The extents that are tried: this one, and its halves.
+const LARGEST: f64 = 4.0;
+
+/// The extent below which none is tried.
+const SMALLEST: f64 = 1e-3;
+
 /// Show the loss around the ends of runs
 ///
 /// A plane around each run along the same two directions, so that runs can be compared, or the
@@ -44,7 +53,8 @@ pub(crate) struct Landscape {
     points: usize,
     /// How far each axis reaches to both sides of a run: along random directions 1 is the length of
     /// the weights, along eigenvectors a length in the space of weights, along a line the distance
-    /// of the runs beyond their ends [default: 1, 1 and 0.25]
+    /// of the runs beyond their ends [default: for planes, as far as the loss on the axes stays
+    /// within 1 of the runs', and at most 4; for lines, 0.25]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     extent: Option<f64>,
     /// The seed of random directions
@@ -109,7 +119,7 @@ impl Landscape {
         let held = Held::new(&runs[0].data, &ground, &runs[0].device)?;
         let sink = ProgressSink { stages: Stages::new(self.quiet), interrupt: Interrupt::listen() };
         let views = match self.along {
-            Along::Line => self.lines(&runs, &held, extent, &sink)?,
+            Along::Line => self.lines(&runs, &held, extent.unwrap_or(0.25), &sink)?,
             Along::Random | Along::Eigenvectors => self.planes(&runs, &held, extent, &sink)?,
         };
         drop(sink);
@@ -129,29 +139,36 @@ impl Landscape {
         print(&format!("The landscape: {}", page.display()))
     }
 
-    fn checked_extent(&self) -> Result<f64> {
+    /// The extent that is asked for; `None` where it is chosen from the loss.
+    fn checked_extent(&self) -> Result<Option<f64>> {
         if !(2..=201).contains(&self.points) {
             bail!(Usage(format!("--points must be between 2 and 201, found {}", self.points)));
         }
         if self.along == Along::Line && self.runs.len() < 2 {
             bail!(Usage("a line needs two runs or more".to_owned()));
         }
-        let extent = self.extent.unwrap_or(if self.along == Along::Line { 0.25 } else { 1.0 });
+        let Some(extent) = self.extent.or((self.along == Along::Line).then_some(0.25)) else {
+            return Ok(None);
+        };
         let least = if self.along == Along::Line { 0.0 } else { f64::MIN_POSITIVE };
         if !(extent.is_finite() && extent >= least) {
             bail!(Usage(format!("--extent must be finite and above 0, found {extent}")));
         }
-        Ok(extent)
+        Ok(Some(extent))
     }
 
     fn planes(
         &self,
         runs: &[FinishedRun],
         held: &Held,
-        extent: f64,
+        extent: Option<f64>,
         sink: &ProgressSink,
     ) -> Result<Vec<View>> {
         let (directions, values) = self.directions(&runs[0], held, sink)?;
+        let extent = match extent {
+            Some(extent) => extent,
+            None => self.flat_extent(runs, held, &directions, sink)?,
+        };
         let along = evenly(-extent, extent, self.points);
         let points = grid(&along, &along);
         let mut views = Vec::new();
@@ -165,6 +182,38 @@ impl Landscape {
             views.push(View { label, points: samples(found), eigenvalues });
         }
         Ok(views)
+    }
+
+    /// How far the flat part reaches: the largest of some extents up to which the loss on the axes
+    /// stays near that of each run.
+    fn flat_extent(
+        &self,
+        runs: &[FinishedRun],
+        held: &Held,
+        directions: &[ParamVec; 2],
+        sink: &ProgressSink,
+    ) -> Result<f64> {
+        let mut best = LARGEST;
+        for run in runs {
+            let section = Span::around(Position::of(&run.model)?, directions.clone())?;
+            let mut surface = held.surface(&run.model)?;
+            let limit = surface.loss()? + RISE;
+            while best > SMALLEST {
+                let ends = [[best, 0.0], [-best, 0.0], [0.0, best], [0.0, -best]];
+                let found =
+                    landscape(&mut surface, &section, &ends, nothing, sink.watch("extent"))?;
+                sink.check()?;
+                if found.points.iter().all(|point| point.loss <= limit) {
+                    break;
+                }
+                best /= 2.0;
+            }
+        }
+        let line = format!(
+            "extent {best}: as far as the loss on the axes stays within {RISE} of the runs'; --extent sets another"
+        );
+        crate::terminal::note(&line, self.quiet);
+        Ok(best)
     }
 
     /// The two axes of all planes, and the eigenvalues along them where they are eigenvectors.

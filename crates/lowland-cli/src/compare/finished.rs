@@ -110,9 +110,6 @@ impl Run {
         let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
         let tested = record.test.as_ref().map_or(last, |test| test.test_accuracy);
         let best = best_epoch(&record.epochs);
-        let shares = record.sampling.iter().map(|point| point.share);
-        let chooses =
-            shares.clone().any(|share| share > 0.0) && shares.clone().any(|share| share < 1.0);
         Self {
             seed: config.seed,
             final_accuracy: tested.filter(|_| !diverged),
@@ -122,8 +119,9 @@ impl Run {
             seconds_per_step: seconds / steps,
             training_seconds: seconds,
             epochs: record.epochs.clone(),
-            sampling: if chooses { record.sampling.clone() } else { Vec::new() },
+            sampling: record.sampling.clone(),
             flatness: None,
+            confusion: None,
         }
     }
 }

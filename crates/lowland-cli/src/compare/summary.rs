@@ -210,11 +210,24 @@ pub(crate) struct Run {
     pub training_seconds: f64,
     /// One record for each epoch.
     pub epochs: Vec<EpochRecord>,
-    /// How often a second gradient was taken, over time; empty for algorithms that do not choose.
+    /// How often a second gradient was taken, and the norms on the way, over time.
     pub sampling: Vec<SamplingPoint>,
     /// How flat the place is where it ended, where that was measured.
     #[serde(default)]
     pub flatness: Option<Flatness>,
+    /// Which classes were taken for which on the test samples; `None` where there are none, or too
+    /// many to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Confusion>,
+}
+
+/// How many samples of a class were put into which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Confusion {
+    /// The names of the classes.
+    pub classes: Vec<String>,
+    /// Samples of a class (row) by the class that they were put into (column).
+    pub counts: Vec<Vec<usize>>,
 }
 
 /// The mean of a number over seeds, and how far single seeds lie from it.

@@ -19,6 +19,9 @@ pub(super) const ACROSS: (f64, f64) = (52.0, 464.0);
 /// The vertical ends of the field, lowest value first, with room for ticks below.
 pub(super) const UPWARD: (f64, f64) = (260.0, 34.0);
 
+/// How many shades a map has.
+pub(super) const SHADES: usize = 12;
+
 /// How many series look different from each other.
 const LOOKS: usize = 8;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::chart::{ACROSS, Area, Chart};
-use super::figure::Entry;
+use super::figure::{Data, Entry, cell};
 use super::scale::Scale;
 use crate::compare::statistics::mean;
 use crate::words;
@@ -107,6 +107,24 @@ pub(super) fn time_scale(courses: &[Course<'_>], from_zero: bool) -> Scale {
     let times = || courses.iter().flat_map(Course::ends);
     let first = if from_zero { 0 } else { times().min().unwrap_or(1) };
     Scale::counting(first, times().max().unwrap_or(1), ACROSS, 7.0)
+}
+
+/// The values of all courses as a table.
+pub(super) fn data(courses: &[Course<'_>], time: &str, value: &str) -> Data {
+    let mut data = Data::new(&[time, "algorithm", value, "lowest", "highest", "runs"]);
+    for course in courses {
+        for (at, moment) in &course.moments {
+            data.push(vec![
+                at.to_string(),
+                course.label.to_owned(),
+                cell(Some(moment.mean)),
+                cell(Some(moment.low)),
+                cell(Some(moment.high)),
+                moment.runs.to_string(),
+            ]);
+        }
+    }
+    data
 }
 
 /// A column for each time that shows the values of all courses there.

@@ -2,9 +2,10 @@
 //! training.
 
 use super::chart::{Chart, UPWARD};
-use super::course::{Course, readouts, time_scale};
+use super::course::{Course, data, readouts, time_scale};
 use super::figure::Figure;
 use super::markup::sentence;
+use super::numbers::brief;
 use super::scale::Scale;
 use crate::compare::summary::{EpochRecord, Run, Summary};
 use crate::words;
@@ -48,6 +49,19 @@ const TEST_LOSS: Quantity = Quantity {
     value: |record| record.measured_loss(),
     words: |loss| words::number(loss, 3),
 };
+
+const LEARNING_RATE: Quantity = Quantity {
+    axis: "learning rate",
+    caption: "The learning rate of the last step of each epoch.",
+    value: |record| Some(record.learning_rate),
+    words: brief,
+};
+
+/// The learning rate by epoch; nothing where no epoch is done.
+pub(super) fn learning_rate(summary: &Summary) -> Option<Figure> {
+    let mut runs = summary.algorithms.iter().flat_map(|algorithm| algorithm.finished());
+    runs.any(|run| !run.epochs.is_empty()).then(|| by_epoch(summary, &LEARNING_RATE))
+}
 
 /// Accuracy by epoch, on validation or else on the test samples.
 pub(super) fn accuracy(summary: &Summary) -> Figure {
@@ -95,7 +109,8 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
         .iter()
         .flat_map(|course| course.moments.values().flat_map(|moment| [moment.low, moment.high]))
         .collect();
-    let y = Scale::around(&edges, UPWARD, 5.0);
+    let y = Scale::fitting(&edges, UPWARD, 5.0);
+    let logarithmic = if y.is_logarithmic() { " The scale is logarithmic." } else { "" };
     let mut chart = Chart::new(time_scale(&courses, false), y).x_ticks().axis_names("epoch", &axis);
     for course in &courses {
         course.draw_band(&mut chart);
@@ -123,7 +138,8 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
     } else {
         ""
     };
-    let caption = format!("{}{band}{ragged}{left_out}", filled(quantity.caption));
+    let caption = format!("{}{logarithmic}{band}{ragged}{left_out}", filled(quantity.caption));
+    let data = data(&courses, "epoch", &axis);
     let picture = chart.finish(&title, "One line for each algorithm.");
-    Figure { title, caption, legend, picture }
+    Figure { title, caption, legend, picture, data }
 }

@@ -1,7 +1,7 @@
 //! A figure: a heading, a legend with values, the picture and a caption.
 
 use super::chart;
-use super::markup::{joined, prose};
+use super::markup::{escaped, joined, prose};
 
 /// One figure of the page.
 #[derive(Debug)]
@@ -14,6 +14,42 @@ pub(super) struct Figure {
     pub(super) legend: Vec<Entry>,
     /// The picture.
     pub(super) picture: String,
+    /// What it shows, as a table.
+    pub(super) data: Data,
+}
+
+/// The numbers of a figure, which can be saved from the page as CSV.
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    heads: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Data {
+    /// A table with these columns.
+    pub(super) fn new(heads: &[&str]) -> Self {
+        Self { heads: heads.iter().map(|&head| head.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(super) fn push(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    /// The table as CSV (RFC 4180).
+    fn csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in std::iter::once(&self.heads).chain(&self.rows) {
+            // Writing to memory does not fail, and all rows are as long as the first.
+            let _ = writer.write_record(row);
+        }
+        String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// A number for a table: whole, and nothing where there is none.
+pub(super) fn cell(value: Option<f64>) -> String {
+    value.filter(|value| value.is_finite()).map_or_else(String::new, |value| value.to_string())
 }
 
 /// A line of a legend.
@@ -30,7 +66,8 @@ pub(super) struct Entry {
 impl Figure {
     /// The figure as HTML.
     pub(super) fn html(&self) -> String {
-        let Self { title, caption, legend, picture } = self;
+        let Self { title, caption, legend, picture, data } = self;
+        let data = escaped(&data.csv());
         let (title, caption) = (prose(title), prose(caption));
         let legend = if legend.is_empty() {
             String::new()
@@ -39,7 +76,7 @@ impl Figure {
         };
         format!(
             "<figure><h3>{title}</h3>{legend}{picture}\
-             <figcaption>{caption}</figcaption></figure>\n"
+             <figcaption>{caption}</figcaption><template class=\"data\">{data}</template></figure>\n"
         )
     }
 }

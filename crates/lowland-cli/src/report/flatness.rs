@@ -4,8 +4,8 @@ use lowland_tasks::flatness::{Eigenvalue, Flatness, Measured};
 
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
-use super::course::{Course, readouts, time_scale};
-use super::figure::{Entry, Figure};
+use super::course::{Course, data, readouts, time_scale};
+use super::figure::{Data, Entry, Figure, cell};
 use super::numbers::{details, row};
 use super::scale::Scale;
 use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary, Uncertain};
@@ -56,6 +56,7 @@ pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
             .into(),
         legend: summary.algorithms.iter().enumerate().filter_map(entry).collect(),
         picture: chart.finish(title, "Eigenvalues by their place."),
+        data: data(&courses, "place", "eigenvalue"),
     })
 }
 
@@ -106,7 +107,20 @@ pub(super) fn density(summary: &Summary) -> Option<Figure> {
             .into(),
         legend: summary.algorithms.iter().enumerate().filter_map(entry).collect(),
         picture: chart.finish(title, "Density over eigenvalues."),
+        data: density_data(summary, &lines),
     })
+}
+
+fn density_data(summary: &Summary, lines: &[(usize, Vec<(f64, f64)>)]) -> Data {
+    let mut data = Data::new(&["algorithm", "run", "eigenvalue", "density"]);
+    for (run, (series, line)) in lines.iter().enumerate() {
+        for &(value, power) in line {
+            let label = summary.algorithms[*series].label.clone();
+            let density = cell(Some(10_f64.powf(power)));
+            data.push(vec![label, (run + 1).to_string(), cell(Some(value)), density]);
+        }
+    }
+    data
 }
 
 /// The residual beyond which an eigenvalue is not to be relied on, as a share of its size.

@@ -47,7 +47,7 @@ pub(super) fn table(summary: &Summary) -> String {
             format!(r#"<td role="cell" data-head="{}">{cell}</td>"#, prose(head))
         });
         format!(
-            "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{}{}{}</th>{}</tr>\n",
+            "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\"><div class=\"named\">{}<span>{}</span></div>{}</th>{}</tr>\n",
             swatch(series),
             escaped(&algorithm.label),
             settings(algorithm),

@@ -1,13 +1,10 @@
 //! Landscapes: planes as maps of the loss, lines as curves.
 
-use super::chart::{ACROSS, Area, Chart, UPWARD};
-use super::figure::{Entry, Figure};
+use super::chart::{ACROSS, Area, Chart, SHADES, UPWARD};
+use super::figure::{Data, Entry, Figure, cell};
 use super::scale::Scale;
 use crate::compare::landscapes::{Along, Landscapes, Sample, View};
 use crate::words;
-
-/// How many shades a map has.
-const SHADES: usize = 12;
 
 /// One figure for each plane, all with the same shades, or one for all lines.
 pub(super) fn figures(landscapes: &Landscapes) -> Vec<Figure> {
@@ -34,6 +31,11 @@ impl Shades {
         let low = positive().reduce(f64::min).unwrap_or(1.0);
         let high = positive().reduce(f64::max).unwrap_or(1.0).max(low * (1.0 + 1e-9));
         Self { low, high }
+    }
+
+    /// The loss at which a shade begins; beyond the last, the highest loss.
+    fn start(&self, shade: usize) -> f64 {
+        self.low * (self.high / self.low).powf(shade as f64 / SHADES as f64)
     }
 
     /// The shade of a loss; what is not finite has the last one.
@@ -75,7 +77,11 @@ fn plane(view: &View, along: Along, shades: &Shades) -> Figure {
     }
     let losses = || view.points.iter().filter_map(|point| point.loss);
     let least = losses().reduce(f64::min);
-    let chart = chart.axis_names(names.0, names.1);
+    for line in contours(&xs, &ys, &view.points, shades) {
+        chart.line(0, "contour", &line);
+    }
+    let mut chart = chart.axis_names(names.0, names.1);
+    colour_bar(&mut chart, shades);
     let words_of = |loss: Option<f64>| {
         loss.map_or_else(|| words::MISSING.into(), |l| words::significant(l, 3))
     };
@@ -91,16 +97,86 @@ fn plane(view: &View, along: Along, shades: &Shades) -> Figure {
     Figure {
         caption: format!(
             "The run is in the middle. The loss goes from {} to {} here. The more colour, the higher; shades stand for equal \
-             factors, from {} to {}, the same in all maps beside this one.{eigenvalues}",
+             factors, the same in all maps beside this one, and lines part them.{eigenvalues}",
             words_of(least),
             words_of(losses().reduce(f64::max)),
-            words::significant(shades.low, 3),
-            words::significant(shades.high, 3),
         ),
         legend: Vec::new(),
         title,
         picture,
+        data: plane_data(view),
     }
+}
+
+fn plane_data(view: &View) -> Data {
+    let mut data = Data::new(&["first direction", "second direction", "loss"]);
+    for Sample { at, loss, .. } in &view.points {
+        if let [x, y] = at[..] {
+            data.push(vec![cell(Some(x)), cell(Some(y)), cell(*loss)]);
+        }
+    }
+    data
+}
+
+/// Where the bar of shades stands, across and upward.
+const BAR: (f64, f64) = (ACROSS.1 - 190.0, ACROSS.1);
+
+/// The shades with the losses that they begin and end at, above the map.
+fn colour_bar(chart: &mut Chart, shades: &Shades) {
+    let width = (BAR.1 - BAR.0) / SHADES as f64;
+    let range = |shade: usize| {
+        let end = |place: usize| words::significant(shades.start(place), 3);
+        format!("loss {} to {}", end(shade), end(shade + 1))
+    };
+    for shade in 0..SHADES {
+        let x = BAR.0 + width * shade as f64;
+        let area = Area { x, y: 18.0, width, height: 9.0, at: x };
+        chart.cell(area, shade, &[range(shade)]);
+    }
+    for (place, anchor) in [(0, "start"), (SHADES / 2, "middle"), (SHADES, "end")] {
+        let x = BAR.0 + width * place as f64;
+        chart.text("tick", (x, 14.0), anchor, &words::significant(shades.start(place), 2));
+    }
+}
+
+/// The lines between shades: marching squares over the logarithms of the losses, in each square of
+/// four points the piece of each line. A square with a loss that is not finite has none.
+fn contours(xs: &[f64], ys: &[f64], points: &[Sample], shades: &Shades) -> Vec<Vec<(f64, f64)>> {
+    let log = |loss: f64| loss.max(shades.low).ln();
+    let loss_at = |x: f64, y: f64| {
+        let here = |point: &&Sample| matches!(point.at[..], [a, b] if a.total_cmp(&x).is_eq() && b.total_cmp(&y).is_eq());
+        points.iter().find(here).and_then(|point| point.loss).map(log)
+    };
+    let grid: Vec<Vec<Option<f64>>> =
+        ys.iter().map(|&y| xs.iter().map(|&x| loss_at(x, y)).collect()).collect();
+    let mut lines = Vec::new();
+    for (row, pair) in ys.windows(2).enumerate() {
+        for (column, sides) in xs.windows(2).enumerate() {
+            let ([bottom, top], [left, right]) = ([pair[0], pair[1]], [sides[0], sides[1]]);
+            let corners =
+                [(row, column), (row, column + 1), (row + 1, column + 1), (row + 1, column)];
+            let values = corners.map(|(row, column)| grid[row][column]);
+            let [Some(a), Some(b), Some(c), Some(d)] = values else { continue };
+            let places = [(left, bottom, a), (right, bottom, b), (right, top, c), (left, top, d)];
+            for level in (1..SHADES).map(|shade| shades.start(shade).ln()) {
+                let crossings: Vec<(f64, f64)> = (0..4)
+                    .filter_map(|side| crossing(places[side], places[(side + 1) % 4], level))
+                    .collect();
+                // Of a saddle both pieces, in the order of the sides.
+                lines.extend(crossings.chunks_exact(2).map(<[(f64, f64)]>::to_vec));
+            }
+        }
+    }
+    lines
+}
+
+/// Where a level lies between two corners, if it does.
+fn crossing(from: (f64, f64, f64), to: (f64, f64, f64), level: f64) -> Option<(f64, f64)> {
+    if (from.2 < level) == (to.2 < level) {
+        return None;
+    }
+    let share = (level - from.2) / (to.2 - from.2);
+    Some((from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1)))
 }
 
 fn half_step(values: &[f64]) -> f64 {
@@ -129,7 +205,8 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
     } else {
         ("The loss on straight lines between runs", "loss")
     };
-    let mut chart = Chart::new(Scale::around(&xs, ACROSS, 5.0), Scale::around(&ys, UPWARD, 5.0))
+    let y = if accuracy { Scale::around } else { Scale::fitting };
+    let mut chart = Chart::new(Scale::around(&xs, ACROSS, 5.0), y(&ys, UPWARD, 5.0))
         .x_ticks()
         .axis_names("0: the first run, 1: the other", axis);
     let mut legend = Vec::new();
@@ -157,5 +234,40 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
     let caption = "Weights and running statistics are mixed along the straight line. A hill between two runs says that \
                    they lie in different valleys.";
     let picture = chart.finish(title, "One line for each pair of runs.");
-    Figure { title: title.into(), caption: caption.into(), legend, picture }
+    let mut data = Data::new(&["runs", "place", axis]);
+    for (points, view) in series.iter().zip(&landscapes.views) {
+        for &(x, y) in points {
+            data.push(vec![view.label.clone(), cell(Some(x)), cell(Some(y))]);
+        }
+    }
+    Figure { title: title.into(), caption: caption.into(), legend, picture, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contours_lie_where_the_loss_crosses_a_shade() {
+        let shades = Shades { low: 1.0, high: 1.0_f64.exp().powi(12) };
+        // The logarithm of the loss is the square of the distance from the middle.
+        let axis: Vec<f64> = (-10..=10).map(|place| f64::from(place) / 10.0).collect();
+        let mut points = Vec::new();
+        for &y in &axis {
+            for &x in &axis {
+                let loss = Some((2.0 * (x * x + y * y)).exp());
+                points.push(Sample { at: vec![x, y], loss, accuracy: None });
+            }
+        }
+        let lines = contours(&axis, &axis, &points, &shades);
+        assert!(lines.len() > 40, "{}", lines.len());
+        for &(x, y) in lines.iter().flatten() {
+            let level = 2.0 * (x * x + y * y);
+            // Interpolated between points a tenth apart.
+            assert!((level - level.round()).abs() < 0.03 && level > 0.9, "{x} {y}: {level}");
+        }
+        points[0].loss = None;
+        assert!(contours(&axis, &axis, &points, &shades).len() < lines.len());
+        assert!((shades.start(SHADES) - shades.high).abs() < 1e-6 * shades.high);
+    }
 }

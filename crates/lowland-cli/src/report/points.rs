@@ -2,7 +2,7 @@
 
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
-use super::figure::{Entry, Figure};
+use super::figure::{Data, Entry, Figure, cell};
 use super::markup::sentence;
 use super::scale::Scale;
 use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary};
@@ -71,6 +71,7 @@ pub(super) fn cost(summary: &Summary) -> Figure {
         caption: caption.into(),
         legend: legend.collect(),
         picture: chart.finish(title, "One point for each algorithm."),
+        data: cost_data(&places, baseline),
     }
 }
 
@@ -107,7 +108,31 @@ pub(super) fn seeds(summary: &Summary) -> Figure {
         caption: caption.into(),
         legend: legend.collect(),
         picture: chart.finish(title, "One mark for each run, in a column for each algorithm."),
+        data: seeds_data(algorithms),
     }
+}
+
+fn cost_data(places: &[Place<'_>], baseline: &str) -> Data {
+    let time = format!("time of a step, {baseline} = 1");
+    let heads = ["algorithm", &time, "its deviation", "accuracy, %", "its deviation, points"];
+    let mut data = Data::new(&heads);
+    for Place { algorithm, time, percent, .. } in places {
+        let numbers = [time.mean, time.deviation, percent.mean, percent.deviation];
+        let numbers = numbers.map(|number| cell(Some(number)));
+        data.push([&[algorithm.label.clone()], &numbers[..]].concat());
+    }
+    data
+}
+
+fn seeds_data(algorithms: &[AlgorithmSummary]) -> Data {
+    let mut data = Data::new(&["algorithm", "seed", "accuracy, %"]);
+    for algorithm in algorithms {
+        for run in &algorithm.runs {
+            let percent = run.final_accuracy.map(|share| 100.0 * share);
+            data.push(vec![algorithm.label.clone(), run.seed.to_string(), cell(percent)]);
+        }
+    }
+    data
 }
 
 fn place((series, algorithm): (usize, &AlgorithmSummary)) -> Option<Place<'_>> {

@@ -1,7 +1,7 @@
 //! The figure of how often an algorithm that chooses took the second gradient.
 
 use super::chart::{Chart, UPWARD};
-use super::course::{Course, readouts, time_scale};
+use super::course::{Course, data, readouts, time_scale};
 use super::figure::{Entry, Figure};
 use super::scale::Scale;
 use crate::compare::statistics::mean;
@@ -10,12 +10,11 @@ use crate::words;
 
 /// The share of steps with a second gradient over time; `None` if no algorithm chooses.
 pub(super) fn figure(summary: &Summary) -> Option<Figure> {
-    let chosen = |run: &Run| !run.sampling.is_empty();
     let choosers: Vec<(usize, &AlgorithmSummary)> = summary
         .algorithms
         .iter()
         .enumerate()
-        .filter(|(_, algorithm)| algorithm.runs.iter().any(chosen))
+        .filter(|(_, algorithm)| algorithm.runs.iter().any(chooses))
         .collect();
     let lines = |algorithm: &AlgorithmSummary| -> Vec<Vec<(usize, f64)>> {
         let points =
@@ -65,19 +64,71 @@ pub(super) fn figure(summary: &Summary) -> Option<Figure> {
                    would be at 100 % all the time, SGD at 0 %.";
     let picture =
         chart.finish(&title, "Share of steps with a second gradient over training steps.");
-    Some(Figure { title, caption: caption.into(), legend, picture })
+    let data = data(&courses, "up to step", "steps with a second gradient, %");
+    Some(Figure { title, caption: caption.into(), legend, picture, data })
+}
+
+/// Whether a run took the second gradient at some steps and not at others.
+fn chooses(run: &Run) -> bool {
+    let mut shares = run.sampling.iter().map(|point| point.share);
+    let some = run.sampling.iter().any(|point| point.share > 0.0);
+    some && shares.any(|share| share < 1.0)
+}
+
+/// A norm over time.
+struct Norm {
+    title: &'static str,
+    axis: &'static str,
+    caption: &'static str,
+    value: fn(&SamplingPoint) -> Option<f64>,
 }
 
 /// The norm of the PSF over time, of all algorithms that take it at some steps; `None` if none
 /// does.
 pub(super) fn psf(summary: &Summary) -> Option<Figure> {
+    let algorithms = || summary.algorithms.iter();
+    let chooses = algorithms().any(|algorithm| algorithm.runs.iter().any(chooses));
+    let norm = Norm {
+        title: "The norm of the PSF",
+        axis: "‖PSF‖",
+        caption: "The PSF is what SAM's gradient has beyond the plain one; each point is the mean over the steps \
+                  that took it since the point before.",
+        value: |point| point.psf_norm,
+    };
+    chooses.then(|| over_steps(summary, &norm)).flatten()
+}
+
+/// The norm of the gradient over time; `None` where it was not measured.
+pub(super) fn gradient_norm(summary: &Summary) -> Option<Figure> {
+    let norm = Norm {
+        title: "The norm of the gradient",
+        axis: "‖g‖",
+        caption: "Each point is the mean over the steps since the point before, at the weights before the step.",
+        value: |point| point.gradient_norm,
+    };
+    over_steps(summary, &norm)
+}
+
+/// The length of the perturbation over time; `None` where no step perturbed its weights.
+pub(super) fn radius(summary: &Summary) -> Option<Figure> {
+    let norm = Norm {
+        title: "The radius",
+        axis: "‖e‖",
+        caption: "The length of the perturbation: each point is the mean over the steps since the point before \
+                  that took a gradient at perturbed weights.",
+        value: |point| point.radius,
+    };
+    over_steps(summary, &norm)
+}
+
+fn over_steps(summary: &Summary, norm: &Norm) -> Option<Figure> {
     let courses: Vec<Course<'_>> = summary
         .algorithms
         .iter()
         .enumerate()
         .map(|(series, algorithm)| {
             let points = |run: &Run| {
-                let point = |at: &SamplingPoint| Some((at.step, at.psf_norm?));
+                let point = |at: &SamplingPoint| Some((at.step, (norm.value)(at)?));
                 run.sampling.iter().filter_map(point).collect()
             };
             let lines: Vec<_> = algorithm.finished().map(points).collect();
@@ -89,9 +140,15 @@ pub(super) fn psf(summary: &Summary) -> Option<Figure> {
         return None;
     }
     let edges = courses.iter().flat_map(|course| course.moments.values());
-    let edges: Vec<f64> = edges.flat_map(|moment| [0.0, moment.low, moment.high]).collect();
-    let y = Scale::around(&edges, UPWARD, 5.0);
-    let mut chart = Chart::new(time_scale(&courses, true), y).x_ticks().axis_names("step", "‖PSF‖");
+    let edges: Vec<f64> = edges.flat_map(|moment| [moment.low, moment.high]).collect();
+    let fitting = Scale::fitting(&edges, UPWARD, 5.0);
+    let (y, logarithmic) = if fitting.is_logarithmic() {
+        (fitting, " The scale is logarithmic.")
+    } else {
+        (Scale::around(&[&edges[..], &[0.0]].concat(), UPWARD, 5.0), "")
+    };
+    let mut chart =
+        Chart::new(time_scale(&courses, true), y).x_ticks().axis_names("step", norm.axis);
     for course in &courses {
         course.draw_band(&mut chart);
     }
@@ -100,14 +157,16 @@ pub(super) fn psf(summary: &Summary) -> Option<Figure> {
     }
     let words = |norm| words::significant(norm, 3);
     readouts(&mut chart, &courses, "up to step", words);
-    let title = "The norm of the PSF";
-    let caption = "The PSF is what SAM's gradient has beyond the plain one; each point is the mean over the steps \
-                   that took it since the point before. Band: from the lowest to the highest seed.";
+    let title = norm.title;
     Some(Figure {
         title: title.into(),
-        caption: caption.into(),
+        caption: format!(
+            "{}{logarithmic} Line: mean of the seeds; band: from the lowest to the highest.",
+            norm.caption
+        ),
         legend: courses.iter().map(|course| course.entry(words)).collect(),
         picture: chart.finish(title, "The norm over training steps."),
+        data: data(&courses, "up to step", norm.axis),
     })
 }
 
@@ -134,7 +193,13 @@ mod tests {
         let mut run = fixture::contenders(1, 1).remove(0).runs.remove(0);
         assert_eq!(average_share(&run), None);
         run.sampling = [(10, 1.0), (40, 0.2)]
-            .map(|(step, share)| SamplingPoint { step, share, psf_norm: None })
+            .map(|(step, share)| SamplingPoint {
+                step,
+                share,
+                psf_norm: None,
+                gradient_norm: None,
+                radius: None,
+            })
             .to_vec();
         assert!((average_share(&run).unwrap() - 0.4).abs() < 1e-12);
     }

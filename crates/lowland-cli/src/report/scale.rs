@@ -6,14 +6,19 @@ use crate::words;
 /// means anything is near it.
 const LARGEST: f64 = 1e100;
 
-/// A linear map from values to pixels.
+/// How many times the smallest the largest value is from which on a scale is logarithmic.
+const WIDE: f64 = 30.0;
+
+/// A map from values to pixels, linear or of logarithms.
 #[derive(Debug, Clone)]
 pub(super) struct Scale {
+    /// The ends; those of a logarithmic scale are powers of ten.
     low: f64,
     high: f64,
     from: f64,
     to: f64,
     step: f64,
+    logarithmic: bool,
 }
 
 impl Scale {
@@ -23,7 +28,25 @@ impl Scale {
         let (low, high) = range(values);
         let step = round_step((high - low) / ticks);
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
-        Self { low, high, from: pixels.0, to: pixels.1, step }
+        Self { low, high, from: pixels.0, to: pixels.1, step, logarithmic: false }
+    }
+
+    /// A scale around all the values, logarithmic where these are positive and wide apart.
+    pub(super) fn fitting(values: &[f64], pixels: (f64, f64), ticks: f64) -> Self {
+        let finite = || values.iter().copied().filter(|value| value.is_finite());
+        let low = finite().reduce(f64::min).unwrap_or(0.0);
+        let high = finite().reduce(f64::max).unwrap_or(0.0).min(LARGEST);
+        if !(low.is_normal() && low > 0.0 && high / low >= WIDE) {
+            return Self::around(values, pixels, ticks);
+        }
+        // A tenth of an order of magnitude of room at both ends.
+        let (low, high) = (low.log10() - 0.1, high.log10() + 0.1);
+        Self { low, high, from: pixels.0, to: pixels.1, step: 1.0, logarithmic: true }
+    }
+
+    /// Whether the scale is logarithmic.
+    pub(super) fn is_logarithmic(&self) -> bool {
+        self.logarithmic
     }
 
     /// A scale from the first to the last of some counted things, with whole numbers as ticks.
@@ -32,11 +55,12 @@ impl Scale {
         // A single thing stands in the middle.
         let (low, high) = if high > low { (low, high) } else { (low - 0.5, high + 0.5) };
         let step = round_step((high - low) / ticks).max(1.0);
-        Self { low, high, from: pixels.0, to: pixels.1, step }
+        Self { low, high, from: pixels.0, to: pixels.1, step, logarithmic: false }
     }
 
     /// The place of a value; what lies beyond an end is put at that end.
     pub(super) fn at(&self, value: f64) -> f64 {
+        let value = if self.logarithmic { value.max(f64::MIN_POSITIVE).log10() } else { value };
         let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
         let share = if share.is_finite() { share } else { 0.0 };
         self.from + share * (self.to - self.from)
@@ -44,6 +68,9 @@ impl Scale {
 
     /// The round numbers to show, each with its place and its text.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+        if self.logarithmic {
+            return self.powers();
+        }
         let decimals = (0_u8..6)
             .find(|decimals| {
                 let scaled = self.step * 10_f64.powi(i32::from(*decimals));
@@ -56,6 +83,23 @@ impl Scale {
             .take_while(|index| f64::from(*index) <= count)
             .map(|index| (first + f64::from(index)) * self.step)
             .map(|value| (self.at(value), tick_text(value, decimals.into())))
+            .collect()
+    }
+}
+
+impl Scale {
+    /// The round numbers of a logarithmic scale: 1, 2 and 5 times powers of ten where that is few.
+    fn powers(&self) -> Vec<(f64, String)> {
+        let orders = self.high - self.low;
+        let factors: &[f64] = if orders < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let every = (orders / 8.0).ceil().max(1.0);
+        let first = (self.low / every).floor() * every;
+        let powers = (0_u32..=50).map(|place| first + every * f64::from(place));
+        powers
+            .take_while(|power| *power <= self.high)
+            .flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powf(power)))
+            .filter(|value| (self.low..=self.high).contains(&value.log10()))
+            .map(|value| (self.at(value), words::significant(value, 1)))
             .collect()
     }
 }
@@ -108,6 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn values_that_are_wide_apart_have_a_logarithmic_scale() {
+        let scale = Scale::fitting(&[0.05, 2.3], (0.0, 100.0), 5.0);
+        assert!(scale.is_logarithmic());
+        assert_eq!(texts(&scale), ["0.05", "0.1", "0.2", "0.5", "1", "2"]);
+        assert!((scale.at(1.0) - scale.at(0.1) - (scale.at(0.5) - scale.at(0.05))).abs() < 1e-9);
+        assert_eq!(texts(&Scale::fitting(&[1e-6, 1.0], (0.0, 1.0), 5.0)).len(), 7);
+        for values in [&[0.0, 100.0][..], &[-1.0, 100.0], &[1.0, 2.0], &[]] {
+            assert!(!Scale::fitting(values, (0.0, 1.0), 5.0).is_logarithmic(), "{values:?}");
+        }
+    }
+
+    #[test]
     fn a_single_value_stands_in_the_middle() {
         assert!((Scale::counting(1, 1, (0.0, 100.0), 6.0).at(1.0) - 50.0).abs() < 1e-9);
         let equal = Scale::around(&[80.0, 80.0], (0.0, 100.0), 4.0);
@@ -124,15 +180,16 @@ mod tests {
 
         #[test]
         fn every_place_is_between_the_ends(values in prop::collection::vec(prop::num::f64::ANY, 0..6)) {
-            let scale = Scale::around(&values, (50.0, 450.0), 5.0);
-            for value in values {
-                prop_assert!((50.0..=450.0).contains(&scale.at(value)));
-            }
-            let ticks = scale.ticks();
-            prop_assert!(ticks.len() <= 51);
-            for (place, text) in ticks {
-                prop_assert!((50.0..=450.0).contains(&place));
-                prop_assert!(!text.contains("NaN") && !text.contains("inf"));
+            for scale in [Scale::around, Scale::fitting].map(|of| of(&values, (50.0, 450.0), 5.0)) {
+                for value in &values {
+                    prop_assert!((50.0..=450.0).contains(&scale.at(*value)));
+                }
+                let ticks = scale.ticks();
+                prop_assert!(ticks.len() <= 51);
+                for (place, text) in ticks {
+                    prop_assert!((50.0..=450.0).contains(&place));
+                    prop_assert!(!text.contains("NaN") && !text.contains("inf"));
+                }
             }
         }
     }

@@ -71,4 +71,49 @@
   // A finger that is lifted leaves too, and what it touched is to be read then.
   document.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide());
   document.addEventListener("scroll", hide, { passive: true });
+
+  // Each figure can be saved: its picture, with the page's colours in it, and its numbers.
+  const save = (name, type, text) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  const looks = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity",
+    "font-family", "font-size", "font-weight", "paint-order"];
+  const picture = (figure) => {
+    const shown = figure.querySelector(":scope > svg");
+    const copy = shown.cloneNode(true);
+    const copies = copy.querySelectorAll("*");
+    shown.querySelectorAll("*").forEach((element, index) => {
+      const style = getComputedStyle(element);
+      for (const look of looks) copies[index].style.setProperty(look, style.getPropertyValue(look));
+    });
+    copy.querySelectorAll(".hit:not(.cell), .cursor").forEach((element) => element.remove());
+    const [, , width, height] = shown.getAttribute("viewBox").split(" ");
+    copy.setAttribute("width", width);
+    copy.setAttribute("height", height);
+    copy.style.background = getComputedStyle(figure).backgroundColor;
+    return new XMLSerializer().serializeToString(copy);
+  };
+  for (const figure of document.querySelectorAll("figure")) {
+    const title = figure.querySelector("h3").textContent;
+    const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+    const ways = [
+      ["SVG", () => save(`${name}.svg`, "image/svg+xml", picture(figure))],
+      ["CSV", () => save(`${name}.csv`, "text/csv", figure.querySelector("template").content.textContent)],
+    ];
+    const bar = document.createElement("div");
+    bar.className = "save";
+    bar.append(...ways.map(([text, click]) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      button.setAttribute("aria-label", `Save "${title}" as ${text}`);
+      button.addEventListener("click", click);
+      return button;
+    }));
+    figure.append(bar);
+  }
 })();

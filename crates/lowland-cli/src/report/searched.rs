@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
-use super::figure::{Entry, Figure};
+use super::figure::{Data, Entry, Figure, cell};
 use super::markup::{joined, prose};
 use super::scale::Scale;
 use crate::compare::statistics::mean;
@@ -262,7 +262,26 @@ fn scores(searched: &Searched, measure: &str) -> Option<Figure> {
                 .to_owned(),
         legend: legend.into_iter().collect(),
         picture: chart.finish(title, "One mark for each run, in a column for each setting."),
+        data: scores_data(searched),
     })
+}
+
+fn scores_data(searched: &Searched) -> Data {
+    let mut data = Data::new(&["setting", "seed", "accuracy on validation, %"]);
+    for one in &searched.candidates {
+        for (seed, score) in searched.seeds.iter().zip(&one.scores) {
+            data.push(vec![one.label.clone(), seed.to_string(), cell(Some(100.0 * score))]);
+        }
+    }
+    data
+}
+
+fn gains_data(gains: &[Gain]) -> Data {
+    let mut data = Data::new(&["seed", "baseline, %", "winner, %"]);
+    for Gain { seed, base, winner } in gains {
+        data.push(vec![seed.to_string(), cell(Some(100.0 * base)), cell(Some(100.0 * winner))]);
+    }
+    data
 }
 
 /// The gains of the winner with fresh seeds, with the interval that decides.
@@ -318,6 +337,7 @@ fn gains(searched: &Searched) -> Option<Figure> {
         ),
         legend: vec![Entry { series: 1, label: winner.to_owned(), value }],
         picture: chart.finish(title, "One mark for each pair of runs."),
+        data: gains_data(&searched.gains),
     })
 }
 

@@ -45,8 +45,9 @@ fn the_page_names_everything() {
     for heading in ["The setting", "How to read this page", "Repeat it"] {
         assert!(page.contains(&format!("<h2>{heading}</h2>")));
     }
-    assert_eq!(page.matches("<figure>").count(), 7);
-    assert_eq!(page.matches("role=\"img\"").count(), 7);
+    assert_eq!(page.matches("<figure>").count(), 10);
+    assert_eq!(page.matches("role=\"img\"").count(), 10);
+    assert_eq!(page.matches("<template").count(), 10, "every figure has its data");
     assert!(page.contains("undecided"));
 }
 
@@ -128,7 +129,7 @@ fn small_comparisons_have_a_page() {
 #[test]
 fn without_sampling_there_is_no_sampling_figure() {
     let page = page_of(fixture::contenders(3, 15).into_iter().take(2).collect());
-    assert_eq!(page.matches("<figure>").count(), 5);
+    assert_eq!(page.matches("<figure>").count(), 6, "with the learning rate");
     assert!(!page.contains("took the second gradient"));
 }
 
@@ -209,6 +210,8 @@ fn run() -> impl Strategy<Value = Run> {
         step,
         share,
         psf_norm: Some(share),
+        gradient_norm: Some(share),
+        radius: None,
     });
     let accuracies = (share(), share());
     // Clocks and counters may be zero, and a clock that stands still makes ratios that are not
@@ -227,6 +230,7 @@ fn run() -> impl Strategy<Value = Run> {
             epochs,
             sampling,
             flatness: None,
+            confusion: None,
         },
     )
 }

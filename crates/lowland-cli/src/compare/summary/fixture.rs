@@ -134,6 +134,7 @@ impl Shape {
             training_seconds: seconds_per_step * 39.0 * epochs as f64,
             sampling: self.sampling(seed, epochs),
             flatness: None,
+            confusion: None,
             epochs: records,
         }
     }
@@ -173,7 +174,13 @@ impl Shape {
                 let time = point as f64 / (2 * epochs) as f64;
                 let wave = 0.09 * (point as f64 * 1.9 + seed as f64 * 2.1).sin();
                 let share = if point <= 3 { 1.0 } else { 0.36 + 0.25 * time + wave };
-                SamplingPoint { step: point * 39 / 2, share, psf_norm: Some(0.4 - 0.2 * time) }
+                SamplingPoint {
+                    step: point * 39 / 2,
+                    share,
+                    psf_norm: Some(0.4 - 0.2 * time),
+                    gradient_norm: Some(2.0 - time),
+                    radius: Some(0.05),
+                }
             })
             .collect()
     }
