@@ -4,8 +4,8 @@
 //! from them; [`config`] holds everything that decides a run, a [`Spec`] the checked settings with
 //! their algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned
 //! to integers; [`checkpoint`] keeps what it needs to go on, and [`flatness`] measures what came of
-//! it. [`text`] has sentences and a pretrained transformer to fine-tune, [`pose`] people and where
-//! their joints are.
+//! it. [`weights`] reads those of others and writes them for others. [`text`] has sentences and a
+//! pretrained transformer to fine-tune, [`pose`] people and where their joints are.
 
 mod answer;
 pub mod checkpoint;

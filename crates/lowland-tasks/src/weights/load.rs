@@ -26,8 +26,8 @@ pub(crate) enum Head {
 /// Gives a network the weights of a file. Its own are gone then, but for those of a new head.
 ///
 /// # Errors
-/// [`Error::Weights`] for tensors that are missing, of another shape or no part of the network: what
-/// is there, what was expected, and what to do.
+/// [`Error::Weights`] for tensors that are missing, of another shape or no part of the network:
+/// what is there, what was expected, and what to do.
 pub(crate) fn load<M: Module>(
     mut module: M,
     stored: &Stored,
