@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::lora::SeededLora;
-use super::weights::{folder_of, weights_of};
+use super::weights::{folder_of, loaded, weights_of};
 use super::{Bert, BertConfig, BertLayer, LoraConfig, TextInput};
 use crate::models::init::{LayerMaker, at_least_one};
 use crate::weights::Head;
@@ -110,7 +110,7 @@ impl TextClassifier {
         let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes).into();
         let start = if tuning.new_head { Head::New } else { Head::Loaded };
         let network = Self { encoder, head };
-        let Self { encoder, head } = network.with_weights(&weights_of(from)?, &config, start)?;
+        let Self { encoder, head } = loaded(network, &weights_of(from)?, &config, start)?;
         let encoder = match &tuning.trained {
             Trained::All => encoder,
             Trained::Head => encoder.no_grad(),

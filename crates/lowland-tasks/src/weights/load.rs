@@ -8,7 +8,9 @@ use burn::store::{FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurn
 use burn::tensor::{Bool, DType, Int, Tensor};
 use burn_pack::Tensor as PackTensor;
 
-use super::{Layout, MODEL, Names, Stored};
+use super::export::MODEL;
+use super::names::Names;
+use super::stored::{Layout, Stored};
 use crate::{Error, Result};
 
 /// The last layers of networks: what depends on the number of classes or joints.
