@@ -6,14 +6,14 @@
 //! PyTorch's `load_state_dict` takes.
 
 mod export;
-mod load;
+mod loading;
 mod names;
 mod pth;
 mod stored;
 mod write;
 
 pub use export::{Export, MODEL, WRITTEN_BY};
-pub(crate) use load::{Head, load};
+pub(crate) use loading::{Head, load};
 pub use names::Names;
 pub(crate) use stored::is_lowlands;
 pub use stored::{Stored, parse};
