@@ -99,11 +99,11 @@ pub struct TrainConfig {
     /// The network. Default `small-cnn`.
     pub model: ModelName,
     /// Where the weights at the start come from: the folder of a run with the same network, a file
-    /// such as its `model.bpk`, or a file for PyTorch (`.safetensors`, `.pth`); of a transformer, the
-    /// folder of a model or a file of weights in it. Default: they are drawn.
+    /// such as its `model.bpk`, or a file for PyTorch (`.safetensors`, `.pth`); of a transformer,
+    /// the folder of a model or a file of weights in it. Default: they are drawn.
     pub from: Option<PathBuf>,
-    /// Whether the last layer is drawn anew instead of taken from there: for other classes than those
-    /// that the weights were trained for. Default false.
+    /// Whether the last layer is drawn anew instead of taken from there: for other classes than
+    /// those that the weights were trained for. Default false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub new_head: bool,
     /// To how many bits the network is quantised before training begins. Default: not at all.

@@ -5,7 +5,8 @@
 //! their algorithm put together, and [`train`] runs it; [`quantise`] rounds what a network learned
 //! to integers; [`checkpoint`] saves what a run needs to resume, and [`flatness`] measures the
 //! minimum that it found. [`text`] has sentences and a pretrained transformer to fine-tune,
-//! [`pose`] people and where their joints are. [`own`] is for a network and samples of your own.
+//! [`pose`] people and where their joints are. [`weights`] reads the weights of other programs and
+//! writes them for others. [`own`] is for a network and samples of your own.
 
 mod answer;
 pub mod checkpoint;

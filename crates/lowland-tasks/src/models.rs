@@ -241,8 +241,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if the file cannot be read, [`Error::Weights`] if it holds no weights or those
-    /// of another network.
+    /// [`Error::File`] if the file cannot be read, [`Error::Weights`] if it holds no weights or
+    /// those of another network.
     pub fn with_weights(self, path: &Path, new_head: bool) -> Result<Self> {
         let stored = weights::parse(path, files::read(path)?)?;
         let head = if new_head { Head::New } else { Head::Loaded };
@@ -250,8 +250,8 @@ impl Model {
         weights::load(self, &stored, &names, head, path)
     }
 
-    /// Its weights for PyTorch's `load_state_dict`, as [`to_safetensors`] writes them, with what goes
-    /// with them. Low-rank adapters are added to the weights that they belong to.
+    /// Its weights for PyTorch's `load_state_dict`, as [`to_safetensors`] writes them, with what
+    /// goes with them. Low-rank adapters are added to the weights that they belong to.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
 //! Pickles, read without running them.
 //!
-//! A pickle is a program for a stack machine that may call any function of Python. Nothing is called
-//! here: calls stay what they are, and whoever reads a file recognises those that it knows by name.
-//! Values lie in one list and name one another by place, so that a file makes no more of them than
-//! it has instructions.
+//! A pickle is a program for a stack machine that may call any function of Python. Nothing is
+//! called here: calls stay what they are, and whoever reads a file recognises those that it knows
+//! by name. Values lie in one list and name one another by place, so that a file makes no more of
+//! them than it has instructions.
 
 use std::collections::HashMap;
 use std::ops::Range;

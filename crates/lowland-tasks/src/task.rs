@@ -164,8 +164,8 @@ pub trait Task: fmt::Debug + Send + Sync {
         None
     }
 
-    /// What goes with the weights where they are written for readers elsewhere. Default: the version of
-    /// Lowland, the network, and the names of the classes.
+    /// What goes with the weights where they are written for readers elsewhere. Default: the
+    /// version of Lowland, the network, and the names of the classes.
     ///
     /// # Errors
     /// What cannot be put together.

@@ -1,8 +1,9 @@
 //! Fine-tuning a pretrained transformer on sentences.
 //!
 //! A folder with `config.json`, weights (`model.safetensors` or `pytorch_model.bin`) and
-//! `tokenizer.json` or `vocab.txt`, as they are published for BERT and its kin, gives the [`TextTokenizer`] and the [`TextClassifier`]; a folder with the
-//! files of a [`GlueTask`] gives two [`TextSet`]s of tokens, and those the batches.
+//! `tokenizer.json` or `vocab.txt`, as they are published for BERT and its kin, gives the
+//! [`TextTokenizer`] and the [`TextClassifier`]; a folder with the files of a [`GlueTask`] gives two
+//! [`TextSet`]s of tokens, and those the batches.
 //!
 //! ```no_run
 //! # use std::path::Path;

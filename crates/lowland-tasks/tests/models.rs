@@ -55,6 +55,8 @@ fn logits_have_one_number_a_class() {
         (ModelName::ResNet56, 2, 1, 28, 10),
         (ModelName::ResNet18, 1, 3, 32, 100),
         (ModelName::ResNet18, 2, 1, 28, 10),
+        (ModelName::ImageNetResNet18, 1, 3, 40, 10),
+        (ModelName::ImageNetResNet50, 1, 1, 9, 3),
         (ModelName::Wrn28x10, 1, 1, 28, 10),
         (ModelName::Wrn34x10, 1, 2, 7, 10),
         (ModelName::PyramidNet110, 1, 1, 28, 10),
@@ -78,6 +80,9 @@ fn models_have_as_many_trained_numbers_as_their_documentation_says() {
         (ModelName::ResNet56, 3, 10, 853_018),
         (ModelName::ResNet18, 3, 10, 11_173_962),
         (ModelName::ResNet18, 3, 100, 11_220_132),
+        (ModelName::ImageNetResNet18, 3, 1000, 11_689_512),
+        (ModelName::ImageNetResNet34, 3, 1000, 21_797_672),
+        (ModelName::ImageNetResNet50, 3, 1000, 25_557_032),
         (ModelName::Wrn28x10, 3, 10, 36_479_194),
         (ModelName::Wrn34x10, 3, 10, 46_160_474),
         (ModelName::PyramidNet110, 3, 10, 28_485_477),
@@ -264,7 +269,10 @@ fn names_lead_to_models_and_back() {
     }
     assert_eq!(
         "vgg".parse::<ModelName>().unwrap_err().to_string(),
-        "unknown model \"vgg\" (did you mean vit?), expected one of: small-cnn, resnet20, resnet56, resnet18, wrn-28-10, \
-         wrn-34-10, pyramidnet110, vit, pose-small, pose-resnet18, transformer"
+        "unknown model \"vgg\" (did you mean vit?), expected one of: small-cnn, resnet20, resnet56, resnet18, \
+         resnet18-imagenet, resnet34-imagenet, resnet50-imagenet, wrn-28-10, wrn-34-10, pyramidnet110, vit, \
+         pose-small, pose-resnet18, transformer"
     );
+    let error = "resnet50".parse::<ModelName>().unwrap_err().to_string();
+    assert!(error.contains("(did you mean resnet50-imagenet?)"), "{error}");
 }

@@ -248,7 +248,8 @@ fn cifar_files_are_read_or_refused_in_proportion() {
     });
 }
 
-/// What an instruction of a pickle may become: a value, and its place in lists that grow by doubling.
+/// What an instruction of a pickle may become: a value, and its place in lists that grow by
+/// doubling.
 const PICKLE: usize = 300;
 
 #[test]
@@ -271,8 +272,8 @@ fn pickles_are_read_or_refused_in_proportion() {
     });
 }
 
-/// What a byte of a file of weights may become: an instruction of a pickle, or a tensor with its name
-/// in a header of JSON.
+/// What a byte of a file of weights may become: an instruction of a pickle, or a tensor with its
+/// name in a header of JSON.
 const WEIGHTS: usize = 500;
 
 fn read_weights(file: &[u8]) {

@@ -81,8 +81,8 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "TASK", help_heading = "Training")]
     #[serde(skip)]
     pub task: Option<TaskKind>,
-    /// Where the weights at the start come from: the folder of a run with the same network, or a file
-    /// (.bpk, .safetensors, .pth); of a transformer, the folder of a model or of a run
+    /// Where the weights at the start come from: the folder of a run with the same network, or a
+    /// file (.bpk, .safetensors, .pth); of a transformer, the folder of a model or of a run
     #[arg(long, value_name = "RUN", help_heading = "Training", value_parser = absolute)]
     pub from: Option<String>,
     /// Draw the last layer anew instead of taking it from there: for other classes than those that
@@ -118,8 +118,8 @@ pub(crate) struct SettingFlags {
     /// The learning rate, which --schedule changes over training [default: 0.05]
     #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
     pub lr: Option<f64>,
-    /// How the learning rate changes over training: constant, steps, cosine, linear, one-cycle; more
-    /// in the table optimizer.schedule [default: cosine, to 0]
+    /// How the learning rate changes over training: constant, steps, cosine, linear, one-cycle;
+    /// more in the table optimizer.schedule [default: cosine, to 0]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub schedule: Option<String>,
     /// The share of training in which the learning rate rises to its value, 0 to 1 [default: 0]

@@ -25,8 +25,8 @@ pub struct AugmentConfig {
     pub cutout_probability: f64,
     /// The smallest share of an image's area that a window of a random size and shape is cut out of
     /// it with and brought back to the image's size, above 0 and at most 1; 0.08 is usual for
-    /// ImageNet (Szegedy et al., arXiv 1409.4842). Not together with `crop_padding`. 0, the default,
-    /// switches it off.
+    /// ImageNet (Szegedy et al., arXiv 1409.4842). Not together with `crop_padding`. 0, the
+    /// default, switches it off.
     pub resized_crop: f64,
     /// α of mixup, finite and at least 0: each image is mixed with another one, see
     /// [`Mixup`]; 0.2 is usual for ImageNet, 1 for CIFAR. 0, the default, switches it
@@ -96,8 +96,8 @@ impl AugmentConfig {
 pub enum NormalisedBy {
     /// They are measured on the training images; named `measured`.
     Measured,
-    /// Those of `ImageNet`, with which published weights were trained: means 0.485, 0.456 and 0.406,
-    /// deviations 0.229, 0.224 and 0.225, of red, green and blue; named `imagenet`.
+    /// Those of `ImageNet`, with which published weights were trained: means 0.485, 0.456 and
+    /// 0.406, deviations 0.229, 0.224 and 0.225, of red, green and blue; named `imagenet`.
     ImageNet,
 }
 
@@ -351,8 +351,8 @@ impl Augment {
     }
 }
 
-/// Brings a window of a plane of `width` columns to the size of the plane, normalised: the middle of
-/// each pixel is looked up between those of its four neighbours in the window (bilinear).
+/// Brings a window of a plane of `width` columns to the size of the plane, normalised: the middle
+/// of each pixel is looked up between those of its four neighbours in the window (bilinear).
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -18,8 +18,8 @@ pub enum ResNetStem {
     /// A convolution of 3 by 3 that keeps the size of the image: the usual one for CIFAR.
     #[default]
     Cifar,
-    /// A convolution of 7 by 7 with stride 2 and the maximum over 3 by 3 pixels with stride 2, which
-    /// divide the image by four.
+    /// A convolution of 7 by 7 with stride 2 and the maximum over 3 by 3 pixels with stride 2,
+    /// which divide the image by four.
     ImageNet,
 }
 
@@ -53,10 +53,10 @@ impl ResNetConfig {
 
 /// The residual network that He et al. made for `ImageNet` (2015, arXiv 1512.03385, table 1).
 ///
-/// A [stem](ResNetStem), four stages with 64, 128, 256 and 512 channels inside their blocks, the mean over
-/// the image and a linear layer. The first block of the second, third and fourth stage halves the
-/// image; where a block changes the shape, its shortcut is a convolution of 1 by 1 with batch
-/// normalisation (option B).
+/// A [stem](ResNetStem), four stages with 64, 128, 256 and 512 channels inside their blocks, the
+/// mean over the image and a linear layer. The first block of the second, third and fourth stage
+/// halves the image; where a block changes the shape, its shortcut is a convolution of 1 by 1 with
+/// batch normalisation (option B).
 ///
 /// With the stem for `ImageNet` it is the network of torchvision, whose weights it takes: its
 /// weights are written under torchvision's names.
@@ -120,7 +120,7 @@ impl ResNetConfig {
 impl ResNet {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 64, height, width], or half of both
+        let x = normalised_relu(&self.stem_norm, self.stem.forward(images)); // [batch, 64, …, …]
         let x = match &self.pool {
             Some(pool) => pool.forward(x), // [batch, 64, height / 4, width / 4]
             None => x,

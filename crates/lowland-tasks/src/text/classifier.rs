@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::lora::SeededLora;
-use super::weights::{folder_of, weights_of};
+use super::weights::{folder_of, loaded, weights_of};
 use super::{Bert, BertConfig, BertLayer, LoraConfig, TextInput};
 use crate::models::init::{LayerMaker, at_least_one};
 use crate::weights::Head;
@@ -81,20 +81,21 @@ pub struct TextClassifier {
 }
 
 impl TextClassifier {
-    /// Makes the network of a model for `classes` classes. `from` is a folder with `config.json` and
-    /// weights in `model.safetensors` or `pytorch_model.bin`, or a file of weights in such a folder.
+    /// Makes the network of a model for `classes` classes. `from` is a folder with `config.json`
+    /// and weights in `model.safetensors` or `pytorch_model.bin`, or a file of weights in such a
+    /// folder.
     ///
-    /// The last layer is that of the file where Lowland wrote it, so that a fine-tuned network can be
-    /// fine-tuned on. Weights that are not in the file, those of adapters and of the last layer of a
-    /// network that others published, are a function of `seed` alone. On a device with autodiff the
-    /// network is ready to be trained.
+    /// The last layer is that of the file where Lowland wrote it, so that a fine-tuned network can
+    /// be fine-tuned on. Weights that are not in the file, those of adapters and of the last layer
+    /// of a network that others published, are a function of `seed` alone. On a device with
+    /// autodiff the network is ready to be trained.
     ///
     /// # Errors
     ///
     /// The errors of [`BertConfig::from_folder`]; [`Error::Missing`], [`Error::File`],
-    /// [`Error::Format`] or [`Error::Weights`] if the weights cannot be read or lack a tensor of the
-    /// right shape, with its name; [`Error::Setting`] if `classes` is 0 or a setting is outside its
-    /// range.
+    /// [`Error::Format`] or [`Error::Weights`] if the weights cannot be read or lack a tensor of
+    /// the right shape, with its name; [`Error::Setting`] if `classes` is 0 or a setting is outside
+    /// its range.
     pub fn from_folder(
         from: &Path,
         classes: usize,
@@ -109,7 +110,7 @@ impl TextClassifier {
         let head = LayerMaker::new(seed, device).linear(config.hidden_size, classes).into();
         let start = if tuning.new_head { Head::New } else { Head::Loaded };
         let network = Self { encoder, head };
-        let Self { encoder, head } = network.with_weights(&weights_of(from)?, &config, start)?;
+        let Self { encoder, head } = loaded(network, &weights_of(from)?, &config, start)?;
         let encoder = match &tuning.trained {
             Trained::All => encoder,
             Trained::Head => encoder.no_grad(),

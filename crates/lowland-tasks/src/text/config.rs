@@ -13,9 +13,9 @@ const FILE: &str = "config.json";
 
 /// The sizes of a BERT encoder.
 ///
-/// What `config.json` leaves out is as Hugging Face's `BertConfig` has it, which is `BERT-base`. What
-/// else it says is not looked at: the probabilities of dropout in it are those of
-/// the pretraining, and [`FineTuning`](super::FineTuning) has its own.
+/// What `config.json` leaves out is as Hugging Face's `BertConfig` has it, which is `BERT-base`.
+/// What else it says is not looked at: the probabilities of dropout in it are those of the
+/// pretraining, and [`FineTuning`](super::FineTuning) has its own.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct BertConfig {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BertConfig, TextClassifier};
+use burn::module::Module;
+
+use super::BertConfig;
 use crate::data::files::{format_error, read};
 use crate::weights::{Head, Names, load, parse};
 use crate::{Error, Result};
@@ -31,16 +33,22 @@ pub(crate) fn weights_of(from: &Path) -> Result<PathBuf> {
     })
 }
 
-impl TextClassifier {
-    /// The network with the weights of a file, of any float type, kept as `f32`. Its last layer is
-    /// loaded where Lowland wrote the file and `head` asks for it; that of others classifies by
-    /// another vector than the mean over the tokens.
-    pub(super) fn with_weights(self, path: &Path, config: &BertConfig, head: Head) -> Result<Self> {
-        check_size(path, config)?;
-        let stored = parse(path, read(path)?)?;
-        let head = if stored.is_own() { head } else { Head::New };
-        load(self, &stored, &Names::Bert, head, path)
-    }
+/// A network, such as a [`TextClassifier`](super::TextClassifier), with the weights of a file, of any
+/// float type, kept as `f32`. Its last layer is loaded where Lowland wrote the file and `head` asks
+/// for it; that of others classifies by another vector than the mean over the tokens.
+///
+/// # Errors
+/// A file that cannot be read, is too small or does not hold the network.
+pub(super) fn loaded<M: Module>(
+    network: M,
+    path: &Path,
+    config: &BertConfig,
+    head: Head,
+) -> Result<M> {
+    check_size(path, config)?;
+    let stored = parse(path, read(path)?)?;
+    let head = if stored.is_own() { head } else { Head::New };
+    load(network, &stored, &Names::Bert, head, path)
 }
 
 /// Fails if the file cannot hold the network that the configuration asks for, before there is

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{MODEL, WRITTEN_BY};
+/// The entry of a file's metadata that says which version of Lowland wrote it.
+pub const WRITTEN_BY: &str = "lowland";
+
+/// The entry of a file's metadata that names the network, as `--model` does.
+pub const MODEL: &str = "model";
 
 /// What goes with weights that are written for readers elsewhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

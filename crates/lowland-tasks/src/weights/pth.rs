@@ -229,12 +229,27 @@ fn tensor(
     let (file, offset, sides) = (Arc::clone(file), view.offset, shape.clone());
     Some(bridge::deferred(name.to_owned(), dtype, Shape::from(shape), None, move || {
         let numbers = &file[range.clone()];
+        // Of no numbers, the sides say nothing about the storage.
+        if count > 0 && is_in_order(&sides, &strides) {
+            let bytes = numbers[offset * size..][..count * size].to_vec();
+            return Ok(TensorData::from_bytes_vec(bytes, sides.clone(), dtype));
+        }
         let mut bytes = Vec::with_capacity(count * size);
         each_place(&sides, &strides, offset, count, |place| {
             bytes.extend_from_slice(&numbers[place * size..][..size]);
         });
         Ok(TensorData::from_bytes_vec(bytes, sides.clone(), dtype))
     }))
+}
+
+/// Whether the numbers of a view lie behind one another, row by row.
+fn is_in_order(shape: &[usize], strides: &[usize]) -> bool {
+    let mut next = 1;
+    shape.iter().zip(strides).rev().all(|(&side, &stride)| {
+        let is_next = side == 1 || stride == next;
+        next *= side;
+        is_next
+    })
 }
 
 /// The places of the numbers of a view in its storage, row by row.

@@ -8,7 +8,7 @@ use burn::store::{
 };
 use burn_pack::Tensor as PackTensor;
 
-use super::Names;
+use super::names::Names;
 use crate::{Error, Result};
 
 /// The metadata that the library writes: a single entry, since it would write several in an order

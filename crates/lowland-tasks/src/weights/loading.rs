@@ -8,7 +8,9 @@ use burn::store::{FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurn
 use burn::tensor::{Bool, DType, Int, Tensor};
 use burn_pack::Tensor as PackTensor;
 
-use super::{Layout, MODEL, Names, Stored};
+use super::export::MODEL;
+use super::names::Names;
+use super::stored::{Layout, Stored};
 use crate::{Error, Result};
 
 /// The last layers of networks: what depends on the number of classes or joints.
@@ -26,8 +28,8 @@ pub(crate) enum Head {
 /// Gives a network the weights of a file. Its own are gone then, but for those of a new head.
 ///
 /// # Errors
-/// [`Error::Weights`] for tensors that are missing, of another shape or no part of the network: what
-/// is there, what was expected, and what to do.
+/// [`Error::Weights`] for tensors that are missing, of another shape or no part of the network:
+/// what is there, what was expected, and what to do.
 pub(crate) fn load<M: Module>(
     mut module: M,
     stored: &Stored,
