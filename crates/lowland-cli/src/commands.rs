@@ -57,5 +57,5 @@ pub(crate) fn present_as(
         return print(&text);
     }
     print(&accented(&table::table(summary)))?;
-    print(&format!("\nThe report with curves: {}", page.display()))
+    print(&format!("The report with curves: {}", page.display()))
 }

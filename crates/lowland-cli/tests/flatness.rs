@@ -80,9 +80,11 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
     let of_sam = sharpness(&sam, &[]);
 
     let plane = path(folder.path(), "plane");
-    let output =
-        run(&[&["landscape", &sgd, &sam, "--points", "3", "--out", &plane, "-q"], &GROUND[..]]
-            .concat());
+    let output = run(&[
+        &["landscape", &sgd, &sam, "--points", "3", "--extent", "1", "--out", &plane, "-q"],
+        &GROUND[..],
+    ]
+    .concat());
     assert!(text(&output.stdout).contains("landscape.html"), "{}", text(&output.stdout));
     let landscape = read(&plane, "landscape.json");
     let views = landscape["views"].as_array().unwrap();
@@ -95,6 +97,18 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
             "the run is in the middle"
         );
         assert!(loss_at(view, &[1.0, 1.0]) > loss_at(view, &[0.0, 0.0]));
+    }
+    // Without an extent, the flat part is shown.
+    let flat = path(folder.path(), "flat");
+    let output =
+        run(&[&["landscape", &sgd, "--points", "3", "--out", &flat][..], &GROUND].concat());
+    assert!(
+        text(&output.stderr).contains("as far as the loss on the axes stays within 1 of the runs'")
+    );
+    let view = &read(&flat, "landscape.json")["views"][0];
+    let reach = number(&view["points"][8]["at"][0]);
+    for end in [[reach, 0.0], [-reach, 0.0], [0.0, reach], [0.0, -reach]] {
+        assert!(loss_at(view, &end) <= loss_at(view, &[0.0, 0.0]) + 1.0, "{end:?}");
     }
     let line = path(folder.path(), "line");
     let along = ["--along", "line", "--points", "4", "--out", &line, "-q"];

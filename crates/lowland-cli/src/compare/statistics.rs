@@ -1,8 +1,18 @@
 //! The statistics that a comparison over seeds needs: means, spreads, the paired t-test, the test of
 //! equivalence, and Holm's correction for several contenders.
 
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::statistics::{Data, OrderStatistics};
+
+/// The two ends of an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Interval {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
 
 /// The share of intervals, computed as [`paired_t_test`] does, that hold the true difference.
 pub(crate) const INTERVAL_LEVEL: f64 = 0.95;

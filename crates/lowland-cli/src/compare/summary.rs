@@ -21,6 +21,7 @@ use lowland_tasks::flatness::Flatness;
 use lowland_tasks::task::{Picture, Wording};
 
 use crate::compare::landscapes::Landscapes;
+pub(crate) use crate::compare::statistics::Interval;
 use crate::words::{duration, number};
 
 pub(crate) use compute::{Contender, Heading};
@@ -293,15 +294,6 @@ pub(crate) struct Equivalence {
     pub p_value: f64,
     /// The p-value after Holm's correction for all contenders that were tested.
     pub adjusted_p_value: f64,
-}
-
-/// The two ends of an interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Interval {
-    /// The lower end.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
 }
 
 /// What a comparison with the baseline may claim.

@@ -51,9 +51,8 @@ fn figure(algorithm: &AlgorithmSummary, found: &Confusion, summary: &Summary) ->
             ];
             chart.cell(area, shade(share), &lines);
             if side <= 10 && count > 0 {
-                let kind = if shade(share) > SHADES / 2 { "inside" } else { "tick" };
                 let text = words::number(100.0 * share, 0);
-                chart.text(kind, (at, up + 4.5), "middle", &text);
+                chart.text("inside", (at, up + 4.5), "middle", &text);
             }
             data.push(vec![class.clone(), put.clone(), count.to_string()]);
             if row != column && worst.is_none_or(|(most, ..)| share > most) {

@@ -5,7 +5,6 @@ use super::chart::{Chart, UPWARD};
 use super::course::{Course, data, readouts, time_scale};
 use super::figure::Figure;
 use super::markup::sentence;
-use super::numbers::brief;
 use super::scale::Scale;
 use crate::compare::summary::{EpochRecord, Run, Summary};
 use crate::words;
@@ -54,7 +53,7 @@ const LEARNING_RATE: Quantity = Quantity {
     axis: "learning rate",
     caption: "The learning rate of the last step of each epoch.",
     value: |record| Some(record.learning_rate),
-    words: brief,
+    words: |rate| words::significant(rate, 3),
 };
 
 /// The learning rate by epoch; nothing where no epoch is done.

@@ -30,9 +30,9 @@ pub(crate) fn table(summary: &Summary) -> String {
 }
 
 fn of_comparison(summary: &Summary) -> String {
-    let wide = wide(summary);
-    let fits = wide.lines().all(|line| line.chars().count() <= WIDTH);
-    let table = if fits { wide } else { narrow(summary) };
+    let fits = |table: &String| table.lines().all(|line| line.chars().count() <= WIDTH);
+    let table = [false, true].map(|compact| wide(summary, compact)).into_iter().find(fits);
+    let table = table.unwrap_or_else(|| narrow(summary));
     let note = if has_sharpness(summary) { SHARPNESS_NOTE } else { "" };
     let warnings: String = flatness::warnings(summary)
         .into_iter()
@@ -47,8 +47,8 @@ fn has_sharpness(summary: &Summary) -> bool {
     summary.algorithms.iter().any(|algorithm| algorithm.largest_eigenvalue.is_some())
 }
 
-/// A row for each algorithm.
-fn wide(summary: &Summary) -> String {
+/// A row for each algorithm. Where it is to be `compact`, deviations stand below their means.
+fn wide(summary: &Summary, compact: bool) -> String {
     let baseline = baseline(summary);
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
@@ -67,7 +67,7 @@ fn wide(summary: &Summary) -> String {
     }
     table.set_header(head);
     for algorithm in &summary.algorithms {
-        let mut cells = row(algorithm);
+        let mut cells = row(algorithm, compact);
         if has_sharpness(summary) {
             cells.push(right(answer::eigenvalue(algorithm).replacen(' ', "\n", 1)));
         }
@@ -113,15 +113,16 @@ fn baseline(summary: &Summary) -> &str {
     summary.baseline().map_or("baseline", |baseline| &baseline.label)
 }
 
-fn row(algorithm: &AlgorithmSummary) -> Vec<Cell> {
+fn row(algorithm: &AlgorithmSummary, compact: bool) -> Vec<Cell> {
+    let shaped = |text: String| if compact { text.replace(" ± ", "\n± ") } else { text };
     let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
     let right = |text| Cell::new(text).set_alignment(CellAlignment::Right);
     vec![
         Cell::new(&algorithm.label),
-        Cell::new(accuracy(algorithm)),
+        Cell::new(shaped(accuracy(algorithm))),
         Cell::new(difference(algorithm)),
-        right(or_missing(algorithm.passes_per_step.as_ref().map(answer::spread))),
-        right(or_missing(algorithm.time_ratio.as_ref().map(answer::spread))),
+        right(shaped(or_missing(algorithm.passes_per_step.as_ref().map(answer::spread)))),
+        right(shaped(or_missing(algorithm.time_ratio.as_ref().map(answer::spread)))),
     ]
 }
 
@@ -208,6 +209,19 @@ mod tests {
         +3.8; about 5 more seeds would probably decide), at 1.52 passes per step and
         1.57 times SGD's time.
         ");
+    }
+
+    #[test]
+    fn deviations_move_below_their_means_before_the_table_changes_its_shape() {
+        let mut summary = fixture::summary(3, 15);
+        for algorithm in &mut summary.algorithms {
+            let wide = Some(Spread { mean: 10.25, deviation: 0.5, count: 3 });
+            (algorithm.time_ratio, algorithm.passes_per_step) = (wide, wide);
+            algorithm.largest_eigenvalue = wide;
+        }
+        let table = table(&summary);
+        assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
+        assert!(table.contains(" algorithm ") && !table.contains("10.25 ± 0.50"), "{table}");
     }
 
     #[test]

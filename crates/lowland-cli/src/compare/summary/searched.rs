@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Interval;
+use crate::compare::statistics::{Interval, mean};
 use crate::compare::terms::{Budget, Says};
 
 /// A search for settings. All its scores are shares of right answers on the validation samples.
@@ -85,7 +85,7 @@ pub(crate) struct Outcome {
 impl Candidate {
     /// Its mean score; `None` where it did not train in the search.
     pub(crate) fn mean(&self) -> Option<f64> {
-        crate::compare::statistics::mean(&self.scores)
+        mean(&self.scores)
     }
 }
 
