@@ -219,10 +219,10 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
                 format!("{done} of {} done already; trains", counted(all, "run"))
             };
             let sharpness =
-                if plan.sharpness { " and measures the sharpness where each ends" } else { "" };
+                if plan.sharpness { ", and measures the sharpness where each ends" } else { "" };
             let (missing, disk) = (counted(missing, "run"), disk::disk(plan, jobs));
             let turns = if scheduler::takes_turns(&configs[0].device) && configs.len() > 1 {
-                ", those of a seed by turns, an epoch each,"
+                ", those of a seed by turns, an epoch each"
             } else {
                 ""
             };

@@ -288,7 +288,7 @@ impl DataName {
     pub(crate) fn with_way(self, error: Error, data_dir: Option<&Path>) -> Error {
         match error {
             error @ Error::Missing { .. } => {
-                Error::MissingData { source: Box::new(error), way: self.way(data_dir) }
+                Error::MissingData { missing: Box::new(error), way: self.way(data_dir) }
             }
             error => error,
         }

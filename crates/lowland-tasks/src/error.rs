@@ -138,10 +138,10 @@ pub enum Error {
     },
 
     /// A folder was given for a data set, and it or one of its files is not there.
-    #[error("{source}; {way}")]
+    #[error("{missing}; {way}")]
     MissingData {
-        /// What is not there.
-        source: Box<Self>,
+        /// What is not there. Its message is a part of this one, so that it is no cause beside it.
+        missing: Box<Self>,
         /// What to do.
         way: String,
     },

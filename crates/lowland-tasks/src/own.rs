@@ -60,7 +60,7 @@
 //! # let data = Data::of(own::load(Slope, &config)?, &config)?;
 //! # let mut training = Training::new(&config, &data, &Device::flex())?;
 //! # while training.advance()?.is_some() {}
-//! # assert!(training.test()?.loss.is_finite());
+//! # assert!(training.test()?.test_loss.is_some());
 //! # Ok::<(), lowland_tasks::Error>(())
 //! ```
 

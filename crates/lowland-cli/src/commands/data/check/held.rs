@@ -173,7 +173,9 @@ impl Held {
             Some(format!("SHA-256 of the {name} set: {}", part.sha256.as_ref()?))
         });
         let sums: Vec<String> = sums.collect();
-        for (title, lines) in [("", &sums), ("Read:", &self.remarks), ("Odd:", &self.odd)] {
+        for (title, lines) in
+            [("", &sums), ("Left out or decided:", &self.remarks), ("Unusual:", &self.odd)]
+        {
             if !lines.is_empty() {
                 let lead = if title.is_empty() { String::new() } else { format!("{title}\n  ") };
                 blocks.push(format!(
