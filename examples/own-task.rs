@@ -1,5 +1,4 @@
-//! The command `lowland` for a task of one's own: the numbers of Friedman's first problem, found by
-//! a network with two layers.
+//! The command `lowland` for your own task: Friedman's first problem, a regression.
 //!
 //! ```sh
 //! cargo run --release -p lowland-examples --example own-task -- train --algorithm arsam --out friedman
@@ -11,7 +10,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, ElementConversion, Tensor};
 use lowland_tasks::own::{OwnData, OwnTask, Reason, SampleSet};
 
 #[derive(Module, Debug)]
@@ -59,8 +58,8 @@ fn samples(indices: std::ops::Range<u32>, noise: f64) -> lowland_tasks::Result<S
         let x = BASES.map(|base| radical_inverse(index + 20, base));
         let shape = 10.0 * (std::f64::consts::PI * x[0] * x[1]).sin() + 20.0 * (x[2] - 0.5).powi(2);
         let y = shape + 10.0 * x[3] + 5.0 * x[4] + noise * (x[10] - 0.5) * f64::sqrt(12.0);
-        inputs.extend(x[..10].iter().map(|&x| x as f32));
-        numbers.push(y as f32);
+        inputs.extend(x[..10].iter().map(|x| x.elem::<f32>()));
+        numbers.push(y.elem::<f32>());
     }
     SampleSet::of_numbers(inputs, numbers)
 }

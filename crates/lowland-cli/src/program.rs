@@ -16,8 +16,11 @@ use toml::{Table, Value};
 pub struct Program {
     name: String,
     settings: String,
-    load: Box<dyn Fn(&TrainConfig) -> Result<Arc<dyn Task>> + Send + Sync>,
+    load: Box<Load>,
 }
+
+/// Loads the task for the settings of a run.
+type Load = dyn Fn(&TrainConfig) -> Result<Arc<dyn Task>> + Send + Sync;
 
 impl Program {
     /// The program of a task of one's own.

@@ -158,9 +158,11 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");
     // A name without its end, such as resnet50 of resnet50-imagenet, is as good as the whole.
     let start = format!("{}-", name.to_lowercase());
-    let alike = |known: &str| match known.starts_with(&start) {
-        true => 1.0,
-        false => strsim::normalized_damerau_levenshtein(&plain(name), &plain(known)),
+    let alike = |known: &str| {
+        if known.starts_with(&start) {
+            return 1.0;
+        }
+        strsim::normalized_damerau_levenshtein(&plain(name), &plain(known))
     };
     let scored = known.into_iter().map(|known| (alike(known), known));
     // Of equally close ones the first, which max_by gives if it comes last.

@@ -42,6 +42,7 @@ fn loss_at(view: &Value, at: &[f64]) -> f64 {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one run, looked at from all sides")]
 fn flatness_is_measured_shown_and_put_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let (sgd, sam) = (path(folder.path(), "sgd"), path(folder.path(), "sam"));

@@ -281,7 +281,7 @@ fn files_without_targets_are_put_through_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("points.txt");
     std::fs::write(&file, "0.5 0.25\n-1 0\n").unwrap();
-    let inputs = data.task().inputs(&config, &[file.clone()]).unwrap();
+    let inputs = data.task().inputs(&config, std::slice::from_ref(&file)).unwrap();
     assert_eq!(inputs.names, [1, 2].map(|i| format!("{}:{i}", file.display())));
     let training = finish(start(Plane::Number, &config));
     let answers = lowland_tasks::evaluation::answers(
@@ -291,7 +291,7 @@ fn files_without_targets_are_put_through_the_network() {
     );
     assert_eq!(answers.unwrap().len(), 2);
     std::fs::write(&file, "0.5\n").unwrap();
-    let error = data.task().inputs(&config, &[file.clone()]).unwrap_err().to_string();
+    let error = data.task().inputs(&config, std::slice::from_ref(&file)).unwrap_err().to_string();
     assert!(error.ends_with("expected samples of 2 numbers each, found 1 numbers"), "{error}");
     std::fs::write(&file, "half\n").unwrap();
     let error = data.task().inputs(&config, &[file]).unwrap_err().to_string();

@@ -212,9 +212,8 @@ fn epochs_are_chosen_by_what_the_task_is_measured_by() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mut config = fine_tuning(folder.path());
-    let rows: String = (0..12)
-        .map(|i| format!("x\t{}\t\t{}\n", i % 2, ["the man", "man the is", "it was"][i % 3]))
-        .collect();
+    let row = |i: usize| format!("x\t{}\t\t{}", i % 2, ["the man", "man the is", "it was"][i % 3]);
+    let rows = (0..12).map(row).collect::<Vec<_>>().join("\n");
     for name in ["train.tsv", "dev.tsv"] {
         fs::write(folder.path().join(name), &rows).unwrap();
     }

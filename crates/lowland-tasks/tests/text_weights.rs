@@ -207,7 +207,7 @@ fn vocabulary() -> String {
     let mut tokens: Vec<(u64, &str)> =
         tokens.iter().map(|(token, number)| (number.as_u64().unwrap(), token.as_str())).collect();
     tokens.sort_unstable();
-    tokens.iter().map(|(_, token)| format!("{token}\n")).collect()
+    tokens.iter().flat_map(|(_, token)| [*token, "\n"]).collect()
 }
 
 #[test]

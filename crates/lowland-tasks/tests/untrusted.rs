@@ -339,7 +339,7 @@ fn weights_are_read_or_refused_in_proportion() {
     ];
     let bytes = prop::collection::vec(any::<u8>(), 0..300);
     for_all(prop_oneof![1 => bytes, 6 => changed(seeds, words)], WEIGHTS, |file| {
-        read_weights(file)
+        read_weights(file);
     });
 }
 
@@ -349,7 +349,7 @@ fn legacy(entries: &str, count: u64) -> Vec<u8> {
     let head =
         [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
     let body = format!("I1001\n.}}.}}({entries}u.(U\u{1}0l.");
-    [&head, body.as_bytes(), &count.to_le_bytes(), &vec![1; 64]].concat()
+    [&head, body.as_bytes(), &count.to_le_bytes(), &[1; 64]].concat()
 }
 
 /// An entry with a tensor of this size and these strides in storage 0, of 16 floats.

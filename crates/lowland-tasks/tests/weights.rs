@@ -52,7 +52,7 @@ fn file(state: &BTreeMap<String, Vec<usize>>, stored_as: impl Fn(&str) -> String
     let numbers: Vec<_> =
         state.iter().map(|(name, shape)| (name, shape, formula(name, shape))).collect();
     let views = numbers.iter().map(|(name, shape, bytes)| {
-        (stored_as(name), TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap())
+        (stored_as(name), TensorView::new(Dtype::F32, (*shape).clone(), bytes).unwrap())
     });
     safetensors::serialize(views, None).unwrap()
 }

@@ -11,6 +11,7 @@ use crate::failure::Usage;
 /// A limit on all the runs of a search together.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[group(multiple = false)]
+#[expect(clippy::struct_field_names, reason = "flags have the names of their fields")]
 pub(crate) struct BudgetFlags {
     /// Search within so many runs, all in all
     #[arg(long, value_name = "N", help_heading = "Budget")]

@@ -114,10 +114,10 @@ impl Design {
     /// The level of the interval that decides, for the test that the latest budget buys: 95 %,
     /// 97.5 % and so on.
     pub(crate) fn level(&self) -> f64 {
-        1.0 - 2.0 * self.one_sided(self.terms.budgets)
+        1.0 - 2.0 * Self::one_sided(self.terms.budgets)
     }
 
-    fn one_sided(&self, budgets: u32) -> f64 {
+    fn one_sided(budgets: u32) -> f64 {
         ERROR * 0.5_f64.powf(f64::from(budgets))
     }
 
@@ -225,7 +225,7 @@ impl Design {
         let further_pairs = match says {
             Says::Undecided => {
                 let assumed = Assumed { mean, deviation: deviation(&gains) };
-                let next = 2.0 * self.one_sided(self.terms.budgets + 1);
+                let next = 2.0 * Self::one_sided(self.terms.budgets + 1);
                 further_gains(assumed, self.margin, gains.len(), next)
             }
             Says::Yes | Says::No => None,

@@ -245,8 +245,9 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
     let found = design.found(&position, &known);
     let names = plan.labels();
     let candidate = |place: usize| {
-        let trained = position.rounds.iter().filter(|round| round.contenders.contains(&place));
-        let seeds = trained.last().map(|round| &round.seeds[..]).unwrap_or_default();
+        let mut trained =
+            position.rounds.iter().rev().filter(|round| round.contenders.contains(&place));
+        let seeds = trained.next().map(|round| &round.seeds[..]).unwrap_or_default();
         let scores = seeds.iter().filter_map(|&seed| Some(known.get(&(place, seed))?.accuracy));
         let left = position.rounds.iter().position(|round| !round.kept.contains(&place));
         Candidate {

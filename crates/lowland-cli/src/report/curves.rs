@@ -6,7 +6,7 @@ use super::course::{Course, data, readouts, time_scale};
 use super::figure::Figure;
 use super::markup::sentence;
 use super::scale::Scale;
-use crate::compare::summary::{EpochRecord, Run, Summary};
+use crate::compare::summary::{AlgorithmSummary, EpochRecord, Run, Summary};
 use crate::words;
 
 /// Something measured once an epoch.
@@ -58,7 +58,7 @@ const LEARNING_RATE: Quantity = Quantity {
 
 /// The learning rate by epoch; nothing where no epoch is done.
 pub(super) fn learning_rate(summary: &Summary) -> Option<Figure> {
-    let mut runs = summary.algorithms.iter().flat_map(|algorithm| algorithm.finished());
+    let mut runs = summary.algorithms.iter().flat_map(AlgorithmSummary::finished);
     runs.any(|run| !run.epochs.is_empty()).then(|| by_epoch(summary, &LEARNING_RATE))
 }
 

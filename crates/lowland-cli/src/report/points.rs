@@ -119,7 +119,7 @@ fn cost_data(places: &[Place<'_>], baseline: &str) -> Data {
     for Place { algorithm, time, percent, .. } in places {
         let numbers = [time.mean, time.deviation, percent.mean, percent.deviation];
         let numbers = numbers.map(|number| cell(Some(number)));
-        data.push([&[algorithm.label.clone()], &numbers[..]].concat());
+        data.push([std::slice::from_ref(&algorithm.label), &numbers[..]].concat());
     }
     data
 }

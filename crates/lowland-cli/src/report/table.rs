@@ -34,10 +34,12 @@ fn of_comparison(summary: &Summary) -> String {
     let table = [false, true].map(|compact| wide(summary, compact)).into_iter().find(fits);
     let table = table.unwrap_or_else(|| narrow(summary));
     let note = if has_sharpness(summary) { SHARPNESS_NOTE } else { "" };
-    let warnings: String = flatness::warnings(summary)
-        .into_iter()
-        .map(|warning| format!("\n{}\n", wrapped(&format!("Warning: {warning}."))))
-        .collect();
+    let mut warnings = String::new();
+    for warning in flatness::warnings(summary) {
+        warnings.push('\n');
+        warnings.push_str(&wrapped(&format!("Warning: {warning}.")));
+        warnings.push('\n');
+    }
     let missing = answer::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
     let missing = missing.unwrap_or_default();
     format!("{table}\n{note}{warnings}{missing}\n{}\n", wrapped(&answer::answer(summary)))

@@ -337,7 +337,7 @@ mod tests {
             let judged = Difference::of_all(contenders, None);
             judged.into_iter().map(|one| one.unwrap().verdict).collect()
         };
-        assert_eq!(verdicts(&[differences.clone()]), [Verdict::Superior]);
+        assert_eq!(verdicts(std::slice::from_ref(&differences)), [Verdict::Superior]);
         let many = [vec![differences.clone()], vec![undecided; 6]].concat();
         assert_eq!(verdicts(&many), [Verdict::Undecided; 7]);
         let judged = Difference::of_all(&[differences, Vec::new(), vec![0.1]], None);

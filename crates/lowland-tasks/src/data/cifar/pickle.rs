@@ -45,13 +45,11 @@ fn array(machine: &Machine<'_>, place: usize, columns: usize) -> Option<Vec<u8>>
     if !(is_byte && fits) {
         return None;
     }
-    match machine.size(by_columns)? {
-        0 => Some(bytes),
-        _ => {
-            let places = (0..rows).flat_map(|row| (0..columns).map(move |c| c * rows + row));
-            Some(places.map(|place| bytes[place]).collect())
-        }
+    if machine.size(by_columns)? == 0 {
+        return Some(bytes);
     }
+    let places = (0..rows).flat_map(|row| (0..columns).map(move |c| c * rows + row));
+    Some(places.map(|place| bytes[place]).collect())
 }
 
 /// Bytes, as Python 2 writes them or as Python 3 does for it: a text of characters below 256.
