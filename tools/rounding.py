@@ -1,0 +1,68 @@
+"""Test accuracy and calibration of a comparison's networks with their weights rounded, as a table in
+Markdown.
+
+    python tools/rounding.py LOWLAND COMPARISON NAME=FOLDER...
+
+LOWLAND is the program, COMPARISON the folder of the comparison with the weights of its runs, and each
+NAME=FOLDER a contender: what the table calls it, and what its run folders begin with, such as
+ARSAM=arsam-2 for COMPARISON/runs/arsam-2-seed-200. Writes every figure to rounding.json beside
+the summary.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+BITS = (None, 8, 6, 5, 4, 3, 2)
+
+
+def evaluated(program, run, bits):
+    command = [program, "evaluate", str(run), "--json"]
+    if bits is not None:
+        command += ["--round", str(bits)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return {"accuracy": found["accuracy"], "loss": found["loss"],
+            "calibration_error": found["calibration_error"]}
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers)
+
+
+def deviation(numbers):
+    centre = mean(numbers)
+    return (sum((x - centre) ** 2 for x in numbers) / max(len(numbers) - 1, 1)) ** 0.5
+
+
+def main():
+    program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    figures = {}
+    for contender in sys.argv[3:]:
+        name, prefix = contender.split("=")
+        runs = [run for run in (folder / "runs").iterdir()
+                if re.fullmatch(re.escape(prefix) + r"-seed-\d+", run.name)
+                and (run / "model.bpk").is_file()]
+        figures[name] = {
+            run.name.rsplit("-", 1)[1]: {str(bits or "full"): evaluated(program, run, bits)
+                                         for bits in BITS}
+            for run in sorted(runs)
+        }
+    seeds = sorted(set.intersection(*(set(of) for of in figures.values())), key=int)
+    (folder / "rounding.json").write_text(json.dumps(figures, indent=1) + "\n")
+    names = [str(bits or "full") for bits in BITS]
+    print(f"Seeds {', '.join(seeds)}\n")
+    print("| | " + " | ".join(names) + " | expected calibration error |")
+    print("|---" * (len(names) + 2) + "|")
+    for name, of in figures.items():
+        cells = [name]
+        for bits in names:
+            shares = [100.0 * of[seed][bits]["accuracy"] for seed in seeds]
+            cells.append(f"{mean(shares):.1f} ± {deviation(shares):.1f}")
+        errors = [100.0 * of[seed]["full"]["calibration_error"] for seed in seeds]
+        cells.append(f"{mean(errors):.1f} ± {deviation(errors):.1f}")
+        print("| " + " | ".join(cells) + " |")
+
+
+main()
