@@ -41,7 +41,7 @@ mod attach;
 mod config;
 mod integers;
 mod quantiser;
-mod rounded;
+mod rounding;
 
 use burn::module::Module;
 
@@ -52,7 +52,7 @@ pub(crate) use attach::quantised_input;
 pub use config::QuantiseConfig;
 pub use integers::{IntegerLayer, integer_layers, with_integer_weights};
 pub use quantiser::Grid;
-pub use rounded::rounded;
+pub use rounding::rounded;
 
 impl QuantiseConfig {
     /// The form of a quantised network around `model`, for a record of one to be loaded into: steps
