@@ -1,9 +1,10 @@
 """Accuracy over passes per step of a comparison, as a table in Markdown and a chart in SVG.
 
-    python tools/frontier.py COMPARISON/summary.json chart.svg
+    python tools/frontier.py COMPARISON/summary.json chart.svg [figures.json]
 
-Only seeds that every contender has done count. Differences are paired over seeds, with 95 % intervals
-by Student's t.
+The last writes what both are made of: settings, and each seed's accuracy and passes. Only seeds that every contender has done count. Differences are paired over seeds, with 95 % intervals
+by Student's t; equivalence with SAM by two one-sided tests at 5 % with Holm's correction over all
+contenders.
 """
 
 import json
@@ -14,6 +15,9 @@ import sys
 T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
      2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
      2.045, 2.042]
+
+# The margin of equivalence with SAM, in points.
+MARGIN = 1.0
 
 # A family's name, colour and marker: a circle, a square, a triangle or a diamond, filled or open.
 FAMILIES = {
@@ -61,6 +65,43 @@ def interval(differences):
     return mean(differences), T[count - 2] * deviation(differences) / math.sqrt(count)
 
 
+def beyond(t, freedom):
+    """The probability that Student's t is above `t`, by Simpson's rule."""
+    if math.isinf(t):
+        return 0.0 if t > 0 else 1.0
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2))
+    scale /= math.sqrt(freedom * math.pi)
+    steps = 2000
+    width = abs(t) / steps
+    heights = [scale * (1 + (i * width) ** 2 / freedom) ** (-(freedom + 1) / 2)
+               for i in range(steps + 1)]
+    area = heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2])
+    tail = max(0.5 - area * width / 3, 0.0)
+    return tail if t > 0 else 1.0 - tail
+
+
+def equivalence(differences, margin):
+    """The larger p-value of two one-sided tests for a difference within the margin."""
+    count = len(differences)
+    if count < 2:
+        return 1.0
+    error = deviation(differences) / math.sqrt(count)
+    centre = mean(differences)
+    distances = [margin - centre, margin + centre]
+    ratios = [x / error if error > 0 else math.copysign(math.inf, x) for x in distances]
+    return max(beyond(t, count - 1) for t in ratios)
+
+
+def holm(values):
+    """Adjusted p-values by Holm's step-down."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    adjusted, largest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
 def contenders(summary):
     runs = [{run["seed"]: run for run in algorithm["runs"] if run["final_accuracy"] is not None}
             for algorithm in summary["algorithms"]]
@@ -69,6 +110,7 @@ def contenders(summary):
     for algorithm, by_seed in zip(summary["algorithms"], runs):
         found.append({
             "family": family(algorithm),
+            "settings": algorithm["settings"],
             "accuracy": [100.0 * by_seed[seed]["final_accuracy"] for seed in seeds],
             "passes": mean([by_seed[seed]["passes_per_step"] for seed in seeds]),
         })
@@ -82,8 +124,14 @@ def words(differences):
 
 def table(found):
     by = {contender["family"]: contender for contender in found}
-    lines = ["| | passes | test accuracy, % | to SGD, points (95 %) | to SAM, points (95 %) |",
-             "|---|---|---|---|---|"]
+    lines = ["| | passes | test accuracy, % | to SGD, points (95 %) | to SAM, points (95 %) "
+             f"| within {MARGIN} of SAM |",
+             "|---|---|---|---|---|---|"]
+    sam = by["SAM"]["accuracy"]
+    others = [one for one in found if one["family"] != "SAM"]
+    tests = holm([equivalence([a - b for a, b in zip(one["accuracy"], sam)], MARGIN)
+                  for one in others])
+    verdicts = {id(one): "yes" if p < 0.05 else "not shown" for one, p in zip(others, tests)}
     for contender in sorted(found, key=lambda one: (one["passes"], -mean(one["accuracy"]))):
         accuracy = contender["accuracy"]
         cells = [contender["family"], f"{contender['passes']:.2f}",
@@ -92,6 +140,7 @@ def table(found):
             same = contender["family"] == other
             pairs = zip(accuracy, by[other]["accuracy"])
             cells.append("" if same else words([a - b for a, b in pairs]))
+        cells.append(verdicts.get(id(contender), ""))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -165,6 +214,10 @@ def main():
     print(f"Seeds {', '.join(map(str, seeds))}\n\n{table(found)}")
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(chart(found, seeds))
+    if len(sys.argv) > 3:
+        with open(sys.argv[3], "w", encoding="utf-8") as file:
+            json.dump({"seeds": seeds, "contenders": found}, file, indent=1)
+            file.write("\n")
 
 
 main()
