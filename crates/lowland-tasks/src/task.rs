@@ -22,7 +22,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
-use crate::data::subset::{Select, part_of};
 use crate::data::{Source, Subset};
 use crate::models::Model;
 use crate::precision::Precision;
@@ -190,33 +189,6 @@ pub struct Inputs {
     pub source: AnySource,
     /// The name of each: its file, with the line where a file holds several.
     pub names: Vec<String>,
-}
-
-/// How the parts of a set were drawn where limits were set.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Limits(Vec<(Split, Subset)>);
-
-impl Limits {
-    /// Draws as many samples as a limit allows, and keeps how.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] where the limit is 0.
-    pub(crate) fn cut<S: Select>(
-        &mut self,
-        split: Split,
-        set: S,
-        limit: Option<usize>,
-        seed: u64,
-    ) -> Result<Arc<S>> {
-        let (set, subset) = part_of(Arc::new(set), limit, seed)?;
-        self.0.extend(subset.map(|subset| (split, subset)));
-        Ok(set)
-    }
-
-    /// How the samples of a split were drawn; `None` where all were taken.
-    pub(crate) fn of(&self, split: Split) -> Option<Subset> {
-        self.0.iter().find(|(of, _)| *of == split).map(|(_, subset)| *subset)
-    }
 }
 
 /// The words that a kind of task is spoken of in. The default is that of labelled images.

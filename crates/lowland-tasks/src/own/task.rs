@@ -12,12 +12,11 @@ use super::definition::{OwnTask, failed, inputs_of};
 use super::samples::{OwnData, SampleSet, Targets};
 use crate::Result;
 use crate::config::TrainConfig;
-use crate::data::subset::{drawn, part_of};
 use crate::data::{AugmentConfig, Subset, redraw_labels};
 use crate::error::setting;
 use crate::models::{Model, OwnNetwork};
 use crate::task::split::Parts;
-use crate::task::{AnySource, Boxed, Inputs, Limits, Split, Task, Wording, start::started};
+use crate::task::{AnySource, Boxed, Inputs, Split, Task, Wording, start::started};
 
 /// A task of one's own with its samples.
 #[derive(Debug)]
@@ -25,8 +24,6 @@ pub(super) struct SampleTask<T> {
     own: Arc<T>,
     parts: Parts<SampleSet>,
     remarks: Vec<String>,
-    limits: Limits,
-    subset_seed: u64,
     labels_changed: usize,
 }
 
@@ -51,13 +48,10 @@ impl<T: OwnTask> SampleTask<T> {
             "a number",
             "left out with a program's own task",
         )?;
-        let (mut limits, subset_seed) = (Limits::default(), data.subset_seed);
-        let train = limits.cut(Split::Train, train, data.train_limit, subset_seed)?;
-        let test = limits.cut(Split::Test, test, data.test_limit, subset_seed)?;
-        let mut parts = Parts::new(train, validation.map(Arc::new), test, data)?;
+        let mut parts = Parts::new(train, validation, test, &config.data)?;
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
         let labels_changed = noise.changed;
-        Ok(Self { own, parts, remarks, limits, subset_seed, labels_changed })
+        Ok(Self { own, parts, remarks, labels_changed })
     }
 
     fn source(&self, set: &Arc<SampleSet>) -> AnySource {
@@ -107,7 +101,7 @@ impl<T: OwnTask> Task for SampleTask<T> {
     }
 
     fn count(&self, split: Split) -> usize {
-        self.parts.of(split).map_or(0, |set| set.len())
+        self.parts.count(split)
     }
 
     fn checksum(&self, split: Split) -> String {
@@ -152,17 +146,16 @@ impl<T: OwnTask> Task for SampleTask<T> {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
+        let set = self.parts.some(split, at_most)?;
         Ok(self.source(&set))
     }
 
     fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
-        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
-        Ok(found.map(|(_, subset)| subset))
+        self.parts.drawn(split, at_most)
     }
 
     fn limited(&self, split: Split) -> Option<Subset> {
-        self.limits.of(split)
+        self.parts.limited(split)
     }
 
     fn remarks(&self) -> &[String] {

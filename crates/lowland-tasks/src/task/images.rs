@@ -9,12 +9,11 @@ use lowland::Samples;
 use serde_json::json;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
     class_answers, class_outcome, in_percent, number, split::Parts, start::started,
 };
 use crate::answer::Answer;
 use crate::config::TrainConfig;
-use crate::data::subset::{drawn, part_of};
 use crate::data::{
     HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation,
     NormalisedBy, Source, Subset, files, image_folder, redraw_labels,
@@ -40,9 +39,6 @@ pub struct ImageTask {
     pub normalisation: Normalisation,
     /// What was left out of the data set, or decided about it.
     remarks: Vec<String>,
-    limits: Limits,
-    /// The seed of every part that is drawn of these.
-    subset_seed: u64,
 }
 
 impl ImageTask {
@@ -53,15 +49,12 @@ impl ImageTask {
     pub fn load(config: &TrainConfig) -> Result<Self> {
         let data = &config.data;
         let splits = data.name.load_with(data.dir.as_deref(), &data.folder())?;
-        let (mut limits, subset_seed) = (Limits::default(), data.subset_seed);
-        let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
-        let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
-        let mut parts = Parts::new(train, splits.validation.map(Arc::new), test, data)?;
+        let mut parts = Parts::new(splits.train, splits.validation, splits.test, &config.data)?;
         let (normalisation, remark) = normalisation(config, &parts.train)?;
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
         let mut remarks = splits.remarks;
         remarks.extend(remark);
-        Ok(Self { parts, noise, normalisation, remarks, limits, subset_seed })
+        Ok(Self { parts, noise, normalisation, remarks })
     }
 
     fn fresh(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
@@ -81,7 +74,7 @@ impl Task for ImageTask {
     }
 
     fn count(&self, split: Split) -> usize {
-        self.parts.of(split).map_or(0, |set| set.len())
+        self.parts.count(split)
     }
 
     fn checksum(&self, split: Split) -> String {
@@ -158,17 +151,16 @@ impl Task for ImageTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
+        let set = self.parts.some(split, at_most)?;
         Ok(Box::new(Boxed(ImageSource::plain(set, self.normalisation.clone())?)))
     }
 
     fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
-        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
-        Ok(found.map(|(_, subset)| subset))
+        self.parts.drawn(split, at_most)
     }
 
     fn limited(&self, split: Split) -> Option<Subset> {
-        self.limits.of(split)
+        self.parts.limited(split)
     }
 
     fn remarks(&self) -> &[String] {
@@ -183,7 +175,7 @@ impl Task for ImageTask {
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
         let model = started(self.fresh(config, device)?, config)?;
         let Some(bits) = &config.quantise else { return Ok(model) };
-        let (set, _) = part_of(Arc::clone(&self.parts.train), CALIBRATION, self.subset_seed)?;
+        let set = self.parts.some(Split::Train, CALIBRATION)?;
         let all: Vec<usize> = (0..set.len()).collect();
         let source = ImageSource::plain(set, self.normalisation.clone())?;
         let batch = source.prepare(0, &all).to_device(&device.clone().without_autodiff());

@@ -9,13 +9,12 @@ use burn::tensor::{Device, Tensor};
 use lowland::Samples;
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Picture, Split, Task, TaskBatch,
-    Wording, in_percent, number, only, split::Parts, start::started,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Picture, Split, Task, TaskBatch, Wording,
+    in_percent, number, only, split::Parts, start::started,
 };
 use crate::Result;
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
-use crate::data::subset::{drawn, part_of};
 use crate::data::{Source, Subset};
 use crate::models::Model;
 use crate::pose::{
@@ -34,9 +33,6 @@ pub struct PeopleTask {
     preparation: PosePreparation,
     /// What was left out of the data set, or decided about it.
     remarks: Vec<String>,
-    limits: Limits,
-    /// The seed of every part that is drawn of these.
-    subset_seed: u64,
 }
 
 impl PeopleTask {
@@ -53,14 +49,10 @@ impl PeopleTask {
         let skip = files.skip_damaged;
         let splits = PoseSplits::read_with(&folder, &crop, &files.decoding, skip)
             .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
-        let (data, mut limits) = (&config.data, Limits::default());
-        let subset_seed = data.subset_seed;
-        let train = limits.cut(Split::Train, splits.train, data.train_limit, subset_seed)?;
-        let test = limits.cut(Split::Test, splits.test, data.test_limit, subset_seed)?;
-        let parts = Parts::new(train, splits.validation.map(Arc::new), test, data)?;
+        let parts = Parts::new(splits.train, splits.validation, splits.test, &config.data)?;
         let preparation = config.pose.unwrap_or_default().build(&parts.train)?;
         let remarks = splits.remarks;
-        Ok(Self { parts, preparation, remarks, limits, subset_seed })
+        Ok(Self { parts, preparation, remarks })
     }
 
     /// What is in the marks of people of the test set.
@@ -88,7 +80,7 @@ impl Task for PeopleTask {
     }
 
     fn count(&self, split: Split) -> usize {
-        self.parts.of(split).map_or(0, |set| set.len())
+        self.parts.count(split)
     }
 
     fn checksum(&self, split: Split) -> String {
@@ -141,13 +133,12 @@ impl Task for PeopleTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
+        let set = self.parts.some(split, at_most)?;
         Ok(Box::new(Boxed(PoseSource::evaluation(set, self.preparation.clone())?)))
     }
 
     fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
-        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
-        Ok(found.map(|(_, subset)| subset))
+        self.parts.drawn(split, at_most)
     }
 
     fn remarks(&self) -> &[String] {
@@ -155,7 +146,7 @@ impl Task for PeopleTask {
     }
 
     fn limited(&self, split: Split) -> Option<Subset> {
-        self.limits.of(split)
+        self.parts.limited(split)
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Split;
 use crate::config::DataConfig;
-use crate::data::Labelled;
 use crate::data::draw::{Purpose, generator, shuffle_front};
-use crate::data::subset::Select;
+use crate::data::subset::{Select, drawn, part_of};
+use crate::data::{Labelled, Subset};
 use crate::{Error, Result};
 
 /// What a sample is drawn by.
@@ -38,32 +38,47 @@ pub(crate) struct Parts<S> {
     pub(crate) validation: Option<Arc<S>>,
     /// What is measured once, at the end.
     pub(crate) test: Arc<S>,
+    /// How samples were drawn where limits were set.
+    limited: Vec<(Split, Subset)>,
+    /// The seed of every part that is drawn of these.
+    subset_seed: u64,
 }
 
 impl<S: Select> Parts<S> {
-    /// The parts that `config` asks for: the validation part that the set has itself, or the share
-    /// of `train` that is drawn for it.
+    /// The parts that `config` asks for: as many samples of `train` and `test` as it allows, and the
+    /// validation part that the set has itself, or the share of `train` that is drawn for it.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a share of a set that has a validation part, and for one that leaves
-    /// nothing on one side.
-    pub(crate) fn new(
-        train: Arc<S>,
-        own: Option<Arc<S>>,
-        test: Arc<S>,
-        config: &DataConfig,
-    ) -> Result<Self> {
-        let Some(share) = config.validation else {
-            return Ok(Self { train, validation: own, test });
+    /// [`Error::Setting`] for a limit of 0, a share of a set that has a validation part, and one
+    /// that leaves nothing on one side.
+    pub(crate) fn new(train: S, own: Option<S>, test: S, config: &DataConfig) -> Result<Self> {
+        let subset_seed = config.subset_seed;
+        let mut limited = Vec::new();
+        let mut cut = |split, set, limit: Option<usize>| -> Result<Arc<S>> {
+            let (set, subset) = part_of(Arc::new(set), limit, subset_seed)?;
+            limited.extend(subset.map(|subset| (split, subset)));
+            Ok(set)
         };
-        if own.is_some() {
+        let train = cut(Split::Train, train, config.train_limit)?;
+        let test = cut(Split::Test, test, config.test_limit)?;
+        let validation = own.map(Arc::new);
+        let parts = Self { train, validation, test, limited, subset_seed };
+        match config.validation {
+            Some(share) => parts.with_validation(share, config.split_seed),
+            None => Ok(parts),
+        }
+    }
+
+    /// The same with a share of the training samples to choose by.
+    fn with_validation(self, share: f64, split_seed: u64) -> Result<Self> {
+        if self.validation.is_some() {
             return Err(Error::Setting {
                 field: "validation",
                 found: share.to_string(),
                 allowed: "left out: this data set has a validation part of its own",
             });
         }
-        let (rest, drawn) = divide(&places(&*train), share, config.split_seed);
+        let (rest, drawn) = divide(&places(&*self.train), share, split_seed);
         if rest.is_empty() || drawn.is_empty() {
             return Err(Error::Setting {
                 field: "validation",
@@ -71,8 +86,35 @@ impl<S: Select> Parts<S> {
                 allowed: "a share that leaves samples to learn from and samples to choose by",
             });
         }
-        let (rest, drawn) = (train.taken(&rest)?, train.taken(&drawn)?);
-        Ok(Self { train: Arc::new(rest), validation: Some(Arc::new(drawn)), test })
+        let (rest, drawn) = (self.train.taken(&rest)?, self.train.taken(&drawn)?);
+        Ok(Self { train: Arc::new(rest), validation: Some(Arc::new(drawn)), ..self })
+    }
+
+    /// How many samples a part has; 0 where there is no such part.
+    pub(crate) fn count(&self, split: Split) -> usize {
+        self.of(split).map_or(0, |set| set.size())
+    }
+
+    /// At most `at_most` samples of a part, drawn over all classes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where `at_most` is 0, or there is no such part.
+    pub(crate) fn some(&self, split: Split, at_most: usize) -> Result<Arc<S>> {
+        Ok(part_of(Arc::clone(self.of(split)?), at_most, self.subset_seed)?.0)
+    }
+
+    /// How [`some`](Self::some) draws; `None` where it takes all.
+    ///
+    /// # Errors
+    /// As [`some`](Self::some).
+    pub(crate) fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
+        let found = drawn(&**self.of(split)?, Some(at_most), self.subset_seed)?;
+        Ok(found.map(|(_, subset)| subset))
+    }
+
+    /// How the samples of a part were drawn where a limit was set; `None` where all were taken.
+    pub(crate) fn limited(&self, split: Split) -> Option<Subset> {
+        self.limited.iter().find(|(of, _)| *of == split).map(|(_, subset)| *subset)
     }
 }
 

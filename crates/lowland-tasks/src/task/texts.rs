@@ -10,12 +10,11 @@ use lowland::Samples;
 use serde_json::{Map, Value, json};
 
 use super::{
-    AnySource, Boxed, Inputs, Learning, Limits, OnHost, Outcome, Split, Task, TaskBatch, Wording,
+    AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
     class_answers, number, only, split::Parts,
 };
 use crate::answer::Answer;
 use crate::config::{TextConfig, TrainConfig};
-use crate::data::subset::{drawn, part_of};
 use crate::data::{LabelNoise, Source, Subset, files, redraw_labels};
 use crate::models::Model;
 use crate::text::{
@@ -34,9 +33,6 @@ pub struct TextTask {
     metric: Metric,
     /// What was left out of the data set, or decided about it.
     remarks: Vec<String>,
-    limits: Limits,
-    /// The seed of every part that is drawn of these.
-    subset_seed: u64,
     pretrained: Arc<Pretrained>,
 }
 
@@ -56,12 +52,8 @@ impl TextTask {
             .corpus(&folder, &config.data.columns(), config.data.skip_damaged)
             .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
         let TextSplits { train, validation, test, remarks } = corpus.tokenised(&tokenizer)?;
-        let (data, mut limits) = (&config.data, Limits::default());
-        let subset_seed = data.subset_seed;
-        let train = limits.cut(Split::Train, train, data.train_limit, subset_seed)?;
-        let test = limits.cut(Split::Test, test, data.test_limit, subset_seed)?;
-        let mut parts = Parts::new(train, validation.map(Arc::new), test, data)?;
-        let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
+        let mut parts = Parts::new(train, validation, test, &config.data)?;
+        let noise = redraw_labels(parts.train_mut(), config.data.label_noise, config.seed)?;
         let (mut pretrained, mut all) = Pretrained::of(model, &tokenizer)?;
         pretrained.name_classes(parts.train.classes());
         all.extend(remarks);
@@ -70,7 +62,7 @@ impl TextTask {
         }
         let pretrained = Arc::new(pretrained);
         let metric = kind.metric();
-        Ok(Self { parts, noise, metric, remarks: all, limits, subset_seed, pretrained })
+        Ok(Self { parts, noise, metric, remarks: all, pretrained })
     }
 }
 
@@ -128,7 +120,7 @@ impl Task for TextTask {
     }
 
     fn count(&self, split: Split) -> usize {
-        self.parts.of(split).map_or(0, |set| set.len())
+        self.parts.count(split)
     }
 
     fn checksum(&self, split: Split) -> String {
@@ -185,13 +177,12 @@ impl Task for TextTask {
     }
 
     fn to_measure(&self, split: Split, at_most: usize) -> Result<AnySource> {
-        let (set, _) = part_of(Arc::clone(self.parts.of(split)?), at_most, self.subset_seed)?;
+        let set = self.parts.some(split, at_most)?;
         Ok(Box::new(Boxed(TextSource(Arc::new(set.by_length())))))
     }
 
     fn drawn(&self, split: Split, at_most: usize) -> Result<Option<Subset>> {
-        let found = drawn(&**self.parts.of(split)?, Some(at_most), self.subset_seed)?;
-        Ok(found.map(|(_, subset)| subset))
+        self.parts.drawn(split, at_most)
     }
 
     fn remarks(&self) -> &[String] {
@@ -199,7 +190,7 @@ impl Task for TextTask {
     }
 
     fn limited(&self, split: Split) -> Option<Subset> {
-        self.limits.of(split)
+        self.parts.limited(split)
     }
 
     fn start(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
