@@ -309,7 +309,7 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
                     AllSamples,
                     Scripted(second_pass.clone()),
                     AlongGradient::new(rho).unwrap(),
-                    ReusePsf::new(ReusePsfConfig { beta, max_reuse }).unwrap(),
+                    ReusePsf::new(ReusePsfConfig { beta, max_reuse, scaled: false }).unwrap(),
                 )
                 .unwrap(),
             ),

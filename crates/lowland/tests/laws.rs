@@ -1105,7 +1105,7 @@ fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
             AllSamples,
             Written(second_gradients),
             AlongGradient::new(0.05).unwrap(),
-            ReusePsf::new(ReusePsfConfig { beta, max_reuse: 6 }).unwrap(),
+            ReusePsf::new(ReusePsfConfig { beta, ..ReusePsfConfig::default() }).unwrap(),
         )
         .unwrap(),
     )
@@ -1274,7 +1274,8 @@ fn a_radius_that_is_negative_or_not_finite_is_refused() {
             );
         }
     }
-    let error = ReusePsf::new(ReusePsfConfig { beta: 1.5, max_reuse: 6 }).unwrap_err();
+    let error =
+        ReusePsf::new(ReusePsfConfig { beta: 1.5, ..ReusePsfConfig::default() }).unwrap_err();
     assert_eq!(error.to_string(), "beta must be between 0 and 1, found 1.5");
 }
 

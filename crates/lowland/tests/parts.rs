@@ -112,7 +112,7 @@ fn all() -> Vec<Algorithm> {
         select: SelectConfig::TopLoss(TopLossConfig { fraction: 0.5 }),
         schedule: ScheduleConfig::Budget(budget),
         ascend: AscendConfig::LessAverage(FsamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }),
-        descend: DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, max_reuse: 6 }),
+        descend: DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, ..ReusePsfConfig::default() }),
     }));
     all.push(Algorithm::Composed(ComposedConfig {
         select: SelectConfig::PastChange(lowland::select::PastChangeConfig::default()),
@@ -182,7 +182,7 @@ fn a_record_of_another_algorithm_base_or_module_is_refused() {
 
 #[test]
 fn combinations_that_make_no_sense_are_refused_with_the_reason() {
-    let reuse = DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, max_reuse: 6 });
+    let reuse = DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, ..ReusePsfConfig::default() });
     let build = |select, schedule| {
         ComposedConfig { select, schedule, descend: reuse, ..ComposedConfig::default() }.build()
     };

@@ -195,7 +195,7 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
         let mut written = vec![false; 20];
         (written[0], written[12]) = (true, true);
         let ascend = AlongGradient::new(0.1).unwrap();
-        let descend = ReusePsf::new(ReusePsfConfig { beta, max_reuse: 6 }).unwrap();
+        let descend = ReusePsf::new(ReusePsfConfig { beta, ..ReusePsfConfig::default() }).unwrap();
         let rule = ComposedRule::new(AllSamples, Written(written), ascend, descend).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         let mut at = point([1.0, 1.0]);
@@ -216,6 +216,32 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
             let found = report.values().unwrap().update_norm.unwrap();
             assert!((found - first.hypot(second)).abs() < 1e-10, "beta {beta}, step {step}");
         }
+    }
+}
+
+/// On Q the gradient at w is `Hw` and the PSF `ρ·H·Hw/‖Hw‖`, whose share of `‖Hw‖` goes with the
+/// gradient where it is scaled: `ĝ = Hw₁ + β·(‖Hw₁‖/‖Hw₀‖)·psf`.
+#[test]
+fn a_scaled_psf_grows_and_shrinks_with_the_gradient() {
+    let descend = ReusePsfConfig { beta: 0.9, scaled: true, ..ReusePsfConfig::default() };
+    let rule = ComposedRule::new(
+        AllSamples,
+        Written(vec![true, false, false]),
+        AlongGradient::new(0.1).unwrap(),
+        ReusePsf::new(descend).unwrap(),
+    )
+    .unwrap();
+    let path = train_q(Box::new(rule), 3);
+    let h = [1.0, 10.0];
+    let times = |a: [f64; 2], b: [f64; 2]| [a[0] * b[0], a[1] * b[1]];
+    let first = times(h, [1.0, 1.0]);
+    let psf = times(h, first).map(|part| 0.1 * part / first[0].hypot(first[1]));
+    let mut w = [1.0, 1.0];
+    for (step, found) in path.iter().enumerate() {
+        let g = times(h, w);
+        let factor = g[0].hypot(g[1]) / first[0].hypot(first[1]) * f64::powi(0.9, step as i32);
+        w = [0, 1].map(|i| w[i] - 0.1 * (g[i] + factor * psf[i]));
+        assert_at(*found, w, 1e-11);
     }
 }
 

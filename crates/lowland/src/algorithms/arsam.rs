@@ -33,7 +33,7 @@ use crate::{Error, ParamVec, Result};
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' training
 ///   script).
-/// - `beta`, `max_reuse`, in the table `descend`: see [`ReusePsfConfig`].
+/// - `beta`, `max_reuse`, `scaled`, in the table `descend`: see [`ReusePsfConfig`].
 /// - `window`, `blocks`, `gain_ratio`, `gain_variance`, `max_fraction`, `norm_tensors`, `warmup`,
 ///   in the table `controller`: see [`ControllerConfig`].
 ///
@@ -131,28 +131,35 @@ pub struct ReusePsfConfig {
     pub beta: f64,
     /// R, how many times one PSF is reused. Default 6 (authors' code).
     pub max_reuse: u32,
+    /// Whether a reused PSF grows and shrinks with the gradient: `g + β^j·(‖g‖/‖g₀‖)·psf`, where
+    /// `g₀` is the gradient that the PSF was taken beside. Not in the authors' code, which has
+    /// `false`, the default.
+    pub scaled: bool,
 }
 
 impl Default for ReusePsfConfig {
     fn default() -> Self {
-        Self { beta: 0.7, max_reuse: 6 }
+        Self { beta: 0.7, max_reuse: 6, scaled: false }
     }
 }
 
 /// `g_s` where there is one; otherwise `g + β^j·psf` at the j-th step since, for j up to a limit,
-/// and plain `g` after that.
+/// and plain `g` after that. The reused PSF may be scaled by the length of `g`
+/// ([`ReusePsfConfig::scaled`]).
 ///
 /// Keeps one copy of the parameters, the PSF, between steps.
 #[derive(Debug, Clone)]
 pub struct ReusePsf {
     decay: f64,
     max_reuse: u32,
+    scaled: bool,
     state: ReusePsfState,
 }
 
 /// What [`ReusePsf`] remembers.
 #[derive(Debug, Clone, Default)]
 struct ReusePsfState {
+    /// The PSF, divided by the length of the gradient beside it if it is to be scaled.
     psf: Option<ParamVec>,
     reused: u32,
 }
@@ -163,14 +170,20 @@ impl ReusePsf {
     /// # Errors
     /// A decay outside `[0, 1]`.
     pub fn new(config: ReusePsfConfig) -> Result<Self> {
-        let ReusePsfConfig { beta, max_reuse } = config;
-        Ok(Self { decay: fraction("beta", beta)?, max_reuse, state: ReusePsfState::default() })
+        let ReusePsfConfig { beta, max_reuse, scaled } = config;
+        let decay = fraction("beta", beta)?;
+        Ok(Self { decay, max_reuse, scaled, state: ReusePsfState::default() })
     }
 }
 
 impl Descend for ReusePsf {
     fn double(&mut self, pair: Pair) -> Update {
+        let share = self.scaled.then(|| pair.g().inverse_norm());
         let (g_s, psf) = pair.into_g_s_and_psf();
+        let psf = match share {
+            Some(share) => psf.times(&share),
+            None => psf,
+        };
         self.state = ReusePsfState { psf: Some(psf), reused: 0 };
         g_s.into()
     }
@@ -184,7 +197,13 @@ impl Descend for ReusePsf {
         self.state.reused += 1;
         // An integer counts the reuses: a product of decays compared with a power, as elsewhere,
         // gives one reuse too many at some decays.
-        g.plus_scaled(psf, self.decay.powf(f64::from(self.state.reused))).into()
+        let factor = self.decay.powf(f64::from(self.state.reused));
+        if self.scaled {
+            let length = g.norm();
+            g.plus_scaled(&psf.clone().times(&length), factor).into()
+        } else {
+            g.plus_scaled(psf, factor).into()
+        }
     }
 
     fn save(&self, memory: &mut Memory) -> Result<()> {
