@@ -441,7 +441,8 @@ mod tests {
         assert_eq!(bad("epochs = 0\n"), "epochs must be between 1 and 100000, found 0");
         let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
         let error = resolve(&flags, None).unwrap_err().to_string();
-        let expected = "model: unknown variant `vgg`, expected one of `small-cnn`, `resnet20`, ";
+        let expected =
+            "model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
         assert!(error.starts_with(expected), "{error}");
         assert_eq!(
             bad("[algorithm]\nname = \"sam\"\nrho = -1.0\n"),

@@ -230,7 +230,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     let line = told(&["--config", &absent]);
     assert!(line.starts_with(&format!("error: cannot read {absent}: ")), "{line}");
     let line = told(&["--model", "vgg"]);
-    let expected = "error: model: unknown variant `vgg`, expected one of `small-cnn`, `resnet20`, ";
+    let expected =
+        "error: model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
     assert!(line.starts_with(expected), "{line}");
     let line = told(&["--lrr", "1"]);
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
