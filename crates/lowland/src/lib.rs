@@ -268,5 +268,5 @@ pub use vector::ParamVec;
 
 /// The code in the read-me compiles and runs.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 mod readme {}
