@@ -155,7 +155,10 @@ pub(super) fn repeat(summary: &Summary) -> String {
 pub(super) fn landscape(landscapes: &Landscapes) -> String {
     let command = escaped(&landscapes.command);
     let subset = landscapes.subset.as_ref();
-    let items = [("Measured on", ground(&landscapes.ground, landscapes.images, subset))];
+    let mut items = vec![("Measured on", ground(&landscapes.ground, landscapes.images, subset))];
+    if !landscapes.weights.is_empty() {
+        items.push(("Weights", landscapes.weights.clone()));
+    }
     section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
 }
 
