@@ -199,7 +199,7 @@ fn finish(
     let mut result = RunResult::of(training, data, config, folder.path());
     if config.quantise.is_some() {
         let model = with_integer_weights(training.chosen()?.1)?;
-        result.integer_accuracy = Some(training.evaluate_model(&model)?.accuracy());
+        result.integer_accuracy = Some(data.task().measured(&training.evaluate_model(&model)?));
     }
     print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
 }

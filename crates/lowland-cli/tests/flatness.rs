@@ -178,7 +178,7 @@ fn mistakes_are_one_line_and_exit_2() {
         (vec!["landscape", &done, "--points", "1"], "--points must be between 2 and 201, found 1"),
         (vec!["landscape", &done, "--along", "line"], "a line needs two runs or more"),
         (vec!["landscape", &done, "--extent", "0"], "--extent must be finite and above 0, found 0"),
-        (vec!["landscape", &done, &other], "has another network or other data than"),
+        (vec!["landscape", &done, &other], "has other training samples or labels than"),
         (vec!["report", &empty], "holds no run"),
         (vec!["report", &done, &done], "two runs of SAM have the seed 0 and the same settings"),
     ] {

@@ -173,3 +173,23 @@ fn runs_of_other_data_stand_in_tables_of_their_own() {
     assert!(words.contains("not tested"), "{words}");
     assert!(!words.contains("undecided"), "{words}");
 }
+
+#[test]
+fn runs_with_other_settings_about_data_stand_in_tables_that_are_named_by_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let [few, noisy, sam] = ["few", "noisy", "sam"].map(|name| path(folder.path(), name));
+    run(&short(&few, &["--algorithm", "sgd", "--epochs", "1"]));
+    run(&short(&noisy, &["--algorithm", "sgd", "--epochs", "1", "--label-noise", "0.25"]));
+    run(&short(&sam, &["--algorithm", "sam", "--epochs", "1"]));
+    let out = path(folder.path(), "report");
+    let words = text(&run(&["report", &few, &noisy, &sam, "--out", &out]).stdout);
+    let of = "Fashion-MNIST, the embedded subset, accuracy; label_noise";
+    let headings: Vec<&str> = words.lines().filter(|line| line.starts_with(of)).collect();
+    assert_eq!(headings, [format!("{of} = 0.0"), format!("{of} = 0.25")]);
+    let title = |name: &str| read_json(&Path::new(&out).join(name))["title"].clone();
+    assert_eq!(title("summary.json"), format!("SGD, SAM: {}", headings[0]));
+    assert_eq!(title("summary-2.json"), format!("SGD: {}", headings[1]));
+    // Alone they need no name.
+    let words = text(&run(&["report", &few, &sam, "--out", &out]).stdout);
+    assert!(!words.contains(of), "{words}");
+}

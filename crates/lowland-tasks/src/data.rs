@@ -23,6 +23,7 @@ pub(crate) mod draw;
 pub(crate) mod files;
 mod prefetch;
 pub(crate) mod remarks;
+mod targets;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use mix::{Mixup, Partner};
 pub use published::Published;
 pub use subset::Subset;
+pub use targets::{TargetTensor, TargetValues, Targets};
 
 use crate::pose;
 use crate::text::{self, GlueTask, TextKind};
@@ -89,6 +91,8 @@ pub enum DataName {
     Rte,
     /// Pairs of sentences with a pronoun, from a folder; named `wnli`.
     Wnli,
+    /// Pairs of sentences with how similar they are, a number, from a folder; named `stsb`.
+    Stsb,
     /// Texts of any classes, from tables in a folder; named `text`.
     Text,
     /// The samples of a program's own task; named `own`. No list has it.
@@ -102,7 +106,7 @@ pub enum Kind {
     Images,
     /// People with their joints.
     People,
-    /// Texts with labels.
+    /// Texts with labels, or with a number each.
     Texts(TextKind),
     /// Whatever a program's own task has.
     Own,
@@ -110,7 +114,7 @@ pub enum Kind {
 
 impl DataName {
     /// Every data set, in the order in which lists show them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::FashionMnistSmall,
         Self::FashionMnist,
         Self::Mnist,
@@ -126,6 +130,7 @@ impl DataName {
         Self::Qnli,
         Self::Rte,
         Self::Wnli,
+        Self::Stsb,
         Self::Text,
     ];
 
@@ -150,6 +155,7 @@ impl DataName {
             Self::Qnli => Some(GlueTask::Qnli),
             Self::Rte => Some(GlueTask::Rte),
             Self::Wnli => Some(GlueTask::Wnli),
+            Self::Stsb => Some(GlueTask::Stsb),
             _ => None,
         }
     }
@@ -172,6 +178,7 @@ impl DataName {
             Self::Qnli => "qnli",
             Self::Rte => "rte",
             Self::Wnli => "wnli",
+            Self::Stsb => "stsb",
             Self::Text => "text",
             Self::Own => "own",
         }

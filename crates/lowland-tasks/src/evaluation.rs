@@ -59,9 +59,9 @@ pub struct Evaluation {
     pub on: Split,
     /// How many samples.
     pub samples: usize,
-    /// What the share of right answers is called.
+    /// What the share of right answers is called, or what is measured in its place.
     pub measure: String,
-    /// The share of right answers, 0 to 1.
+    /// The share of right answers, 0 to 1, or what is measured in its place.
     pub accuracy: f64,
     /// The mean loss, without smoothing and weights.
     pub loss: f64,
@@ -108,7 +108,7 @@ pub fn evaluate(data: &Data, split: Split, model: &Model, device: &Device) -> Re
         on: split,
         samples,
         measure: task.wording().measure,
-        accuracy: outcome.accuracy(),
+        accuracy: task.measured(&outcome),
         loss: outcome.loss / samples as f64,
         scores: task.scores(split, &outcome.marks),
         calibration_error: calibration_error(&answers),

@@ -55,6 +55,7 @@ const SETTLED: f64 = 0.1;
 #[derive(Debug)]
 pub struct Held {
     batches: Vec<Box<dyn TaskBatch>>,
+    data: Data,
     subset: Option<Subset>,
     normalisation: Normalisation,
 }
@@ -75,7 +76,7 @@ impl Held {
         let loader = Loader::to_measure(source, config)?;
         let device = device.clone().autodiff();
         let batches = loader.epoch(0).map(|batch| batch.to_device(&device)).collect();
-        Ok(Self { batches, subset, normalisation: ground.normalisation })
+        Ok(Self { batches, data: data.clone(), subset, normalisation: ground.normalisation })
     }
 
     /// The number of images.
@@ -109,7 +110,7 @@ impl Held {
         Ok(LossSurface::new(model, &self.sizes(), &config, losses)?)
     }
 
-    /// The share of right answers, as the model behaves.
+    /// The figure that the task is measured by, as the model behaves.
     ///
     /// # Errors
     /// The device fails.
@@ -118,7 +119,7 @@ impl Held {
         for batch in &self.batches {
             all.add(batch.measure(model)?);
         }
-        Ok(all.accuracy())
+        Ok(self.data.task().measured(&all))
     }
 }
 

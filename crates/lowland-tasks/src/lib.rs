@@ -23,6 +23,7 @@ pub mod pose;
 pub mod precision;
 pub mod quantise;
 pub mod record;
+pub mod regression;
 mod spec;
 pub mod task;
 pub mod text;

@@ -3,6 +3,7 @@
 //! in `load`.
 
 mod images;
+pub(crate) mod numeric;
 mod people;
 pub(crate) mod split;
 pub(crate) mod start;
@@ -151,6 +152,12 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// A network that is not for such samples.
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
 
+    /// The figure that the task is measured by, which [`Wording::measure`] names, from what a
+    /// network makes of all samples of a split. Default: the share of right answers.
+    fn measured(&self, outcome: &Outcome) -> f64 {
+        outcome.accuracy()
+    }
+
     /// Figures beside loss and accuracy, by their names, from the [`marks`](Outcome::marks) of all
     /// samples of a split. Default: none.
     fn scores(&self, _split: Split, _marks: &[f64]) -> BTreeMap<String, f64> {
@@ -207,9 +214,14 @@ pub struct Wording {
     pub answer: String,
     /// The same with what makes an answer right, such as "images classified correctly".
     pub right: String,
-    /// The name of the share of right answers, such as "accuracy".
+    /// The name of the share of right answers, such as "accuracy", or of what is measured in its
+    /// place.
     #[serde(default = "accuracy")]
     pub measure: String,
+    /// What is measured on the test set, in words that begin a sentence; empty where it is a share of
+    /// right answers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub meaning: String,
 }
 
 impl Wording {
@@ -223,6 +235,7 @@ impl Wording {
             answer: sample.to_owned(),
             right: format!("{samples} classified correctly"),
             measure: accuracy(),
+            meaning: String::new(),
         }
     }
 }
@@ -372,11 +385,11 @@ pub(crate) fn class_answers(logits: Tensor<2>, labels: Tensor<1, Int>) -> Result
 pub struct Outcome {
     /// The sum of their losses, without smoothing.
     pub loss: f64,
-    /// How many answers are right.
+    /// How many answers are right; 0 where numbers are looked for.
     pub right: f64,
     /// Of how many.
     pub answers: f64,
-    /// A number for each sample that the task's [`scores`](Task::scores) are made of.
+    /// Numbers of each sample that the task's [`scores`](Task::scores) are made of.
     pub marks: Vec<f64>,
 }
 

@@ -120,7 +120,7 @@ fn names_lead_to_data_sets_and_back() {
     assert_eq!(
         text("imagenet".parse::<DataName>()),
         "unknown data set \"imagenet\", expected one of: embedded, fashion-mnist, mnist, cifar10, cifar100, \
-         image-folder, pose, sst2, mrpc, cola, qqp, mnli, qnli, rte, wnli, text"
+         image-folder, pose, sst2, mrpc, cola, qqp, mnli, qnli, rte, wnli, stsb, text"
     );
     for (name, data) in [
         ("CIFAR-10", DataName::Cifar10),

@@ -13,11 +13,16 @@ use common::{alone, named};
 use image::{Rgb, RgbImage};
 use lowland::{Algorithm, SamConfig};
 use lowland_tasks::Error;
-use lowland_tasks::config::{DataConfig, OptimizerConfig, OptimizerName, TextConfig, TrainConfig};
+use lowland_tasks::config::{
+    ClassWeights, DataConfig, OptimizerConfig, OptimizerName, TextConfig, TrainConfig, WeightRule,
+};
 use lowland_tasks::data::DataName;
+use lowland_tasks::evaluation::{Answer, answers, evaluate};
 use lowland_tasks::flatness::{FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::models::ModelName;
 use lowland_tasks::pose::{CropConfig, PoseConfig};
+use lowland_tasks::record::best_epoch;
+use lowland_tasks::regression::{pearson, spearman};
 use lowland_tasks::task::Split;
 use lowland_tasks::text::{LoraConfig, Trained};
 use lowland_tasks::train::{Data, Done, Training};
@@ -226,6 +231,80 @@ fn epochs_are_chosen_by_what_the_task_is_measured_by() {
         assert_eq!(epoch.judged_by(), epoch.validation_score);
         assert!(epoch.validation_score.is_some());
     }
+}
+
+/// The settings of a regression of similarities, and pairs that are alike or not.
+fn similarities(folder: &Path) -> TrainConfig {
+    let row = |i: usize| match i % 3 {
+        0 => "a man\ta man .\t4.5\n",
+        1 => "a dog\tthe dog is not good\t2.5\n",
+        _ => "bread\tit was a bad film\t0.25\n",
+    };
+    let mut config = fine_tuning(folder);
+    for (name, count) in [("train.tsv", 24), ("dev.tsv", 9), ("test.tsv", 6)] {
+        let rows: String = (0..count).map(row).collect();
+        fs::write(folder.join(name), format!("sentence1\tsentence2\tscore\n{rows}")).unwrap();
+    }
+    config.data.name = DataName::Stsb;
+    config.epochs = 12;
+    config
+}
+
+#[test]
+fn similarities_of_sentences_are_learned_as_numbers() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let config = similarities(folder.path());
+    let mut training = trained(&config);
+    let epochs = &training.record().epochs;
+    assert!(epochs.last().unwrap().train_loss < epochs[0].train_loss, "{epochs:?}");
+    // The correlation chooses the best epoch, of equal ones the loss.
+    let best = best_epoch(epochs).unwrap().clone();
+    let most = epochs.iter().filter_map(|epoch| epoch.validation_accuracy).fold(-1.0, f64::max);
+    assert_eq!(best.validation_accuracy, Some(most));
+    let tested = training.test().unwrap();
+    assert!(tested.chosen_on_validation && tested.epoch == best.epoch, "{tested:?}");
+    assert!(tested.test_accuracy.unwrap() > 0.9, "{tested:?}");
+
+    let data = Data::load(&config).unwrap();
+    let (_, model) = training.chosen().unwrap();
+    let found = evaluate(&data, Split::Test, &model, &Device::flex()).unwrap();
+    assert_eq!((found.measure.as_str(), found.samples), ("Pearson's correlation", 6));
+    assert!(found.classes.is_empty() && found.confusion.is_empty());
+    assert_eq!((found.calibration_error, found.joints.len()), (None, 0));
+    // The figures are those of the numbers that are predicted.
+    let source = data.task().to_measure(Split::Test, 6).unwrap();
+    let answers = answers(source, &model, &Device::flex()).unwrap();
+    let numbers: Vec<f64> = answers
+        .iter()
+        .map(|answer| match answer {
+            Answer::Number(number) => *number,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // Those that are measured lie by their length: two each of eight, nine and ten tokens.
+    let targets = [4.5, 4.5, 0.25, 0.25, 2.5, 2.5];
+    let pairs: Vec<(f64, f64)> = targets.into_iter().zip(numbers).collect();
+    assert!((pearson(&pairs) - found.accuracy).abs() < 1e-9, "{pairs:?}: {found:?}");
+    let rank = found.scores["Spearman's correlation"];
+    assert!((spearman(&pairs) - rank).abs() < 1e-9, "{pairs:?}: {found:?}");
+    let loss = pairs.iter().map(|(y, x)| (y - x).powi(2)).sum::<f64>() / 6.0;
+    assert!((loss - found.loss).abs() < 1e-9);
+
+    let refused = |change: fn(&mut TrainConfig)| {
+        let mut config = config.clone();
+        change(&mut config);
+        let made = Data::load(&config)
+            .and_then(|data| Training::new(&config, &data, &Device::flex()).map(drop));
+        made.unwrap_err().to_string()
+    };
+    let noise = refused(|config| config.data.label_noise = 0.1);
+    assert_eq!(noise, "label_noise must be 0: these samples have no classes, found 0.1");
+    let smoothing = refused(|config| config.label_smoothing = 0.1);
+    assert_eq!(smoothing, "label_smoothing must be 0: these samples have no classes, found 0.1");
+    let weights =
+        refused(|config| config.class_weights = Some(ClassWeights::Named(WeightRule::Balanced)));
+    assert!(weights.contains("these samples have no classes"), "{weights}");
 }
 
 #[test]

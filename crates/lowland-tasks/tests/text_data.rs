@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lowland::Samples;
 use lowland_tasks::Error;
-use lowland_tasks::data::epoch_order;
+use lowland_tasks::data::{Targets, epoch_order};
 use lowland_tasks::text::{
     GlueTask, Metric, Text, TextColumns, TextCorpus, TextKind, TextSet, TextSplits, TextTokenizer,
 };
@@ -139,6 +139,69 @@ fn the_other_tasks_are_read_as_published() {
     }
 }
 
+/// The numbers that are looked for in a set.
+fn looked_for(set: &TextSet) -> &[f32] {
+    match set.targets() {
+        Targets::Numbers(numbers) => numbers,
+        Targets::Classes { .. } => panic!("classes"),
+    }
+}
+
+#[test]
+fn stsb_has_a_number_for_each_pair_in_the_forms_that_circulate() {
+    let glue = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n\
+                0\tmain-captions\tMSRvid\t2012test\t1\tnone\tnone\ta man\ta \"dog\t4.750\n\
+                1\tmain-captions\tMSRvid\t2012test\t4\tnone\tnone\tbread\tfood\t0\n";
+    let csv = "sentence1,sentence2,score\na man,\"a \"\"dog\",4.75\nbread,food,0.0\n";
+    let lines = "{\"sentence1\": \"a man\", \"sentence2\": \"a \\\"dog\", \"label\": 4.75, \"idx\": 0}\n\
+                 {\"sentence1\": \"bread\", \"sentence2\": \"food\", \"label\": 0, \"idx\": 1}\n";
+    // Hidden labels: none at all, as GLUE has it, or -1.0 throughout, as its copies have it.
+    let hidden = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\n\
+                  0\tmain\tMSRvid\t2012\t1\tnone\tnone\ta man\ta dog\n";
+    let minus =
+        "{\"sentence1\": \"a man\", \"sentence2\": \"a dog\", \"label\": -1.0, \"idx\": 0}\n";
+    for (ending, text, test) in [("tsv", glue, hidden), ("csv", csv, ""), ("jsonl", lines, minus)] {
+        let [train, dev, rest] = ["train", "dev", "test"].map(|name| format!("{name}.{ending}"));
+        let mut files: Vec<(&str, &[u8])> =
+            vec![(&train, text.as_bytes()), (&dev, text.as_bytes())];
+        if !test.is_empty() {
+            files.push((&rest, test.as_bytes()));
+        }
+        let splits = load(GlueTask::Stsb, &files).unwrap();
+        assert_eq!(looked_for(&splits.train), [4.75, 0.0], "{ending}");
+        assert_eq!(words(&splits.train, 0), ids(("a man", "a \"dog")), "{ending}");
+        assert_eq!((splits.test.len(), splits.validation), (2, None), "{ending}");
+        let why = if test.is_empty() { "there is no test file" } else { "has no labels" };
+        assert!(splits.remarks[0].contains(why), "{:?}", splits.remarks);
+        assert_eq!((splits.train.classes(), splits.train.labels()), (&[][..], &[][..]));
+        assert_eq!(splits.train.targets().outputs(), 1);
+        assert_ne!(splits.train.sha256(), splits.train.select(&[1, 0]).unwrap().sha256());
+    }
+    // Copies with all labels have three parts.
+    let copy = |name| (name, lines.as_bytes());
+    let splits =
+        load(GlueTask::Stsb, &[copy("train.jsonl"), copy("dev.jsonl"), copy("test.jsonl")])
+            .unwrap();
+    assert_eq!(splits.validation.map(|set| looked_for(&set).to_vec()), Some(vec![4.75, 0.0]));
+}
+
+#[test]
+fn similarities_that_are_no_number_from_0_to_5_are_damaged_lines() {
+    let rows =
+        b"sentence1\tsentence2\tscore\na\tb\t5.1\na\tb\tNaN\na\tb\thigh\na\tb\t-0.5\na\tdog\t5\n";
+    let folder =
+        folder(&[("train.tsv", rows), ("dev.tsv", b"sentence1\tsentence2\tscore\na\tb\t2.5\n")]);
+    let error = GlueTask::Stsb.corpus(folder.path(), false).unwrap_err().to_string();
+    assert!(error.starts_with("4 damaged lines: "), "{error}");
+    assert!(
+        error.contains("train.tsv:2: expected a number from 0 to 5, found \"5.1\"; "),
+        "{error}"
+    );
+    let found = GlueTask::Stsb.corpus(folder.path(), true).unwrap();
+    assert_eq!(found.train.targets.numbers(), [5.0]);
+    assert!(found.classes.is_empty());
+}
+
 /// Texts of one's own.
 fn own(files: &[(&str, &[u8])], columns: &TextColumns, skip: bool) -> Result<TextCorpus, Error> {
     TextKind::Own.corpus(folder(files).path(), columns, skip)
@@ -151,7 +214,7 @@ fn tables_of_ones_own_have_any_classes_and_columns() {
     let test: (&str, &[u8]) = ("valid.jsonl", b"{\"text\": \"food\", \"label\": 9}\n");
     let found = own(&[train, test, ("notes.md", b"x")], &TextColumns::default(), false).unwrap();
     assert_eq!(found.classes, ["9", "10"], "as numbers go");
-    assert_eq!(found.train.labels, [1, 0, 1]);
+    assert_eq!(found.train.targets.labels(), [1, 0, 1]);
     assert_eq!(found.train.texts[0], Text::from("good; very"));
     assert_eq!(found.train.texts[2], Text::from("two\nlines"));
     assert_eq!(
@@ -193,7 +256,7 @@ fn damaged_lines_of_tables_are_named_or_left_out() {
         assert!(error.contains(part), "{error}");
     }
     let found = own(&[train, test], &TextColumns::default(), true).unwrap();
-    assert_eq!((found.train.labels.len(), found.test.labels.len()), (2, 1));
+    assert_eq!((found.train.targets.len(), found.test.targets.len()), (2, 1));
     let remark = "left out 4 damaged lines: train.tsv:4, train.tsv:5, test.jsonl:2 and 1 more";
     assert!(found.remarks.iter().any(|line| line == remark), "{:?}", found.remarks);
 }
@@ -296,7 +359,9 @@ fn files_and_folders_that_are_not_there_are_named() {
     }
     assert!(matches!("sst".parse::<GlueTask>(), Err(Error::Unknown { .. })));
     let metrics = GlueTask::ALL.map(GlueTask::metric);
-    assert_eq!(metrics[..4], [Metric::Accuracy, Metric::F1, Metric::Matthews, Metric::F1]);
+    let [accuracy, f1, matthews] = [Metric::Accuracy, Metric::F1, Metric::Matthews].map(Some);
+    assert_eq!(metrics[..4], [accuracy, f1, matthews, f1]);
+    assert_eq!(metrics[8], None, "numbers are no classes");
 }
 
 #[test]
@@ -320,7 +385,10 @@ fn a_batch_is_filled_up_to_its_longest_text() {
     let set = set();
     let batch = set.batch(&[3, 1]);
     let (long, short) = (words(&set, 3), words(&set, 1));
-    assert_eq!((batch.width, &batch.lengths[..], &batch.labels[..]), (5, &[5, 3][..], &[0, 1][..]));
+    assert_eq!(
+        (batch.width, &batch.lengths[..], batch.targets.labels()),
+        (5, &[5, 3][..], &[0, 1][..])
+    );
     assert_eq!(batch.ids, [&long[..], &short[..], &[0, 0]].concat());
     assert_eq!(batch.indices, [3, 1]);
     let tensors = batch.to_device(&Device::flex());
@@ -347,7 +415,8 @@ fn pieces_and_selections_of_a_batch_are_its_texts() {
     assert_eq!(piece.indices, [0, 2]);
     let found: Vec<i64> = piece.input.ids.into_data().iter::<i64>().collect();
     assert_eq!(found, rows[1..].concat());
-    let (input, labels) = batch.select(&Samples::Some { positions: vec![2, 0], of: 3 });
+    let (input, targets) = batch.select(&Samples::Some { positions: vec![2, 0], of: 3 });
+    let labels = targets.labels().unwrap();
     let found: Vec<i64> = input.ids.into_data().iter::<i64>().collect();
     assert_eq!(found, [&rows[2][..], &rows[0]].concat());
     assert_eq!(labels.into_data().iter::<i64>().collect::<Vec<_>>(), [1, 0]);
@@ -419,6 +488,9 @@ fn texts_labels_and_classes_that_do_not_fit_are_refused() {
     ] {
         assert!(matches!(set, Err(Error::Setting { .. })));
     }
+    let numbers = Targets::Numbers(vec![f32::NAN]);
+    let error = TextSet::with_targets(&[Text::from("a")], numbers, &tokenizer).unwrap_err();
+    assert_eq!(error.to_string(), "numbers must be finite, found NaN at text 0");
 }
 
 proptest! {
@@ -435,7 +507,7 @@ proptest! {
         headed in any::<bool>(),
     ) {
         let bytes = if headed { [&b"sentence\tlabel\n"[..], &bytes].concat() } else { bytes };
-        for task in [GlueTask::Sst2, GlueTask::Cola] {
+        for task in [GlueTask::Sst2, GlueTask::Cola, GlueTask::Stsb] {
             let files: Vec<(&str, &[u8])> = ["train.tsv", "dev.tsv", "test.tsv"].map(|name| (name, &bytes[..])).to_vec();
             let _ = load(task, &files);
         }

@@ -120,7 +120,7 @@ fn hidden_states_means_logits_and_losses_are_those_of_pytorch() {
     assert_close(&numbers(mean), &expected.pooled.concat(), TOLERANCE, "mean");
     let logits = network.forward(batch.input);
     assert_close(&numbers(logits.clone()), &expected.logits.concat(), TOLERANCE, "logits");
-    let losses = cross_entropies(logits, batch.labels, 0.0);
+    let losses = cross_entropies(logits, batch.targets.labels().unwrap(), 0.0);
     assert_close(&numbers(losses), &expected.losses, TOLERANCE, "loss");
 }
 
@@ -151,7 +151,8 @@ impl ModuleVisitor for Measured<'_> {
 
 fn gradients(network: &TextClassifier) -> BTreeMap<String, (f64, f64)> {
     let batch = set().batch(&[0, 1, 2, 3]).to_device(&device());
-    let loss = cross_entropies(network.forward(batch.input), batch.labels, 0.0).mean();
+    let labels = batch.targets.labels().unwrap();
+    let loss = cross_entropies(network.forward(batch.input), labels, 0.0).mean();
     let gradients = GradientsParams::from_grads(loss.backward(), network);
     let mut measured = Measured { gradients: &gradients, path: Vec::new(), found: BTreeMap::new() };
     network.visit(&mut measured);
@@ -473,7 +474,8 @@ fn fine_tuned(network: TextClassifier, name: &str, steps: usize) -> (TextClassif
         let of = BatchInfo::default().with_indices(&batch.indices);
         let (next, report) = optimizer
             .step_micro_batches(0.01, network, &of, |network: &TextClassifier, _, samples| {
-                let (input, labels) = batch.select(samples);
+                let (input, targets) = batch.select(samples);
+                let labels = targets.labels().unwrap();
                 cross_entropies(network.forward(input), labels, 0.0)
             })
             .unwrap();

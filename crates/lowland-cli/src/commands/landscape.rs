@@ -1,5 +1,7 @@
 //! `lowland landscape`: the loss around the ends of runs.
 
+mod fit;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +13,7 @@ use lowland::sharpness::{
 };
 use lowland_tasks::flatness::Held;
 
+use self::fit::check_fit;
 use crate::commands::sharpness::GroundFlags;
 use crate::compare::landscapes::{Along, FORMAT, Landscapes, Sample, View};
 use crate::failure::{Interrupted, Usage};
@@ -35,8 +38,9 @@ const SMALLEST: f64 = 1e-3;
 /// Show the loss around the ends of runs
 ///
 /// A plane around each run along the same two directions, so that runs can be compared, or the
-/// straight lines from the first run to the others. All runs must have the same network and data.
-/// Writes landscape.json and landscape.html.
+/// straight lines from the first run to the others. All runs must have the same network, and the
+/// samples that are measured must be the same of all: those of --on, of the set that they learned
+/// from. Writes landscape.json and landscape.html.
 #[derive(Debug, Args)]
 pub(crate) struct Landscape {
     /// The folders of the runs
@@ -60,6 +64,8 @@ pub(crate) struct Landscape {
     /// The seed of random directions
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    weights: WeightFlags,
     #[command(flatten)]
     ground: GroundFlags,
     /// Show no progress
@@ -102,33 +108,29 @@ impl Landscape {
         files::check_target(&out, &[LANDSCAPE, PAGE])?;
         let mut runs = Vec::new();
         for path in &self.runs {
-            runs.push(FinishedRun::open(path, &WeightFlags::default())?);
-        }
-        for run in &runs {
-            let alike =
-                run.config.model == runs[0].config.model && run.config.data == runs[0].config.data;
-            if !alike {
-                bail!(Usage(format!(
-                    "{} has another network or other data than {}",
-                    run.path.display(),
-                    runs[0].path.display()
-                )));
-            }
+            runs.push(FinishedRun::open(path, &self.weights)?);
         }
         let ground = self.ground.ground();
-        let held = Held::new(&runs[0].data, &ground, &runs[0].device)?;
+        check_fit(&runs, ground.split, self.along)?;
+        // The same samples of all, each as its run has learned them.
+        let held: Vec<Held> = runs
+            .iter()
+            .map(|run| Held::new(&run.data, &ground, &run.device))
+            .collect::<Result<_, _>>()?;
         let sink = ProgressSink { stages: Stages::new(self.quiet), interrupt: Interrupt::listen() };
         let views = match self.along {
-            Along::Line => self.lines(&runs, &held, extent.unwrap_or(0.25), &sink)?,
+            Along::Line => self.lines(&runs, &held[0], extent.unwrap_or(0.25), &sink)?,
             Along::Random | Along::Eigenvectors => self.planes(&runs, &held, extent, &sink)?,
         };
         drop(sink);
         let found = Landscapes {
             format: FORMAT,
             command: command(),
-            images: held.images(),
-            subset: held.subset(),
+            images: held[0].images(),
+            subset: held[0].subset(),
             ground,
+            measure: runs[0].data.task().wording().measure,
+            weights: weights_of(&runs),
             along: self.along,
             views,
         };
@@ -160,11 +162,11 @@ impl Landscape {
     fn planes(
         &self,
         runs: &[FinishedRun],
-        held: &Held,
+        held: &[Held],
         extent: Option<f64>,
         sink: &ProgressSink,
     ) -> Result<Vec<View>> {
-        let (directions, values) = self.directions(&runs[0], held, sink)?;
+        let (directions, values) = self.directions(&runs[0], &held[0], sink)?;
         let extent = match extent {
             Some(extent) => extent,
             None => self.flat_extent(runs, held, &directions, sink)?,
@@ -172,7 +174,7 @@ impl Landscape {
         let along = evenly(-extent, extent, self.points);
         let points = grid(&along, &along);
         let mut views = Vec::new();
-        for (i, run) in runs.iter().enumerate() {
+        for (i, (run, held)) in runs.iter().zip(held).enumerate() {
             let label = labels(runs)[i].clone();
             let section = Span::around(Position::of(&run.model)?, directions.clone())?;
             let mut surface = held.surface(&run.model)?;
@@ -189,12 +191,12 @@ impl Landscape {
     fn flat_extent(
         &self,
         runs: &[FinishedRun],
-        held: &Held,
+        held: &[Held],
         directions: &[ParamVec; 2],
         sink: &ProgressSink,
     ) -> Result<f64> {
         let mut best = LARGEST;
-        for run in runs {
+        for (run, held) in runs.iter().zip(held) {
             let section = Span::around(Position::of(&run.model)?, directions.clone())?;
             let mut surface = held.surface(&run.model)?;
             let limit = surface.loss()? + RISE;
@@ -278,6 +280,16 @@ fn labels(runs: &[FinishedRun]) -> Vec<String> {
         }
     };
     runs.iter().map(label).collect()
+}
+
+/// Which weights of the runs these are, in words.
+fn weights_of(runs: &[FinishedRun]) -> String {
+    let first = &runs[0].weights;
+    if runs.iter().all(|run| run.weights == *first) {
+        return first.clone();
+    }
+    let one = |(label, run): (String, &FinishedRun)| format!("{label}: {}", run.weights);
+    labels(runs).into_iter().zip(runs).map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn samples<const D: usize>(found: Found<D>) -> Vec<Sample> {

@@ -1,15 +1,18 @@
 //! `lowland report`: one page on several runs, or on a comparison.
 
+mod groups;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use lowland_tasks::config::{DataConfig, TrainConfig};
+use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord, best_epoch};
 use lowland_tasks::train::Training;
 use serde::Deserialize;
 
+use self::groups::groups;
 use crate::commands::{present, present_as};
 use crate::compare::equal::Equal;
 use crate::compare::gather::Outline;
@@ -32,9 +35,9 @@ use crate::{device, files, program};
 /// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that
 /// differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
 /// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too.
-/// Runs of other data,
-/// or tested on other samples, get a table and a page of their own (report-2.html). Writes report.html
-/// and summary.json.
+/// Runs of other data, or of the same data with other settings about them (limits, a validation part,
+/// label noise), get a table and a page of their own (report-2.html), named by those settings. Writes
+/// report.html and summary.json.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The folders of the runs, or the folder of a comparison
@@ -85,23 +88,32 @@ impl Report {
         for path in &self.runs {
             found.push(read_run(path)?);
         }
-        let groups = groups(&found);
+        let groups = groups(found.iter().map(|found| &found.config));
         let alone = groups.len() == 1;
         for (i, group) in groups.iter().enumerate() {
             let (summary_name, page) = names(i);
             files::check_target(&out, &[&summary_name, &page])?;
-            let found: Vec<Found> = group.iter().map(|&place| found[place].clone()).collect();
-            let paths: Vec<PathBuf> = group.iter().map(|&place| self.runs[place].clone()).collect();
-            let summary = whole_summary(&found, &paths)?;
+            let runs = || group.runs.iter().copied();
+            let found: Vec<Found> = runs().map(|place| found[place].clone()).collect();
+            let paths: Vec<PathBuf> = runs().map(|place| self.runs[place].clone()).collect();
+            let mut summary = whole_summary(&found, &paths)?;
             if !alone {
-                let setting = &summary.setting;
-                let heading = format!("{}, {}", setting.data, setting.measure());
+                let heading = heading(&summary, &group.apart);
                 print(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
+                summary.title = format!("{}: {heading}", summary.title);
             }
             present_as(&summary, &out, (&summary_name, &page), false)?;
         }
         Ok(())
     }
+}
+
+/// What a group is of: the data, what is measured, and what sets it apart from others of the same
+/// data.
+fn heading(summary: &Summary, apart: &str) -> String {
+    let setting = &summary.setting;
+    let apart = if apart.is_empty() { String::new() } else { format!("; {apart}") };
+    format!("{}, {}{apart}", setting.data, setting.measure())
 }
 
 /// The names of the summary and the page of a group.
@@ -110,27 +122,6 @@ fn names(group: usize) -> (String, String) {
         0 => (SUMMARY.to_owned(), PAGE.to_owned()),
         other => (format!("summary-{}.json", other + 1), format!("report-{}.html", other + 1)),
     }
-}
-
-/// The places of runs that can stand in one table: of the same data, the same test samples and the
-/// same task. In the order of the first of each.
-fn groups(found: &[Found]) -> Vec<Vec<usize>> {
-    let alike = |a: &TrainConfig, b: &TrainConfig| {
-        let data = |config: &TrainConfig| {
-            let DataConfig { name, dir, image_size, test_limit, .. } = config.data.clone();
-            (name, dir, image_size, test_limit, config.crop)
-        };
-        data(a) == data(b)
-    };
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (place, one) in found.iter().enumerate() {
-        let group = groups.iter_mut().find(|group| alike(&found[group[0]].config, &one.config));
-        match group {
-            Some(group) => group.push(place),
-            None => groups.push(vec![place]),
-        }
-    }
-    groups
 }
 
 /// The summary of runs that can stand in one table, with what else is in their folders.

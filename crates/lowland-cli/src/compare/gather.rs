@@ -235,6 +235,7 @@ fn data_in_words(config: &TrainConfig) -> String {
         DataName::Sst2 => "SST-2".to_owned(),
         DataName::Mrpc => "MRPC".to_owned(),
         DataName::Cola => "CoLA".to_owned(),
+        DataName::Stsb => "STS-B".to_owned(),
         DataName::Qqp | DataName::Mnli | DataName::Qnli | DataName::Rte | DataName::Wnli => {
             name.name().to_uppercase()
         }

@@ -73,9 +73,10 @@ fn of_algorithm(algorithm: &Algorithm) -> BTreeMap<String, String> {
 }
 
 /// Settings by their paths in a file, in words.
-type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
-fn all_values(config: &TrainConfig) -> Values {
+/// The settings that have a part in the result of a run, without the seed.
+pub(crate) fn all_values(config: &TrainConfig) -> Values {
     let mut table = Table::try_from(config).unwrap_or_default();
     table.retain(|key, _| !APART.contains(&key));
     flat("", table).into_iter().map(|(key, value)| (key, in_words(&value))).collect()

@@ -22,10 +22,21 @@ pub(crate) struct Landscapes {
     /// How these were drawn; `None` where they are all of their split.
     #[serde(default)]
     pub subset: Option<Subset>,
+    /// What the share of right answers is called, or what is measured in its place.
+    #[serde(default = "accuracy")]
+    pub measure: String,
+    /// Which weights of the runs these are, in words; empty where an older version wrote it.
+    #[serde(default)]
+    pub weights: String,
     /// Along what.
     pub along: Along,
     /// One for each run, or for each pair of neighbours along a line.
     pub views: Vec<View>,
+}
+
+/// What labelled samples are measured by.
+fn accuracy() -> String {
+    "accuracy".to_owned()
 }
 
 /// What the axes are.
@@ -62,6 +73,6 @@ pub(crate) struct Sample {
     pub at: Vec<f64>,
     /// The mean loss, if it is finite.
     pub loss: Option<f64>,
-    /// The share of right answers, 0 to 1, where it was measured.
+    /// The share of right answers, 0 to 1, or what is measured in its place, where it was measured.
     pub accuracy: Option<f64>,
 }

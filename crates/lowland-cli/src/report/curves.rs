@@ -21,15 +21,15 @@ struct Quantity {
 
 const ACCURACY: Quantity = Quantity {
     axis: "PART MEASURE, %",
-    caption: "The share of right answers on the PART samples after each epoch.",
+    caption: "MEASURE on the PART samples after each epoch.",
     value: |record| Some(100.0 * record.measured_accuracy()?),
     words: |percent| words::percent(percent / 100.0),
 };
 
 const TRAINING_ACCURACY: Quantity = Quantity {
     axis: "training MEASURE, %",
-    caption: "The share of right answers after each epoch on at most 1,000 of the training samples, as they \
-              are and with the labels that the network learned.",
+    caption: "MEASURE after each epoch on at most 1,000 of the training samples, as they are \
+              and with the labels that the network learned.",
     value: |record| Some(100.0 * record.train_accuracy?),
     words: |percent| words::percent(percent / 100.0),
 };
@@ -137,7 +137,8 @@ fn by_epoch(summary: &Summary, quantity: &Quantity) -> Figure {
     } else {
         ""
     };
-    let caption = format!("{}{logarithmic}{band}{ragged}{left_out}", filled(quantity.caption));
+    let caption =
+        format!("{}{logarithmic}{band}{ragged}{left_out}", sentence(&filled(quantity.caption)));
     let data = data(&courses, "epoch", &axis);
     let picture = chart.finish(&title, "One line for each algorithm.");
     Figure { title, caption, legend, picture, data }

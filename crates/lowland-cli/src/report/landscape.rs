@@ -2,6 +2,7 @@
 
 use super::chart::{ACROSS, Area, Chart, SHADES, UPWARD};
 use super::figure::{Data, Entry, Figure, cell};
+use super::markup::sentence;
 use super::scale::Scale;
 use crate::compare::landscapes::{Along, Landscapes, Sample, View};
 use crate::words;
@@ -200,15 +201,16 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
     let all = || series.iter().flatten();
     let xs: Vec<f64> = all().map(|(x, _)| *x).collect();
     let ys: Vec<f64> = all().map(|(_, y)| *y).collect();
+    let measure = &landscapes.measure;
     let (title, axis) = if accuracy {
-        ("The accuracy on straight lines between runs", "accuracy, %")
+        (sentence(&format!("{measure} on straight lines between runs")), format!("{measure}, %"))
     } else {
-        ("The loss on straight lines between runs", "loss")
+        ("The loss on straight lines between runs".to_owned(), "loss".to_owned())
     };
     let y = if accuracy { Scale::around } else { Scale::fitting };
     let mut chart = Chart::new(Scale::around(&xs, ACROSS, 5.0), y(&ys, UPWARD, 5.0))
         .x_ticks()
-        .axis_names("0: the first run, 1: the other", axis);
+        .axis_names("0: the first run, 1: the other", &axis);
     let mut legend = Vec::new();
     let labelled = |value: f64| {
         if accuracy { words::percent(value / 100.0) } else { words::significant(value, 4) }
@@ -233,14 +235,14 @@ fn lines(landscapes: &Landscapes, accuracy: bool) -> Figure {
     }
     let caption = "Weights and running statistics are mixed along the straight line. A hill between two runs says that \
                    they lie in different valleys.";
-    let picture = chart.finish(title, "One line for each pair of runs.");
-    let mut data = Data::new(&["runs", "place", axis]);
+    let picture = chart.finish(&title, "One line for each pair of runs.");
+    let mut data = Data::new(&["runs", "place", &axis]);
     for (points, view) in series.iter().zip(&landscapes.views) {
         for &(x, y) in points {
             data.push(vec![view.label.clone(), cell(Some(x)), cell(Some(y))]);
         }
     }
-    Figure { title: title.into(), caption: caption.into(), legend, picture, data }
+    Figure { title, caption: caption.into(), legend, picture, data }
 }
 
 #[cfg(test)]

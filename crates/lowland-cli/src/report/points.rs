@@ -71,7 +71,7 @@ pub(super) fn cost(summary: &Summary) -> Figure {
         caption: caption.into(),
         legend: legend.collect(),
         picture: chart.finish(title, "One point for each algorithm."),
-        data: cost_data(&places, baseline),
+        data: cost_data(summary.setting.measure(), &places, baseline),
     }
 }
 
@@ -108,13 +108,14 @@ pub(super) fn seeds(summary: &Summary) -> Figure {
         caption: caption.into(),
         legend: legend.collect(),
         picture: chart.finish(title, "One mark for each run, in a column for each algorithm."),
-        data: seeds_data(algorithms),
+        data: seeds_data(algorithms, summary.setting.measure()),
     }
 }
 
-fn cost_data(places: &[Place<'_>], baseline: &str) -> Data {
+fn cost_data(measure: &str, places: &[Place<'_>], baseline: &str) -> Data {
     let time = format!("time of a step, {baseline} = 1");
-    let heads = ["algorithm", &time, "its deviation", "accuracy, %", "its deviation, points"];
+    let measure = format!("{measure}, %");
+    let heads = ["algorithm", &time, "its deviation", &measure, "its deviation, points"];
     let mut data = Data::new(&heads);
     for Place { algorithm, time, percent, .. } in places {
         let numbers = [time.mean, time.deviation, percent.mean, percent.deviation];
@@ -124,8 +125,8 @@ fn cost_data(places: &[Place<'_>], baseline: &str) -> Data {
     data
 }
 
-fn seeds_data(algorithms: &[AlgorithmSummary]) -> Data {
-    let mut data = Data::new(&["algorithm", "seed", "accuracy, %"]);
+fn seeds_data(algorithms: &[AlgorithmSummary], measure: &str) -> Data {
+    let mut data = Data::new(&["algorithm", "seed", &format!("{measure}, %")]);
     for algorithm in algorithms {
         for run in &algorithm.runs {
             let percent = run.final_accuracy.map(|share| 100.0 * share);

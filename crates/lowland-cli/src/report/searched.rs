@@ -262,12 +262,12 @@ fn scores(searched: &Searched, measure: &str) -> Option<Figure> {
                 .to_owned(),
         legend: legend.into_iter().collect(),
         picture: chart.finish(title, "One mark for each run, in a column for each setting."),
-        data: scores_data(searched),
+        data: scores_data(searched, measure),
     })
 }
 
-fn scores_data(searched: &Searched) -> Data {
-    let mut data = Data::new(&["setting", "seed", "accuracy on validation, %"]);
+fn scores_data(searched: &Searched, measure: &str) -> Data {
+    let mut data = Data::new(&["setting", "seed", &format!("{measure} on validation, %")]);
     for one in &searched.candidates {
         for (seed, score) in searched.seeds.iter().zip(&one.scores) {
             data.push(vec![one.label.clone(), seed.to_string(), cell(Some(100.0 * score))]);

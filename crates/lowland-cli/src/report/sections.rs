@@ -53,9 +53,12 @@ pub(super) fn reading(summary: &Summary) -> String {
         (
             measured.as_str(),
             format!(
-                "The share of the {} in the test set, {}. The test set is not used in training, and no \
-                 epoch is picked by it.",
-                wording.right,
+                "{}, {}. The test set is not used in training, and no epoch is picked by it.",
+                if wording.meaning.is_empty() {
+                    format!("The share of the {} in the test set", wording.right)
+                } else {
+                    wording.meaning.clone()
+                },
                 if summary.setting.validation_images > 0 {
                     "measured once, with the weights that were best on the validation samples"
                 } else {
@@ -73,8 +76,13 @@ pub(super) fn reading(summary: &Summary) -> String {
             "Difference",
             format!(
                 "An algorithm's {} less {baseline}'s, seed by seed, then averaged. One point \
-                 is one {} in a hundred.",
-                wording.measure, wording.answer
+                 is one {}.",
+                wording.measure,
+                if wording.meaning.is_empty() {
+                    format!("{} in a hundred", wording.answer)
+                } else {
+                    "hundredth".to_owned()
+                }
             ),
         ),
         (
@@ -147,7 +155,10 @@ pub(super) fn repeat(summary: &Summary) -> String {
 pub(super) fn landscape(landscapes: &Landscapes) -> String {
     let command = escaped(&landscapes.command);
     let subset = landscapes.subset.as_ref();
-    let items = [("Measured on", ground(&landscapes.ground, landscapes.images, subset))];
+    let mut items = vec![("Measured on", ground(&landscapes.ground, landscapes.images, subset))];
+    if !landscapes.weights.is_empty() {
+        items.push(("Weights", landscapes.weights.clone()));
+    }
     section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
 }
 

@@ -62,6 +62,7 @@ fn a_task_is_spoken_of_in_its_own_words() {
         answer: "joint".into(),
         right: "joints found".into(),
         measure: "PCK@0.2".into(),
+        meaning: String::new(),
     };
     summary.setting.classes = 14;
     summary.question = String::new();

@@ -140,7 +140,7 @@ impl Select for TextSet {
     }
 
     fn strata(&self) -> Option<&[u16]> {
-        Some(self.labels())
+        self.targets().strata()
     }
 
     fn taken(&self, indices: &[usize]) -> Result<Self> {

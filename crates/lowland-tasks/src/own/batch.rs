@@ -4,17 +4,17 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use lowland::{Samples, cross_entropies};
 
 use super::definition::OwnTask;
-use super::samples::{SampleSet, Targets};
+use super::samples::SampleSet;
 use crate::Result;
 use crate::answer::Answer;
-use crate::data::Source;
+use crate::data::{Source, TargetTensor, TargetValues};
 use crate::models::Model;
 use crate::task::{
-    Learning, OnHost, Outcome, TaskBatch, class_answers, class_outcome, number, numbers,
+    Learning, OnHost, Outcome, TaskBatch, class_answers, class_outcome, number, numeric,
 };
 
 /// Samples that become batches, each as it is.
@@ -22,8 +22,6 @@ use crate::task::{
 pub(super) struct SampleSource<T> {
     pub(super) own: Arc<T>,
     pub(super) set: Arc<SampleSet>,
-    /// The mean of the numbers to find, which the coefficient of determination goes by.
-    pub(super) mean: f64,
 }
 
 /// A batch in the memory of the host.
@@ -31,14 +29,8 @@ pub(super) struct HostRows<T> {
     own: Arc<T>,
     inputs: Vec<f32>,
     width: usize,
-    targets: HostTargets,
+    targets: TargetValues,
     indices: Vec<usize>,
-    mean: f64,
-}
-
-enum HostTargets {
-    Labels(Vec<i32>),
-    Numbers(Vec<f32>),
 }
 
 /// A batch as tensors.
@@ -46,16 +38,8 @@ struct Rows<T> {
     own: Arc<T>,
     /// `[batch, numbers]`.
     inputs: Tensor<2>,
-    targets: Found,
+    targets: TargetTensor,
     indices: Vec<usize>,
-    mean: f64,
-}
-
-/// What is looked for, `[batch]`.
-#[derive(Clone)]
-enum Found {
-    Labels(Tensor<1, Int>),
-    Numbers(Tensor<1>),
 }
 
 impl<T: OwnTask> Source for SampleSource<T> {
@@ -66,21 +50,12 @@ impl<T: OwnTask> Source for SampleSource<T> {
     }
 
     fn prepare(&self, _epoch: u64, indices: &[usize]) -> HostRows<T> {
-        let targets = match self.set.targets() {
-            Targets::Classes { labels, .. } => {
-                HostTargets::Labels(indices.iter().map(|&i| i32::from(labels[i])).collect())
-            }
-            Targets::Numbers(numbers) => {
-                HostTargets::Numbers(indices.iter().map(|&i| numbers[i]).collect())
-            }
-        };
         HostRows {
             own: Arc::clone(&self.own),
             inputs: indices.iter().flat_map(|&index| self.set.row(index)).copied().collect(),
             width: self.set.width(),
-            targets,
+            targets: self.set.targets().values(indices),
             indices: indices.to_vec(),
-            mean: self.mean,
         }
     }
 }
@@ -88,20 +63,11 @@ impl<T: OwnTask> Source for SampleSource<T> {
 impl<T: OwnTask> OnHost for HostRows<T> {
     fn to_device(self: Box<Self>, device: &Device) -> Box<dyn TaskBatch> {
         let count = self.indices.len();
-        let targets = match self.targets {
-            HostTargets::Labels(labels) => {
-                Found::Labels(Tensor::from_data(TensorData::new(labels, [count]), device))
-            }
-            HostTargets::Numbers(numbers) => {
-                Found::Numbers(Tensor::from_data(TensorData::new(numbers, [count]), device))
-            }
-        };
         Box::new(Rows {
             own: self.own,
             inputs: Tensor::from_data(TensorData::new(self.inputs, [count, self.width]), device),
-            targets,
+            targets: self.targets.to_device(device),
             indices: self.indices,
-            mean: self.mean,
         })
     }
 }
@@ -123,13 +89,6 @@ impl<T: OwnTask> Rows<T> {
         };
         self.own.forward(network, inputs)
     }
-
-    /// The numbers that a network finds: `[batch]`.
-    fn found(&self, model: &Model, inputs: Tensor<2>) -> Tensor<1> {
-        let outputs = self.outputs(model, inputs);
-        let [batch, _] = outputs.dims();
-        outputs.reshape([batch])
-    }
 }
 
 impl<T: OwnTask> TaskBatch for Rows<T> {
@@ -138,63 +97,38 @@ impl<T: OwnTask> TaskBatch for Rows<T> {
     }
 
     fn piece(&self, range: Range<usize>) -> Box<dyn TaskBatch> {
-        let targets = match self.targets.clone() {
-            Found::Labels(labels) => Found::Labels(labels.slice([range.clone()])),
-            Found::Numbers(numbers) => Found::Numbers(numbers.slice([range.clone()])),
-        };
         Box::new(Self {
             own: Arc::clone(&self.own),
             inputs: self.inputs.clone().slice([range.clone()]),
-            targets,
+            targets: self.targets.piece(range.clone()),
             indices: self.indices[range].to_vec(),
-            mean: self.mean,
         })
     }
 
     fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
-        let inputs = samples.select(self.inputs.clone());
-        match self.targets.clone() {
-            Found::Labels(labels) => {
-                learning.cross_entropies(self.outputs(model, inputs), samples.select(labels))
-            }
-            Found::Numbers(numbers) => {
-                (self.found(model, inputs) - samples.select(numbers)).square()
-            }
+        let outputs = self.outputs(model, samples.select(self.inputs.clone()));
+        match self.targets.select(samples) {
+            TargetTensor::Labels(labels) => learning.cross_entropies(outputs, labels),
+            TargetTensor::Numbers(numbers) => numeric::squared_errors(outputs, numbers),
         }
     }
 
-    /// For numbers, "right" is the part of their spread about the mean of the split that the network
-    /// explains and "answers" the whole of it, so that their ratio over all batches is R².
     fn measure(&self, model: &Model) -> Result<Outcome> {
-        let inputs = self.inputs.clone();
+        let outputs = self.outputs(model, self.inputs.clone());
         match self.targets.clone() {
-            Found::Labels(labels) => {
-                let logits = self.outputs(model, inputs);
-                let loss = number(cross_entropies(logits.clone(), labels.clone(), 0.0).sum())?;
-                class_outcome(logits, labels, loss)
+            TargetTensor::Labels(labels) => {
+                let loss = number(cross_entropies(outputs.clone(), labels.clone(), 0.0).sum())?;
+                class_outcome(outputs, labels, loss)
             }
-            Found::Numbers(targets) => {
-                let found = numbers(self.found(model, inputs))?;
-                let targets = numbers(targets)?;
-                let square = |x: f64| x * x;
-                let errors =
-                    found.iter().zip(&targets).map(|(found, target)| square(found - target));
-                let marks: Vec<f64> = errors.collect();
-                let loss: f64 = marks.iter().sum();
-                let spread: f64 = targets.iter().map(|target| square(target - self.mean)).sum();
-                Ok(Outcome { loss, right: spread - loss, answers: spread, marks })
-            }
+            TargetTensor::Numbers(numbers) => numeric::outcome(outputs, numbers),
         }
     }
 
     fn answers(&self, model: &Model) -> Result<Vec<Answer>> {
-        let inputs = self.inputs.clone();
+        let outputs = self.outputs(model, self.inputs.clone());
         match self.targets.clone() {
-            Found::Labels(labels) => class_answers(self.outputs(model, inputs), labels),
-            Found::Numbers(_) => {
-                let found = numbers(self.found(model, inputs))?;
-                Ok(found.into_iter().map(Answer::Number).collect())
-            }
+            TargetTensor::Labels(labels) => class_answers(outputs, labels),
+            TargetTensor::Numbers(_) => numeric::answers(outputs),
         }
     }
 }

@@ -2,22 +2,9 @@
 
 use crate::checkpoint::sha256;
 use crate::data::Labelled;
+pub use crate::data::Targets;
 use crate::data::subset::Select;
 use crate::{Error, Result};
-
-/// What is looked for in samples.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Targets {
-    /// A class for each.
-    Classes {
-        /// One for each sample, below the number of names.
-        labels: Vec<u16>,
-        /// The names of the classes.
-        names: Vec<String>,
-    },
-    /// A number for each.
-    Numbers(Vec<f32>),
-}
 
 /// Samples, each a row of numbers with what is looked for in it. There is at least one.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +70,8 @@ impl SampleSet {
         Self::new(inputs, numbers.len(), Targets::Numbers(numbers))
     }
 
-    fn new(inputs: Vec<f32>, count: usize, targets: Targets) -> Result<Self> {
+    /// As many samples as there are targets, which are in range.
+    pub(super) fn new(inputs: Vec<f32>, count: usize, targets: Targets) -> Result<Self> {
         if count == 0 || inputs.is_empty() || !inputs.len().is_multiple_of(count) {
             return Err(Error::Setting {
                 field: "samples",
@@ -119,24 +107,15 @@ impl SampleSet {
 
     /// How many outputs a network has for these: one a class, or one for numbers.
     pub fn outputs(&self) -> usize {
-        match &self.targets {
-            Targets::Classes { names, .. } => names.len(),
-            Targets::Numbers(_) => 1,
-        }
+        self.targets.outputs()
     }
 
     /// SHA-256 of all numbers and targets, in hexadecimal.
     pub(super) fn sha256(&self) -> String {
-        let mut bytes: Vec<u8> = self.inputs.iter().flat_map(|x| x.to_le_bytes()).collect();
-        bytes.extend((self.width as u64).to_le_bytes());
-        match &self.targets {
-            Targets::Classes { labels, names } => {
-                bytes.extend(labels.iter().flat_map(|label| label.to_le_bytes()));
-                bytes.extend(names.join("\0").as_bytes());
-            }
-            Targets::Numbers(numbers) => bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
-        }
-        sha256([&*bytes])
+        let inputs: Vec<u8> = self.inputs.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let width = (self.width as u64).to_le_bytes();
+        let names = self.targets.names().join("\0");
+        sha256([&*inputs, &width, &self.targets.bytes(), names.as_bytes()])
     }
 
     /// Whether both sets are samples of one kind: equally wide, with the same classes.
@@ -163,10 +142,7 @@ fn finite(field: &'static str, numbers: &[f32]) -> Result<()> {
 
 impl Labelled for SampleSet {
     fn labels_and_classes(&mut self) -> (&mut [u16], usize) {
-        match &mut self.targets {
-            Targets::Classes { labels, names } => (labels, names.len()),
-            Targets::Numbers(_) => (&mut [], 0),
-        }
+        self.targets.labels_and_classes()
     }
 }
 
@@ -176,23 +152,12 @@ impl Select for SampleSet {
     }
 
     fn strata(&self) -> Option<&[u16]> {
-        match &self.targets {
-            Targets::Classes { labels, .. } => Some(labels),
-            Targets::Numbers(_) => None,
-        }
+        self.targets.strata()
     }
 
     fn taken(&self, indices: &[usize]) -> Result<Self> {
         let inputs = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
-        match &self.targets {
-            Targets::Classes { labels, names } => {
-                let labels = indices.iter().map(|&index| labels[index]).collect();
-                Self::of_classes(inputs, labels, names.clone())
-            }
-            Targets::Numbers(numbers) => {
-                Self::of_numbers(inputs, indices.iter().map(|&index| numbers[index]).collect())
-            }
-        }
+        Self::new(inputs, indices.len(), self.targets.at(indices))
     }
 }
 

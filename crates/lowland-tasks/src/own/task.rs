@@ -15,8 +15,11 @@ use crate::config::TrainConfig;
 use crate::data::{AugmentConfig, Subset, redraw_labels};
 use crate::error::setting;
 use crate::models::{Model, OwnNetwork};
+use crate::regression::{r_squared, root_mean_squared_error};
 use crate::task::split::Parts;
-use crate::task::{AnySource, Boxed, Inputs, Split, Task, Wording, start::started};
+use crate::task::{
+    AnySource, Boxed, Inputs, Outcome, Split, Task, Wording, numeric, start::started,
+};
 
 /// A task of one's own with its samples.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ impl<T: OwnTask> SampleTask<T> {
             }
         }
         if matches!(train.targets(), Targets::Numbers(_)) {
-            refuse_what_is_for_classes(config)?;
+            numeric::refuse_what_is_for_classes(config)?;
         }
         setting(
             "bits",
@@ -55,29 +58,12 @@ impl<T: OwnTask> SampleTask<T> {
     }
 
     fn source(&self, set: &Arc<SampleSet>) -> AnySource {
-        let mean = match set.targets() {
-            Targets::Classes { .. } => 0.0,
-            Targets::Numbers(numbers) => {
-                numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / numbers.len() as f64
-            }
-        };
-        Box::new(Boxed(SampleSource { own: Arc::clone(&self.own), set: Arc::clone(set), mean }))
+        Box::new(Boxed(SampleSource { own: Arc::clone(&self.own), set: Arc::clone(set) }))
     }
 
     fn names(&self) -> &[String] {
-        match self.parts.train.targets() {
-            Targets::Classes { names, .. } => names,
-            Targets::Numbers(_) => &[],
-        }
+        self.parts.train.targets().names()
     }
-}
-
-/// An error where a setting is given that samples without classes have no use for.
-fn refuse_what_is_for_classes(config: &TrainConfig) -> Result<()> {
-    let allowed = "0: these samples have no classes";
-    let (noise, smoothing) = (config.data.label_noise, config.label_smoothing);
-    setting("label_noise", noise <= 0.0, noise, allowed)?;
-    setting("label_smoothing", smoothing <= 0.0, smoothing, allowed)
 }
 
 impl<T: OwnTask> Task for SampleTask<T> {
@@ -114,21 +100,13 @@ impl<T: OwnTask> Task for SampleTask<T> {
 
     fn inputs(&self, _config: &TrainConfig, files: &[PathBuf]) -> Result<Inputs> {
         let (inputs, names) = inputs_of(&*self.own, self.parts.train.width(), files)?;
-        let count = names.len();
-        let set = match self.parts.train.targets() {
-            Targets::Classes { names, .. } => {
-                SampleSet::of_classes(inputs, vec![0; count], names.clone())?
-            }
-            Targets::Numbers(_) => SampleSet::of_numbers(inputs, vec![0.0; count])?,
-        };
+        let targets = self.parts.train.targets().blank(names.len());
+        let set = SampleSet::new(inputs, names.len(), targets)?;
         Ok(Inputs { source: self.source(&Arc::new(set)), names })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {
-        let Targets::Classes { labels, names } = self.parts.train.targets() else { return None };
-        let mut counts = vec![0; names.len()];
-        labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
-        Some(counts)
+        self.parts.train.targets().class_counts()
     }
 
     fn labels_changed(&self) -> usize {
@@ -174,11 +152,18 @@ impl<T: OwnTask> Task for SampleTask<T> {
         Ok(Model::Own(OwnNetwork::new(network)?))
     }
 
+    fn measured(&self, outcome: &Outcome) -> f64 {
+        match self.parts.train.targets() {
+            Targets::Classes { .. } => outcome.accuracy(),
+            Targets::Numbers(_) => r_squared(&numeric::pairs(&outcome.marks)),
+        }
+    }
+
     fn scores(&self, _split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
         if !self.names().is_empty() || marks.is_empty() {
             return BTreeMap::new();
         }
-        let mean = marks.iter().sum::<f64>() / marks.len() as f64;
-        [("RMSE".to_owned(), mean.sqrt())].into()
+        let error = root_mean_squared_error(&numeric::pairs(marks));
+        [("RMSE".to_owned(), error)].into()
     }
 }

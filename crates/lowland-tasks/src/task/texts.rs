@@ -1,4 +1,4 @@
-//! Text classification with a pretrained transformer.
+//! Text classification and regression with a pretrained transformer.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,12 +11,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
-    class_answers, number, only, split::Parts,
+    class_answers, number, numeric, only, split::Parts,
 };
 use crate::answer::Answer;
 use crate::config::{TextConfig, TrainConfig};
-use crate::data::{LabelNoise, Source, Subset, files, redraw_labels};
+use crate::data::{LabelNoise, Source, Subset, TargetTensor, files, redraw_labels};
 use crate::models::Model;
+use crate::regression::{pearson, spearman};
 use crate::text::{
     BertConfig, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch, TextClassifier,
     TextKind, TextSet, TextSplits, TextTokenizer, folder_of, weights_of,
@@ -25,12 +26,14 @@ use crate::weights::{self, Export};
 use crate::{Error, Result};
 use lowland::cross_entropies;
 
-/// Labelled texts, or pairs of them. The loss is the cross entropy.
+/// Texts or pairs of them: labelled, where the loss is the cross entropy, or with a number to find in
+/// each, where it is the squared error.
 #[derive(Debug, Clone)]
 pub struct TextTask {
     parts: Parts<TextSet>,
     noise: LabelNoise,
-    metric: Metric,
+    /// What a classification is measured by; `None` where numbers are looked for.
+    metric: Option<Metric>,
     /// What was left out of the data set, or decided about it.
     remarks: Vec<String>,
     pretrained: Arc<Pretrained>,
@@ -45,6 +48,10 @@ impl TextTask {
     pub fn load(kind: TextKind, config: &TrainConfig) -> Result<Self> {
         only("quantise", config.quantise.is_none(), "left out for texts")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
+        let metric = kind.metric();
+        if metric.is_none() {
+            numeric::refuse_what_is_for_classes(config)?;
+        }
         let from = pretrained(config)?;
         let model = folder_of(&from);
         let tokenizer = TextTokenizer::from_folder(model, text(config).max_length)?;
@@ -61,7 +68,6 @@ impl TextTask {
             all.push("the last layer is drawn anew: the weights have none of Lowland's".to_owned());
         }
         let pretrained = Arc::new(pretrained);
-        let metric = kind.metric();
         Ok(Self { parts, noise, metric, remarks: all, pretrained })
     }
 }
@@ -88,8 +94,18 @@ impl Pretrained {
         Ok((Self { config, tokenizer: tokenizer.to_json()? }, remarks))
     }
 
-    /// Names the classes, as Hugging Face does, and the network.
+    /// Names the classes, as Hugging Face does, and the network. Without classes it is a regression,
+    /// whose one output Hugging Face names, too.
     fn name_classes(&mut self, classes: &[String]) {
+        let output = ["LABEL_0".to_owned()];
+        let classes = if classes.is_empty() {
+            self.config.insert("problem_type".to_owned(), json!("regression"));
+            &output
+        } else {
+            // That of the network it started from may be another.
+            self.config.remove("problem_type");
+            classes
+        };
         let by_number = classes.iter().enumerate().map(|(i, class)| (i.to_string(), json!(class)));
         let by_name = classes.iter().enumerate().map(|(i, class)| (class.clone(), json!(i)));
         self.config.insert("id2label".to_owned(), Value::Object(by_number.collect()));
@@ -112,11 +128,23 @@ fn pretrained(config: &TrainConfig) -> Result<PathBuf> {
 
 impl Task for TextTask {
     fn wording(&self) -> Wording {
-        Wording::labelled("text", "texts")
+        let wording = Wording::labelled("text", "texts");
+        if self.metric.is_some() {
+            return wording;
+        }
+        Wording {
+            class: "number".to_owned(),
+            classes: "numbers".to_owned(),
+            right: String::new(),
+            measure: "Pearson's correlation".to_owned(),
+            meaning: "The correlation of the numbers found with those of the test set, times 100"
+                .to_owned(),
+            ..wording
+        }
     }
 
     fn classes(&self) -> usize {
-        self.parts.train.classes().len()
+        self.parts.train.targets().outputs()
     }
 
     fn count(&self, split: Split) -> usize {
@@ -159,13 +187,13 @@ impl Task for TextTask {
                 names.push(format!("{}:{}", path.display(), index + 1));
             }
         }
-        let labels = vec![0; texts.len()];
-        let set = TextSet::new(&texts, labels, self.class_names(), &tokenizer)?;
+        let targets = self.parts.train.targets().blank(texts.len());
+        let set = TextSet::with_targets(&texts, targets, &tokenizer)?;
         Ok(Inputs { source: Box::new(Boxed(TextSource(Arc::new(set)))), names })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {
-        Some(self.parts.train.class_counts())
+        self.parts.train.targets().class_counts()
     }
 
     fn labels_changed(&self) -> usize {
@@ -207,7 +235,7 @@ impl Task for TextTask {
     }
 
     fn chooses_by(&self) -> Option<&'static str> {
-        (self.metric != Metric::Accuracy).then(|| self.metric.name())
+        self.metric.filter(|metric| *metric != Metric::Accuracy).map(Metric::name)
     }
 
     /// With `config.json` and `tokenizer.json`, so that the folder of the run is that of a model.
@@ -220,9 +248,22 @@ impl Task for TextTask {
         Ok(export)
     }
 
-    /// What GLUE measures the task by, where that is not the accuracy.
+    /// Pearson's correlation where numbers are looked for.
+    fn measured(&self, outcome: &Outcome) -> f64 {
+        match self.metric {
+            Some(_) => outcome.accuracy(),
+            None => pearson(&numeric::pairs(&outcome.marks)),
+        }
+    }
+
+    /// What GLUE measures the task by, where that is not the accuracy: F1 or Matthews' correlation,
+    /// and where numbers are looked for Spearman's, beside Pearson's.
     fn scores(&self, _split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
-        if self.metric == Metric::Accuracy {
+        let Some(metric) = self.metric else {
+            let found = spearman(&numeric::pairs(marks));
+            return [("Spearman's correlation".to_owned(), found)].into();
+        };
+        if metric == Metric::Accuracy {
             return BTreeMap::new();
         }
         let mut confusion = Confusion::new(self.classes());
@@ -235,7 +276,7 @@ impl Task for TextTask {
             let [label, answer] = [pair[0] as u16, pair[1] as u16];
             confusion.add(label, answer);
         }
-        [(self.metric.name().to_owned(), self.metric.of(&confusion))].into()
+        [(metric.name().to_owned(), metric.of(&confusion))].into()
     }
 }
 
@@ -275,20 +316,32 @@ impl TaskBatch for TextBatch {
     }
 
     fn losses(&self, model: &Model, samples: &Samples, learning: Learning) -> Tensor<1> {
-        let (input, labels) = self.select(samples);
-        learning.cross_entropies(model.read(input), labels)
+        let (input, targets) = self.select(samples);
+        let outputs = model.read(input);
+        match targets {
+            TargetTensor::Labels(labels) => learning.cross_entropies(outputs, labels),
+            TargetTensor::Numbers(numbers) => numeric::squared_errors(outputs, numbers),
+        }
     }
 
     fn answers(&self, model: &Model) -> Result<Vec<Answer>> {
-        class_answers(model.read(self.input.clone()), self.labels.clone())
+        let outputs = model.read(self.input.clone());
+        match &self.targets {
+            TargetTensor::Labels(labels) => class_answers(outputs, labels.clone()),
+            TargetTensor::Numbers(_) => numeric::answers(outputs),
+        }
     }
 
     fn measure(&self, model: &Model) -> Result<Outcome> {
         let logits = model.read(self.input.clone()); // [batch, classes]
+        let labels = match self.targets.clone() {
+            TargetTensor::Labels(labels) => labels,
+            TargetTensor::Numbers(numbers) => return numeric::outcome(logits, numbers),
+        };
         let count = self.indices.len();
         let answers = logits.clone().argmax(1).reshape([count]);
-        let loss = number(cross_entropies(logits, self.labels.clone(), 0.0).sum())?;
-        let (labels, answers) = (numbers(self.labels.clone())?, numbers(answers)?);
+        let loss = number(cross_entropies(logits, labels.clone(), 0.0).sum())?;
+        let (labels, answers) = (numbers(labels)?, numbers(answers)?);
         let pairs = || labels.iter().zip(&answers);
         let right = pairs().filter(|(label, answer)| label == answer).count();
         let marks = pairs().flat_map(|(label, answer)| [*label as f64, *answer as f64]).collect();

@@ -5,8 +5,10 @@ use std::ops::Range;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use lowland::Samples;
 
+use crate::data::{TargetTensor, TargetValues};
+
 /// A batch in the memory of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HostTextBatch {
     /// Tokens: `[batch, width]`.
     pub ids: Vec<u32>,
@@ -14,8 +16,8 @@ pub struct HostTextBatch {
     pub types: Vec<u8>,
     /// How many tokens of each text are its own, at least one; the rest fills up.
     pub lengths: Vec<u16>,
-    /// The class of each text.
-    pub labels: Vec<u16>,
+    /// What is looked for in each text.
+    pub targets: TargetValues,
     /// The place of each text in the set.
     pub indices: Vec<usize>,
     /// Tokens of each text, with those that fill up.
@@ -38,8 +40,8 @@ pub struct TextInput {
 pub struct TextBatch {
     /// The texts.
     pub input: TextInput,
-    /// The class of each text: `[batch]`.
-    pub labels: Tensor<1, Int>,
+    /// What is looked for in each text: `[batch]`.
+    pub targets: TargetTensor,
     /// The place of each text in the set: what methods that remember something of each sample go
     /// by.
     pub indices: Vec<usize>,
@@ -54,14 +56,13 @@ impl HostTextBatch {
         #[expect(clippy::cast_possible_wrap, reason = "a vocabulary has at most 2²⁰ tokens")]
         let ids: Vec<i32> = self.ids.into_iter().map(|id| id as i32).collect();
         let types: Vec<i32> = self.types.into_iter().map(i32::from).collect();
-        let labels: Vec<i32> = self.labels.into_iter().map(i32::from).collect();
         TextBatch {
             input: TextInput {
                 ids: Tensor::from_data(TensorData::new(ids, [count, width]), device),
                 types: Tensor::from_data(TensorData::new(types, [count, width]), device),
                 padding: Tensor::from_data(TensorData::new(padding, [count, width]), device),
             },
-            labels: Tensor::from_data(TensorData::new(labels, [count]), device),
+            targets: self.targets.to_device(device),
             indices: self.indices,
         }
     }
@@ -78,19 +79,19 @@ impl TextBatch {
                 types: types.slice([range.clone()]),
                 padding: padding.slice([range.clone()]),
             },
-            labels: self.labels.clone().slice([range.clone()]),
+            targets: self.targets.piece(range.clone()),
             indices: self.indices[range].to_vec(),
         }
     }
 
-    /// The texts and labels of the chosen samples.
-    pub fn select(&self, samples: &Samples) -> (TextInput, Tensor<1, Int>) {
+    /// The texts of the chosen samples, and what is looked for in them.
+    pub fn select(&self, samples: &Samples) -> (TextInput, TargetTensor) {
         let TextInput { ids, types, padding } = self.input.clone();
         let input = TextInput {
             ids: samples.select(ids),
             types: samples.select(types),
             padding: samples.select(padding),
         };
-        (input, samples.select(self.labels.clone()))
+        (input, self.targets.select(samples))
     }
 }

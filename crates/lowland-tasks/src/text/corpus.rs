@@ -1,4 +1,4 @@
-//! Labelled texts of a data set, before they are tokens.
+//! Texts of a data set with labels or numbers, before they are tokens.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::table::{Columns, ENDINGS, Places, Rows, line_error, parse, shortened};
 use super::{Text, TextSet, TextSplits, TextTokenizer};
+use crate::data::TargetValues;
 use crate::data::files::{format_error, read};
 use crate::data::remarks::left_out;
 use crate::{Error, Result};
@@ -23,8 +24,8 @@ pub struct TextColumns {
     pub label: Option<String>,
 }
 
-/// Labelled texts of a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Texts of a data set, each with a label or a number.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TextCorpus {
     /// What is learned from.
     pub train: Texts,
@@ -32,19 +33,19 @@ pub struct TextCorpus {
     pub validation: Option<Texts>,
     /// What is only ever measured on.
     pub test: Texts,
-    /// The names of the classes, in the order of their labels.
+    /// The names of the classes, in the order of their labels; none where numbers are looked for.
     pub classes: Vec<String>,
     /// What was left out or decided on the way, a line each.
     pub remarks: Vec<String>,
 }
 
 /// The texts of a part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Texts {
     /// The texts.
     pub texts: Vec<Text>,
-    /// The class of each.
-    pub labels: Vec<u16>,
+    /// What is looked for in each.
+    pub targets: TargetValues,
     /// The file and the line of each.
     places: Vec<(PathBuf, usize)>,
 }
@@ -70,6 +71,13 @@ pub(super) enum Classes {
     Known(&'static [&'static [&'static str]]),
     /// The labels of the training texts, in order: of numbers where all are.
     Found,
+    /// None: labels are numbers to find, each in this range.
+    Numbers {
+        /// The smallest that there may be.
+        least: f32,
+        /// The largest.
+        most: f32,
+    },
 }
 
 /// Reads the bytes of one table of one's own: its texts with their labels, where it has labels.
@@ -284,8 +292,12 @@ impl Reader<'_> {
     }
 
     fn class_names(&self, train: &Part) -> Result<Vec<String>> {
-        if let Classes::Known(classes) = self.classes {
-            return Ok(classes.iter().map(|ways| ways[0].to_owned()).collect());
+        match self.classes {
+            Classes::Known(classes) => {
+                return Ok(classes.iter().map(|ways| ways[0].to_owned()).collect());
+            }
+            Classes::Numbers { .. } => return Ok(Vec::new()),
+            Classes::Found => {}
         }
         let labels = train.files.iter().filter_map(|(_, rows)| rows.labels.as_ref()).flatten();
         let mut names: Vec<String> = labels.collect::<BTreeSet<_>>().into_iter().cloned().collect();
@@ -308,31 +320,52 @@ impl Reader<'_> {
                 .flat_map(|(class, ways)| ways.iter().map(move |way| (way.to_lowercase(), class)))
                 .collect(),
             Classes::Found => classes.iter().cloned().zip(0..).collect(),
+            Classes::Numbers { .. } => HashMap::new(),
         }
     }
 
-    /// The texts of a part whose label is known; others are damaged.
+    /// The texts of a part whose label is known, or in range; others are damaged.
     fn texts(&self, part: Part, known: &HashMap<String, u16>, damaged: &mut Vec<Error>) -> Texts {
-        let mut found = Texts::default();
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        let mut targets = match self.classes {
+            Classes::Numbers { .. } => TargetValues::Numbers(Vec::new()),
+            Classes::Known(_) | Classes::Found => TargetValues::Labels(Vec::new()),
+        };
         for (path, rows) in part.files {
             damaged.extend(rows.damaged);
             let labels = rows.labels.unwrap_or_default();
             for ((text, label), line) in rows.texts.into_iter().zip(labels).zip(rows.lines) {
-                let class = match self.classes {
-                    Classes::Known(_) => known.get(&label.to_lowercase()),
-                    Classes::Found => known.get(&label),
+                let is_known = match &mut targets {
+                    TargetValues::Labels(labels) => {
+                        let class = match self.classes {
+                            Classes::Known(_) => known.get(&label.to_lowercase()),
+                            _ => known.get(&label),
+                        };
+                        labels.extend(class);
+                        class.is_some()
+                    }
+                    TargetValues::Numbers(numbers) => {
+                        let number = self.number(&label);
+                        numbers.extend(number);
+                        number.is_some()
+                    }
                 };
-                if let Some(&class) = class {
-                    found.texts.push(text);
-                    found.labels.push(class);
-                    found.places.push((path.clone(), line));
+                if is_known {
+                    texts.push(text);
+                    places.push((path.clone(), line));
                 } else {
                     let expected = self.labels_in_words();
                     damaged.push(line_error(&path, line, &expected, shortened(&label)));
                 }
             }
         }
-        found
+        Texts { texts, targets, places }
+    }
+
+    /// The number that a label is, where it is in range.
+    fn number(&self, label: &str) -> Option<f32> {
+        let Classes::Numbers { least, most } = self.classes else { return None };
+        label.parse().ok().filter(|number| (least..=most).contains(number))
     }
 
     fn labels_in_words(&self) -> String {
@@ -345,6 +378,7 @@ impl Reader<'_> {
                 format!("a label {}", ways.collect::<Vec<_>>().join(" or "))
             }
             Classes::Found => "a label that training texts have".to_owned(),
+            Classes::Numbers { least, most } => format!("a number from {least} to {most}"),
         }
     }
 
@@ -393,11 +427,18 @@ impl TextCorpus {
     pub fn tokenised(self, tokenizer: &TextTokenizer) -> Result<TextSplits> {
         let Self { train, validation, test, classes, remarks } = self;
         let set = |part: Texts| {
-            let Texts { texts, labels, places } = part;
-            TextSet::new_or_tell(&texts, labels, classes.clone(), tokenizer).map_err(|fault| {
-                let (path, line) = &places[fault.index];
-                line_error(path, *line, "a sentence of tokens that the network knows", fault.found)
-            })
+            let Texts { texts, targets, places } = part;
+            TextSet::new_or_tell(&texts, targets.named(classes.clone()), tokenizer).map_err(
+                |fault| {
+                    let (path, line) = &places[fault.index];
+                    line_error(
+                        path,
+                        *line,
+                        "a sentence of tokens that the network knows",
+                        fault.found,
+                    )
+                },
+            )
         };
         Ok(TextSplits {
             train: set(train)?,

@@ -2,8 +2,8 @@
 //! first publishers do, and as tables or JSON lines with the same columns.
 //!
 //! In files of tabs, columns are separated by tabs and that is all: a quotation mark is a character
-//! of its sentence, and sentences of MRPC begin with one and have no second. STS-B is not among
-//! them: its labels are no classes.
+//! of its sentence, and sentences of MRPC begin with one and have no second. The labels of STS-B are
+//! numbers, and it is a regression.
 
 use std::fmt;
 use std::path::Path;
@@ -57,11 +57,15 @@ pub enum GlueTask {
     /// Winograd natural language inference. From `train` (635) and `dev` (71), on which the larger
     /// class is hard to beat.
     Wnli,
+    /// The Semantic Textual Similarity Benchmark (Cer et al., arXiv 1708.00055): how similar are two
+    /// sentences, as a number from 0 to 5? A regression. From `train` (5,749 pairs) and `dev`
+    /// (1,500); where a test file has the numbers, as those with all labels do, it is the test part.
+    Stsb,
 }
 
 impl GlueTask {
     /// Every task, in the order in which lists show them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Sst2,
         Self::Mrpc,
         Self::Cola,
@@ -70,6 +74,7 @@ impl GlueTask {
         Self::Qnli,
         Self::Rte,
         Self::Wnli,
+        Self::Stsb,
     ];
 
     /// The name in commands and files.
@@ -83,6 +88,7 @@ impl GlueTask {
             Self::Qnli => "qnli",
             Self::Rte => "rte",
             Self::Wnli => "wnli",
+            Self::Stsb => "stsb",
         }
     }
 
@@ -107,6 +113,10 @@ impl GlueTask {
             }
             Self::Rte => "pairs of sentences that entail or do not; 2 classes; from a folder",
             Self::Wnli => "pairs of sentences with a pronoun resolved; 2 classes; from a folder",
+            Self::Stsb => {
+                "pairs of sentences and how similar they are, a number from 0 to 5; 5,749 and 1,500; \
+                 from a folder"
+            }
         }
     }
 
@@ -121,11 +131,11 @@ impl GlueTask {
                 "in_domain_train.tsv, in_domain_dev.tsv and out_of_domain_dev.tsv, or train.tsv and dev.tsv"
             }
             Self::Mnli => "train.tsv and dev_matched.tsv",
-            Self::Qqp | Self::Qnli | Self::Rte | Self::Wnli => "train.tsv and dev.tsv",
+            Self::Qqp | Self::Qnli | Self::Rte | Self::Wnli | Self::Stsb => "train.tsv and dev.tsv",
         }
     }
 
-    /// The names of the classes, in the order of their labels.
+    /// The names of the classes, in the order of their labels; none for STS-B.
     pub fn classes(self) -> Vec<&'static str> {
         self.spellings().iter().map(|ways| ways[0]).collect()
     }
@@ -142,6 +152,7 @@ impl GlueTask {
             Self::Mnli => &[&["entailment", "0"], &["neutral", "1"], &["contradiction", "2"]],
             Self::Qnli | Self::Rte => &[&["entailment", "0"], &["not_entailment", "1"]],
             Self::Wnli => &[&["not_entailment", "0"], &["entailment", "1"]],
+            Self::Stsb => &[],
         }
     }
 
@@ -154,12 +165,14 @@ impl GlueTask {
         }
     }
 
-    /// What GLUE measures the task by.
-    pub fn metric(self) -> Metric {
+    /// What GLUE measures the classification by; `None` for STS-B, which is none: GLUE measures it by
+    /// the correlations of Pearson and Spearman.
+    pub fn metric(self) -> Option<Metric> {
         match self {
-            Self::Mrpc | Self::Qqp => Metric::F1,
-            Self::Cola => Metric::Matthews,
-            Self::Sst2 | Self::Mnli | Self::Qnli | Self::Rte | Self::Wnli => Metric::Accuracy,
+            Self::Mrpc | Self::Qqp => Some(Metric::F1),
+            Self::Cola => Some(Metric::Matthews),
+            Self::Sst2 | Self::Mnli | Self::Qnli | Self::Rte | Self::Wnli => Some(Metric::Accuracy),
+            Self::Stsb => None,
         }
     }
 
@@ -187,11 +200,18 @@ impl GlueTask {
             folder,
             layout: self.layout(),
             columns: self.columns(),
-            classes: Classes::Known(self.spellings()),
+            classes: self.labels(),
             skip_damaged,
             expected: self.expected_files(),
         };
         Ok(reader.read()?.0)
+    }
+
+    fn labels(self) -> Classes {
+        match self {
+            Self::Stsb => Classes::Numbers { least: 0.0, most: 5.0 },
+            _ => Classes::Known(self.spellings()),
+        }
     }
 
     fn layout(self) -> Layout {
@@ -235,6 +255,11 @@ impl GlueTask {
             Self::Rte | Self::Wnli => {
                 (&["sentence1", "text1"], &["sentence2", "text2"], &["label"])
             }
+            Self::Stsb => (
+                &["sentence1", "text1"],
+                &["sentence2", "text2"],
+                &["score", "label", "similarity_score"],
+            ),
         };
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         // The files of CoLA's publishers have no line of names.

@@ -52,11 +52,11 @@ impl TextKind {
         }
     }
 
-    /// What the texts are measured by.
-    pub fn metric(self) -> Metric {
+    /// What the classification of the texts is measured by; `None` where numbers are looked for.
+    pub fn metric(self) -> Option<Metric> {
         match self {
             Self::Glue(task) => task.metric(),
-            Self::Own => Metric::Accuracy,
+            Self::Own => Some(Metric::Accuracy),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub(crate) const ENDINGS: [&str; 6] = ["tsv", "csv", "jsonl", "ndjson", "json", "txt"];
 
 /// Labels that stand for none.
-const NO_LABELS: [&str; 3] = ["-1", "", "?"];
+const NO_LABELS: [&str; 4] = ["-1", "-1.0", "", "?"];
 
 /// Which columns are wanted: for each, the names that it may have, the first that is there being
 /// taken.

@@ -4,17 +4,17 @@ use super::HostTextBatch;
 use super::tokenizer::{Fault, Text, TextTokenizer, Tokens};
 use crate::checkpoint::sha256;
 use crate::data::draw::{Purpose, generator, shuffle_front};
-use crate::data::{Labelled, epoch_order};
+use crate::data::{Labelled, Targets, epoch_order};
 use crate::{Error, Result};
 
 /// Batches among which [`TextSet::grouped_order`] sorts by length.
 const POOL: usize = 64;
 
-/// Texts with a label each, tokenised once.
+/// Texts with a label or a number each, tokenised once.
 ///
 /// The tokens of all texts lie one after the other. A set holds at least one text, and every label
 /// names one of its classes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TextSet {
     ids: Vec<u32>,
     types: Vec<u8>,
@@ -22,20 +22,19 @@ pub struct TextSet {
     lengths: Vec<u16>,
     /// Where each text starts.
     starts: Vec<usize>,
-    labels: Vec<u16>,
-    classes: Vec<String>,
+    targets: Targets,
     padding: u32,
     max_length: usize,
 }
 
 impl Labelled for TextSet {
     fn labels_and_classes(&mut self) -> (&mut [u16], usize) {
-        (&mut self.labels, self.classes.len())
+        self.targets.labels_and_classes()
     }
 }
 
 /// The parts of a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TextSplits {
     /// What is learned from.
     pub train: TextSet,
@@ -60,43 +59,59 @@ impl TextSet {
         classes: Vec<String>,
         tokenizer: &TextTokenizer,
     ) -> Result<Self> {
-        Self::check(texts, &labels, &classes)?;
-        Ok(Self::of(&tokenizer.encode(texts)?, labels, classes, tokenizer))
+        Self::with_targets(texts, Targets::Classes { labels, names: classes }, tokenizer)
+    }
+
+    /// Tokenises texts and puts to them what is looked for in each.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and [`Error::Setting`] for a number that is not finite.
+    pub fn with_targets(
+        texts: &[Text],
+        targets: Targets,
+        tokenizer: &TextTokenizer,
+    ) -> Result<Self> {
+        Self::check(texts, &targets)?;
+        Ok(Self::of(&tokenizer.encode(texts)?, targets, tokenizer))
     }
 
     /// As [`new`](Self::new), for a reader that makes a message of its own from the text at fault.
-    /// There is at least one text, with a label below the number of classes.
+    /// There is at least one text, with a label below the number of classes or a finite number.
     pub(crate) fn new_or_tell(
         texts: &[Text],
-        labels: Vec<u16>,
-        classes: Vec<String>,
+        targets: Targets,
         tokenizer: &TextTokenizer,
     ) -> Result<Self, Fault> {
-        Ok(Self::of(&tokenizer.encode_or_tell(texts)?, labels, classes, tokenizer))
+        Ok(Self::of(&tokenizer.encode_or_tell(texts)?, targets, tokenizer))
     }
 
-    fn check(texts: &[Text], labels: &[u16], classes: &[String]) -> Result<()> {
+    fn check(texts: &[Text], targets: &Targets) -> Result<()> {
         let setting = |field, found, allowed| Err(Error::Setting { field, found, allowed });
         if texts.is_empty() {
             return setting("texts", "none".to_owned(), "at least one");
         }
-        if labels.len() != texts.len() {
-            let found = format!("{} for {} texts", labels.len(), texts.len());
+        if targets.len() != texts.len() {
+            let found = format!("{} for {} texts", targets.len(), texts.len());
             return setting("labels", found, "one for every text");
         }
-        if let Some(index) = labels.iter().position(|&label| usize::from(label) >= classes.len()) {
-            let found = format!("{} of {} classes at text {index}", labels[index], classes.len());
-            return setting("labels", found, "below the number of classes");
+        match targets {
+            Targets::Classes { labels, names } => {
+                let is_beyond = |&label: &u16| usize::from(label) >= names.len();
+                let Some(index) = labels.iter().position(is_beyond) else { return Ok(()) };
+                let found = format!("{} of {} classes at text {index}", labels[index], names.len());
+                setting("labels", found, "below the number of classes")
+            }
+            Targets::Numbers(numbers) => {
+                let Some(index) = numbers.iter().position(|x| !x.is_finite()) else {
+                    return Ok(());
+                };
+                setting("numbers", format!("{} at text {index}", numbers[index]), "finite")
+            }
         }
-        Ok(())
     }
 
-    fn of(
-        tokens: &[Tokens],
-        labels: Vec<u16>,
-        classes: Vec<String>,
-        tokenizer: &TextTokenizer,
-    ) -> Self {
+    fn of(tokens: &[Tokens], targets: Targets, tokenizer: &TextTokenizer) -> Self {
         let length = |tokens: &Tokens| {
             u16::try_from(tokens.ids.len()).expect("a tokenizer cuts at 65,535 tokens or before")
         };
@@ -106,8 +121,7 @@ impl TextSet {
             types: tokens.iter().flat_map(|tokens| &tokens.types).copied().collect(),
             starts: starts(&lengths),
             lengths,
-            labels,
-            classes,
+            targets,
             padding: tokenizer.padding(),
             max_length: tokenizer.max_length(),
         }
@@ -115,22 +129,27 @@ impl TextSet {
 
     /// How many texts there are, at least 1.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     /// Always false: a set holds at least one text.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.targets.is_empty()
     }
 
-    /// The names of the classes, in the order of their labels.
+    /// What is looked for in the texts.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The names of the classes, in the order of their labels; none where numbers are looked for.
     pub fn classes(&self) -> &[String] {
-        &self.classes
+        self.targets.names()
     }
 
-    /// The label of every text, in order.
+    /// The label of every text, in order; none where numbers are looked for.
     pub fn labels(&self) -> &[u16] {
-        &self.labels
+        self.targets.labels()
     }
 
     /// How many tokens every text has, in order.
@@ -148,12 +167,12 @@ impl TextSet {
         (&self.ids[range.clone()], &self.types[range])
     }
 
-    /// The SHA-256 of tokens, labels and the number of classes, in hexadecimal: the same for sets
-    /// that give the same batches.
+    /// The SHA-256 of tokens, labels and the number of classes, in hexadecimal, or of tokens and
+    /// numbers: the same for sets that give the same batches.
     pub fn sha256(&self) -> String {
-        let numbers = [self.len(), self.classes.len(), self.max_length]
+        let numbers = [self.len(), self.classes().len(), self.max_length]
             .map(|number| (number as u64).to_le_bytes());
-        let labels: Vec<u8> = self.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        let labels = self.targets.bytes();
         let lengths: Vec<u8> =
             self.lengths.iter().flat_map(|length| length.to_le_bytes()).collect();
         let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
@@ -197,19 +216,15 @@ impl TextSet {
             types: tokens().flat_map(|(_, types)| types).copied().collect(),
             starts: starts(&lengths),
             lengths,
-            labels: indices.iter().map(|&index| self.labels[index]).collect(),
-            classes: self.classes.clone(),
+            targets: self.targets.at(indices),
             ..*self
         }
     }
 
-    /// How many texts each class has, in the order of [`classes`](Self::classes).
+    /// How many texts each class has, in the order of [`classes`](Self::classes); none where
+    /// numbers are looked for.
     pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.classes.len()];
-        for &label in &self.labels {
-            counts[usize::from(label)] += 1;
-        }
-        counts
+        self.targets.class_counts().unwrap_or_default()
     }
 
     /// The order in which epoch `epoch` of the run with `seed` goes through the texts, such that
@@ -246,7 +261,7 @@ impl TextSet {
             ids: vec![self.padding; indices.len() * width],
             types: vec![0; indices.len() * width],
             lengths: indices.iter().map(|&index| self.lengths[index]).collect(),
-            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            targets: self.targets.values(indices),
             indices: indices.to_vec(),
             width,
         };

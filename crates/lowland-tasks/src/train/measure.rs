@@ -24,9 +24,9 @@ impl Figures {
         Some(self.outcome.loss / self.samples as f64).filter(|loss| loss.is_finite())
     }
 
-    /// The share of right answers; a network whose outputs are not finite has none.
-    fn accuracy(&self) -> Option<f64> {
-        self.loss().map(|_| self.outcome.accuracy())
+    /// What the task is measured by; a network whose outputs are not finite has none.
+    fn accuracy(&self, task: &dyn Task) -> Option<f64> {
+        self.loss().map(|_| task.measured(&self.outcome))
     }
 
     fn scores(&self, task: &dyn Task, split: Split) -> BTreeMap<String, f64> {
@@ -110,6 +110,7 @@ impl Training {
             allowed: "measured after an epoch or more",
         })?;
         let chosen_on_validation = self.best.is_some();
+        let task = &*self.data.task;
         let test = if self.measured.validation.is_some() {
             let (epoch, model) = self.chosen()?;
             let found = self.figures(&self.measured.test, &model)?;
@@ -118,10 +119,10 @@ impl Training {
                 epoch,
                 chosen_on_validation,
                 test_loss: found.loss(),
-                test_accuracy: found.accuracy(),
-                average_accuracy: average.as_ref().and_then(Figures::accuracy),
+                test_accuracy: found.accuracy(task),
+                average_accuracy: average.as_ref().and_then(|average| average.accuracy(task)),
                 average_loss: average.as_ref().and_then(Figures::loss),
-                scores: found.scores(&*self.data.task, Split::Test),
+                scores: found.scores(task, Split::Test),
             };
             self.marks = found.outcome.marks;
             record
@@ -153,18 +154,19 @@ impl Training {
         let on = |part: Split, number: Option<f64>| number.filter(|_| part == split);
         let finite = |value: f64| value.is_finite().then_some(value);
         let position = std::mem::take(&mut self.position);
-        let scores = found.scores(&*self.data.task, split);
-        let chosen_by = self.data.task.chooses_by().and_then(|name| scores.get(name));
+        let task = &*self.data.task;
+        let scores = found.scores(task, split);
+        let chosen_by = task.chooses_by().and_then(|name| scores.get(name));
         let record = EpochRecord {
             epoch: epoch + 1,
             train_loss: finite(position.loss / position.samples as f64),
-            train_accuracy: train.accuracy(),
+            train_accuracy: train.accuracy(task),
             validation_loss: on(Split::Validation, found.loss()),
-            validation_accuracy: on(Split::Validation, found.accuracy()),
+            validation_accuracy: on(Split::Validation, found.accuracy(task)),
             validation_score: on(Split::Validation, chosen_by.copied()),
             test_loss: on(Split::Test, found.loss()),
-            test_accuracy: on(Split::Test, found.accuracy()),
-            average_accuracy: average.as_ref().and_then(Figures::accuracy),
+            test_accuracy: on(Split::Test, found.accuracy(task)),
+            average_accuracy: average.as_ref().and_then(|average| average.accuracy(task)),
             average_loss: average.as_ref().and_then(Figures::loss),
             scores,
             learning_rate: position.learning_rate,

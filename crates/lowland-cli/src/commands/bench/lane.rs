@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use cpu_time::ProcessTime;
 use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, cross_entropies};
-use lowland_tasks::data::ImageBatch;
+use lowland_tasks::data::{ImageBatch, TargetTensor};
 use lowland_tasks::models::{Model, ModelName};
 use lowland_tasks::text::{BertConfig, TextBatch, TextClassifier, TextInput};
 
@@ -60,7 +60,8 @@ impl Place {
                 types: Tensor::<2, Int>::zeros(shape, &device),
                 padding: Tensor::<2, Int>::zeros(shape, &device).equal_elem(1),
             };
-            let data = Data::Texts(minilm()?, TextBatch { input, labels, indices });
+            let targets = TargetTensor::Labels(labels);
+            let data = Data::Texts(minilm()?, TextBatch { input, targets, indices });
             return Ok(Self { device, data });
         }
         let model: ModelName = name.parse()?;
@@ -98,7 +99,9 @@ impl Place {
                 (model.forward(images), labels)
             }
             (Network::Texts(model), Data::Texts(_, batch)) => {
-                let (input, labels) = batch.select(samples);
+                let (input, TargetTensor::Labels(labels)) = batch.select(samples) else {
+                    unreachable!("a bench classifies texts")
+                };
                 (model.forward(input), labels)
             }
             _ => unreachable!("a place makes networks for its own data"),

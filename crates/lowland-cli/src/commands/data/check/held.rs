@@ -1,9 +1,9 @@
 //! What a data set holds, as numbers and in words.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use comfy_table::{CellAlignment, Table};
-use lowland_tasks::data::{DataName, ImageSet, ImageShape, Splits};
+use lowland_tasks::data::{DataName, ImageSet, ImageShape, Splits, TargetValues};
 use lowland_tasks::pose::{PoseSet, PoseSplits};
 use lowland_tasks::text::{Text, TextCorpus, Texts};
 use serde::Serialize;
@@ -57,6 +57,9 @@ struct Part {
     images: Option<usize>,
     /// Classes with their samples, or joints with the people of whom they are known.
     classes: Vec<Class>,
+    /// The numbers that are looked for: the least, the mean and the largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<[f64; 3]>,
     /// Of pixels, labels and shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
@@ -79,6 +82,24 @@ struct Class {
 
 fn classes(names: &[String], counts: impl IntoIterator<Item = usize>) -> Vec<Class> {
     names.iter().cloned().zip(counts).map(|(name, samples)| Class { name, samples }).collect()
+}
+
+/// A label for each of some numbers, the same for those that are alike; the last for whatever is
+/// beyond 65,535 different ones.
+fn alike(numbers: &[f32]) -> Vec<u16> {
+    let mut known: HashMap<u32, u16> = HashMap::new();
+    let label = |number: &f32| {
+        let next = u16::try_from(known.len()).unwrap_or(u16::MAX);
+        *known.entry(number.to_bits()).or_insert(next)
+    };
+    numbers.iter().map(label).collect()
+}
+
+/// The least, the mean and the largest; `None` where there are no numbers.
+fn of_numbers(numbers: &[f32]) -> Option<[f64; 3]> {
+    let all = || numbers.iter().copied().map(f64::from);
+    let (least, largest) = (all().reduce(f64::min)?, all().reduce(f64::max)?);
+    Some([least, all().sum::<f64>() / numbers.len() as f64, largest])
 }
 
 impl Held {
@@ -117,11 +138,16 @@ impl Held {
     pub(super) fn texts(data: DataName, corpus: &TextCorpus) -> Self {
         let sets = [Some(&corpus.train), corpus.validation.as_ref(), Some(&corpus.test)];
         let parts = sets.map(|set| set.map(|set| Part::of_texts(set, &corpus.classes)));
+        let found = if corpus.classes.is_empty() { "numbers" } else { "classes" };
         let named = sets.into_iter().zip(["training", "validation", "test"]);
         let samples = named.filter_map(|(set, part)| {
             let set = set?;
             let key = |text: &Text| (text.first.clone(), text.second.clone());
-            let samples = set.texts.iter().map(key).zip(set.labels.iter().copied()).collect();
+            let labels = match &set.targets {
+                TargetValues::Labels(labels) => labels.clone(),
+                TargetValues::Numbers(numbers) => alike(numbers),
+            };
+            let samples = set.texts.iter().map(key).zip(labels).collect();
             Some(Samples { part, samples })
         });
         let samples: Vec<Samples<_>> = samples.collect();
@@ -135,7 +161,7 @@ impl Held {
                 ));
             }
         }
-        Self::of(data, parts, ["texts", "classes"]).with(&corpus.remarks, odd)
+        Self::of(data, parts, ["texts", found]).with(&corpus.remarks, odd)
     }
 
     fn of(data: DataName, parts: [Option<Part>; 3], words: [&'static str; 2]) -> Self {
@@ -213,7 +239,14 @@ impl Held {
             };
             rows.push(("width x height".to_owned(), self.each(size)));
         }
-        rows.push((classes.to_owned(), self.each(|part| words::count(part.classes.len()))));
+        if self.train.numbers.is_some() {
+            let numbers = |part: &Part| {
+                part.numbers.unwrap_or_default().map(|x| words::number(x, 2)).join(" ")
+            };
+            rows.push((format!("{classes}: least, mean, largest"), self.each(numbers)));
+        } else {
+            rows.push((classes.to_owned(), self.each(|part| words::count(part.classes.len()))));
+        }
         let numbers: [(&str, usize, Figure); 4] = [
             ("mean, 0 to 1", 4, |channel| channel.mean),
             ("deviation, 0 to 1", 4, |channel| channel.standard_deviation),
@@ -234,7 +267,7 @@ impl Held {
 
     /// The samples of each class, where they are few.
     fn class_table(&self) -> Option<String> {
-        let few = self.train.classes.len() <= MOST_CLASSES;
+        let few = (1..=MOST_CLASSES).contains(&self.train.classes.len());
         let row = |(index, class): (usize, &Class)| {
             let samples = |part: &Part| part.classes.get(index).map_or(0, |class| class.samples);
             (class.name.clone(), self.each(|part| words::count(samples(part))))
@@ -300,7 +333,7 @@ impl Part {
 
     fn of_texts(set: &Texts, names: &[String]) -> Self {
         let mut counts = vec![0; names.len()];
-        set.labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+        set.targets.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
         let length = |text: &Text| {
             let second = text.second.as_ref().map_or(0, |text| text.chars().count());
             text.first.chars().count() + second
@@ -313,6 +346,7 @@ impl Part {
             samples: set.texts.len(),
             characters: Some(characters),
             classes: classes(names, counts),
+            numbers: of_numbers(set.targets.numbers()),
             ..Self::default()
         }
     }

@@ -22,7 +22,12 @@ pub(super) fn of_samples<T: Hash + Eq>(parts: &[Samples<T>], classes: &[String])
     let mut lines = Vec::new();
     for Samples { part, samples } in parts {
         let mut counts = vec![0_usize; classes.len()];
-        samples.iter().for_each(|(_, label)| counts[usize::from(*label)] += 1);
+        for (_, label) in samples {
+            // There are no classes where labels stand for numbers.
+            if let Some(count) = counts.get_mut(usize::from(*label)) {
+                *count += 1;
+            }
+        }
         lines.extend(of_counts(part, classes, &counts));
         let mut labels: HashMap<&T, HashSet<u16>> = HashMap::new();
         for (sample, label) in samples {
