@@ -392,7 +392,8 @@ impl Rule for Replayed {
             assert!(surface.uniforms.is_some_and(|left| left.is_empty()), "the draws are used up");
             let mut memory = Memory::default();
             self.rule.save(&mut memory)?;
-            let found = memory.within("select", |memory| memory.take_numbers("probabilities"))?;
+            let found = memory
+                .within("select", |memory| memory.take_per_parameter("probabilities", f64::NAN))?;
             self.seen.lock().unwrap().probabilities.push(found);
         }
         Ok(update)

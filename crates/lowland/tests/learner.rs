@@ -343,6 +343,46 @@ fn a_training_that_goes_on_from_burns_checkpoint_is_as_if_it_had_not_stopped() {
     }
 }
 
+/// What is logged while `run` runs on this thread, as text.
+fn logged(run: impl FnOnce()) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(file.reopen().unwrap())
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    tracing::subscriber::with_default(subscriber, run);
+    std::fs::read_to_string(file.path()).unwrap()
+}
+
+#[test]
+fn a_resume_warns_that_the_shuffling_starts_anew() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let strategy = strategy(&Algorithm::Sam(SamConfig::default()));
+    let train = |from: Option<usize>, epochs| {
+        let training = with_checkpoints(training(directory, epochs), &strategy, directory);
+        let training = match from {
+            Some(epoch) => training.checkpoint(epoch),
+            None => training,
+        };
+        logged(|| drop(launch(training, sgd(0.9, 0.0))))
+    };
+    let log = train(None, 2);
+    assert!(!log.contains("shuffles"), "nothing is resumed: {log}");
+    let log = train(Some(2), 3);
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("shuffles")).collect();
+    let [warning] = warnings.as_slice() else { panic!("one warning: {log}") };
+    assert!(warning.contains("WARN") && warning.contains("epoch=2"), "{warning}");
+    assert!(
+        warning.contains("the order of the data after this resume is that of the first epochs"),
+        "{warning}"
+    );
+    assert_eq!(strategy.error(), None);
+}
+
 #[test]
 fn the_rules_state_comes_and_goes_with_burns_checkpoints() {
     let _alone = common::alone();

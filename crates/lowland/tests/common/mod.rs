@@ -22,6 +22,7 @@ use lowland_kernels::calls::{Kernel, calls};
 use lowland_kernels::{batch_norm_train, conv2d, relu};
 
 mod in_f64;
+pub(crate) mod pair;
 
 /// The algorithm of that name with its defaults, and what it cannot do without.
 pub(crate) fn named(name: &str) -> Algorithm {
