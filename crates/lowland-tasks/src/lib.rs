@@ -24,6 +24,7 @@ pub mod precision;
 pub mod quantise;
 pub mod record;
 mod spec;
+pub mod spelling;
 pub mod task;
 pub mod text;
 pub mod train;

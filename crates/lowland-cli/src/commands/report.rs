@@ -24,7 +24,7 @@ use crate::files::{LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
 use crate::run::epochs_of;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
-use crate::terminal::{self, print};
+use crate::terminal::{self, say};
 use crate::{device, files, program};
 
 /// Put several runs side by side in one table and one page, or make those of a comparison
@@ -96,7 +96,7 @@ impl Report {
             if !alone {
                 let setting = &summary.setting;
                 let heading = format!("{}, {}", setting.data, setting.measure());
-                print(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
+                say(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
             }
             present_as(&summary, &out, (&summary_name, &page), false)?;
         }
