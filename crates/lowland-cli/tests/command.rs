@@ -283,16 +283,20 @@ fn algorithms_start_alike() {
 }
 
 #[test]
-fn lists_name_everything_in_one_line_each() {
+fn lists_name_everything_one_below_the_other() {
     let all = text(&run(&["list"]).stdout);
     for word in ["arsam", "small-cnn", "wrn-28-10", "embedded", "cifar100", "adamw", "cpu"] {
         assert!(all.contains(word), "{word} is not in\n{all}");
     }
     let algorithms = text(&run(&["list", "algorithms"]).stdout);
-    let names: Vec<_> =
-        algorithms.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(names.starts_with(&["base", "sam", "asam", "arsam"]), "{names:?}");
-    assert!(algorithms.lines().all(|line| line.contains('[')), "each with its passes");
+    // Further lines of a description are indented more than names are.
+    let name = |line: &'_ str| {
+        let name = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?;
+        Some(name.split(' ').next()?.to_owned())
+    };
+    let names: Vec<_> = algorithms.lines().filter_map(name).collect();
+    assert_eq!(names[..4], ["base", "sam", "asam", "arsam"]);
+    assert_eq!(algorithms.matches('[').count(), names.len(), "each with its passes");
 }
 
 #[test]

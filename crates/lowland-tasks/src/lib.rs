@@ -25,6 +25,7 @@ pub mod quantise;
 pub mod record;
 pub mod regression;
 mod spec;
+pub mod spelling;
 pub mod task;
 pub mod text;
 pub mod train;

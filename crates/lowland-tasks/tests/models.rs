@@ -270,7 +270,7 @@ fn names_lead_to_models_and_back() {
     }
     assert_eq!(
         "vgg".parse::<ModelName>().unwrap_err().to_string(),
-        "unknown model \"vgg\" (did you mean vit?), expected one of: small-cnn, small-cnn-wide, resnet20, resnet56, resnet18, \
+        "unknown model \"vgg\", expected one of: small-cnn, small-cnn-wide, resnet20, resnet56, resnet18, \
          resnet18-imagenet, resnet34-imagenet, resnet50-imagenet, wrn-28-10, wrn-34-10, pyramidnet110, vit, \
          pose-small, pose-resnet18, transformer"
     );

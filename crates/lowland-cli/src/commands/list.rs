@@ -8,7 +8,11 @@ use lowland_tasks::data::DataName;
 use lowland_tasks::models::ModelName;
 
 use crate::device;
+use crate::layout::{self, hanging, wrapped};
 use crate::terminal::print;
+
+/// The widest that lines are on a wide terminal.
+const MOST: usize = 100;
 
 /// Show the algorithms, networks, data sets, optimizers and devices that there are
 #[derive(Debug, Args)]
@@ -72,10 +76,11 @@ impl List {
         let all = What::value_variants().iter().copied();
         let chosen: Vec<What> =
             all.filter(|what| self.what.is_none_or(|only| only == *what)).collect();
+        let width = layout::width().min(MOST);
         let section = |what: &What| {
             let lines = what.lines().into_iter();
-            let lines = lines.map(|(name, description)| format!("  {name:14} {description}"));
-            let title = self.what.is_none().then(|| what.title().to_owned());
+            let lines = lines.map(|(name, text)| hanging(&format!("  {name:14} "), &text, width));
+            let title = self.what.is_none().then(|| wrapped(what.title(), width));
             title.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
         };
         print(&chosen.iter().map(section).collect::<Vec<_>>().join("\n\n"))

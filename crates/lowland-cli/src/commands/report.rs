@@ -27,7 +27,7 @@ use crate::files::{LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
 use crate::run::epochs_of;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
-use crate::terminal::{self, print};
+use crate::terminal::{self, say};
 use crate::{device, files, program};
 
 /// Put several runs side by side in one table and one page, or make those of a comparison
@@ -99,7 +99,7 @@ impl Report {
             let mut summary = whole_summary(&found, &paths)?;
             if !alone {
                 let heading = heading(&summary, &group.apart);
-                print(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
+                say(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
                 summary.title = format!("{}: {heading}", summary.title);
             }
             present_as(&summary, &out, (&summary_name, &page), false)?;

@@ -100,7 +100,7 @@ impl Train {
             terminal::note(&note, self.output.quiet);
         }
         let folder = RunFolder::create(&self.out, &config)?;
-        let journal = folder.journal(&BTreeMap::new())?;
+        let journal = folder.journal(&BTreeMap::new(), &config)?;
         run::run(training, &data, &config, &folder, journal, self.output)
     }
 }

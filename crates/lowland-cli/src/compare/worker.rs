@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use lowland_tasks::Spec;
 use lowland_tasks::evaluation::evaluate;
+use lowland_tasks::events::Status;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Training};
@@ -156,7 +157,7 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
         let restored = training.restore(snapshot, false);
         training = restored.with_context(|| Usage(found.path.display().to_string()))?.0;
     }
-    let mut journal = folder.journal(&lengths)?;
+    let mut journal = folder.journal(&lengths, config)?;
     let spoken = Cell::new(Instant::now());
     // A turn ends with the first step of the next epoch, once the epoch before is saved.
     let turn_of = Cell::new(training.record().epochs.len() + 1);
@@ -184,7 +185,10 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
     });
     let diverged = match trained {
         Ok(()) => run::has_failed(&training),
-        Err(error) if is_divergence(&error) => true,
+        Err(error) if is_divergence(&error) => {
+            journal.end(Status::Failure)?;
+            true
+        }
         Err(error) => return Err(error),
     };
     finish(&training, &data, &folder, job, diverged, ending)
