@@ -1,5 +1,6 @@
-//! The front door: what a loop of one's own needs to know, and what it may do. Beside Burn's prelude,
-//! whose names this crate's must not clash with.
+//! The front door: what a loop of one's own needs to know, and what it may do. Beside Burn's
+//! prelude, whose names this crate's must not clash with. In one file, since all cases have the
+//! same small loop.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -454,4 +455,31 @@ fn a_rule_of_ones_own_needs_no_box() {
         moved = moved.max((w - s).abs());
     }
     assert!(moved > 1e-4, "{moved}");
+}
+
+/// Every algorithm has its row in the table of the crate's documentation and in the book, there with cost,
+/// memory, source and fidelity as the descriptor has them.
+#[test]
+fn every_algorithm_is_documented_with_its_source_and_fidelity() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let (library, book) = (read("src/lib.rs"), read("../../docs/src/algorithms.md"));
+    for descriptor in Algorithm::ALL {
+        let Descriptor { name, summary, memory, source, fidelity, .. } = *descriptor;
+        let row = book.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row in the book"));
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let number = source.trim_start_matches("arXiv ");
+        assert_eq!(cells[3], memory, "{row}");
+        assert!(cells[4].contains(number), "{row} does not have {number}");
+        let expected = match fidelity {
+            Fidelity::AuthorsCode => "authors' code",
+            Fidelity::Equations => "equations",
+            Fidelity::Laws => "laws",
+        };
+        assert_eq!(cells[5], expected, "{row}");
+        let does = summary.split(';').next().unwrap_or(summary);
+        let rows = library.lines().filter(|line| line.starts_with("//! | [`"));
+        assert_eq!(rows.filter(|row| row.contains(&format!("| {does} |"))).count(), 1, "{name}");
+    }
 }

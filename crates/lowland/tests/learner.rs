@@ -1,4 +1,5 @@
-//! Training by Burn's `Learner` against the plain loop, bit for bit, and what of Burn's goes with it.
+//! Training by Burn's `Learner` against the plain loop, bit for bit, and what of Burn's goes with
+//! it. In one file, since all cases train the same learner.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]

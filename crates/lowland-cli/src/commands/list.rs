@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use lowland::Algorithm;
+use lowland::{Algorithm, Descriptor};
 use lowland_tasks::config::OptimizerName;
 use lowland_tasks::data::DataName;
 use lowland_tasks::models::ModelName;
@@ -36,7 +36,8 @@ impl What {
     fn title(self) -> &'static str {
         match self {
             Self::Algorithms => {
-                "Algorithms (passes per step in brackets; source, and how it was checked)"
+                "Algorithms [passes per step; memory kept, in copies of the parameters] source, how \
+                 it was checked"
             }
             Self::Models => "Networks",
             Self::Data => "Data sets",
@@ -48,15 +49,13 @@ impl What {
     fn lines(self) -> Vec<(String, String)> {
         let line = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         match self {
-            Self::Algorithms => Algorithm::ALL
-                .iter()
-                .map(|d| {
-                    (
-                        d.name.to_owned(),
-                        format!("{} [{}] {}, {}", d.summary, d.passes, d.source, d.fidelity),
-                    )
-                })
-                .collect(),
+            Self::Algorithms => {
+                let description = |d: &Descriptor| {
+                    let Descriptor { summary, passes, memory, source, fidelity, .. } = d;
+                    format!("{summary} [{passes}; memory {memory}] {source}, {fidelity}")
+                };
+                Algorithm::ALL.iter().map(|d| line(d.name, &description(d))).collect()
+            }
             Self::Models => ModelName::ALL.map(|m| line(m.name(), m.description())).to_vec(),
             Self::Data => DataName::ALL.map(|d| line(d.name(), d.description())).to_vec(),
             Self::Optimizers => {

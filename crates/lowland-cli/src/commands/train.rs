@@ -72,7 +72,7 @@ struct RunFlags {
     /// (each worker its own part), a number (groups of so many workers) or micro-batch (each its
     /// own) [default: global]
     #[arg(long, value_name = "SCOPE", help_heading = "Training")]
-    ascent: Option<AscentScope>,
+    ascent_scope: Option<AscentScope>,
 }
 
 impl Train {

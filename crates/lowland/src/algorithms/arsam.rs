@@ -85,6 +85,7 @@ impl ArsamConfig {
         summary: "SAM's second gradient only as often as it changes, reused with decay in between",
         passes: "1 + share of sampled steps",
         memory: "1",
+        below_one_pass: false,
         source: "arXiv 2510.03763, 2403.08821",
         fidelity: Fidelity::AuthorsCode,
     };

@@ -66,6 +66,7 @@ impl MsamConfig {
         summary: "one gradient a step, at weights perturbed along the momentum",
         passes: "1",
         memory: "1",
+        below_one_pass: false,
         source: "arXiv 2401.12033",
         fidelity: Fidelity::Equations,
     };

@@ -79,6 +79,7 @@ impl SparseLayerSamConfig {
         summary: "SAM on layers that a bandit draws, the others left alone",
         passes: "2 (1 + d + active)/3",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2602.09395",
         fidelity: Fidelity::AuthorsCode,
     };
@@ -309,6 +310,7 @@ mod tests {
         })]
 
         /// The sum is s·n up to the clip and the least sum; a permutation of the tensors permutes p;
+        /// a rate of 0 leaves it at s;
         /// one active tensor changes nothing; of two with equal p, the one with the longer gradient
         /// does not fall below the other.
         #[test]
@@ -334,6 +336,10 @@ mod tests {
             expected.rotate_left(turn % n);
             for (a, b) in learned(&config, &vec![s; n], &turned).iter().zip(&expected) {
                 proptest::prop_assert!((a - b).abs() < 1e-12);
+            }
+            let still = SampledLayersConfig { s, rate: 0.0 };
+            for p in learned(&still, &vec![s; n], &squares) {
+                proptest::prop_assert!((p - s).abs() < 1e-12, "without a rate p stays at s: {p}");
             }
             let mut one = vec![None; n];
             one[0] = squares[0];

@@ -355,11 +355,8 @@ where
         }
         let losses = (self.losses)(copy, i);
         let ([found], expected) = (losses.dims(), self.batches[i]);
-        if found == 1 || found == expected {
-            Ok(losses)
-        } else {
-            Err(Error::Losses { expected, found })
-        }
+        let fits = found == 1 || found == expected;
+        if fits { Ok(losses) } else { Err(Error::Losses { expected, found }) }
     }
 
     /// The mean loss of one batch, and its gradient.

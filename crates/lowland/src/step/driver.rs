@@ -8,15 +8,17 @@ use burn::tensor::{DType, Device, Distribution, Shape, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::agreement::agree;
 use super::base::Base;
 use super::batch::BatchInfo;
+use super::generators;
 use super::report::StepReport;
 use super::settings::{Diagnostics, Settings, State};
 use super::source::Source;
 use super::surface::{Setting, StepSurface};
 use crate::error::non_negative;
 use crate::module::{displaced, into_gradients, restore_running_state, retied};
-use crate::parallel::{mean_running_state, roll_call};
+use crate::parallel::mean_running_state;
 use crate::rule::{Note, Rule, Update};
 use crate::state::{Fields, Memory};
 use crate::vector::read;
@@ -87,15 +89,15 @@ impl Driver {
         let guarded = self.settings.diagnostics != Diagnostics::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
         let wants_indices = self.rule.chooses_samples();
-        let roll =
-            roll_call(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
-        if let Some(roll) = &roll {
+        let agreement =
+            agree(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
+        if let Some(agreement) = &agreement {
             // Decisions by the clock are the same for all.
             let spent = &mut self.state.spent;
-            [spent.single_seconds, spent.double_seconds] = roll.seconds;
+            [spent.single_seconds, spent.double_seconds] = agreement.seconds;
         }
         self.draw(&module)?;
-        let running = (guarded || roll.is_some()).then(|| module.valid());
+        let running = (guarded || agreement.is_some()).then(|| module.valid());
 
         let weights = || parameters.weights(&module);
         let setting = Setting {
@@ -105,7 +107,7 @@ impl Driver {
             batch,
             settings: &self.settings,
             state: &self.state,
-            roll: roll.as_ref(),
+            agreement: agreement.as_ref(),
             weights: &weights,
         };
         let mut surface = StepSurface::new(setting, source);
@@ -129,7 +131,7 @@ impl Driver {
         let gradient = self.settings.clipped(gradient);
         let gradients = into_gradients(&parameters, gradient, &module);
         let module = match &running {
-            Some(running) if roll.is_some() => {
+            Some(running) if agreement.is_some() => {
                 let workers = &self.settings.workers;
                 mean_running_state(workers, &parameters, module, running, moving)?
             }
@@ -202,9 +204,7 @@ impl Driver {
         // A stream that no step draws from.
         generator.set_stream(!self.state.step);
         let seed = generator.next_u64().wrapping_add(self.settings.workers.rank() as u64);
-        for device in module.devices() {
-            device.seed(seed);
-        }
+        generators::seed(&module.devices(), seed);
     }
 
     fn count(&mut self, report: &StepReport, seconds: f64) {
