@@ -42,7 +42,7 @@ fn every_command_fits_80_columns() {
     let csv = path(folder.path(), "predictions.csv");
     let quick = ["--images", "60", "--trace-probes", "2", "--directions", "2"];
     let plane = ["--points", "3", "--images", "60"];
-    for columns in [80, 60] {
+    for columns in [80, 70] {
         let printed = fitting(columns, &["evaluate", &sgd]);
         assert!(printed.contains("Ankle boot") && printed.contains("precision"), "{printed}");
         let printed = fitting(columns, &[&["sharpness", &sgd], &quick[..]].concat());
@@ -56,7 +56,8 @@ fn every_command_fits_80_columns() {
         let printed = fitting(columns, &["data", "check", "embedded"]);
         assert!(printed.contains("Ankle boot") && printed.contains("28x28"), "{printed}");
         let bench = ["bench", "--rounds", "1", "--steps", "4", "--batch-size", "4"];
-        let printed = fitting(columns, &[&bench[..], &["--algorithms", "base,arsam,esam"]].concat());
+        let printed =
+            fitting(columns, &[&bench[..], &["--algorithms", "base,arsam,esam"]].concat());
         for part in ["Burn's own step", "ARSAM", "quartiles", "memory"] {
             assert!(printed.contains(part), "{part} is not in {printed}");
         }
@@ -75,7 +76,8 @@ fn every_command_fits_80_columns() {
 fn wider_terminals_show_the_bench_in_one_table() {
     let bench = ["bench", "--rounds", "1", "--steps", "4", "--batch-size", "4", "--no-memory"];
     let tables = |columns| {
-        let printed = text(&lowland(columns, &[&bench[..], &["--algorithms", "sam"]].concat()).stdout);
+        let printed =
+            text(&lowland(columns, &[&bench[..], &["--algorithms", "sam"]].concat()).stdout);
         printed.matches("algorithm").count()
     };
     assert_eq!((tables(160), tables(80)), (1, 2));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::messages::{
-    DataType, Domain, ExperimentInfo, HParamInfo, Interval, Kind, ListValue, MetricInfo, MetricName,
-    ProtoValue,
+    DataType, Domain, ExperimentInfo, HParamInfo, Interval, Kind, ListValue, MetricInfo,
+    MetricName, ProtoValue,
 };
 
 /// The value of a hyperparameter.
@@ -147,8 +147,7 @@ impl Experiment {
     /// itself would have it.
     fn setting(&self, name: &str, values: &[Value]) -> HParamInfo {
         let first = values.first();
-        let differs =
-            values.len() < self.runs || values.iter().any(|value| Some(value) != first);
+        let differs = values.len() < self.runs || values.iter().any(|value| Some(value) != first);
         let numbers: Option<Vec<f64>> = values.iter().map(Value::number).collect();
         let flags: Option<Vec<bool>> = values.iter().map(Value::flag).collect();
         let (kind, domain) = match (numbers, flags) {

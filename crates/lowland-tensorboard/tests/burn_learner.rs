@@ -100,7 +100,8 @@ fn training(directory: &Path) -> (SupervisedTraining<Model>, Learner<Model>) {
 
 /// Step and value of all scalars with a tag in a folder.
 fn of_tag(folder: &Path, tag: &str) -> Vec<(u64, f32)> {
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     let read = files.iter().flat_map(|file| scalars(&fs::read(file).unwrap()));
     read.filter(|(_, found, _)| found == tag).map(|(step, _, value)| (step, value)).collect()
@@ -156,8 +157,10 @@ impl MetricLogger for Both {
         epoch: usize,
         split: &Split,
     ) -> Result<Vec<NumericEntry>, String> {
-        let (ours, burn) =
-            (self.ours.read_numeric(name, epoch, split)?, self.burn.read_numeric(name, epoch, split)?);
+        let (ours, burn) = (
+            self.ours.read_numeric(name, epoch, split)?,
+            self.burn.read_numeric(name, epoch, split)?,
+        );
         let last = |entries: &[NumericEntry]| entries.last().map(NumericEntry::serialize);
         assert_eq!(last(&ours), last(&burn), "{name} in epoch {epoch}");
         Ok(ours)

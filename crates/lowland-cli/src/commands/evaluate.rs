@@ -137,7 +137,8 @@ fn confusion(found: &Evaluation, width: usize) -> String {
     if found.classes.len() <= MATRIX {
         // Names above the columns make them wide: where the table would be parted, they have numbers.
         let named = matrix(found, |_, name| [name.to_owned(), name.to_owned()]);
-        let numbered = || matrix(found, |place, name| [format!("{place} {name}"), place.to_string()]);
+        let numbered =
+            || matrix(found, |place, name| [format!("{place} {name}"), place.to_string()]);
         return named.in_one(width).unwrap_or_else(|| numbered().within(width));
     }
     let mut confusions: Vec<(usize, usize, usize)> = Vec::new();

@@ -172,9 +172,10 @@ impl Held {
         let mut blocks = vec![self.table().within(width)];
         blocks.extend(self.class_table().map(|table| table.within(width)));
         let prose = width.min(WIDTH);
-        let sums = self.parts().into_iter().filter_map(|(name, part)| {
-            Some(format!("{name:10} {}", part.sha256.as_ref()?))
-        });
+        let sums = self
+            .parts()
+            .into_iter()
+            .filter_map(|(name, part)| Some(format!("{name:10} {}", part.sha256.as_ref()?)));
         for (title, lines) in [
             ("SHA-256:", &sums.collect::<Vec<_>>()),
             ("Left out or decided:", &self.remarks),
@@ -186,7 +187,8 @@ impl Held {
             }
         }
         if self.as_published == Some(true) {
-            let same = "Counts, means and deviations of the training images are the published ones.";
+            let same =
+                "Counts, means and deviations of the training images are the published ones.";
             blocks.push(wrapped(same, prose));
         }
         blocks.join("\n\n")
