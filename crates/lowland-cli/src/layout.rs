@@ -81,7 +81,8 @@ fn flowed(text: &str, [first, further]: [&str; 2], width: usize, long: LongWords
             _ => lines.push(word),
         }
     }
-    format!("{first}{}", lines.join(&format!("\n{further}")))
+    let text = format!("{first}{}", lines.join(&format!("\n{further}")));
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// A word, or what a line holds of it each time.
@@ -240,7 +241,7 @@ impl Grid {
             tables.push(table);
             next = end;
         }
-        Some(tables.join("\n"))
+        Some(tables.join("\n\n"))
     }
 
     /// A block of lines for each entry.
@@ -306,11 +307,63 @@ mod tests {
 
     #[test]
     fn a_table_takes_the_first_shape_that_fits() {
-        assert_snapshot!(grid(["SGD", "SAM"]).within(80), @"");
-        assert_snapshot!(grid(["SGD", "SAM"]).within(50), @"");
-        assert_snapshot!(grid(["SGD with momentum", "periodic SAM"]).within(54), @"");
-        assert_snapshot!(grid(["SGD", "SAM"]).within(40), @"");
-        assert_snapshot!(grid(["SGD with momentum and-a-word-that-is-long", "SAM"]).within(40), @"");
+        assert_snapshot!(grid(["SGD", "SAM"]).within(80), @r"
+        ─────────────────────────────────────────────────
+         algorithm         time   passes     memory kept
+                       per step            between steps
+        ═════════════════════════════════════════════════
+         SGD         12.5 ± 0.5     1.00            +1.0
+         SAM         25.0 ± 1.0     2.00            +2.0
+        ─────────────────────────────────────────────────
+        ");
+        assert_snapshot!(grid(["SGD", "SAM"]).within(50), @r"
+        ─────────────────────────────────────────────────
+         algorithm         time   passes     memory kept
+                       per step            between steps
+        ═════════════════════════════════════════════════
+         SGD         12.5 ± 0.5     1.00            +1.0
+         SAM         25.0 ± 1.0     2.00            +2.0
+        ─────────────────────────────────────────────────
+        ");
+        assert_snapshot!(grid(["SGD with momentum", "periodic SAM"]).within(54), @r"
+        ──────────────────────────────────────────────────
+         algorithm          time   passes     memory kept
+                        per step            between steps
+        ══════════════════════════════════════════════════
+         SGD with           12.5     1.00            +1.0
+         momentum          ± 0.5
+        ──────────────────────────────────────────────────
+         periodic SAM       25.0     2.00            +2.0
+                           ± 1.0
+        ──────────────────────────────────────────────────
+        ");
+        assert_snapshot!(grid(["SGD", "SAM"]).within(40), @r"
+        ────────────────────────────────────────
+        SGD
+          time per step: 12.5 ± 0.5
+          passes: 1.00
+          memory: +1.0
+        ────────────────────────────────────────
+        SAM
+          time per step: 25.0 ± 1.0
+          passes: 2.00
+          memory: +2.0
+        ────────────────────────────────────────
+        ");
+        assert_snapshot!(grid(["SGD with momentum and-a-word-that-is-long", "SAM"]).within(40), @r"
+        ────────────────────────────────────────
+        SGD with momentum
+        and-a-word-that-is-long
+          time per step: 12.5 ± 0.5
+          passes: 1.00
+          memory: +1.0
+        ────────────────────────────────────────
+        SAM
+          time per step: 25.0 ± 1.0
+          passes: 2.00
+          memory: +2.0
+        ────────────────────────────────────────
+        ");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A run under way: steps, metrics, checkpoints, and how it ends.
 
+pub(crate) mod confusion;
 pub(crate) mod finished;
 pub(crate) mod folder;
 pub(crate) mod interrupt;
@@ -23,8 +24,10 @@ use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Done, Training};
 
 use crate::failure::{Ended, Interrupted};
+use crate::files::{self, CONFUSION};
 use crate::terminal::{Output, Progress, note, print, say};
 use crate::words::{counted, counted_as, limit_left, no_second_gradient};
+use confusion::Confusion;
 use folder::RunFolder;
 use interrupt::Interrupt;
 use journal::Journal;
@@ -198,6 +201,9 @@ fn finish(
 ) -> Result<()> {
     folder.save_model(training, &data.task().export(config)?)?;
     folder.save_pictures(&training.pictures(PICTURES)?)?;
+    if let Some(found) = Confusion::of(&judged(training)?, data, training.device())? {
+        files::write(&folder.path().join(CONFUSION), &serde_json::to_vec(&found)?)?;
+    }
     let mut result = RunResult::of(training, data, config, folder.path());
     if config.quantise.is_some() {
         let model = with_integer_weights(training.chosen()?.1)?;

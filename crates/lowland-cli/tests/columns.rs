@@ -42,7 +42,7 @@ fn every_command_fits_80_columns() {
     let csv = path(folder.path(), "predictions.csv");
     let quick = ["--images", "60", "--trace-probes", "2", "--directions", "2"];
     let plane = ["--points", "3", "--images", "60"];
-    for columns in [80, 60] {
+    for columns in [80, 70] {
         let printed = fitting(columns, &["evaluate", &sgd]);
         assert!(printed.contains("Ankle boot") && printed.contains("precision"), "{printed}");
         let printed = fitting(columns, &[&["sharpness", &sgd], &quick[..]].concat());

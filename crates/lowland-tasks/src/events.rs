@@ -61,7 +61,7 @@ pub fn of_end(test: &TestRecord, run: &RunRecord) -> Scalars {
 pub fn of_sharpness(found: &Flatness) -> Scalars {
     measured([
         ("sharpness/largest_eigenvalue", found.eigenvalues.first().map(|first| first.value)),
-        ("sharpness/largest_rise", found.largest_rise),
+        ("sharpness/largest_rise", found.largest_rise.map(|rise| rise.mean)),
     ])
 }
 

@@ -585,6 +585,45 @@ fn the_largest_rise_of_a_quadratic_is_found_from_below() {
     assert_eq!(largest_rise(&mut surface, &config, uninterrupted).unwrap().rise, 0.0);
 }
 
+/// Samples whose losses are multiples of one quadratic: their rises at SAM's perturbation are known.
+#[test]
+fn a_largest_rise_has_its_standard_error_over_the_samples() {
+    let _alone = alone();
+    const SHARES: [f64; 5] = [0.5, 1.0, 1.5, 4.0, 0.25];
+    let model = Vector::new(&[3.0, -4.0], DType::F64);
+    let shares = |places: std::ops::Range<usize>| {
+        let data = TensorData::new(SHARES[places.clone()].to_vec(), [places.len()]);
+        Tensor::<1>::from_data(data, (&device(), DType::F64))
+    };
+    // In two batches; the losses of single samples, or their means.
+    let losses = |means: bool| {
+        move |model: &Vector, batch: usize| {
+            let half = model.w.val().square().sum().mul_scalar(0.5);
+            let losses = shares(if batch == 0 { 0..3 } else { 3..5 }) * half;
+            if means { losses.mean() } else { losses }
+        }
+    };
+    let config = LargestRiseConfig { rho: 1.0, steps: 1, ..LargestRiseConfig::default() };
+    let settings = SurfaceConfig::default();
+    let mut surface = LossSurface::new(&model, &[3, 2], &settings, losses(false)).unwrap();
+    let found = largest_rise(&mut surface, &config, uninterrupted).unwrap();
+    // ‖w‖ = 5: at a distance of 1 along the gradient the quadratic is 18 in place of 12.5.
+    let mean = SHARES.iter().sum::<f64>() / 5.0;
+    let squares = SHARES.iter().map(|share| (share - mean).powi(2)).sum::<f64>();
+    assert_close(found.rise, 5.5 * mean, 1e-12, "rise");
+    let error = 5.5 * (squares / 4.0 / 5.0).sqrt();
+    assert_close(found.standard_error.unwrap(), error, 1e-12, "error");
+    assert_close(surface.passes(), 2.0, 1e-12, "a gradient, and three forward passes");
+
+    let mut surface = LossSurface::new(&model, &[3, 2], &settings, losses(true)).unwrap();
+    let found = largest_rise(&mut surface, &config, uninterrupted).unwrap();
+    assert_eq!(found.standard_error, None, "of means nothing is known");
+    let nowhere = LargestRiseConfig { rho: 0.0, ..config };
+    let mut surface = LossSurface::new(&model, &[3, 2], &settings, losses(false)).unwrap();
+    let found = largest_rise(&mut surface, &nowhere, uninterrupted).unwrap();
+    assert_eq!((found.rise, found.standard_error), (0.0, None));
+}
+
 #[test]
 fn average_rises_of_a_quadratic_are_those_of_its_trace() {
     let _alone = alone();

@@ -187,7 +187,7 @@ fn table(found: &Flatness, width: usize) -> String {
         ("rise", rho, found.largest_rise, found.average_rise),
         ("adaptive rise", adaptive_rho, found.adaptive_largest_rise, found.adaptive_average_rise),
     ] {
-        rows.extend(largest.map(|rise| (format!("largest {what} within {rho}"), number(rise))));
+        rows.extend(largest.map(|rise| (format!("largest {what} within {rho}"), measured(rise))));
         rows.extend(average.map(|rise| (format!("average {what} within {rho}"), measured(rise))));
     }
     let of = match found.ground.split {
@@ -202,7 +202,11 @@ fn table(found: &Flatness, width: usize) -> String {
     for (what, value) in rows {
         grid.push([what, value]);
     }
-    let mut notes = Vec::new();
+    let mut notes = vec![
+        "± is the measured residual of an eigenvalue, the standard error of a trace and an average \
+         rise over their random vectors, and that of a largest rise over the samples."
+            .to_owned(),
+    ];
     if let Some(subset) = found.subset {
         notes.push(format!("The samples were {}; --images takes more.", words::drawn(&subset)));
     }

@@ -6,8 +6,8 @@ use crate::layout::{Grid, WIDTH, wrapped};
 use crate::words;
 
 /// What the last column shows.
-const SHARPNESS_NOTE: &str = "Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is \
-                              its measured residual together with the deviation over seeds.";
+const SHARPNESS_NOTE: &str = "Sharpness: the largest eigenvalue of the Hessian, lower is flatter; \
+                              ± is its measured residual together with the deviation over seeds.";
 
 /// The comparison as a table of lines of at most `width` characters, and under it the answer in one
 /// sentence.
@@ -166,6 +166,7 @@ mod tests {
         ────────────────────────────────────────────────────────────────────────────────
         SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3
           test accuracy: 79.2 % ± 1.0
+          difference to the first, in points (95 %): –
           passes per step: 1.00
           time, the first = 1: 1.00
           sharpness: 6.00 ± 0.50
@@ -184,8 +185,6 @@ mod tests {
           time, the first = 1: 1.57
           sharpness: 6.00 ± 0.50
         ────────────────────────────────────────────────────────────────────────────────
-        The first is SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3, the
-        baseline.
 
         Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
         measured residual together with the deviation over seeds.

@@ -117,7 +117,7 @@ impl Journal {
     pub(crate) fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
         let first = found.eigenvalues.first();
         let (largest_eigenvalue, residual) = (first.map(|e| e.value), first.map(|e| e.residual));
-        let Flatness { largest_rise, loss, .. } = *found;
+        let (largest_rise, loss) = (found.largest_rise.map(|rise| rise.mean), found.loss);
         let line = Line::Sharpness { step, largest_eigenvalue, residual, largest_rise, loss };
         self.line(&line)?;
         self.scalars(step, &events::of_sharpness(found))

@@ -193,6 +193,29 @@ where
         self.loss_of(&self.moved(e, 1.0))
     }
 
+    /// The loss of each sample at `w + e`, in the order of the batches, by forward passes alone;
+    /// `None` where the closure gives the mean loss of a batch in place of its samples' losses.
+    ///
+    /// # Panics
+    /// `e` is a vector over other parameters.
+    ///
+    /// # Errors
+    /// The wrong number of losses, a device that fails.
+    pub fn sample_losses_at(&mut self, e: &ParamVec) -> Result<Option<Vec<f64>>> {
+        let copy = self.copy(&self.moved(e, 1.0), None, &NONE);
+        let mut all = Vec::new();
+        for i in 0..self.batches.len() {
+            let losses = self.batch_losses(&copy, i)?.inner();
+            self.passes += self.share(i) / 3.0;
+            if losses.dims()[0] != self.batches[i] {
+                return Ok(None);
+            }
+            let losses = losses.try_into_vec_as::<f64>();
+            all.extend(losses.map_err(|error| Error::ReadBack(error.to_string()))?);
+        }
+        Ok(Some(all))
+    }
+
     /// `L(w + e)` and `∇L(w + e)` with respect to the active parameters.
     ///
     /// # Panics

@@ -124,12 +124,13 @@ impl Contender {
         let measured = || runs.iter().filter(|r| !r.diverged()).filter_map(|r| r.flatness.as_ref());
         let eigenvalues: Vec<f64> =
             measured().filter_map(|found| Some(found.eigenvalues.first()?.value)).collect();
-        let rises: Vec<f64> = measured().filter_map(|found| found.largest_rise).collect();
         AlgorithmSummary {
             accuracy: Spread::of(&accuracies),
             passes_per_step: Spread::of(&each(|run| run.passes_per_step)),
             largest_eigenvalue: Spread::of(&eigenvalues),
-            largest_rise: Spread::of(&rises),
+            largest_rise: Uncertain::of(
+                measured().filter_map(|found| found.largest_rise.map(with_error)),
+            ),
             trace: Uncertain::of(measured().filter_map(|found| found.trace.map(with_error))),
             average_rise: Uncertain::of(
                 measured().filter_map(|found| found.average_rise.map(with_error)),
