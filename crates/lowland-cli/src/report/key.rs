@@ -172,7 +172,11 @@ fn time_cell(algorithm: &AlgorithmSummary) -> String {
     let ratio = algorithm.time_ratio.as_ref().map_or_else(|| words::MISSING.into(), answer::spread);
     let seconds: Vec<f64> = algorithm.finished().map(|run| run.training_seconds).collect();
     let training = median(&seconds)
-        .map(|median| format!("<small>median run {}</small>", prose(&words::duration(median))))
+        .map(|median| {
+            // A number and its unit stay on a line.
+            let median = words::duration(median).replace(' ', "\u{a0}");
+            format!("<small>median run {}</small>", prose(&median))
+        })
         .unwrap_or_default();
     format!("<b>{}</b>{training}", prose(&ratio))
 }
