@@ -45,27 +45,11 @@ pub mod calls;
 mod convolution;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod kernel;
 mod linear_layer;
 mod normalisation;
 mod pointwise;
-
-#[cfg(feature = "flex")]
-mod kernel {
-    //! Kernels over slices of numbers, without Burn.
-
-    mod aligned;
-    pub(crate) mod attention;
-    pub(crate) mod batch_norm;
-    pub(crate) mod convolution;
-    pub(crate) mod elementwise;
-    pub(crate) mod float;
-    mod function;
-    pub(crate) mod product;
-    pub(crate) mod rows;
-    mod sum;
-
-    pub(crate) use float::Real;
-}
 
 pub use attention::self_attention;
 pub use convolution::{conv2d, convolve};

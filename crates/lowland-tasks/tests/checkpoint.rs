@@ -1,5 +1,5 @@
 //! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were
-//! written. In one file, since each case spoils or goes on with the same runs.
+//! written. In one file, since each case damages or resumes the same runs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! Curvature against exact Hessians and known spectra. In one file, since all measures are held
-//! against the same matrices and networks.
+//! Curvature against exact Hessians and known spectra. In one file, since all measures are compared
+//! on the same matrices and networks.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]

@@ -498,7 +498,7 @@ fn adamw() -> ModuleOptimizer {
     AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init()
 }
 
-/// The base goes on with its state at the turn.
+/// The base continues with its state at the turn.
 #[test]
 fn late_sam_on_l() {
     let late = || LateSamConfig { rho: 0.1, start: 0.5 }.build().unwrap();

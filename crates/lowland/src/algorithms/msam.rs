@@ -63,7 +63,7 @@ impl MsamConfig {
     pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "msam",
         label: "MSAM",
-        summary: "one gradient a step, at weights perturbed along the momentum",
+        summary: "one gradient per step, at weights perturbed along the momentum",
         passes: "1",
         memory: "1",
         below_one_pass: false,

@@ -45,7 +45,7 @@ fn decoupled_wsam_is_coupled_over_plain_sgd_alone() {
     }
     for base in [sgd(0.9, 1e-2), AdamWConfig::new().init()] {
         let (found, sam) = (path(rule(0.5, true, RHO), base.clone(), 12), sam_path(base, 12));
-        assert!(norm(&difference(&found[11], &sam[11])) > 1e-4, "momentum tells them apart");
+        assert!(norm(&difference(&found[11], &sam[11])) > 1e-4, "momentum makes them differ");
     }
 }
 
