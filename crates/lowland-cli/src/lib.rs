@@ -1,10 +1,11 @@
 //! The command `lowland` as a library: it trains, compares, measures and reports.
 //!
-//! A program calls [`run()`] with a command line and ends with the exit code that comes back:
+//! A program calls [`run()`] with its command line, `std::env::args_os()`, or one that it makes, and
+//! ends with the exit code that comes back:
 //!
-//! ```no_run
+//! ```
 //! fn main() -> std::process::ExitCode {
-//!     lowland_cli::run(std::env::args_os())
+//!     lowland_cli::run(["lowland", "list"])
 //! }
 //! ```
 //!
@@ -39,8 +40,8 @@ pub use program::Program;
 
 /// Train neural networks so that they land in flat minima, and see what it buys.
 ///
-/// Without a command, `lowland` runs the demo: two minutes of training on real images, one table
-/// and one page.
+/// Without a command, `lowland` runs the demo: training on real images for about a minute on two
+/// idle cores, one table and one page.
 #[derive(Debug, Parser)]
 #[command(name = "lowland", version, about, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -91,7 +92,7 @@ where
 /// `--data` and `--model`. Its runs keep its name, and `lowland` says of them which program they
 /// belong to. Commands on Lowland's own data (`demo`, `data`, `bench`) are not shown.
 ///
-/// ```no_run
+/// ```
 /// # use std::path::Path;
 /// # use burn::nn::{Linear, LinearConfig};
 /// # use burn::tensor::{Device, Tensor};
@@ -110,7 +111,8 @@ where
 /// #     }
 /// # }
 /// fn main() -> std::process::ExitCode {
-///     lowland_cli::run_task(MyTask, std::env::args_os())
+///     // Or, with the program's own command line, `std::env::args_os()`:
+///     lowland_cli::run_task(MyTask, ["mine", "list"])
 /// }
 /// ```
 pub fn run_task<A>(task: impl OwnTask, arguments: impl IntoIterator<Item = A>) -> ExitCode

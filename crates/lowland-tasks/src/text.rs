@@ -5,13 +5,19 @@
 //! [`TextTokenizer`] and the [`TextClassifier`]; a folder with the files of a [`GlueTask`] gives two
 //! [`TextSet`]s of tokens, and those the batches.
 //!
-//! ```no_run
-//! # use std::path::Path;
+//! ```
 //! # use burn::tensor::Device;
 //! use lowland_tasks::text::{FineTuning, GlueTask, TextClassifier, TextTokenizer};
 //!
-//! let (model, data) = (Path::new("MiniLM-L6"), Path::new("SST-2"));
-//! let tokenizer = TextTokenizer::from_folder(model, 64)?;
+//! # let model = std::path::Path::new("tests/tiny-bert");
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let data = folder.path();
+//! # let rows = "sentence\tlabel\na fine film\t1\na dull one\t0\nfine again\t1\n";
+//! # for file in ["train.tsv", "dev.tsv"] {
+//! #     std::fs::write(data.join(file), rows).unwrap();
+//! # }
+//! // `model` and `data` are paths of two such folders; a text gets at most 16 tokens.
+//! let tokenizer = TextTokenizer::from_folder(model, 16)?;
 //! let splits = GlueTask::Sst2.load(data, &tokenizer)?;
 //!
 //! let device = Device::flex().autodiff();
@@ -19,6 +25,7 @@
 //! let network = TextClassifier::from_folder(model, classes, &FineTuning::default(), 0, &device)?;
 //! let batch = splits.train.batch(&[0, 1, 2]).to_device(&device);
 //! let logits = network.forward(batch.input); // [3, classes]
+//! # assert_eq!(logits.dims(), [3, 2]);
 //! # Ok::<(), lowland_tasks::Error>(())
 //! ```
 
