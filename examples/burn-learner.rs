@@ -12,10 +12,9 @@ use std::error::Error;
 
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataloader::batcher::Batcher;
-use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::AdamWConfig;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::prelude::*;
 use burn::train::checkpoint::FileCheckpointer;
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
@@ -99,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = DataLoaderBuilder::new(batcher).batch_size(500).build(data.test);
     let model = Classifier { network: SmallCnnConfig::default().init(10, 1, 0, &device)? };
 
-    let strategy = SharpnessAwareStrategy::new(ArsamConfig::new(0.1))?;
+    let strategy = SharpnessAwareStrategy::new(ArsamConfig::default())?;
     let no_better = MetricEarlyStoppingStrategy::new(
         &LossMetric::new(),
         Aggregate::Mean,
@@ -113,7 +112,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .metric_train_numeric(strategy.metric(Quantity::Passes))
         .metric_train_numeric(strategy.metric(Quantity::PsfNorm))
         .metric_train_numeric(strategy.metric(Quantity::SecondGradients))
-        // With `.checkpoint(4)`, a second run resumes after the fourth epoch.
+        // With `.checkpoint(4)`, a second run resumes after the fourth epoch. Burn's loader then starts
+        // its shuffling anew: the fifth epoch has the order of the first.
         .with_custom_checkpointers(
             FileCheckpointer::new(CHECKPOINTS, "model"),
             strategy.checkpointer(CHECKPOINTS),

@@ -9,11 +9,10 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::tensor::{Device, ElementConversion};
+use burn::prelude::*;
 use lowland::{ArsamConfig, SharpnessAware, cross_entropies};
 use lowland_tasks::data::{AugmentConfig, BatchConfig, Loader, Normalisation, embedded};
 use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
@@ -35,9 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
     let base = SgdConfig::new().with_momentum(Some(momentum)).init();
     let steps = train.batch_count();
-    let mut optimizer = SharpnessAware::new(base, ArsamConfig::new(0.1))?
-        .with_seed(0)
-        .with_steps_per_epoch(steps as u64);
+    let mut optimizer = SharpnessAware::new(base, ArsamConfig::default())?.with_seed(0);
     let all_steps = steps * usize::try_from(EPOCHS)?;
     let mut schedule = CosineAnnealingLrSchedulerConfig::new(0.05, all_steps).init()?;
 

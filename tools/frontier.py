@@ -2,8 +2,9 @@
 
     python tools/frontier.py COMPARISON/summary.json chart.svg [figures.json]
 
-The last writes what both are made of: settings, and each seed's accuracy and passes. Only seeds that every contender has done count. Differences are paired over seeds, with 95 % intervals
-by Student's t; equivalence with SAM by two one-sided tests at 5 % with Holm's correction over all
+The last writes what both are made of: settings, and each seed's accuracy and passes. Only seeds
+that every contender has finished count. Differences are paired over seeds, with 95 % intervals by
+Student's t; equivalence with SAM by two one-sided tests at 5 % with Holm's correction over all
 contenders.
 """
 
@@ -12,9 +13,9 @@ import math
 import sys
 
 # Two-sided 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
-T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
-     2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
-     2.045, 2.042]
+T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+     2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+     2.052, 2.048, 2.045, 2.042]
 
 # The margin of equivalence with SAM, in points.
 MARGIN = 1.0
@@ -24,8 +25,11 @@ FAMILIES = {
     "SGD": ("#444444", "circle", True),
     "SAM": ("#444444", "square", True),
     "ARSAM": ("#c0392b", "circle", True),
+    "ARSAM, decay 0.95": ("#c0392b", "square", True),
+    "ARSAM, scaled": ("#e67e22", "triangle", True),
     "controller without reuse": ("#c0392b", "circle", False),
     "periodic with reuse": ("#2471a3", "square", True),
+    "periodic, scaled": ("#2471a3", "triangle", True),
     "at random": ("#2471a3", "square", False),
     "AE-SAM": ("#1e8449", "triangle", True),
     "late SAM": ("#9a7d0a", "diamond", True),
@@ -35,12 +39,20 @@ FAMILIES = {
 }
 
 
-def family(algorithm):
+def family(algorithm, decays):
+    """The family; `decays` says whether ARSAM stands there with several."""
     settings = algorithm["settings"]
+    scaled = any(key.endswith("scaled") and value in (True, "true")
+                 for key, value in settings.items())
     if algorithm["name"] == "composed":
-        periodic = any(key.startswith("schedule.periodic") for key in settings)
-        return "periodic with reuse" if periodic else "controller without reuse"
-    names = {"arsam": "ARSAM", "sgd": "SGD", "base": "SGD", "sam": "SAM", "ss-sam": "at random",
+        if not any(key.startswith("schedule.periodic") for key in settings):
+            return "controller without reuse"
+        return "periodic, scaled" if scaled else "periodic with reuse"
+    if algorithm["name"] == "arsam":
+        if scaled:
+            return "ARSAM, scaled"
+        return "ARSAM, decay 0.95" if decays and "beta" in " ".join(settings) else "ARSAM"
+    names = {"sgd": "SGD", "base": "SGD", "sam": "SAM", "ss-sam": "at random",
              "aesam": "AE-SAM", "late": "late SAM", "looksam": "LookSAM", "msam": "MSAM",
              "fsam": "F-SAM"}
     return names[algorithm["name"]]
@@ -106,10 +118,13 @@ def contenders(summary):
     runs = [{run["seed"]: run for run in algorithm["runs"] if run["final_accuracy"] is not None}
             for algorithm in summary["algorithms"]]
     seeds = sorted(set.intersection(*(set(found) for found in runs)))
+    arsam = [algorithm["settings"] for algorithm in summary["algorithms"]
+             if algorithm["name"] == "arsam"]
+    decays = len({"beta" in " ".join(settings) for settings in arsam}) > 1
     found = []
     for algorithm, by_seed in zip(summary["algorithms"], runs):
         found.append({
-            "family": family(algorithm),
+            "family": family(algorithm, decays),
             "settings": algorithm["settings"],
             "accuracy": [100.0 * by_seed[seed]["final_accuracy"] for seed in seeds],
             "passes": mean([by_seed[seed]["passes_per_step"] for seed in seeds]),
@@ -190,21 +205,22 @@ def chart(found, seeds):
             frontier.append(f"{across(one['passes']):.1f},{upward(best):.1f}")
     parts.append(f'<polyline points="{" ".join(frontier)}" fill="none" stroke="#bbbbbb" '
                  'stroke-width="2" stroke-dasharray="5 4"/>')
-    names = list(FAMILIES)
+    names = [name for name in FAMILIES if any(one["family"] == name for one in found)]
     for one in found:
         colour, shape, filled = FAMILIES[one["family"]]
         # Side by side where several have the same passes.
-        aside = 5.0 * (names.index(one["family"]) - 4.5) if 1.05 < one["passes"] < 1.9 else 0.0
+        middle = (len(names) - 1) / 2
+        aside = 5.0 * (names.index(one["family"]) - middle) if 1.05 < one["passes"] < 1.9 else 0.0
         x, centre = across(one["passes"]) + aside, mean(one["accuracy"])
         half = deviation(one["accuracy"])
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{upward(centre - half):.1f}" '
                      f'y2="{upward(centre + half):.1f}" stroke="{colour}" stroke-opacity="0.45"/>')
         parts.append(marker(shape, x, upward(centre), colour, filled))
-    for row, (name, (colour, shape, filled)) in enumerate(FAMILIES.items()):
-        if any(one["family"] == name for one in found):
-            y = top + 24 * row + 10
-            parts.append(marker(shape, right + 24, y, colour, filled))
-            parts.append(f'<text x="{right + 38}" y="{y + 4}">{name}</text>')
+    for row, name in enumerate(names):
+        colour, shape, filled = FAMILIES[name]
+        y = top + 24 * row + 10
+        parts.append(marker(shape, right + 24, y, colour, filled))
+        parts.append(f'<text x="{right + 38}" y="{y + 4}">{name}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -2,13 +2,16 @@
 
 #[path = "../../lowland-kernels/tests/common/mod.rs"]
 mod common;
+#[path = "../../lowland/tests/common/in_f64.rs"]
+mod in_f64;
 
 use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{BatchNormConfig, LayerNormConfig, LinearConfig};
 use burn::tensor::activation::{gelu, relu, softmax};
 use burn::tensor::{Device, Tensor};
-use common::{gradient, single, values};
+use common::{assert_close, gradient, single, tensor, values};
+use in_f64::in_f64;
 use lowland_kernels::calls::{Kernel, calls};
 
 /// Output and gradient of the input, of a shape, of two functions that are one.
@@ -55,11 +58,10 @@ fn layers_are_burns() {
 #[test]
 fn attention_is_burns_up_to_rounding() {
     let device = Device::flex().autodiff();
-    let layer = MultiHeadAttentionConfig::new(12, 3).with_dropout(0.0).init(&device);
-    let x = single([2, 5, 12], 1, &device);
+    let layer = in_f64(MultiHeadAttentionConfig::new(12, 3).with_dropout(0.0).init(&device));
+    let x = tensor([2, 5, 12], 1, &device);
     let found = lowland_kernels::self_attention(&layer, x.clone(), None);
     let expected = layer.forward(MhaInput::self_attn(x)).context;
-    let worst = values((found - expected).abs().max())[0];
-    assert!(worst < 1e-5, "{worst}");
+    assert_close("attention", found.inner(), expected.inner());
     assert_eq!(calls(Kernel::Attention), 0);
 }

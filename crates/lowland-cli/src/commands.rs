@@ -23,11 +23,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::compare::summary::Summary;
-use crate::files;
 use crate::files::{PAGE, SUMMARY};
 use crate::report::html;
 use crate::report::table;
-use crate::terminal::{accented, print};
+use crate::terminal::{accented, print, say};
+use crate::{files, layout};
 
 /// Writes the summary and the page of a comparison into a folder, and prints its table, or the
 /// summary as JSON.
@@ -56,6 +56,6 @@ pub(crate) fn present_as(
     if json {
         return print(&text);
     }
-    print(&accented(&table::table(summary)))?;
-    print(&format!("The report with curves: {}", page.display()))
+    print(&accented(&table::table(summary, layout::width())))?;
+    say(&format!("The report with curves: {}", page.display()))
 }

@@ -22,6 +22,7 @@ pub(crate) mod request;
 pub(crate) mod scheduler;
 pub(crate) mod statistics;
 pub(crate) mod summary;
+pub(crate) mod tensorboard;
 pub(crate) mod terms;
 pub(crate) mod tune;
 pub(crate) mod worker;
@@ -31,10 +32,11 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use begin::{check_data, check_free, facts, version};
-use gather::{Outline, Standing, standings};
+use gather::{Outline, Standing, any_is_missing, prune_finished, standings};
 use plan::Plan;
 use request::Request;
 use summary::Summary;
+use tensorboard::write_experiment;
 use terms::Budget;
 
 use crate::failure::Usage;
@@ -68,7 +70,7 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
         }
         let (plan, more) = plan.extended(request, folder, command)?;
         let standings = standings(folder, &plan)?;
-        if standings.iter().any(|standing| standing.finished.is_none()) {
+        if any_is_missing(&standings) {
             check_data(folder, &plan)?;
         }
         plan.write(folder)?;
@@ -134,7 +136,7 @@ pub(crate) fn resume(
         bail!(Usage("a budget is for a search for settings, and this is a comparison".to_owned()));
     }
     let standings = standings(folder, &plan)?;
-    if standings.iter().any(|standing| standing.finished.is_none()) {
+    if any_is_missing(&standings) {
         check_data(folder, &plan)?;
     }
     go_on(folder, &plan, standings, jobs.unwrap_or(plan.jobs), quiet)
@@ -159,13 +161,10 @@ fn go_on(
     for line in announcement(plan, &standings, jobs) {
         terminal::note(&line, quiet);
     }
-    for Standing { run, finished } in &standings {
-        if let Some(finished) = finished {
-            // It may have been killed between its result and this.
-            finished.keep.prune(&folder.join(RUNS).join(&run.folder))?;
-        }
-    }
-    if standings.iter().any(|standing| standing.finished.is_none()) {
+    prune_finished(folder, &standings)?;
+    let configs = plan.runs().into_iter().map(|run| run.config);
+    write_experiment(folder, &plan.keep, &configs.collect::<Vec<_>>())?;
+    if any_is_missing(&standings) {
         if plan.version != version() {
             tracing::warn!("the comparison was begun by {}, this is {}", plan.version, version());
         }

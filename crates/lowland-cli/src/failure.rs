@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::terminal::broken;
+
 /// What was asked for makes no sense: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -68,7 +70,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
     // Nobody reads it where standard error is closed.
     let red = anstyle::AnsiColor::Red.on_default().bold();
-    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {line}");
+    let line = broken(&format!("error: {line}"));
+    let line = line.strip_prefix("error:").unwrap_or(&line);
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#}{line}");
     ExitCode::from(code(error))
 }
 
@@ -84,7 +88,7 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
     let text = text.split("\n\nUsage").next().unwrap_or(&text);
     let text = text.split("\n\nFor more").next().unwrap_or(text);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(std::io::stderr(), "{line} (see lowland --help)");
+    let _ = writeln!(std::io::stderr(), "{}", broken(&format!("{line} (see lowland --help)")));
     ExitCode::from(2)
 }
 

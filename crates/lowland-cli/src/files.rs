@@ -31,6 +31,8 @@ pub(crate) const EVENTS: &str = "events.out.tfevents.lowland";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The name of the file with what `lowland sharpness` measured of a run.
 pub(crate) const SHARPNESS: &str = "sharpness.json";
+/// The name of the file with the classes that a run's network takes for one another.
+pub(crate) const CONFUSION: &str = "confusion.json";
 /// The name of the file with what `lowland landscape` measured.
 pub(crate) const LANDSCAPE: &str = "landscape.json";
 /// The name of the file with a comparison's plan.

@@ -21,6 +21,7 @@ mod data_notes;
 mod device;
 mod failure;
 mod files;
+mod layout;
 mod program;
 mod report;
 mod run;
@@ -157,7 +158,7 @@ where
         Err(error) => return failure::report_usage(&error),
     };
     let logs = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(terminal::Log::default)
         .with_max_level(level(arguments.verbose))
         .with_ansi(terminal::stderr_has_colours())
         .with_target(false)

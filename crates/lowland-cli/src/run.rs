@@ -1,5 +1,6 @@
 //! A run under way: steps, metrics, checkpoints, and how it ends.
 
+pub(crate) mod confusion;
 pub(crate) mod finished;
 pub(crate) mod folder;
 pub(crate) mod interrupt;
@@ -14,6 +15,7 @@ use anyhow::{Result, bail};
 use burn::module::Module;
 use lowland_tasks::checkpoint::{CheckpointConfig, Found};
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::events::Status;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::models::Model;
 use lowland_tasks::quantise::with_integer_weights;
@@ -22,8 +24,10 @@ use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Done, Training};
 
 use crate::failure::{Ended, Interrupted};
-use crate::terminal::{Output, Progress, note, print};
+use crate::files::{self, CONFUSION};
+use crate::terminal::{Output, Progress, note, print, say};
 use crate::words::{counted, counted_as, limit_left, no_second_gradient};
+use confusion::Confusion;
 use folder::RunFolder;
 use interrupt::Interrupt;
 use journal::Journal;
@@ -156,10 +160,11 @@ pub(crate) fn train(
     let saver = Saver::new(config.checkpoints);
     let mut keeper = Keeper { folder, journal, saver, probe: probe.transpose()? };
     let trained = go_on(training, config, &mut keeper, watch).and_then(|()| {
-        if !has_failed(training) {
-            keeper.journal.test(&training.test()?)?;
+        if has_failed(training) {
+            return keeper.journal.end(Status::Failure);
         }
-        Ok(())
+        let test = training.test()?;
+        keeper.journal.test(&test, training.record())
     });
     if trained.is_err() {
         // Whatever was measured so far is worth having; the error that ended the run is the one to
@@ -196,12 +201,19 @@ fn finish(
 ) -> Result<()> {
     folder.save_model(training, &data.task().export(config)?)?;
     folder.save_pictures(&training.pictures(PICTURES)?)?;
+    if let Some(found) = Confusion::of(&judged(training)?, data, training.device())? {
+        files::write(&folder.path().join(CONFUSION), &serde_json::to_vec(&found)?)?;
+    }
     let mut result = RunResult::of(training, data, config, folder.path());
     if config.quantise.is_some() {
         let model = with_integer_weights(training.chosen()?.1)?;
         result.integer_accuracy = Some(data.task().measured(&training.evaluate_model(&model)?));
     }
-    print(&if output.json { serde_json::to_string_pretty(&result)? } else { result.in_words() })
+    if output.json {
+        print(&serde_json::to_string_pretty(&result)?)
+    } else {
+        say(&result.in_words())
+    }
 }
 
 /// Trains along to the end as one of several workers, which writes and prints nothing: worker 0

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::layout::{WIDTH, message, stderr_width, width, wrapped_with_paths};
 use crate::words::roughly;
 
 /// What of a run is shown.
@@ -102,7 +103,7 @@ impl Progress {
         if self.bar.is_hidden() {
             note(line, self.quiet);
         } else {
-            self.bar.println(line);
+            self.bar.println(broken(line));
         }
     }
 }
@@ -197,11 +198,32 @@ impl Drop for Bytes {
     }
 }
 
-/// Writes a line to standard error, unless `quiet`.
+/// Writes a line to standard error, unless `quiet`; on a terminal, broken between words.
 pub(crate) fn note(line: &str, quiet: bool) {
     if !quiet {
         // Nobody reads it where standard error is closed.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = writeln!(std::io::stderr(), "{}", broken(line));
+    }
+}
+
+/// A message for standard error in lines that fit it.
+pub(crate) fn broken(line: &str) -> String {
+    stderr_width().map_or_else(|| line.to_owned(), |width| message(line, width))
+}
+
+/// Standard error as logs go to it, an event at a time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        writeln!(std::io::stderr(), "{}", broken(text.trim_end_matches('\n')))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }
 
@@ -214,6 +236,14 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)
+}
+
+/// Writes sentences to standard output, in lines that fit it. Paths stay whole.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    print(&wrapped_with_paths(text, width().min(WIDTH)))
 }
 
 /// Words of a text in a colour.

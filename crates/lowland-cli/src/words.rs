@@ -1,6 +1,7 @@
 //! Numbers, shares, counts and times in words.
 
 use lowland_tasks::data::Subset;
+use lowland_tasks::spelling::nearest;
 
 /// What stands where there is no number.
 pub(crate) const MISSING: &str = "–";
@@ -150,26 +151,6 @@ pub(crate) fn limit_left(label: &str, share: f64) -> String {
     format!("warning: {label} reached the end of its epochs with {used} of its limit used up")
 }
 
-/// The one of some names that a name which is none of them was meant to be, where one is close
-/// enough: the case of letters does not count.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// How alike two names must be, from 0 to 1.
-    const ALIKE: f64 = 0.5;
-    let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");
-    // A name without its end, such as resnet50 of resnet50-imagenet, is as good as the whole.
-    let start = format!("{}-", name.to_lowercase());
-    let alike = |known: &str| {
-        if known.starts_with(&start) {
-            return 1.0;
-        }
-        strsim::normalized_damerau_levenshtein(&plain(name), &plain(known))
-    };
-    let scored = known.into_iter().map(|known| (alike(known), known));
-    // Of equally close ones the first, which max_by gives if it comes last.
-    let scored: Vec<(f64, &str)> = scored.filter(|(alike, _)| *alike >= ALIKE).collect();
-    scored.into_iter().rev().max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
-}
-
 /// The nearest name as the end of an error: "; did you mean \"sam\"?", or nothing.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
@@ -177,20 +158,13 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn the_nearest_name_is_found_in_any_case() {
-        let known = ["sam", "asam", "arsam", "looksam"];
-        assert_eq!(nearest("SAM", known), Some("sam"));
-        assert_eq!(nearest("looksaam", known), Some("looksam"));
-        assert_eq!(nearest("LookSAM", known), Some("looksam"));
-        assert_eq!(nearest("weight-decay", ["weight_decay", "momentum"]), Some("weight_decay"));
-        assert_eq!(nearest("resnet50", ["resnet56", "resnet50-large"]), Some("resnet50-large"));
-        assert_eq!(nearest("vgg", ["small-cnn", "resnet20"]), None);
+    fn the_nearest_name_ends_an_error() {
         assert_eq!(did_you_mean("rhoo", ["rho"]), "; did you mean \"rho\"?");
         assert_eq!(did_you_mean("x", []), "");
     }
-
-    use super::*;
 
     #[test]
     fn numbers_read_well() {

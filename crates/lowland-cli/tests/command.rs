@@ -1,4 +1,5 @@
-//! The command as a person meets it: what it prints, what it writes, how it ends.
+//! The command as a person meets it: what it prints, what it writes, how it ends. In one file,
+//! since most cases are a line of two tables.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,6 +12,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 use common::{lines, lowland, path, run, short, text};
+use lowland::{Algorithm, Descriptor};
 use lowland_tasks::models::{Model, ModelName};
 use serde_json::Value;
 
@@ -138,15 +140,16 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("data_batch_1.bin"), vec![0; 5000]).unwrap();
     let (broken, absent) = (broken.display().to_string(), path(folder.path(), "absent"));
+    let names: Vec<&str> = Algorithm::ALL.iter().map(|descriptor| descriptor.name).collect();
+    let unknown = format!(
+        "error: unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), {}; did \
+         you mean \"sam\"?",
+        names.join(", ")
+    );
     let cases: &[(&[&str], &str)] = &[
         (&["--rho", "-1"], "error: rho must be finite and at least 0, found -1"),
         (&["--algorithm", "sgd", "--rho", "1"], "error: SGD has no radius: leave --rho out"),
-        (
-            &["--algorithm", "nosam"],
-            "error: unknown algorithm \"nosam\", expected one of: sgd (the base optimizer alone), \
-             base, sam, asam, arsam, looksam, aesam, fsam, ssam, gsam, periodic-sam, ss-sam, esam, \
-             ksam, ausam, adasam, sampa, msam, slsam, late, wsam, gcsam, bsam, composed; did you mean \"sam\"?",
-        ),
+        (&["--algorithm", "nosam"], &unknown),
         (
             &["--algorithm", "sam:rhoo=1"],
             "error: algorithm: unknown field `rhoo`, expected `rho`; did you mean \"rho\"?",
@@ -169,8 +172,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
             "error: --algorithm sam:rho=0.1 and --rho 0.3 give algorithm.rho different values: leave one of them out",
         ),
         (
-            &["--ascent", "nobody"],
-            "error: invalid value 'nobody' for '--ascent <SCOPE>': ascent must be global, local, micro-batch or a number \
+            &["--ascent-scope", "nobody"],
+            "error: invalid value 'nobody' for '--ascent-scope <SCOPE>': ascent_scope must be global, local, micro-batch or a number \
              of workers above 0, found nobody (see lowland --help)",
         ),
         (&["--device", "cpu:5"], "error: device \"cpu:5\" takes no number: there is one cpu"),
@@ -230,7 +233,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     let line = told(&["--config", &absent]);
     assert!(line.starts_with(&format!("error: cannot read {absent}: ")), "{line}");
     let line = told(&["--model", "vgg"]);
-    let expected = "error: model: unknown variant `vgg`, expected one of `small-cnn`, `resnet20`, ";
+    let expected =
+        "error: model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
     assert!(line.starts_with(expected), "{line}");
     let line = told(&["--lrr", "1"]);
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
@@ -282,16 +286,20 @@ fn algorithms_start_alike() {
 }
 
 #[test]
-fn lists_name_everything_in_one_line_each() {
+fn lists_name_everything_one_below_the_other() {
     let all = text(&run(&["list"]).stdout);
     for word in ["arsam", "small-cnn", "wrn-28-10", "embedded", "cifar100", "adamw", "cpu"] {
         assert!(all.contains(word), "{word} is not in\n{all}");
     }
     let algorithms = text(&run(&["list", "algorithms"]).stdout);
-    let names: Vec<_> =
-        algorithms.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(names.starts_with(&["base", "sam", "asam", "arsam"]), "{names:?}");
-    assert!(algorithms.lines().all(|line| line.contains('[')), "each with its passes");
+    // Further lines of a description are indented more than names are.
+    let name = |line: &'_ str| {
+        let name = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?;
+        Some(name.split(' ').next()?.to_owned())
+    };
+    let names: Vec<_> = algorithms.lines().filter_map(name).collect();
+    assert_eq!(names[..4], ["base", "sam", "asam", "arsam"]);
+    assert_eq!(algorithms.matches('[').count(), names.len(), "each with its passes");
 }
 
 #[test]
@@ -300,7 +308,14 @@ fn the_bench_counts_passes_and_times_every_algorithm() {
     let flags = ["--rounds", "2", "--steps", "10", "--batch-size", "4", "--threads", "1", "--json"];
     let output = run(&[&["bench"], &flags[..]].concat());
     let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let labels: Vec<&str> = rows.iter().map(|row| row["algorithm"].as_str().unwrap()).collect();
+    let all = Algorithm::ALL.iter().filter(|of| of.name != "composed").map(|of| of.label);
+    assert_eq!(labels, std::iter::once("Burn's own step").chain(all).collect::<Vec<_>>());
     let passes: Vec<_> = rows.iter().map(|row| row["passes_per_step"].as_f64().unwrap()).collect();
+    for name in ["late SAM", "WSAM", "GCSAM", "bSAM"] {
+        let place = labels.iter().position(|label| *label == name).unwrap();
+        assert!((passes[place] - 2.0).abs() < 1e-9, "{name} takes two in each step: {passes:?}");
+    }
     assert_eq!(passes[..4], [1.0, 1.0, 2.0, 2.0]);
     assert!((1.05..=1.2).contains(&passes[4]), "one second gradient in each window: {passes:?}");
     assert!((passes[5] - 1.2).abs() < 1e-9, "LookSAM, every fifth: {passes:?}");
@@ -319,6 +334,18 @@ fn the_bench_counts_passes_and_times_every_algorithm() {
     assert!(rows.iter().all(|row| row["time_ratio"].as_f64().unwrap() > 0.0));
 }
 
+#[test]
+fn algorithms_are_listed_with_passes_memory_source_and_fidelity() {
+    let listed = text(&run(&["list", "algorithms"]).stdout);
+    let words: Vec<&str> = listed.split_whitespace().collect();
+    let listed = words.join(" "); // However the lines are wrapped.
+    for descriptor in Algorithm::ALL {
+        let Descriptor { name, summary, passes, memory, source, fidelity, .. } = descriptor;
+        let entry = format!("{name} {summary} [{passes}; memory {memory}] {source}, {fidelity}");
+        assert!(listed.contains(&entry), "{entry}");
+    }
+}
+
 /// Parts that no paper has combined, a budget, micro-batches and a radius for norms alone, all from
 /// a file; and the file that the run leaves repeats it.
 #[test]
@@ -328,7 +355,7 @@ fn a_file_puts_parts_budget_and_radius_together() {
     let text = r#"
         budget = 1.3
         micro_batch = 32
-        ascent = "micro-batch"
+        ascent_scope = "micro-batch"
         [algorithm]
         select = { top-loss = { fraction = 0.5 } }
         schedule = { periodic = { k = 3 } }

@@ -87,7 +87,27 @@ fn a_comparison_writes_a_table_a_summary_and_a_page() {
     }
     let page = std::fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") || page.starts_with("<!doctype html>"));
-    assert!(page.contains("ARSAM") && page.contains("lowland compare --algorithms"), "its command");
+    for name in ["SAM rho=0.05", "SAM rho=0.5", "ARSAM", "lowland compare --algorithms"] {
+        assert!(page.contains(name), "{name} is not on the page");
+    }
+
+    // What was said of the disk beforehand is what the runs take.
+    let said = progress[1].strip_prefix(expected).unwrap();
+    let (number, unit) = said.split(" of disk").next().unwrap().split_once(' ').unwrap();
+    let unit = ["B", "kB", "MB", "GB"].iter().position(|name| *name == unit).unwrap();
+    let said = number.parse::<f64>().unwrap() * 1000_f64.powi(i32::try_from(unit).unwrap());
+    let taken = bytes_in(&Path::new(&out).join("runs")) as f64;
+    assert!((0.5..2.0).contains(&(said / taken)), "{said} bytes said, {taken} taken");
+}
+
+/// The bytes of all files in a folder and below.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let size = |entry: std::fs::DirEntry| match entry.metadata().unwrap() {
+        of if of.is_dir() => bytes_in(&entry.path()),
+        of => of.len(),
+    };
+    entries.map(size).sum()
 }
 
 /// A comparison over four epochs of four steps: its table, its summary and its page.

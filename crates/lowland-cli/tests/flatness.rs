@@ -68,8 +68,9 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
     let bound = layers.len() as f64 * layers.iter().map(size).sum::<f64>();
     assert!((sum - trace).abs() <= bound, "layers {sum}, all {trace}");
     assert_eq!(found["density"].as_array().unwrap().len(), 200);
-    let (first, passes) = (number(&found["largest_rise"]), number(&found["passes"]));
-    assert!(first > 0.0 && number(&found["adaptive_largest_rise"]) > 0.0 && passes > 10.0);
+    let (first, passes) = (number(&found["largest_rise"]["mean"]), number(&found["passes"]));
+    assert!(first > 0.0 && number(&found["adaptive_largest_rise"]["mean"]) > 0.0 && passes > 10.0);
+    assert!(number(&found["largest_rise"]["standard_error"]) > 0.0, "60 samples");
     let mut again = sharpness(&sgd, &[]);
     for record in [&mut found, &mut again] {
         record.as_object_mut().unwrap().remove("seconds");
@@ -77,7 +78,7 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
     assert_eq!(found, again, "the same seed, the same numbers");
     assert_ne!(sharpness(&sgd, &["--seed", "1"])["trace"], found["trace"]);
     let larger = sharpness(&sgd, &["--rho", "0.1"]);
-    assert!(number(&larger["largest_rise"]) > first, "a larger radius, a larger rise");
+    assert!(number(&larger["largest_rise"]["mean"]) > first, "a larger radius, a larger rise");
     let of_sam = sharpness(&sam, &[]);
 
     let plane = path(folder.path(), "plane");
@@ -138,6 +139,8 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
         "The largest eigenvalues of the Hessian",
         "The spectrum of the Hessian",
         "The loss around SGD",
+        "What SGD takes for what",
+        "What SAM takes for what",
     ] {
         assert!(page.contains(figure), "{figure}");
     }

@@ -28,7 +28,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 const ALGORITHMS: &str = "sgd,sam:rho=0.1,esam:mask=\"coordinates\",\
-                          arsam:controller.warmup.steps=6:controller.window=6:controller.blocks=2";
+                          arsam:budget=1.3:controller.window=6:controller.blocks=2";
 
 /// The runs of the comparison.
 const RUNS: usize = 12;

@@ -84,17 +84,17 @@ fn processes_make_one_run_that_repeats_to_the_byte() {
 }
 
 #[test]
-fn whose_gradient_is_climbed_is_part_of_the_run() {
+fn whose_gradient_the_ascent_follows_is_part_of_the_run() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     for whose in ["global", "local", "2"] {
-        if done(4, &train(&["--ascent", whose, "--rho", "0.5"]), &at(whose)).is_none() {
+        if done(4, &train(&["--ascent-scope", whose, "--rho", "0.5"]), &at(whose)).is_none() {
             return;
         }
     }
     let config = |name: &str| fs::read_to_string(at(name).join("config.toml")).unwrap();
-    assert!(config("global").contains("ascent = \"global\""));
-    assert!(config("local").contains("ascent = \"local\""), "{}", config("local"));
+    assert!(config("global").contains("ascent_scope = \"global\""));
+    assert!(config("local").contains("ascent_scope = \"local\""), "{}", config("local"));
     assert!(config("2").contains("group = 2"), "{}", config("2"));
     let last = |name: &str| losses(&at(name)).last().unwrap().1.to_bits();
     assert!(last("global") != last("local") && last("local") != last("2"));

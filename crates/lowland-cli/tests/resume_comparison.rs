@@ -115,10 +115,14 @@ fn what_is_missing_is_shown_and_trained() {
 fn limits_are_the_same_after_a_resume() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "passes");
-    let what = ["--algorithms", "sgd,sam,ausam:rho=0.1", "--seeds", "2"];
+    let algorithms =
+        "sgd,sam,ausam:rho=0.1,arsam:budget=1.3:controller.window=4:controller.blocks=2";
+    let what = ["--algorithms", algorithms, "--seeds", "2"];
     run(&comparison(&out, &[&what[..], &["--equal", "passes"]].concat()));
     let whole = summary(&out);
-    fs::remove_dir_all(run_folder(&out, "sam-seed-0")).unwrap();
+    for run in ["sam-seed-0", "arsam-seed-1"] {
+        fs::remove_dir_all(run_folder(&out, run)).unwrap();
+    }
     // A baseline that is lost is trained again before the run that waits for it.
     for run in ["sgd-seed-1", "ausam-seed-1"] {
         fs::remove_dir_all(run_folder(&out, run)).unwrap();

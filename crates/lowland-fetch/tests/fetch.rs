@@ -1,4 +1,5 @@
-//! Downloads from a server that each test starts on loopback, and that does what servers do.
+//! Downloads from a server that each test starts on loopback, and that does what servers do. In one
+//! file with that server, which has no other use.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

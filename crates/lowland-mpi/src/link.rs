@@ -47,7 +47,7 @@ pub(crate) enum Job {
 /// What goes out and comes back.
 pub(crate) enum Exchange {
     Sum(Numbers),
-    Tell(Vec<u8>),
+    Broadcast(Vec<u8>),
 }
 
 /// What all threads share.
@@ -159,13 +159,13 @@ impl Collective for Line {
     fn all_reduce_sum(&self, values: Numbers) -> Result<Numbers> {
         match self.exchange(Exchange::Sum(values))? {
             Exchange::Sum(sums) => Ok(sums),
-            Exchange::Tell(_) => Err(Error::Collective("another kind of answer".to_owned())),
+            Exchange::Broadcast(_) => Err(Error::Collective("another kind of answer".to_owned())),
         }
     }
 
     fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self.exchange(Exchange::Tell(bytes))? {
-            Exchange::Tell(bytes) => Ok(bytes),
+        match self.exchange(Exchange::Broadcast(bytes))? {
+            Exchange::Broadcast(bytes) => Ok(bytes),
             Exchange::Sum(_) => Err(Error::Collective("another kind of answer".to_owned())),
         }
     }
@@ -242,7 +242,7 @@ impl Server {
                     Exchange::Sum(Numbers::F64(values)) => {
                         Exchange::Sum(Numbers::F64(self.sum(way, &values)))
                     }
-                    Exchange::Tell(bytes) => Exchange::Tell(self.tell(way, bytes)),
+                    Exchange::Broadcast(bytes) => Exchange::Broadcast(self.broadcast(way, bytes)),
                 });
             }
             Job::Split { color, reply } => {
@@ -278,7 +278,7 @@ impl Server {
         sums
     }
 
-    fn tell(&self, way: &SimpleCommunicator, mut bytes: Vec<u8>) -> Vec<u8> {
+    fn broadcast(&self, way: &SimpleCommunicator, mut bytes: Vec<u8>) -> Vec<u8> {
         for piece in bytes.chunks_mut(PIECE) {
             scope(|scope| {
                 self.wait(way.process_at_rank(0).immediate_broadcast_into(scope, piece));

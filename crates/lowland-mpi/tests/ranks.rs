@@ -1,5 +1,5 @@
 //! Training with real ranks: each test starts this program several times with the launcher of MPI.
-//! Where there is none, it says so and passes.
+//! Where there is none, it says so and passes. In one file, since a rank is this very program.
 
 #![cfg(feature = "mpi")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -136,7 +136,7 @@ fn equality() {
 }
 
 #[test]
-fn ranks_that_climb_together_take_the_steps_of_one_with_the_whole_batch() {
+fn ranks_that_ascend_together_take_the_steps_of_one_with_the_whole_batch() {
     for count in [2, 4] {
         let Some((output, taken)) = played(count, "equality", LONG) else { return };
         assert!(output.status.success(), "{}", text(&output));
@@ -158,7 +158,7 @@ fn apart() {
 }
 
 #[test]
-fn ranks_that_climb_apart_step_along_the_mean_of_their_own_sam_gradients() {
+fn ranks_that_ascend_apart_step_along_the_mean_of_their_own_sam_gradients() {
     let Some((output, _)) = played(4, "apart", LONG) else { return };
     assert!(output.status.success(), "{}", text(&output));
 }
@@ -331,11 +331,11 @@ fn two_ranks_reach_each_other_by_a_network_alone() {
         eprintln!("{}", text(&output));
         return;
     }
-    let told = text(&output);
-    let sent = told.lines().find_map(|line| line.split_once("bytes from one to the other: "));
+    let printed = text(&output);
+    let sent = printed.lines().find_map(|line| line.split_once("bytes from one to the other: "));
     let sent = sent.and_then(|(_, sent)| sent.parse::<u64>().ok());
     // Twice 20 steps, 51 weights of 8 bytes at least once in each.
-    assert!(sent.is_some_and(|sent| sent > 40 * 51 * 8), "{told}");
+    assert!(sent.is_some_and(|sent| sent > 40 * 51 * 8), "{printed}");
 }
 
 /// A way to reach the others that is timed.
@@ -372,7 +372,7 @@ fn measures() {
     let world = joined();
     let way = world.workers(usize::MAX).unwrap().collective().unwrap();
     let device = burn::tensor::Device::flex().autodiff();
-    for (name, climb) in [
+    for (name, scope) in [
         ("sgd", AscentScope::Global),
         ("sam", AscentScope::Global),
         ("sam, local", AscentScope::Local),
@@ -380,7 +380,7 @@ fn measures() {
         let timed = Arc::new(Timed { way: Arc::clone(&way), nanoseconds: AtomicU64::new(0) });
         let reach: Arc<dyn Collective> = Arc::<Timed>::clone(&timed);
         let workers = Workers::new(world.rank(), world.count(), reach).unwrap();
-        let workers = workers.with_ascent_scope(climb).with_check_every(None);
+        let workers = workers.with_ascent_scope(scope).with_check_every(None);
         let algorithm = Algorithm::named(name.split(',').next().unwrap()).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
             .unwrap()
@@ -396,11 +396,11 @@ fn measures() {
                 started = Instant::now();
                 timed.nanoseconds.store(0, Ordering::Relaxed);
             }
-            let told = BatchInfo::default().with_size(PARTS);
+            let described = BatchInfo::default().with_size(PARTS);
             let losses = |net: &Net, _: usize, _: &Samples| {
                 cross_entropies(net.forward(x.clone(), &[]), y.clone())
             };
-            net = optimizer.step_micro_batches(0.01, net, &told, losses).unwrap().0;
+            net = optimizer.step_micro_batches(0.01, net, &described, losses).unwrap().0;
         }
         let taken = started.elapsed();
         let exchanged = Duration::from_nanos(timed.nanoseconds.load(Ordering::Relaxed));
@@ -457,7 +457,7 @@ fn worlds_of_the_wrong_size_are_an_error() {
     for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
         let output = run(name);
         assert!(!output.status.success(), "{}", text(&output));
-        let told = format!("found: 1, expected: 2, source_of_truth: \"{name}\"");
-        assert!(text(&output).contains(&told), "{}", text(&output));
+        let problem = format!("found: 1, expected: 2, source_of_truth: \"{name}\"");
+        assert!(text(&output).contains(&problem), "{}", text(&output));
     }
 }

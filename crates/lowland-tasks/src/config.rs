@@ -82,7 +82,8 @@ pub struct TrainConfig {
     /// repeatable, since it depends on the clock. Not together with `budget`. Default: none.
     pub time_budget: Option<f64>,
     /// The share of training before which no second gradient is taken, for any algorithm that
-    /// chooses steps for them. Default: from the start.
+    /// chooses steps for them. It works with a learning rate that has not yet decayed to nothing in
+    /// the last part, such as one that falls in steps. Default: from the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_start: Option<f64>,
     /// How many samples go through the network at once, at least 1: a larger batch is taken in
@@ -91,7 +92,7 @@ pub struct TrainConfig {
     pub micro_batch: Option<usize>,
     /// Over which samples the gradient of the ascent is the mean, where a batch is taken in pieces
     /// or by several workers. Default `global`: the whole batch.
-    pub ascent: AscentScope,
+    pub ascent_scope: AscentScope,
     /// The program whose own task it is; see [`own`](crate::own). Default: none, the task is one of
     /// Lowland's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,7 +159,7 @@ impl Default for TrainConfig {
             time_budget: None,
             late_start: None,
             micro_batch: None,
-            ascent: AscentScope::default(),
+            ascent_scope: AscentScope::default(),
             program: None,
             model: ModelName::default(),
             from: None,

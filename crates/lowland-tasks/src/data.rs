@@ -10,6 +10,7 @@ pub mod augment;
 pub mod batches;
 pub mod cifar;
 pub mod embedded;
+pub mod host_batch;
 pub mod idx;
 pub mod image_file;
 pub mod image_folder;
@@ -33,9 +34,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use augment::{Augment, AugmentConfig, Normalisation, NormalisedBy};
-pub use batches::{
-    BatchConfig, Batches, HostBatch, ImageBatch, ImageSource, Loader, Mixed, Source, epoch_order,
-};
+pub use batches::{BatchConfig, Batches, ImageSource, Loader, Source, epoch_order};
+pub use host_batch::{HostBatch, ImageBatch, Mixed};
 pub use image_file::Decoding;
 pub use image_folder::FolderConfig;
 pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
+use crate::spelling::nearest;
+
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -218,9 +220,6 @@ pub enum Error {
     NoModel,
 }
 
-/// How many letters a name may differ in from the one that was probably meant.
-const NEAR: usize = 2;
-
 /// How many damaged files a message describes.
 const PROBLEMS: usize = 5;
 
@@ -247,12 +246,7 @@ impl Error {
 
     /// A name that is none of those that are known.
     pub(crate) fn unknown(what: &'static str, name: &str, known: &[&'static str]) -> Self {
-        let near = |known: &&'static str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
-        let nearest = known.iter().copied().min_by_key(near);
-        let nearest = nearest.filter(|known| near(known) <= NEAR.max(known.len() / 3));
-        // A name without its end, such as resnet50 of resnet50-imagenet, is nearer than any other.
-        let start = format!("{}-", name.to_lowercase());
-        let nearest = known.iter().copied().find(|known| known.starts_with(&start)).or(nearest);
+        let nearest = nearest(name, known.iter().copied());
         let nearest = nearest.map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
         Self::Unknown { what, name: name.to_owned(), nearest, known: known.join(", ") }
     }

@@ -1,121 +1,108 @@
-//! Scalars over time as TensorBoard reads them.
-//!
-//! A file of events is a sequence of records (TFRecord): the length, a checksum of it, the event as
-//! a protocol buffer, a checksum of that. The crates that write such files need a compiler of
-//! protocol buffers to build, or write far more than scalars; the messages here are the two that a
-//! scalar takes.
+//! What TensorBoard is shown of a run.
 
-use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
 
-use crc::{CRC_32_ISCSI, Crc};
-use prost::{Message, Oneof};
+pub use lowland_tensorboard::{EventWriter, Experiment, Metric, Part, Status, Value};
 
-/// The form of the file, which its first event names.
-const FILE_VERSION: &str = "brain.Event:2";
+use crate::config::TrainConfig;
+use crate::flatness::Flatness;
+use crate::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
 
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+/// Scalars of one step, by their tags.
+pub type Scalars = Vec<(&'static str, f64)>;
 
-/// `Event` of TensorFlow's `event.proto`, as far as scalars need it.
-#[derive(Clone, PartialEq, Message)]
-struct Event {
-    #[prost(double, tag = "1")]
-    wall_time: f64,
-    #[prost(int64, tag = "2")]
-    step: i64,
-    #[prost(oneof = "What", tags = "3, 5")]
-    what: Option<What>,
+/// The scalars of a step.
+pub fn of_step(step: &StepRecord) -> Scalars {
+    measured([
+        ("train/loss", Some(step.loss)),
+        ("train/learning_rate", Some(step.learning_rate)),
+        ("step/passes", Some(step.passes)),
+        ("step/second_gradient", Some(f64::from(u8::from(step.second_gradient)))),
+        ("step/gradient_norm", step.gradient_norm),
+        ("step/perturbed_norm", step.perturbed_norm),
+        ("step/psf_norm", step.psf_norm),
+        ("step/cosine", step.cosine),
+        ("step/radius", step.radius),
+    ])
 }
 
-#[derive(Clone, PartialEq, Oneof)]
-enum What {
-    #[prost(string, tag = "3")]
-    FileVersion(String),
-    #[prost(message, tag = "5")]
-    Summary(Summary),
+/// The scalars of an epoch, which belong to its last step.
+pub fn of_epoch(record: &EpochRecord) -> Scalars {
+    measured([
+        ("epoch/train_loss", record.train_loss),
+        ("epoch/train_accuracy", record.train_accuracy),
+        ("validation/loss", record.validation_loss),
+        ("validation/accuracy", record.validation_accuracy),
+        ("test/loss", record.test_loss),
+        ("test/accuracy", record.test_accuracy),
+        ("average/accuracy", record.average_accuracy),
+        ("average/loss", record.average_loss),
+        ("epoch/passes", Some(record.passes)),
+        ("epoch/second_gradient_share", Some(record.second_gradient_share)),
+        ("epoch/seconds", Some(record.seconds)),
+    ])
 }
 
-/// `Summary` of `summary.proto`.
-#[derive(Clone, PartialEq, Message)]
-struct Summary {
-    #[prost(message, repeated, tag = "1")]
-    value: Vec<Value>,
+/// The scalars of the end of a run, which belong to its last step: what was measured on the test
+/// samples, and what the run cost. Where the run has no validation part, those of the test samples
+/// continue the scalars of its epochs.
+pub fn of_end(test: &TestRecord, run: &RunRecord) -> Scalars {
+    measured([
+        ("test/loss", test.test_loss),
+        ("test/accuracy", test.test_accuracy),
+        ("average/accuracy", test.average_accuracy),
+        ("average/loss", test.average_loss),
+        ("run/passes_per_step", Some(run.passes / run.steps.max(1) as f64)),
+        ("run/seconds", Some(run.seconds())),
+    ])
 }
 
-/// `Summary.Value` of `summary.proto`, as far as scalars need it; a proto3 `oneof` member is
-/// written even where it is 0.
-#[derive(Clone, PartialEq, Message)]
-struct Value {
-    #[prost(string, tag = "1")]
-    tag: String,
-    #[prost(float, optional, tag = "2")]
-    simple_value: Option<f32>,
+/// The scalars of a measurement of the sharpness.
+pub fn of_sharpness(found: &Flatness) -> Scalars {
+    measured([
+        ("sharpness/largest_eigenvalue", found.eigenvalues.first().map(|first| first.value)),
+        ("sharpness/largest_rise", found.largest_rise.map(|rise| rise.mean)),
+    ])
 }
 
-/// Writes events to a file or whatever else takes bytes.
-#[derive(Debug)]
-pub struct EventWriter<W> {
-    out: W,
+fn measured<const N: usize>(scalars: [(&'static str, Option<f64>); N]) -> Scalars {
+    scalars.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect()
 }
 
-impl<W: Write> EventWriter<W> {
-    /// Begins a new file.
-    ///
-    /// # Errors
-    /// What writing gives.
-    pub fn begin(out: W) -> io::Result<Self> {
-        let mut writer = Self { out };
-        writer.write(0, What::FileVersion(FILE_VERSION.to_owned()))?;
-        Ok(writer)
-    }
-
-    /// Continues a file that was begun.
-    pub fn go_on(out: W) -> Self {
-        Self { out }
-    }
-
-    /// Writes scalars of one step, each under its tag, such as `train/loss`. Numbers are kept in
-    /// `f32`.
-    ///
-    /// # Errors
-    /// What writing gives.
-    #[expect(clippy::cast_possible_truncation, reason = "the format has f32")]
-    pub fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> io::Result<()> {
-        let value = |&(tag, value): &(&str, f64)| Value {
-            tag: tag.to_owned(),
-            simple_value: Some(value as f32),
-        };
-        let summary = Summary { value: scalars.iter().map(value).collect() };
-        self.write(step, What::Summary(summary))
-    }
-
-    /// Hands all that was written on.
-    ///
-    /// # Errors
-    /// What writing gives.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    /// Where the bytes go.
-    pub fn get_ref(&self) -> &W {
-        &self.out
-    }
-
-    fn write(&mut self, step: u64, what: What) -> io::Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let step = i64::try_from(step).unwrap_or(i64::MAX);
-        let event = Event { wall_time: now.as_secs_f64(), step, what: Some(what) };
-        let event = event.encode_to_vec();
-        let length = (event.len() as u64).to_le_bytes();
-        self.out.write_all(&length)?;
-        self.out.write_all(&masked_checksum(&length))?;
-        self.out.write_all(&event)?;
-        self.out.write_all(&masked_checksum(&event))
-    }
+/// The settings that have a part in what comes out of a run, by their paths, such as
+/// `algorithm.rho`; those that are unset are left out.
+pub fn settings(config: &TrainConfig) -> BTreeMap<String, Value> {
+    let value = |value: serde_json::Value| match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::Bool(flag) => Some(Value::from(flag)),
+        serde_json::Value::String(text) => Some(Value::from(text)),
+        serde_json::Value::Number(number) => Some(match number.as_i64() {
+            Some(integer) => Value::from(integer),
+            None => number.as_f64().map_or_else(|| Value::Text(number.to_string()), Value::from),
+        }),
+        other => Some(Value::Text(other.to_string())),
+    };
+    let values = config.values().into_iter();
+    values.filter_map(|(name, setting)| Some((name, value(setting)?))).collect()
 }
 
-/// CRC-32C, turned and moved so that a checksum of checksums is as good as any other.
-fn masked_checksum(bytes: &[u8]) -> [u8; 4] {
-    CRC.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+/// What TensorBoard shows of runs with these settings in its tab of hyperparameters.
+pub fn experiment(configs: &[TrainConfig]) -> Experiment {
+    let metric = |(tag, name, part): (&str, &str, Part)| Metric {
+        tag: tag.to_owned(),
+        name: name.to_owned(),
+        part,
+    };
+    let metrics = [
+        ("test/accuracy", "test accuracy", Part::Other),
+        ("test/loss", "test loss", Part::Other),
+        ("validation/accuracy", "validation accuracy", Part::Validation),
+        ("validation/loss", "validation loss", Part::Validation),
+        ("epoch/train_accuracy", "training accuracy", Part::Training),
+        ("epoch/train_loss", "training loss", Part::Training),
+        ("run/passes_per_step", "passes per step", Part::Other),
+        ("run/seconds", "seconds of training", Part::Other),
+    ];
+    let runs: Vec<BTreeMap<String, Value>> = configs.iter().map(settings).collect();
+    Experiment::of(&runs, metrics.map(metric).to_vec())
 }

@@ -212,12 +212,13 @@ pub struct Flatness {
     pub layers: Vec<LayerTrace>,
     /// The density of the Hessian's eigenvalues: pairs of eigenvalue and density.
     pub density: Vec<(f64, f64)>,
-    /// The largest rise of the loss that an ascent found within ρ: a lower bound.
-    pub largest_rise: Option<f64>,
-    /// The average rise within ρ.
+    /// The largest rise of the loss that an ascent found within ρ, a lower bound, and its standard
+    /// error over the samples.
+    pub largest_rise: Option<Measured>,
+    /// The average rise within ρ, and its standard error over the directions.
     pub average_rise: Option<Measured>,
     /// The largest rise found within the adaptive radius.
-    pub adaptive_largest_rise: Option<f64>,
+    pub adaptive_largest_rise: Option<Measured>,
     /// The average rise within it.
     pub adaptive_average_rise: Option<Measured>,
     /// What it cost, in gradients over all the images.
@@ -262,13 +263,14 @@ pub struct Eigenvalue {
     pub residual: f64,
 }
 
-/// A mean over random draws.
+/// A mean over random draws, or over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The mean.
     pub mean: f64,
-    /// Its standard error; `None` of a single draw.
+    /// Its standard error; `None` of a single draw, and where the losses of single samples are not
+    /// known.
     pub standard_error: Option<f64>,
 }
 
@@ -354,7 +356,9 @@ pub fn flatness(
         if config.ascent_steps > 0 && !ended {
             let steps = config.ascent_steps;
             let settings = LargestRiseConfig { rho, scale, steps, ..LargestRiseConfig::default() };
-            largest = Some(largest_rise(&mut surface, &settings, watched!("largest rise"))?.rise);
+            let rise = largest_rise(&mut surface, &settings, watched!("largest rise"))?;
+            let (mean, standard_error) = (rise.rise, rise.standard_error);
+            largest = Some(Measured { mean, standard_error });
         }
         if config.directions > 0 && !ended {
             let directions = config.directions;

@@ -169,6 +169,8 @@ register! {
     #[default]
     SmallCnn(SmallCnn) = "small-cnn", SmallCnnConfig::default(),
         "three convolutions with BatchNorm, 11 thousand weights, for small images on a CPU";
+    SmallCnnWide(SmallCnn) = "small-cnn-wide", SmallCnnConfig::WIDE,
+        "the same, with 105 thousand weights, which can learn wrong labels by heart";
     ResNet20(CifarResNet) = "resnet20", CifarResNetConfig::RESNET_20,
         "the residual network for CIFAR, 20 layers, 270 thousand weights";
     ResNet56(CifarResNet) = "resnet56", CifarResNetConfig::RESNET_56,

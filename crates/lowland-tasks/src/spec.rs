@@ -88,10 +88,9 @@ impl From<Infallible> for Error {
 /// A value out of range, two budgets, a budget or radius that does not apply to the algorithm.
 fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
     let (setting, budget) = budget(config)?;
-    // Of these a step can cost less: they leave samples out of the gradient.
-    let least_is_less = ["ausam", "composed", "ksam"].contains(&config.algorithm.descriptor().name);
-    if let Some(limit) = config.budget.filter(|limit| (0.0..1.0).contains(limit) && !least_is_less)
-        && limit > 0.0
+    let below_one_pass = config.algorithm.descriptor().below_one_pass;
+    if let Some(limit) =
+        config.budget.filter(|limit| *limit > 0.0 && *limit < 1.0 && !below_one_pass)
     {
         return Err(Error::Setting {
             field: "budget",

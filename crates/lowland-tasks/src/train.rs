@@ -2,6 +2,7 @@
 
 mod average;
 mod data;
+mod decay;
 mod finite;
 mod measure;
 mod measured;
@@ -12,7 +13,6 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, Workers};
 
@@ -26,6 +26,7 @@ use crate::record::{EpochRecord, RunRecord, StepRecord, Stretch};
 use crate::task::{AnySource, Learning, OnHost, TaskBatch};
 use crate::{Error, Result, Spec};
 use average::Average;
+use decay::sparing;
 use finite::check_finite;
 use measured::Measured;
 use position::Position;
@@ -352,13 +353,11 @@ impl Training {
         let model = self.model.take().ok_or(Error::NoModel)?;
         let learning_rate = self.rate();
         let learning = self.learning.clone();
-        let sizes = match self.config.micro_batch {
-            Some(size) => pieces(batch.indices().len(), size),
-            None => Vec::new(),
-        };
+        let sizes = self.config.micro_batch.map(|size| pieces(batch.indices().len(), size));
+        let sizes = sizes.unwrap_or_default();
         let info = BatchInfo::default()
             .with_indices(batch.indices())
-            .with_micro_batches(&sizes, self.config.ascent.accumulate());
+            .with_micro_batches(&sizes, self.config.ascent_scope.accumulate());
         let losses = |model: &Model, piece: usize, samples: &Samples| {
             if sizes.len() > 1 {
                 let start: usize = sizes[..piece].iter().sum();
@@ -392,28 +391,6 @@ impl Training {
         self.record.sampling.extend(self.stretch.count(&record));
         Ok(record)
     }
-}
-
-/// The base optimizer that leaves weight decay off parameters of one dimension, where that is asked
-/// for.
-///
-/// # Errors
-/// An algorithm that brings its own base optimizer.
-fn sparing(config: &TrainConfig, model: &Model) -> Result<Option<ModuleOptimizer>> {
-    if config.optimizer.decay_biases_and_norms {
-        return Ok(None);
-    }
-    if config.algorithm.base()?.is_some() {
-        return Err(Error::Setting {
-            field: "decay_biases_and_norms",
-            found: "false".to_owned(),
-            allowed: "true with an algorithm that brings its own base optimizer",
-        });
-    }
-    let parameters = Parameters::of(model)?;
-    let flat = parameters.iter().filter(|parameter| parameter.shape.num_dims() == 1);
-    let paths: Vec<String> = flat.map(|parameter| parameter.path.clone()).collect();
-    Ok(Some(config.optimizer.build_sparing(&paths)?))
 }
 
 /// The sizes of the pieces that a batch is taken in: all of `size`, but the last.

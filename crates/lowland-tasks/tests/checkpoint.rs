@@ -1,5 +1,5 @@
 //! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were
-//! written.
+//! written. In one file, since each case damages or resumes the same runs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -147,7 +147,7 @@ fn every_base_goes_on_bit_for_bit_under_every_setting() {
         TrainConfig { optimizer: base(OptimizerName::AdamW, 0.9), ..plain.clone() },
         TrainConfig { budget: Some(1.4), clip_norm: Some(0.5), ..plain.clone() },
         TrainConfig { micro_batch: Some(5), label_smoothing: 0.1, ..plain.clone() },
-        TrainConfig { micro_batch: Some(5), ascent: AscentScope::MicroBatch, ..plain },
+        TrainConfig { micro_batch: Some(5), ascent_scope: AscentScope::MicroBatch, ..plain },
     ];
     for config in settings {
         let mut whole = start(&config);

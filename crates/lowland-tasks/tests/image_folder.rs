@@ -1,4 +1,5 @@
-//! The reader of image folders, with images that the tests write themselves.
+//! The reader of image folders, with images that the tests write themselves. In one file, since all
+//! cases share what writes the images.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -76,6 +76,7 @@ fn logits_have_one_number_a_class() {
 fn models_have_as_many_trained_numbers_as_their_documentation_says() {
     for (name, channels, classes, trained) in [
         (ModelName::SmallCnn, 1, 10, 11_202),
+        (ModelName::SmallCnnWide, 3, 10, 105_050),
         (ModelName::ResNet20, 3, 10, 269_722),
         (ModelName::ResNet56, 3, 10, 853_018),
         (ModelName::ResNet18, 3, 10, 11_173_962),
@@ -269,7 +270,7 @@ fn names_lead_to_models_and_back() {
     }
     assert_eq!(
         "vgg".parse::<ModelName>().unwrap_err().to_string(),
-        "unknown model \"vgg\" (did you mean vit?), expected one of: small-cnn, resnet20, resnet56, resnet18, \
+        "unknown model \"vgg\", expected one of: small-cnn, small-cnn-wide, resnet20, resnet56, resnet18, \
          resnet18-imagenet, resnet34-imagenet, resnet50-imagenet, wrn-28-10, wrn-34-10, pyramidnet110, vit, \
          pose-small, pose-resnet18, transformer"
     );

@@ -1,4 +1,5 @@
-//! Quantised networks: what is rounded to what, what it takes to train them, and their integers.
+//! Quantised networks: what is rounded to what, what it takes to train them, and their integers. In
+//! one file, since the laws of training and those of integers hold for the same networks.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 

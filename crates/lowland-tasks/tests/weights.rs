@@ -136,7 +136,8 @@ fn networks_that_pytorch_lacks_have_their_own_names_in_its_layout() {
     assert!(vit.contains_key("encoder.layers.0.norm_1.bias"));
     for name in ModelName::IMAGES {
         // Large ones are made of the layers of the others.
-        if !matches!(name.name(), "small-cnn" | "resnet20" | "resnet56" | "vit") {
+        if !matches!(name.name(), "small-cnn" | "small-cnn-wide" | "resnet20" | "resnet56" | "vit")
+        {
             continue;
         }
         let model = fresh(name.name(), 3);

@@ -15,12 +15,10 @@ use crate::{Error, Parameters, Result};
 
 mod bucket;
 mod in_one_process;
-mod roll;
 mod topic;
 
 pub(crate) use bucket::{Bucket, mean_running_state};
 pub use in_one_process::threads;
-pub(crate) use roll::{Roll, gathered, roll_call};
 pub(crate) use topic::Topic;
 
 /// How workers reach one another. Every worker calls the same methods in the same order; each call returns
@@ -296,7 +294,7 @@ impl Workers {
     }
 
     /// The values of all workers, one worker after the other; all give equally many.
-    fn gather(&self, topic: Topic, values: &[f64]) -> Result<Vec<f64>> {
+    pub(crate) fn gather(&self, topic: Topic, values: &[f64]) -> Result<Vec<f64>> {
         self.meet(topic, values.len())?;
         self.table(values)
     }

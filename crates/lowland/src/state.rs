@@ -17,6 +17,8 @@ pub(crate) use fields::{Fields, broken};
 pub struct Memory {
     scalars: BTreeMap<String, Scalar>,
     lists: BTreeMap<String, Vec<f64>>,
+    /// A number for each parameter; `None` for one that is new.
+    each: BTreeMap<String, Vec<Option<f64>>>,
     vectors: BTreeMap<String, Option<ParamVec>>,
     /// The names of the parts around the one that reads or writes now, each with a dot behind it.
     prefix: String,
@@ -59,6 +61,12 @@ impl Memory {
         self.lists.insert(self.name(name), values);
     }
 
+    /// Writes a number for each parameter, in their order; an empty list where there are none yet. A
+    /// number that is NaN counts as that of a new parameter.
+    pub fn put_per_parameter(&mut self, name: &str, values: &[f64]) {
+        self.each.insert(self.name(name), values.iter().map(|&value| Some(value)).collect());
+    }
+
     /// Writes a vector over the parameters, or its absence.
     pub fn put_vector(&mut self, name: &str, value: Option<&ParamVec>) {
         self.vectors.insert(self.name(name), value.cloned());
@@ -95,6 +103,16 @@ impl Memory {
         self.lists.remove(&name).ok_or_else(|| missing(&name))
     }
 
+    /// Reads a number for each parameter, `start` for those that are new to the training.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where it is missing.
+    pub fn take_per_parameter(&mut self, name: &str, start: f64) -> Result<Vec<f64>> {
+        let name = self.name(name);
+        let values = self.each.remove(&name).ok_or_else(|| missing(&name))?;
+        Ok(values.into_iter().map(|value| value.unwrap_or(start)).collect())
+    }
+
     /// Reads a vector over the parameters, or its absence.
     ///
     /// # Errors
@@ -107,26 +125,34 @@ impl Memory {
     /// Fails where something was written that nothing has read.
     pub(crate) fn finish(self) -> Result<()> {
         let names = self.scalars.into_keys().chain(self.lists.into_keys());
-        match names.chain(self.vectors.into_keys()).next() {
+        match names.chain(self.each.into_keys()).chain(self.vectors.into_keys()).next() {
             Some(name) => Err(Error::record(&name, "is of another algorithm")),
             None => Ok(()),
         }
     }
 
-    /// Carries every vector over to other parameters: what belongs to a parameter that stays is kept, that
-    /// of a new one is absent, which is how rules begin.
+    /// Carries every vector and every list with a number for each parameter over to other parameters:
+    /// what belongs to a parameter that stays is kept, that of a new one is absent, which is how rules
+    /// begin.
     ///
     /// # Errors
-    /// [`Error::Record`] for a vector that is not over the old parameters.
+    /// [`Error::Record`] for a vector or list that is not over the old parameters.
     pub(crate) fn carry(&mut self, old: &Parameters, new: &Parameters) -> Result<()> {
         let places = new.places_among(old);
+        let unfit = |name: &str| Error::record(name, "is over the parameters of another module");
+        for (name, values) in self.each.iter_mut().filter(|(_, values)| !values.is_empty()) {
+            if values.len() != old.len() {
+                return Err(unfit(name));
+            }
+            *values = places.iter().map(|place| place.and_then(|i| values[i])).collect();
+        }
         for (name, value) in &mut self.vectors {
             let Some(vector) = value.take() else { continue };
             let fits = |(part, parameter): (&Option<Tensor<1>>, &crate::Parameter)| {
                 part.as_ref().is_none_or(|part| part.dims()[0] == parameter.shape.num_elements())
             };
             if vector.len() != old.len() || !vector.parts().iter().zip(old.iter()).all(fits) {
-                return Err(Error::record(name, "is over the parameters of another module"));
+                return Err(unfit(name));
             }
             let parts = vector.into_parts();
             let carried = places.iter().map(|place| place.and_then(|i| parts[i].clone()));
@@ -149,6 +175,12 @@ impl Memory {
         for (name, values) in self.lists {
             let length = values.len();
             fields.tensors.insert(name, TensorData::new(values, [length]));
+        }
+        for (name, values) in self.each {
+            let values: Vec<f64> =
+                values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+            let length = values.len();
+            fields.tensors.insert(format!("{name}{EACH}"), TensorData::new(values, [length]));
         }
         for (name, vector) in self.vectors {
             let parts = vector.map(ParamVec::into_parts).unwrap_or_default();
@@ -195,7 +227,14 @@ impl Memory {
             if data.dtype() != DType::F64 || data.shape().rank() != 1 {
                 return Err(Error::record(&name, "is of another kind"));
             }
-            memory.lists.insert(name, data.iter::<f64>().collect());
+            let values = data.iter::<f64>();
+            match name.strip_suffix(EACH) {
+                Some(name) => {
+                    let values = values.map(|value| Some(value).filter(|value| !value.is_nan()));
+                    memory.each.insert(name.to_owned(), values.collect());
+                }
+                None => drop(memory.lists.insert(name, values.collect())),
+            }
         }
         memory.scalars = scalars;
         Ok(memory)
@@ -208,6 +247,9 @@ fn missing(name: &str) -> Error {
 
 /// What stands behind the name of a vector where the number of its parts is saved.
 const PARTS: &str = ".parts";
+
+/// What stands behind the name of a list with a number for each parameter.
+const EACH: &str = ".per_parameter";
 
 fn parts_name(name: &str) -> String {
     format!("{name}{PARTS}")
@@ -223,6 +265,7 @@ const MOST_PARTS: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Parameter;
 
     #[test]
     fn what_is_written_is_read_and_nothing_else() {
@@ -234,6 +277,7 @@ mod tests {
             .within("part", |memory| {
                 memory.put_count("rate", 3);
                 memory.put_numbers("list", vec![1.0, f64::NAN]);
+                memory.put_per_parameter("each", &[0.25, f64::NAN]);
                 memory.put_vector("kept", Some(&vector));
                 memory.put_vector("none", None);
                 Ok(())
@@ -248,6 +292,7 @@ mod tests {
             assert_eq!(read.take_count("rate").unwrap(), 3);
             let list = read.take_numbers("list").unwrap();
             assert!(list[1].is_nan());
+            assert_eq!(read.take_per_parameter("each", 0.5).unwrap(), [0.25, 0.5]);
             let kept = read.take_vector("kept").unwrap().unwrap();
             assert_eq!(kept.len(), 2);
             assert!(kept.parts()[1].is_none());
@@ -258,5 +303,41 @@ mod tests {
         assert!(error.to_string().contains("part.none is of another algorithm"), "{error}");
         assert!(read.within("part", |read| read.take_vector("none")).unwrap().is_none());
         read.finish().unwrap();
+    }
+    #[test]
+    fn what_belongs_to_a_parameter_goes_with_it() {
+        let parameter = |id: u64, path: &str| Parameter {
+            path: path.to_owned(),
+            shape: [2].into(),
+            outputs: 0,
+            id: id.into(),
+        };
+        let old = Parameters::of_list(vec![parameter(1, "a"), parameter(2, "b")]);
+        // As many, one of them new; `b` is known by its path.
+        let new = Parameters::of_list(vec![parameter(3, "c"), parameter(4, "b")]);
+        let device = Device::flex();
+        let part = |values: [f64; 2]| Some(Tensor::from_data(values, (&device, DType::F64)));
+        let vector = ParamVec::new(vec![part([1.0, 2.0]), part([3.0, 4.0])]);
+        let mut memory = Memory::default();
+        memory.put_per_parameter("each", &[0.1, 0.2]);
+        memory.put_per_parameter("none", &[]);
+        memory.put_vector("vector", Some(&vector));
+        memory.put_numbers("list", vec![7.0]);
+        memory.carry(&old, &new).unwrap();
+        // What is new stays new in a file.
+        let fields = memory.into_fields().unwrap();
+        let mut memory = Memory::from_fields(fields, &device).unwrap();
+        assert_eq!(memory.take_per_parameter("each", 0.9).unwrap(), [0.9, 0.2]);
+        assert!(memory.take_per_parameter("none", 0.9).unwrap().is_empty());
+        let parts = memory.take_vector("vector").unwrap().unwrap().into_parts();
+        assert!(parts[0].is_none());
+        assert_eq!(parts[1].clone().unwrap().try_into_vec_as::<f64>().unwrap(), [3.0, 4.0]);
+        assert_eq!(memory.take_numbers("list").unwrap(), [7.0], "of no parameter");
+        memory.finish().unwrap();
+
+        let mut memory = Memory::default();
+        memory.put_per_parameter("each", &[0.1, 0.2, 0.3]);
+        let error = memory.carry(&old, &new).unwrap_err();
+        assert!(error.to_string().contains("each is over the parameters of another"), "{error}");
     }
 }

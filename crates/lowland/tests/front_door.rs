@@ -1,5 +1,6 @@
-//! The front door: what a loop of one's own needs to know, and what it may do. Beside Burn's prelude,
-//! whose names this crate's must not clash with.
+//! The front door: what a loop of one's own needs to know, and what it may do. Beside Burn's
+//! prelude, whose names this crate's must not clash with. In one file, since all cases have the
+//! same small loop.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -7,79 +8,14 @@
 mod common;
 
 use burn::module::{ModuleMapper, Param, ParamGroup};
-use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::optim::{AdamWConfig, SgdConfig};
 use burn::prelude::*;
-use burn::tensor::Distribution;
-use common::{Values, numbers, sgd};
+use burn::tensor::{DType, Distribution};
+use common::pair::{Pair, all, batch, device, run, step};
+use common::{Values, in_f64, numbers, sgd};
 use lowland::*;
-
-/// Linear - dropout - linear.
-#[derive(Module, Debug)]
-struct Pair {
-    first: Linear,
-    dropout: Dropout,
-    second: Linear,
-}
-
-impl Pair {
-    fn new(device: &Device) -> Self {
-        device.seed(5);
-        let pair = Self {
-            first: LinearConfig::new(3, 4).init(device),
-            dropout: DropoutConfig::new(0.3).init(),
-            second: LinearConfig::new(4, 2).init(device),
-        };
-        drop(Values::of(&pair)); // Burn makes values when they are first used.
-        pair
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.second.forward(self.dropout.forward(self.first.forward(x).tanh()))
-    }
-}
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
-
-/// Features `[8, 3]` and labels `[8]`, each step's own.
-fn batch(step: u64, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
-    let number = |i: u64| (i.wrapping_mul(2_654_435_761).wrapping_add(step * 97) % 1000) as f32;
-    let x: Vec<f32> = (0..24).map(|i| number(i) / 500.0 - 1.0).collect();
-    let y: Vec<i32> = (0..8).map(|i| i32::from(number(i + 50) > 500.0)).collect();
-    let x = Tensor::from_data(TensorData::new(x, [8, 3]), device);
-    (x, Tensor::from_ints(y.as_slice(), device))
-}
-
-/// A step that any algorithm can take.
-fn step(optimizer: &mut SharpnessAware, net: Pair, at: u64) -> Result<(Pair, StepReport)> {
-    let (x, y) = batch(at, &device());
-    let indices = [0, 1, 2, 3, 4, 5, 6, 7];
-    let info = BatchInfo::default().with_indices(&indices);
-    optimizer.step_samples(0.05, net, &info, |net, samples| {
-        cross_entropies(net.forward(samples.select(x.clone())), samples.select(y.clone()), 0.0)
-    })
-}
-
-fn run(optimizer: &mut SharpnessAware, mut net: Pair, steps: std::ops::Range<u64>) -> Pair {
-    for at in steps {
-        net = step(optimizer, net, at).unwrap().0;
-    }
-    net
-}
-
-/// All algorithms with their defaults, over an optimizer that knows the length of the training.
-fn all() -> Vec<(&'static str, SharpnessAware)> {
-    let optimizer = |name| {
-        SharpnessAware::new(sgd(0.9, 1e-2), common::named(name))
-            .unwrap()
-            .with_steps_per_epoch(4)
-            .with_total_steps(40)
-    };
-    Algorithm::ALL.iter().map(|d| (d.name, optimizer(d.name))).collect()
-}
 
 #[test]
 fn arsam_trains_with_its_defaults_in_a_plain_loop() {
@@ -127,25 +63,103 @@ fn a_budget_and_a_radius_schedule_are_set_by_builders() {
     for (found, expected) in radii.iter().zip([0.1, 0.075, 0.05, 0.025, 0.0]) {
         assert!((found - expected).abs() < 1e-6, "{radii:?}");
     }
+}
 
-    // Each algorithm takes either, or says why not.
-    for descriptor in Algorithm::ALL {
-        let named = || common::named(descriptor.name);
-        let warmup = Warmup::Steps(3);
-        for made in [named().with_budget(1.2), named().with_radius_warmup(warmup)] {
-            match SharpnessAware::new(sgd(0.0, 0.0), made) {
-                Ok(_) => {}
-                Err(Error::Unsupported { algorithm, .. }) => {
-                    assert_eq!(algorithm, descriptor.label);
-                    assert!(
-                        ["base", "bsam", "msam", "sampa"].contains(&descriptor.name),
-                        "{algorithm}"
-                    );
-                }
-                Err(other) => panic!("{}: {other}", descriptor.name),
-            }
+/// Algorithms that refuse a setting made by `set`, each with the reason.
+fn refusing(set: impl Fn(Algorithm) -> Scheduled<Algorithm>) -> Vec<(&'static str, &'static str)> {
+    let refused = |d: &Descriptor| match set(common::named(d.name)).build() {
+        Ok(_) => None,
+        Err(Error::Unsupported { algorithm, reason, .. }) => {
+            assert_eq!(algorithm, d.label);
+            Some((d.name, reason))
         }
-    }
+        Err(other) => panic!("{}: {other}", d.name),
+    };
+    Algorithm::ALL.iter().filter_map(refused).collect()
+}
+
+/// All algorithms take a budget, a late start and a radius that changes, but for those that have
+/// nothing to put it on.
+#[test]
+fn what_does_not_apply_to_an_algorithm_is_refused_with_the_reason() {
+    let never = "it never takes a second gradient";
+    let same = "every step computes the same gradients";
+    let without_schedule = [("base", never), ("bsam", same), ("msam", same), ("sampa", same)];
+    let sorted = |mut refused: Vec<_>| {
+        refused.sort_unstable();
+        refused
+    };
+    assert_eq!(sorted(refusing(|algorithm| algorithm.with_budget(1.2))), without_schedule);
+    assert_eq!(sorted(refusing(|algorithm| algorithm.with_time_budget(1.2))), without_schedule);
+    assert_eq!(sorted(refusing(|algorithm| algorithm.with_late_start(0.5))), without_schedule);
+    let without_radius =
+        [("base", "it never perturbs the weights"), ("bsam", "it has no radius that can change")];
+    let warmup = Warmup::Steps(3);
+    assert_eq!(sorted(refusing(|algorithm| algorithm.with_radius_warmup(warmup))), without_radius);
+    let falling = RadiusSchedule::Linear { to: 0.0 };
+    let found = refusing(|algorithm| algorithm.with_radius_schedule(falling));
+    assert_eq!(sorted(found), without_radius);
+}
+
+/// The settings of ARSAM's parts have builders on ARSAM, before and after those of a budget.
+#[test]
+fn the_settings_of_arsams_parts_are_set_on_arsam() {
+    let controller = ControllerConfig {
+        window: 20,
+        blocks: 4,
+        gain_ratio: 0.1,
+        gain_variance: 0.2,
+        max_fraction: 0.5,
+        norm_tensors: 3,
+        warmup: Warmup::Steps(7),
+    };
+    let expected = ArsamConfig { controller, ..ArsamConfig::new(0.1) };
+    let before = ArsamConfig::new(0.1)
+        .with_window(20)
+        .with_blocks(4)
+        .with_gain_ratio(0.1)
+        .with_gain_variance(0.2)
+        .with_max_fraction(0.5)
+        .with_norm_tensors(3)
+        .with_warmup(Warmup::Steps(7));
+    assert_eq!(before, expected);
+    let after = ArsamConfig::new(0.1)
+        .with_budget(1.2)
+        .with_window(20)
+        .with_blocks(4)
+        .with_gain_ratio(0.1)
+        .with_gain_variance(0.2)
+        .with_max_fraction(0.5)
+        .with_norm_tensors(3)
+        .with_warmup(Warmup::Steps(7));
+    assert_eq!(after.algorithm, expected);
+    assert_eq!(after.budget, expected.with_budget(1.2).budget);
+
+    let _alone = common::alone();
+    let arsam = ArsamConfig::new(0.05).with_warmup(Warmup::Steps(3));
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), arsam).unwrap();
+    run(&mut optimizer, Pair::new(&device()), 0..8);
+    assert_eq!(optimizer.second_gradients(), 3, "those of the warm-up");
+}
+
+/// Settings of a program's own, by Burn's derive, beside all names of both crates.
+#[derive(Config, Debug)]
+struct Mine {
+    #[config(default = 0.1)]
+    rate: f64,
+    radius: f64,
+}
+
+#[test]
+fn burns_config_goes_beside_this_crate() {
+    let mine = Mine::new(0.05).with_rate(0.2);
+    assert_eq!((mine.rate, mine.radius), (0.2, 0.05));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.json");
+    Config::save(&mine, &path).unwrap();
+    assert_eq!(Mine::load(&path).unwrap().radius, 0.05);
+    let made = SharpnessAware::new(SgdConfig::new().init(), SamConfig::new(mine.radius));
+    assert!(made.is_ok());
 }
 
 #[test]
@@ -159,8 +173,7 @@ fn settings_are_checked_where_the_optimizer_is_made() {
         refused(SharpnessAware::new(SgdConfig::new().init(), budget)),
         "budget must be finite and above 0, found -1"
     );
-    let controller = ControllerConfig::default().with_window(0);
-    let arsam = ArsamConfig::new(0.1).with_controller(controller).with_budget(1.2);
+    let arsam = ArsamConfig::new(0.1).with_window(0).with_budget(1.2);
     assert!(refused(SharpnessAware::new(SgdConfig::new().init(), arsam)).starts_with("window"));
 }
 
@@ -208,8 +221,8 @@ fn what_only_the_loop_knows_is_asked_for_by_name() {
     assert_eq!(asked(AesamConfig::default().into(), &unknown), steps);
     let falling = StochasticSamConfig::new(0.1).with_last_probability(0.1);
     assert_eq!(asked(falling.into(), &unknown), steps);
-    let in_epochs = ControllerConfig::default().with_warmup(Warmup::Epochs(3));
-    assert_eq!(asked(ArsamConfig::new(0.1).with_controller(in_epochs).into(), &unknown), epoch);
+    let in_epochs = ArsamConfig::new(0.1).with_warmup(Warmup::Epochs(3));
+    assert_eq!(asked(in_epochs.into(), &unknown), epoch);
     let error = asked(AusamConfig::default().into(), &unknown);
     assert!(error.to_string().contains("call `BatchInfo::with_indices`"), "{error}");
     let indices = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -277,83 +290,6 @@ fn a_record_of_another_module_is_refused() {
     std::fs::write(&path, b"no record").unwrap();
     let found = refused(&|| optimizer.clone().load(&path, &single));
     assert!(found.contains("missing.bpk"), "{found}");
-}
-
-fn with_first_frozen(net: Pair, frozen: bool) -> Pair {
-    let first = net.first;
-    Pair { first: if frozen { first.no_grad() } else { first.train() }, ..net }
-}
-
-/// Gradual unfreezing, and freezing again.
-#[test]
-fn layers_may_be_frozen_and_unfrozen_on_the_way() {
-    let _alone = common::alone();
-    for (name, mut optimizer) in all() {
-        let net = with_first_frozen(Pair::new(&device()), true);
-        let start = numbers(net.first.weight.val().inner());
-        let net = run(&mut optimizer, net, 0..6);
-        assert_eq!(numbers(net.first.weight.val().inner()), start, "{name}: frozen");
-        let unfrozen = unfreeze(net);
-        let net = run(&mut optimizer, unfrozen, 6..14);
-        let middle = numbers(net.first.weight.val().inner());
-        assert_ne!(middle, start, "{name}: unfrozen");
-        assert!(middle.iter().all(|value| value.is_finite()), "{name}");
-        let net = run(&mut optimizer, with_first_frozen(net, true), 14..20);
-        assert_eq!(numbers(net.first.weight.val().inner()), middle, "{name}: frozen again");
-        assert_eq!(optimizer.non_finite_steps(), 0, "{name}");
-    }
-}
-
-/// All parameters as leaves again, under the identifiers that they have.
-fn unfreeze(net: Pair) -> Pair {
-    struct Unfreeze;
-    impl ModuleMapper for Unfreeze {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.set_require_grad(true)
-        }
-    }
-    net.map(&mut Unfreeze)
-}
-
-/// What a rule remembers of the parameters that stay is kept: MSAM's perturbation, along the latest
-/// step, is the same for them whether another layer joins or not.
-#[test]
-fn what_is_remembered_of_parameters_that_stay_is_kept() {
-    let _alone = common::alone();
-    let device = device();
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), MsamConfig::new(0.3)).unwrap();
-    let mut net = with_first_frozen(Pair::new(&device), true);
-    let second = |net: &Pair| numbers(net.second.weight.val().inner());
-    let mut before = second(&net);
-    for at in 0..3 {
-        before = second(&net);
-        net = step(&mut optimizer, net, at).unwrap().0;
-    }
-    let way: Vec<f64> = second(&net).iter().zip(&before).map(|(now, then)| now - then).collect();
-    let start = numbers(net.first.weight.val().inner());
-    let (x, y) = batch(3, &device);
-    let mut seen = Vec::new();
-    let weights = second(&net);
-    let unfrozen = unfreeze(net);
-    optimizer
-        .step(0.05, unfrozen, |net| {
-            seen.push((second(net), numbers(net.first.weight.val().inner())));
-            cross_entropies(net.forward(x.clone()), y.clone(), 0.0).mean()
-        })
-        .unwrap();
-    let [(perturbed, first)] = seen.as_slice() else { panic!("MSAM takes one gradient") };
-    assert_eq!(*first, start, "a parameter that joins has not moved yet");
-    // e is parallel to the way: one factor for all coordinates, within f32's rounding of w + e.
-    let e: Vec<f64> = perturbed.iter().zip(&weights).map(|(p, w)| p - w).collect();
-    let factor = e.iter().zip(&way).map(|(e, v)| e * v).sum::<f64>()
-        / way.iter().map(|v| v * v).sum::<f64>();
-    assert!(factor > 0.0);
-    let largest = weights.iter().fold(0.0_f64, |most, w| most.max(w.abs()));
-    for (e, v) in e.iter().zip(&way) {
-        // Both differences are of f32 numbers of the weights' size: two roundings each.
-        let bound = 4.0 * f64::from(f32::EPSILON) * largest * (1.0 + factor);
-        assert!((e - factor * v).abs() <= bound, "{e} is not {factor} * {v}");
-    }
 }
 
 #[test]
@@ -469,13 +405,12 @@ struct Tied {
 fn a_tensor_in_two_places_has_one_value_in_both_after_a_step() {
     let _alone = common::alone();
     let device = device();
-    let encode = LinearConfig::new(3, 3).with_bias(false).init(&device);
-    drop(Values::of(&encode));
+    let encode: Linear = in_f64(LinearConfig::new(3, 3).with_bias(false).init(&device));
     let mut tied = Tied { encode: encode.clone(), decode: encode.clone() };
     let mut single = encode;
     let optimizer = || SharpnessAware::new(sgd(0.9, 1e-2), SamConfig::new(0.1)).unwrap();
     let (mut of_tied, mut of_single) = (optimizer(), optimizer());
-    let (x, _) = batch(0, &device);
+    let x = batch(0, &device).0.cast(DType::F64);
     for _ in 0..4 {
         let loss = |net: &Tied| net.decode.forward(net.encode.forward(x.clone())).square().mean();
         tied = of_tied.step(0.1, tied, loss).unwrap().0;
@@ -487,7 +422,7 @@ fn a_tensor_in_two_places_has_one_value_in_both_after_a_step() {
         for (two, one) in encode.iter().zip(&one) {
             // The gradient's two terms are added in another order: a few roundings of values
             // below 1 in each of up to four steps.
-            assert!((two - one).abs() < 4.0 * 16.0 * f64::from(f32::EPSILON), "{two}, {one}");
+            assert!((two - one).abs() < 4.0 * 16.0 * f64::EPSILON, "{two}, {one}");
         }
     }
 }
@@ -520,4 +455,31 @@ fn a_rule_of_ones_own_needs_no_box() {
         moved = moved.max((w - s).abs());
     }
     assert!(moved > 1e-4, "{moved}");
+}
+
+/// Every algorithm has its row in the table of the crate's documentation and in the book, there with cost,
+/// memory, source and fidelity as the descriptor has them.
+#[test]
+fn every_algorithm_is_documented_with_its_source_and_fidelity() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let (library, book) = (read("src/lib.rs"), read("../../docs/src/algorithms.md"));
+    for descriptor in Algorithm::ALL {
+        let Descriptor { name, summary, memory, source, fidelity, .. } = *descriptor;
+        let row = book.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row in the book"));
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!(cells[3], memory, "{row}");
+        let mut numbers = source.trim_start_matches("arXiv ").split(", ");
+        assert!(numbers.all(|number| cells[4].contains(number)), "{row} does not have {source}");
+        let expected = match fidelity {
+            Fidelity::AuthorsCode => "authors' code",
+            Fidelity::Equations => "equations",
+            Fidelity::Laws => "laws",
+        };
+        assert_eq!(cells[5], expected, "{row}");
+        let does = summary.split(';').next().unwrap_or(summary);
+        let rows = library.lines().filter(|line| line.starts_with("//! | [`"));
+        assert_eq!(rows.filter(|row| row.contains(&format!("| {does} |"))).count(), 1, "{name}");
+    }
 }

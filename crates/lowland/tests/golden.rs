@@ -1,4 +1,5 @@
-//! Runs the golden traces: short training runs in `f64` with the weights that they must reach.
+//! Runs the golden traces: short training runs in `f64` with the weights that they must reach. In
+//! one file: one runner for all kinds.
 //!
 //! - `LOWLAND_GOLDEN` names a folder of traces to run instead of the ones here.
 //! - `LOWLAND_GOLDEN_ONLY=base,sam` restricts the run to these kinds of algorithm; without it, a
@@ -24,12 +25,10 @@ use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
 use lowland::state::Memory;
 use lowland::{
-    AdaSamConfig, AesamConfig, AlgorithmConfig, ArsamConfig, AsamConfig, AusamConfig, BaseConfig,
-    BatchInfo, BsamConfig, ComposedRule, ControllerConfig, Cost, EsamConfig, FsamConfig,
-    GcsamConfig, Gradient, GsamConfig, KsamConfig, LateSamConfig, LookSamConfig, MsamConfig,
-    ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
-    SharpnessAware, SparseLayerSamConfig, StableSamConfig, StepValues, Surface, Update, Warmup,
-    WsamConfig,
+    AdaSamConfig, AesamConfig, Algorithm, AlgorithmConfig, ArsamConfig, AsamConfig, AusamConfig,
+    BatchInfo, BsamConfig, ComposedRule, ControllerConfig, Cost, EsamConfig, Gradient, ParamVec,
+    Parameters, Perturbation, Rule, Samples, Scaling, Selection, SharpnessAware, StepValues,
+    Surface, Update, Warmup,
 };
 use serde::Deserialize;
 
@@ -195,12 +194,6 @@ struct Controller {
     warmup_steps: u64,
 }
 
-/// The kinds of algorithm that [`rule`] can make.
-const KINDS: &[&str] = &[
-    "base", "sam", "asam", "arsam", "looksam", "aesam", "fsam", "ssam", "gsam", "esam", "ksam",
-    "ausam", "adasam", "sampa", "msam", "slsam", "late", "wsam", "gcsam", "bsam",
-];
-
 /// A rule, and the draws that it replays, a list a step.
 type RuleAndDraws = (Box<dyn Rule>, Option<Vec<Vec<f64>>>);
 
@@ -230,30 +223,23 @@ fn rule(trace: &Trace) -> Result<RuleAndDraws, String> {
             });
             Ok((config.build().map_err(text)?, Some(uniforms.collect())))
         }
-        "slsam" => {
-            let (s, rate) = (settings.number("s")?, settings.number("rate")?);
-            let rule = SparseLayerSamConfig::new(rho()?).with_s(s).with_rate(rate).build();
-            Ok((rule.map_err(text)?, Some(trace.script.draws()?)))
+        _ => {
+            let draws =
+                trace.script.uniforms.is_some().then(|| trace.script.draws()).transpose()?;
+            Ok((plain(trace)?, draws))
         }
-        _ => Ok((plain(trace)?, None)),
     }
 }
 
-/// The rule of a trace that replays no draws.
+/// The rule of a trace whose script is at most what is drawn.
 fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
     let settings = &trace.algorithm;
     let rho = || settings.number("rho");
     let rule = match settings.kind.as_str() {
-        "base" => BaseConfig {}.build(),
-        "sam" => SamConfig { rho: rho()? }.build(),
         "asam" => {
             let scaling =
                 if settings.flag("weights_only") { Scaling::Weights } else { Scaling::All };
             AsamConfig { rho: rho()?, eta: settings.number("eta")?, scaling }.build()
-        }
-        "looksam" => {
-            let (k, alpha) = (settings.count("k")? as u64, settings.number("alpha")?);
-            LookSamConfig::new(rho()?).with_k(k).with_alpha(alpha).build()
         }
         "aesam" => AesamConfig::new(rho()?)
             .with_delta(settings.number("delta")?)
@@ -261,22 +247,6 @@ fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
             .with_lambda_2(settings.number("lambda2")?)
             .with_total_steps(settings.count("total_steps")? as u64)
             .build(),
-        "fsam" => {
-            let (sigma, lambda) = (settings.number("sigma")?, settings.number("lambda")?);
-            FsamConfig { rho: rho()?, sigma, lambda }.build()
-        }
-        "ssam" => StableSamConfig { rho: rho()?, ..StableSamConfig::default() }.build(),
-        "gsam" => GsamConfig::new(rho()?).with_alpha(settings.number("alpha")?).build(),
-        "ksam" => KsamConfig::new(rho()?).with_fraction(settings.number("fraction")?).build(),
-        "adasam" => AdaSamConfig { rho: rho()?, ..AdaSamConfig::default() }.build(),
-        "sampa" => SampaConfig { rho: rho()?, lambda: settings.number("lambda")? }.build(),
-        "msam" => MsamConfig { rho: rho()? }.build(),
-        "late" => LateSamConfig { rho: rho()?, start: settings.number("start")? }.build(),
-        "wsam" => WsamConfig::new(rho()?)
-            .with_gamma(settings.number("gamma")?)
-            .with_decoupled(settings.flag("decoupled"))
-            .build(),
-        "gcsam" => GcsamConfig::new(rho()?).build(),
         "bsam" => {
             let Base::Bsam { beta1, beta2, weight_decay, damping, s_init, .. } = trace.base else {
                 return Err("bsam has a base of its own".into());
@@ -292,9 +262,38 @@ fn plain(trace: &Trace) -> Result<Box<dyn Rule>, String> {
             }
             .build()
         }
-        kind => return Err(format!("unknown kind {kind}")),
+        _ => return named(settings),
     };
     rule.map_err(|error| error.to_string())
+}
+
+/// The rule of a trace that has this library's names for its settings, wherever among the
+/// algorithm's settings and their tables they are.
+fn named(settings: &Settings) -> Result<Box<dyn Rule>, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let kind = &settings.kind;
+    let default = Algorithm::named(kind).ok_or_else(|| format!("unknown kind {kind}"))?;
+    let mut table = serde_json::to_value(&default).map_err(|error| text(&error))?;
+    for (name, value) in &settings.values {
+        let place = place(&mut table, name);
+        match place {
+            Some(place) => place.clone_from(value),
+            // The length of the training, which the optimizer knows.
+            None if name == "total_steps" => {}
+            None => return Err(format!("{kind} has no setting {name}")),
+        }
+    }
+    let algorithm: Algorithm = serde_json::from_value(table).map_err(|error| text(&error))?;
+    algorithm.build().map_err(|error| text(&error))
+}
+
+/// The value of that name in a table or in one of its tables.
+fn place<'a>(table: &'a mut serde_json::Value, name: &str) -> Option<&'a mut serde_json::Value> {
+    let table = table.as_object_mut()?;
+    if table.contains_key(name) {
+        return table.get_mut(name);
+    }
+    table.values_mut().find_map(|inner| place(inner, name))
 }
 
 fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
@@ -309,7 +308,7 @@ fn arsam(trace: &Trace) -> Result<RuleAndDraws, String> {
                     AllSamples,
                     Scripted(second_pass.clone()),
                     AlongGradient::new(rho).unwrap(),
-                    ReusePsf::new(ReusePsfConfig { beta, max_reuse }).unwrap(),
+                    ReusePsf::new(ReusePsfConfig { beta, max_reuse, scaled: false }).unwrap(),
                 )
                 .unwrap(),
             ),
@@ -392,7 +391,8 @@ impl Rule for Replayed {
             assert!(surface.uniforms.is_some_and(|left| left.is_empty()), "the draws are used up");
             let mut memory = Memory::default();
             self.rule.save(&mut memory)?;
-            let found = memory.within("select", |memory| memory.take_numbers("probabilities"))?;
+            let found = memory
+                .within("select", |memory| memory.take_per_parameter("probabilities", f64::NAN))?;
             self.seen.lock().unwrap().probabilities.push(found);
         }
         Ok(update)
@@ -732,7 +732,7 @@ fn main() -> ExitCode {
     let only = std::env::var("LOWLAND_GOLDEN_ONLY").ok();
     let only: Option<Vec<&str>> = only.as_deref().map(|only| only.split(',').collect());
     let (mut passed, mut failed) = (0, 0);
-    let mut tell = |name: &str, result: Result<(), String>| match result {
+    let mut report = |name: &str, result: Result<(), String>| match result {
         Ok(()) => {
             passed += 1;
             println!("{name} ... ok");
@@ -743,9 +743,9 @@ fn main() -> ExitCode {
         }
     };
 
-    tell("README.md", described);
-    for unknown in only.iter().flatten().filter(|kind| !KINDS.contains(kind)) {
-        tell("LOWLAND_GOLDEN_ONLY", Err(format!("unknown kind {unknown}")));
+    report("README.md", described);
+    for unknown in only.iter().flatten().filter(|kind| Algorithm::named(kind).is_none()) {
+        report("LOWLAND_GOLDEN_ONLY", Err(format!("unknown kind {unknown}")));
     }
     let mut ran = 0;
     for path in &traces(&folder) {
@@ -758,16 +758,16 @@ fn main() -> ExitCode {
         }
         ran += 1;
         let known = kind.and_then(|kind| {
-            if KINDS.contains(&kind.as_str()) {
+            if Algorithm::named(&kind).is_some() {
                 Ok(())
             } else {
                 Err(format!("unknown kind {kind}"))
             }
         });
-        tell(&name, known.and_then(|()| load(path)).and_then(|trace| run(&trace)));
+        report(&name, known.and_then(|()| load(path)).and_then(|trace| run(&trace)));
     }
     if ran == 0 {
-        tell("golden", Err(format!("no trace to run in {}", folder.display())));
+        report("golden", Err(format!("no trace to run in {}", folder.display())));
     }
     println!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,5 +1,6 @@
-//! Laws that every algorithm keeps, and those of single algorithms that need the whole step.
-//! The networks are small; `f32` where a law holds to the bit, `f64` where numbers are compared.
+//! Laws that every algorithm keeps, and those of single algorithms that need the whole step. The
+//! networks are small; `f32` where a law holds to the bit, `f64` where numbers are compared. In one
+//! file, since each law runs over the same algorithms, networks and batches.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -14,18 +15,18 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{DType, Device, Distribution, Int, Tensor};
-use common::{Net, Values, cross_entropies, in_f64, sgd};
+use common::spy::{self, Seen};
+use common::{Net, Values, cross_entropies, fields, in_f64, sgd};
 use lowland::ascend::AlongGradient;
 use lowland::descend::{ReusePsf, ReusePsfConfig, SharpGradient};
-use lowland::rule::Note;
 use lowland::schedule::{EveryStep, Schedule};
 use lowland::select::{AllSamples, Select};
 use lowland::{
     AesamConfig, Algorithm, ArsamConfig, AsamConfig, BaseConfig, ComposedRule, ControllerConfig,
-    Cost, Diagnostics, Error, FsamConfig, Gradient, GsamConfig, LateSamConfig, LookSamConfig,
-    ParamVec, Parameters, PeriodicSamConfig, Perturbation, Rule, SamConfig, Samples, Scaling,
-    Selection, SharpnessAware, StableSamConfig, StepReport, StochasticSamConfig, Surface, Update,
-    Warmup, WsamConfig,
+    Diagnostics, Error, FsamConfig, Gradient, GsamConfig, LateSamConfig, LookSamConfig, ParamVec,
+    Parameters, PeriodicSamConfig, Perturbation, Rule, SamConfig, Samples, Scaling, Selection,
+    SharpnessAware, StableSamConfig, StepReport, StochasticSamConfig, Surface, Update, Warmup,
+    WsamConfig,
 };
 use proptest::prelude::*;
 
@@ -103,7 +104,7 @@ impl Batch {
 }
 
 /// One step on a batch of which the rule may know all, its losses taken from those of all its samples.
-fn told<M: Module>(
+fn step_of<M: Module>(
     optimizer: &mut SharpnessAware,
     lr: f64,
     module: M,
@@ -275,10 +276,22 @@ fn measuring_less_changes_no_bit_of_the_result() {
     }
 }
 
+/// What a gradient with respect to some parameters costs, by their sizes: a third for the forward pass,
+/// one for the gradients of inputs down to the first of them, one for their share of the weights.
+fn share_of_a_pass(sizes: &[f64], active: &[bool]) -> f64 {
+    let all: f64 = sizes.iter().sum();
+    let first = active.iter().position(|active| *active).unwrap_or(sizes.len());
+    let weights = sizes.iter().zip(active).filter(|(_, active)| **active).map(|(size, _)| size);
+    let (inputs, weights) = (sizes[first..].iter().sum::<f64>(), weights.sum::<f64>());
+    (1.0 + inputs / all + weights / all) / 3.0
+}
+
+fn sizes(parameters: &Parameters) -> Vec<f64> {
+    parameters.iter().map(|p| p.shape.num_elements() as f64).collect()
+}
+
 /// What an evaluation costs by the cost model of [`Parameters::cost`], from what its closure is given:
-/// a third of its share of the samples for the forward pass, one for the gradients of inputs down to
-/// the first parameter of the graph, one for the share of the weights in the graph. And whether there
-/// is a graph.
+/// the share of its samples times that of the weights in the graph. And whether there is a graph.
 fn cost(parameters: &Parameters, net: &Small, samples: &Samples) -> (f64, bool) {
     struct Tracked(Vec<ParamId>);
     impl ModuleVisitor for Tracked {
@@ -290,23 +303,50 @@ fn cost(parameters: &Parameters, net: &Small, samples: &Samples) -> (f64, bool) 
     }
     let mut tracked = Tracked(Vec::new());
     net.visit(&mut tracked);
-    let sizes: Vec<(f64, bool)> = parameters
-        .iter()
-        .map(|p| (p.shape.num_elements() as f64, tracked.0.contains(&p.id)))
-        .collect();
-    let sum = |sizes: &mut dyn Iterator<Item = &(f64, bool)>| sizes.map(|of| of.0).sum::<f64>();
-    let all = sum(&mut sizes.iter());
-    let weights = sum(&mut sizes.iter().filter(|of| of.1));
-    let inputs = sum(&mut sizes.iter().skip_while(|of| !of.1));
+    let active: Vec<bool> = parameters.iter().map(|p| tracked.0.contains(&p.id)).collect();
     let share = match samples {
         Samples::All => 1.0,
         Samples::Some { positions, of } => positions.len() as f64 / *of as f64,
     };
-    (share * (1.0 + inputs / all + weights / all) / 3.0, weights > 0.0)
+    (share * share_of_a_pass(&sizes(parameters), &active), active.contains(&true))
 }
 
-/// Passes are those of the evaluations that the closure sees, a step with more than one gradient
-/// counts as one with a second gradient, and where an algorithm's cost is known beforehand it is that.
+/// What the papers say that 35 steps cost, in epochs of 5, on batches of 8; `second` of them had a
+/// second gradient, and the first gradients of all together cost `first`, with the parameters that
+/// were drawn for them.
+fn model(algorithm: &Algorithm, second: u32, first: f64) -> f64 {
+    match algorithm {
+        Algorithm::Base(_) | Algorithm::Msam(_) => 35.0,
+        // The second gradient of a step of SAMPa is taken for the next one.
+        Algorithm::Sam(_)
+        | Algorithm::Asam(_)
+        | Algorithm::Fsam(_)
+        | Algorithm::StableSam(_)
+        | Algorithm::Gsam(_)
+        | Algorithm::AdaSam(_)
+        | Algorithm::Sampa(_)
+        | Algorithm::Wsam(_)
+        | Algorithm::Gcsam(_)
+        | Algorithm::Bsam(_)
+        | Algorithm::Composed(_) => 35.0 * 2.0,
+        Algorithm::LookSam(_) => 35.0 + 7.0,
+        Algorithm::PeriodicSam(_) => 35.0 + 3.0,
+        // The last 17 steps of 35: from ⌈17.5⌉ on.
+        Algorithm::LateSam(_) => 35.0 + 17.0,
+        Algorithm::Arsam(_) | Algorithm::Aesam(_) | Algorithm::StochasticSam(_) => {
+            35.0 + f64::from(second)
+        }
+        Algorithm::Ksam(_) => 35.0 * (1.0 / 3.0 + 2.0 * 0.5),
+        // 2 in the 5 steps of the first epoch, 2α after it.
+        Algorithm::Ausam(_) => 5.0 * 2.0 + 30.0 * 2.0 * 0.5,
+        // A first gradient, a forward pass, a second gradient on half of the batch.
+        Algorithm::Esam(_) => first + 35.0 * (1.0 / 3.0 + 0.5),
+        Algorithm::SparseLayerSam(_) => 2.0 * first,
+    }
+}
+
+/// Passes are those of the evaluations that the closure sees and those of the paper's cost model, and a
+/// step with more than one gradient counts as one with a second gradient.
 #[test]
 fn passes_are_those_of_the_cost_model_and_match_the_calls() {
     let _alone = common::alone();
@@ -314,12 +354,10 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
         let device = device();
         let mut net = Small::new(&device);
         let parameters = Parameters::of(&net).unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), algorithm.build().unwrap())
-            .unwrap()
-            .with_steps_per_epoch(5)
-            .with_total_steps(35);
+        let (optimizer, asked) = spied(&algorithm, sgd(0.9, 0.0));
+        let mut optimizer = optimizer.with_steps_per_epoch(5).with_total_steps(35);
         let (seen, gradients) = (Cell::new(0.0), Cell::new(0_u32));
-        let mut second = 0;
+        let (mut second, mut first) = (0, 0.0);
         for step in 0..35 {
             let (batch, before) = (Batch::new(step, &device), gradients.get());
             let see = |net: &Small, samples: &Samples| {
@@ -332,33 +370,16 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
             let taken = gradients.get() - before;
             assert_eq!(report.second_gradient, taken > 1, "{algorithm:?}: {taken} gradients");
             second += u32::from(report.second_gradient);
+            let active = &asked.lock().unwrap().selections[0].parameters;
+            let active: Vec<bool> = (0..parameters.len()).map(|i| active.contains(i)).collect();
+            first += share_of_a_pass(&sizes(&parameters), &active);
         }
         let passes = optimizer.passes();
         assert_eq!(optimizer.second_gradients(), u64::from(second), "{algorithm:?}");
         assert_eq!(optimizer.evaluations(), u64::from(gradients.get()), "{algorithm:?}");
         assert!((passes - seen.get()).abs() < 1e-9, "{algorithm:?}: {passes}, seen {seen:?}");
-        // What the papers say, as far as it does not depend on what is drawn.
-        let model = match &algorithm {
-            Algorithm::Ksam(_) => Some(35.0 * (1.0 / 3.0 + 2.0 * 0.5)),
-            // 2 in the 5 steps of the first epoch, 2α after it.
-            Algorithm::Ausam(_) => Some(5.0 * 2.0 + 30.0 * 2.0 * 0.5),
-            // The second gradient of a step is taken for the next one.
-            Algorithm::Sampa(_)
-            | Algorithm::Sam(_)
-            | Algorithm::Asam(_)
-            | Algorithm::Wsam(_)
-            | Algorithm::Gcsam(_)
-            | Algorithm::Bsam(_) => Some(35.0 * 2.0),
-            Algorithm::Base(_) | Algorithm::Msam(_) => Some(35.0),
-            Algorithm::LookSam(_) => Some(35.0 + 7.0),
-            Algorithm::PeriodicSam(_) => Some(35.0 + 3.0),
-            // The last 17 steps of 35: from ⌈17.5⌉ on.
-            Algorithm::LateSam(_) => Some(35.0 + 17.0),
-            _ => None,
-        };
-        if let Some(model) = model {
-            assert!((passes - model).abs() < 1e-9, "{algorithm:?}: {passes} is not {model}");
-        }
+        let model = model(&algorithm, second, first);
+        assert!((passes - model).abs() < 1e-9, "{algorithm:?}: {passes} is not {model}");
         let bounds = match algorithm {
             // 4 of the warm-up, 9 steps without, then at least one in each window of 10.
             Algorithm::Arsam(_) => 6..=4 + 2 * 8,
@@ -369,73 +390,9 @@ fn passes_are_those_of_the_cost_model_and_match_the_calls() {
     }
 }
 
-/// Notes the weights that each evaluation sees, and the perturbation that the rule asked for.
-#[derive(Debug, Clone)]
-struct Spy {
-    rule: Box<dyn Rule>,
-    seen: Arc<Mutex<Seen>>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    perturbations: Vec<ParamVec>,
-    gradients: Vec<ParamVec>,
-    final_gradient: Option<ParamVec>,
-    displacement: Option<ParamVec>,
-}
-
-impl Rule for Spy {
-    fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
-        *self.seen.lock().unwrap() = Seen::default();
-        let mut surface = SpySurface { surface, seen: self.seen.clone() };
-        let update = self.rule.update(&mut surface)?;
-        let mut seen = self.seen.lock().unwrap();
-        seen.final_gradient = Some(update.gradient.clone());
-        seen.displacement.clone_from(&update.displacement);
-        drop(seen);
-        Ok(update)
-    }
-}
-
-struct SpySurface<'a> {
-    surface: &'a mut dyn Surface,
-    seen: Arc<Mutex<Seen>>,
-}
-
-impl Surface for SpySurface<'_> {
-    fn gradient(&mut self, of: &Selection) -> lowland::Result<Gradient> {
-        let g = self.surface.gradient(of)?;
-        self.seen.lock().unwrap().gradients.push(ParamVec::clone(&g));
-        Ok(g)
-    }
-
-    fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> lowland::Result<ParamVec> {
-        let e_now = e.direction.clone().into_owned().times(&e.scale);
-        self.seen.lock().unwrap().perturbations.push(e_now);
-        let g_s = self.surface.gradient_at(e, of)?;
-        self.seen.lock().unwrap().gradients.push(g_s.clone());
-        Ok(g_s)
-    }
-
-    common::forward_surface!();
-
-    fn draw(&mut self, like: &ParamVec, distribution: Distribution) -> ParamVec {
-        self.surface.draw(like, distribution)
-    }
-
-    fn latest_losses(&self) -> lowland::Result<Tensor<1>> {
-        self.surface.latest_losses()
-    }
-
-    fn uniform(&mut self) -> f64 {
-        self.surface.uniform()
-    }
-}
-
 fn spied(algorithm: &Algorithm, base: ModuleOptimizer) -> (SharpnessAware, Arc<Mutex<Seen>>) {
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let spy = Spy { rule: algorithm.build().unwrap(), seen: seen.clone() };
-    (SharpnessAware::new(base, spy).unwrap().with_steps_per_epoch(6).with_total_steps(24), seen)
+    let (optimizer, seen) = spy::spied(algorithm.build().unwrap(), base);
+    (optimizer.with_steps_per_epoch(6).with_total_steps(24), seen)
 }
 
 /// Every evaluation sees `w` or `w + e`, and what is left after the step is exactly
@@ -458,7 +415,7 @@ fn evaluations_see_w_or_w_plus_e_and_no_residue_is_left() {
                 evaluated.borrow_mut().push(bits(&parameters.weights(net)));
                 batch.losses(net)
             };
-            let (next, _) = told(&mut optimizer, 0.05, net, 8, &losses).unwrap();
+            let (next, _) = step_of(&mut optimizer, 0.05, net, 8, &losses).unwrap();
             let seen = seen.lock().unwrap();
             let after = parameters.weights(&next);
             let places: Vec<_> = [&before, &after]
@@ -544,7 +501,7 @@ fn running_statistics_move_once_a_step_whatever_the_algorithm() {
             let before = net.valid().train();
             let moved = losses(&before);
             drop((moved, before.valid()));
-            net = told(&mut optimizer, 0.05, net, 8, &losses).unwrap().0;
+            net = step_of(&mut optimizer, 0.05, net, 8, &losses).unwrap().0;
             assert_eq!(
                 Values::of(&net).running,
                 Values::of(&before).running,
@@ -656,7 +613,7 @@ fn a_zero_gradient_moves_nothing_and_makes_no_nan() {
         let mut optimizer = optimizer_of(&algorithm, sgd(0.9, 0.0));
         let losses =
             |net: &Small| net.forward(Tensor::zeros([8, 4], &device)).sum_dim(1).reshape([8]) * 0.0;
-        let (net, report) = told(&mut optimizer, 0.1, net, 8, &losses).unwrap();
+        let (net, report) = step_of(&mut optimizer, 0.1, net, 8, &losses).unwrap();
         assert!(!report.skipped, "{algorithm:?}");
         assert_eq!(Values::of(&net).trainable, before.trainable, "{algorithm:?}");
         assert_eq!(report.values().unwrap().update_norm, Some(0.0), "{algorithm:?}");
@@ -666,16 +623,7 @@ fn a_zero_gradient_moves_nothing_and_makes_no_nan() {
 
 /// All fields of the optimizer's record, the base's own record as one, by their names.
 fn recorded(optimizer: &SharpnessAware) -> BTreeMap<String, Vec<u8>> {
-    let bytes = optimizer.to_record().unwrap().into_bytes().unwrap();
-    let reader = burn_pack::Reader::from_bytes(bytes).unwrap();
-    let scalars = reader.scalars().clone().into_iter();
-    let scalars = scalars.map(|(name, value)| (name, format!("{value:?}").into_bytes()));
-    let mut fields: BTreeMap<String, Vec<u8>> = scalars.collect();
-    for tensor in reader.into_tensors().unwrap() {
-        let (name, _, _, _, bytes) = tensor.into_parts().unwrap();
-        fields.insert(name, bytes.to_vec());
-    }
-    fields
+    fields(optimizer.to_record().unwrap().into_bytes().unwrap())
 }
 
 /// A step whose loss or gradient is not finite leaves no mark: the run goes on as if its batch
@@ -698,7 +646,7 @@ fn a_step_that_is_not_finite_changes_nothing() {
                 let x = bad.x.clone().mul_scalar(poison);
                 cross_entropies(net.forward(x), bad.y.clone())
             };
-            let (next, report) = told(&mut optimizer, 0.05, net, 8, &losses).unwrap();
+            let (next, report) = step_of(&mut optimizer, 0.05, net, 8, &losses).unwrap();
             assert!(report.skipped, "{algorithm:?}");
             assert_eq!(Values::of(&next), before, "{algorithm:?}");
             assert_eq!(optimizer.non_finite_steps(), 1);
@@ -812,7 +760,7 @@ fn frozen_parameters_stay_and_parameters_without_gradient_do_not_decay() {
             cubes.sum_dim(1).reshape([8])
         };
         for _ in 0..8 {
-            net = told(&mut optimizer, 0.05, net, 8, &losses).unwrap().0;
+            net = step_of(&mut optimizer, 0.05, net, 8, &losses).unwrap().0;
         }
         let after = Values::of(&net);
         assert_eq!(layer(&net.output), output, "{algorithm:?}");
@@ -841,7 +789,7 @@ fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
             cross_entropies(net.forward(x.clone(), &[4, 1, 6, 6]), y.clone())
         };
         for _ in 0..3 {
-            net = told(&mut optimizer, 0.05, net, 4, &losses).unwrap().0;
+            net = step_of(&mut optimizer, 0.05, net, 4, &losses).unwrap().0;
         }
         assert!(u64::from(seen.get()) >= optimizer.evaluations(), "{algorithm:?}");
     }
@@ -901,7 +849,7 @@ fn chosen_samples_are_asked_for_and_counted_as_their_share() {
     let _alone = common::alone();
     let device = device();
     let batch = Batch::new(1, &device);
-    let walk = || {
+    let rule = || {
         ComposedRule::new(FirstK(2), EveryStep, AlongGradient::new(0.05).unwrap(), SharpGradient)
             .unwrap()
     };
@@ -909,14 +857,14 @@ fn chosen_samples_are_asked_for_and_counted_as_their_share() {
         Samples::All => batch.losses(net),
         Samples::Some { positions, .. } => batch.losses(net).narrow(0, 0, positions.len()),
     };
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk()).unwrap();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule()).unwrap();
     let (_, report) = optimizer
         .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), losses)
         .unwrap();
     assert!((report.passes - 1.25).abs() < 1e-12);
 
     let whole = |net: &Small, _: &Samples| batch.losses(net);
-    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), walk()).unwrap();
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule()).unwrap();
     let error = optimizer
         .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), whole)
         .unwrap_err();
@@ -1073,7 +1021,7 @@ fn the_relatives_keep_their_equations() {
 
 /// A gradient that never changes leaves F-SAM nothing to ascend from its second step on.
 #[test]
-fn fsam_does_not_climb_a_constant_gradient() {
+fn fsam_does_not_ascend_along_a_constant_gradient() {
     let _alone = common::alone();
     let device = device();
     let (mut optimizer, seen) =
@@ -1105,7 +1053,7 @@ fn written(second_gradients: Vec<bool>, beta: f64) -> Box<dyn Rule> {
             AllSamples,
             Written(second_gradients),
             AlongGradient::new(0.05).unwrap(),
-            ReusePsf::new(ReusePsfConfig { beta, max_reuse: 6 }).unwrap(),
+            ReusePsf::new(ReusePsfConfig { beta, ..ReusePsfConfig::default() }).unwrap(),
         )
         .unwrap(),
     )
@@ -1274,7 +1222,8 @@ fn a_radius_that_is_negative_or_not_finite_is_refused() {
             );
         }
     }
-    let error = ReusePsf::new(ReusePsfConfig { beta: 1.5, max_reuse: 6 }).unwrap_err();
+    let error =
+        ReusePsf::new(ReusePsfConfig { beta: 1.5, ..ReusePsfConfig::default() }).unwrap_err();
     assert_eq!(error.to_string(), "beta must be between 0 and 1, found 1.5");
 }
 

@@ -1,4 +1,5 @@
-//! Training by Burn's `Learner` against the plain loop, bit for bit, and what of Burn's goes with it.
+//! Training by Burn's `Learner` against the plain loop, bit for bit, and what of Burn's goes with
+//! it. In one file, since all cases train the same learner.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -341,6 +342,46 @@ fn a_training_that_goes_on_from_burns_checkpoint_is_as_if_it_had_not_stopped() {
             assert_eq!(second.spent().passes, through.spent().passes, "{algorithm:?}");
         }
     }
+}
+
+/// What is logged while `run` runs on this thread, as text.
+fn logged(run: impl FnOnce()) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(file.reopen().unwrap())
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    tracing::subscriber::with_default(subscriber, run);
+    std::fs::read_to_string(file.path()).unwrap()
+}
+
+#[test]
+fn a_resume_warns_that_the_shuffling_starts_anew() {
+    let _alone = common::alone();
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let strategy = strategy(&Algorithm::Sam(SamConfig::default()));
+    let train = |from: Option<usize>, epochs| {
+        let training = with_checkpoints(training(directory, epochs), &strategy, directory);
+        let training = match from {
+            Some(epoch) => training.checkpoint(epoch),
+            None => training,
+        };
+        logged(|| drop(launch(training, sgd(0.9, 0.0))))
+    };
+    let log = train(None, 2);
+    assert!(!log.contains("shuffles"), "nothing is resumed: {log}");
+    let log = train(Some(2), 3);
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("shuffles")).collect();
+    let [warning] = warnings.as_slice() else { panic!("one warning: {log}") };
+    assert!(warning.contains("WARN") && warning.contains("epoch=2"), "{warning}");
+    assert!(
+        warning.contains("the order of the data after this resume is that of the first epochs"),
+        "{warning}"
+    );
+    assert_eq!(strategy.error(), None);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Laws of training with several workers, which are threads here.
+//! Laws of training with several workers, which are threads here. In one file, since all laws are
+//! of the same few workers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -12,8 +13,8 @@ use std::sync::{Arc, Mutex};
 
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
-use burn::tensor::{DType, Distribution, FloatDType, Tensor, TensorData};
-use common::{Net, Values, cross_entropies, sgd};
+use burn::tensor::{Distribution, FloatDType, Tensor};
+use common::{Net, Values, sgd};
 use lowland::ascend::AlongGradient;
 use lowland::descend::SharpGradient;
 use lowland::parallel::{Numbers, threads};
@@ -26,7 +27,9 @@ use lowland::{
     Diagnostics, Error, Gradient, ParamVec, Parameters, Perturbation, Result, Rule, SamConfig,
     Samples, Selection, SharpnessAware, SharpnessAwareRecord, Surface, Update, Workers,
 };
-use workers::{Data, STEPS, all, by_hand, device, far, go, net, noise, one_step, optimizer, shard};
+use workers::{
+    Data, STEPS, all, by_hand, conv, conv_losses, far, go, net, one_step, optimizer, shard,
+};
 
 /// Runs a function on every worker, each in a thread, and gives what they give.
 fn together<T: Send>(count: usize, group: usize, run: impl Fn(Workers) -> T + Sync) -> Vec<T> {
@@ -39,7 +42,7 @@ fn together<T: Send>(count: usize, group: usize, run: impl Fn(Workers) -> T + Sy
 }
 
 #[test]
-fn several_workers_that_climb_together_take_the_steps_of_one_with_the_whole_batch() {
+fn several_workers_that_ascend_together_take_the_steps_of_one_with_the_whole_batch() {
     type Base = fn() -> ModuleOptimizer;
     let bases: [(&str, Base); 2] =
         [("sgd", || sgd(0.9, 1e-2)), ("adamw", || AdamWConfig::new().init())];
@@ -66,7 +69,7 @@ fn several_workers_that_climb_together_take_the_steps_of_one_with_the_whole_batc
 }
 
 #[test]
-fn workers_that_climb_apart_step_along_the_mean_of_their_own_sam_gradients() {
+fn workers_that_ascend_apart_step_along_the_mean_of_their_own_sam_gradients() {
     for (count, group) in [(2, 1), (4, 1), (4, 2), (4, 4)] {
         let expected = by_hand(count, group, 20);
         let found = together(count, group, |workers| {
@@ -114,7 +117,7 @@ impl Rule for Shown {
 }
 
 #[test]
-fn all_that_rules_remember_and_decide_is_the_same_for_all_workers_however_they_climb() {
+fn all_that_rules_remember_and_decide_is_the_same_for_all_workers_however_they_ascend() {
     for algorithm in all() {
         for group in [1, 2] {
             let found = together(4, group, |workers| {
@@ -321,14 +324,14 @@ fn a_step_that_is_not_finite_for_one_worker_changes_nothing_for_any() {
                 let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), workers.clone());
                 let before = go(&mut optimizer, net(), 0..8);
                 let data = Data::of(&shard(8, &workers));
-                let told = BatchInfo::default().with_indices(&data.indices);
+                let described = BatchInfo::default().with_indices(&data.indices);
                 let broken = workers.rank() == 1;
                 let losses = |net: &Net, _: usize, samples: &Samples| {
                     let losses = data.losses(net, samples);
                     if broken { losses.mul_scalar(f64::NAN) } else { losses }
                 };
                 let (after, report) =
-                    optimizer.step_micro_batches(0.05, before.clone(), &told, losses).unwrap();
+                    optimizer.step_micro_batches(0.05, before.clone(), &described, losses).unwrap();
                 (report.skipped, before.values() == after.values(), optimizer.non_finite_steps())
             });
             assert_eq!(found, [(true, true, 1), (true, true, 1)], "{algorithm:?}, {group}");
@@ -336,33 +339,15 @@ fn a_step_that_is_not_finite_for_one_worker_changes_nothing_for_any() {
     }
 }
 
-/// A network with BatchNorm, the same for all.
-fn conv() -> Net {
-    let shapes = [18, 2, 2, 54, 3, 3, 9, 3];
-    let values: Vec<Vec<f64>> =
-        shapes.iter().map(|&n| (0..n).map(|i| noise(31 * n + i)).collect()).collect();
-    Net::conv_bn(1, [2, 3], 3, &device()).with_values(&values, FloatDType::F64)
-}
-
-fn conv_losses(net: &Net, indices: &[usize]) -> Tensor<1> {
-    let n = indices.len();
-    let x: Vec<f64> =
-        indices.iter().flat_map(|i| (0..16).map(move |j| noise(i * 16 + j))).collect();
-    let x = Tensor::<2>::from_data(TensorData::new(x, [n, 16]), (&device(), DType::F64));
-    let y: Vec<i32> = indices.iter().map(|i| i32::try_from(i % 3).unwrap()).collect();
-    let y = Tensor::from_data(TensorData::new(y, [n]), &device());
-    cross_entropies(net.forward(x, &[n, 1, 4, 4]), y)
-}
-
 fn conv_run(workers: Workers, shards: &[Vec<usize>]) -> Net {
     let rule = SamConfig { rho: 0.05 }.build().unwrap();
     let own = shards[workers.rank()].clone();
-    let told = BatchInfo::default().with_size(own.len());
+    let described = BatchInfo::default().with_size(own.len());
     let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), rule).unwrap().with_workers(workers);
     let mut net = conv();
     for _ in 0..3 {
         let losses = |net: &Net, _: usize, _: &Samples| conv_losses(net, &own);
-        net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
+        net = optimizer.step_micro_batches(0.05, net, &described, losses).unwrap().0;
     }
     net
 }
@@ -377,11 +362,11 @@ fn running_statistics_are_the_mean_over_workers_by_their_samples_after_every_ste
     // The first step, by hand: what each shard alone would have made of them.
     let first = together(3, 3, |workers| {
         let own = shards[workers.rank()].clone();
-        let told = BatchInfo::default().with_size(own.len());
+        let described = BatchInfo::default().with_size(own.len());
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
         let losses = |net: &Net, _: usize, _: &Samples| conv_losses(net, &own);
-        optimizer.step_micro_batches(0.05, conv(), &told, losses).unwrap().0.running()
+        optimizer.step_micro_batches(0.05, conv(), &described, losses).unwrap().0.running()
     });
     let alone = |own: &Vec<usize>| {
         let net = conv();
@@ -404,12 +389,12 @@ fn what_is_not_trained_and_does_not_move_is_left_as_it_is() {
         let frozen = Values::of(&net);
         let mixed = (net, self::net());
         let own = shard(0, &workers);
-        let told = BatchInfo::default().with_indices(&own);
+        let described = BatchInfo::default().with_indices(&own);
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_workers(workers);
         let data = Data::of(&own);
         let losses = |(_, net): &(Net, Net), _: usize, s: &Samples| data.losses(net, s);
-        let mixed = optimizer.step_micro_batches(0.05, mixed, &told, losses).unwrap().0;
+        let mixed = optimizer.step_micro_batches(0.05, mixed, &described, losses).unwrap().0;
         (frozen, Values::of(&mixed.0))
     });
     for (before, after) in found {
@@ -576,14 +561,14 @@ fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
         let expected = {
             let whole = Data::of(&order);
             let sizes = [5, 5];
-            let told = BatchInfo::default()
+            let described = BatchInfo::default()
                 .with_indices(&whole.indices)
                 .with_micro_batches(&sizes, Accumulate::EachMicroBatch);
             let pieces = [Data::of(&order[..5]), Data::of(&order[5..])];
             let mut net = net();
             for _ in 0..8 {
                 let losses = |net: &Net, i: usize, s: &Samples| pieces[i].losses(net, s);
-                net = alone.step_micro_batches(0.05, net, &told, losses).unwrap().0;
+                net = alone.step_micro_batches(0.05, net, &described, losses).unwrap().0;
             }
             net.values()
         };
@@ -593,14 +578,14 @@ fn micro_batches_of_workers_that_are_taken_one_by_one_are_one_batch_each() {
                 _ => ((10..15).collect(), vec![2, 3]),
             };
             let pieces = [Data::of(&own[..sizes[0]]), Data::of(&own[sizes[0]..])];
-            let told = BatchInfo::default()
+            let described = BatchInfo::default()
                 .with_indices(&own)
                 .with_micro_batches(&sizes, Accumulate::EachMicroBatch);
             let mut optimizer = optimizer(&algorithm, sgd(0.9, 0.0), workers);
             let mut net = net();
             for _ in 0..8 {
                 let losses = |net: &Net, i: usize, s: &Samples| pieces[i].losses(net, s);
-                net = optimizer.step_micro_batches(0.05, net, &told, losses).unwrap().0;
+                net = optimizer.step_micro_batches(0.05, net, &described, losses).unwrap().0;
             }
             net.values()
         });
@@ -644,9 +629,9 @@ fn copies_sent(algorithm: &Algorithm, group: usize, measure: Diagnostics) -> f64
     let sent = together(2, group, |workers| {
         let counted = Counted::new(workers.collective().unwrap());
         let rank = workers.rank();
-        let climb = if group == 1 { AscentScope::Local } else { AscentScope::Global };
+        let scope = if group == 1 { AscentScope::Local } else { AscentScope::Global };
         let way = Arc::clone(&counted);
-        let workers = Workers::new(rank, 2, way).unwrap().with_ascent_scope(climb);
+        let workers = Workers::new(rank, 2, way).unwrap().with_ascent_scope(scope);
         let mut optimizer = optimizer(algorithm, sgd(0.0, 0.0), workers).with_diagnostics(measure);
         let workers = optimizer.workers().clone().with_check_every(None);
         optimizer = optimizer.with_workers(workers);

@@ -1,5 +1,6 @@
-//! What the parts of a step and their combinations keep to: budgets, radii, micro-batches, selections of
-//! samples and of layers, records.
+//! What the parts of a step and their combinations keep to: budgets, radii, micro-batches,
+//! selections of samples and of layers, records. In one file, since all cases train the same
+//! network on the same batches.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -21,9 +22,9 @@ use lowland::schedule::{Budget, BudgetConfig, PeriodicConfig, ScheduleConfig};
 use lowland::select::{SelectConfig, TopLossConfig};
 use lowland::{
     Accumulate, Algorithm, ArsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedConfig,
-    ControllerConfig, Error, EsamConfig, FsamConfig, KsamConfig, LookSamConfig, MsamConfig,
-    ParamVec, Parameters, Radius, Rule, SamConfig, Samples, Scheduled, SharpnessAware,
-    SharpnessAwareRecord, SparseLayerSamConfig, StepReport, Warmup,
+    ControllerConfig, Error, EsamConfig, FsamConfig, GcsamConfig, KsamConfig, LookSamConfig,
+    MsamConfig, ParamVec, Parameters, Radius, Rule, SamConfig, Samples, Scheduled, SharpnessAware,
+    SharpnessAwareRecord, SparseLayerSamConfig, StepReport, Warmup, WsamConfig,
 };
 use proptest::prelude::*;
 
@@ -112,7 +113,7 @@ fn all() -> Vec<Algorithm> {
         select: SelectConfig::TopLoss(TopLossConfig { fraction: 0.5 }),
         schedule: ScheduleConfig::Budget(budget),
         ascend: AscendConfig::LessAverage(FsamConfig { rho: 0.1, sigma: 1.0, lambda: 0.9 }),
-        descend: DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, max_reuse: 6 }),
+        descend: DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, ..ReusePsfConfig::default() }),
     }));
     all.push(Algorithm::Composed(ComposedConfig {
         select: SelectConfig::PastChange(lowland::select::PastChangeConfig::default()),
@@ -182,7 +183,7 @@ fn a_record_of_another_algorithm_base_or_module_is_refused() {
 
 #[test]
 fn combinations_that_make_no_sense_are_refused_with_the_reason() {
-    let reuse = DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, max_reuse: 6 });
+    let reuse = DescendConfig::ReusePsf(ReusePsfConfig { beta: 0.7, ..ReusePsfConfig::default() });
     let build = |select, schedule| {
         ComposedConfig { select, schedule, descend: reuse, ..ComposedConfig::default() }.build()
     };
@@ -214,14 +215,14 @@ fn parts_can_be_named_alone() {
     assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<ComposedConfig>(&json).unwrap(), config);
-    for (text, told) in [
+    for (text, problem) in [
         ("schedule = \"sometimes\"", "unknown variant `sometimes`"),
         ("schedule = { periodic = { kk = 3 } }", "unknown field `kk`"),
         ("ascend = \"gradient\"", "missing field `rho`"),
         ("select = 3", "the name of a part"),
     ] {
         let error = read(text).unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(problem), "{error}");
     }
 }
 
@@ -239,6 +240,13 @@ fn parts_put_together_are_the_algorithms_that_they_are_of() {
     let looksam: Algorithm =
         toml::from_str("name = \"looksam\"\nrho = 0.1\nk = 4\ndescend.alpha = 0.3").unwrap();
     assert_eq!(trained(composed.build().unwrap(), 12), trained(looksam.build().unwrap(), 12));
+    let composed = |text| toml::from_str::<ComposedConfig>(text).unwrap().build().unwrap();
+    let gcsam = GcsamConfig::new(0.1).build().unwrap();
+    let parts = composed("ascend = { centred = { rho = 0.1 } }");
+    assert_eq!(trained(parts, 12), trained(gcsam, 12));
+    let wsam = WsamConfig::new(0.1).with_gamma(0.7).build().unwrap();
+    let parts = composed("ascend.gradient.rho = 0.1\ndescend = { weighted = { gamma = 0.7 } }");
+    assert_eq!(trained(parts, 12), trained(wsam, 12));
     let error = toml::from_str::<ComposedConfig>("select = \"most\"").unwrap_err().to_string();
     assert!(error.contains("unknown variant `most`") && error.contains("top-loss"), "{error}");
     let error = toml::from_str::<ComposedConfig>("ascend = { gradient = { rhoo = 1 } }");
@@ -536,7 +544,7 @@ fn distance(a: &Values, b: &Values) -> f64 {
 }
 
 #[test]
-fn micro_batches_climbed_together_are_the_batch_in_one_piece() {
+fn micro_batches_taken_together_are_the_batch_in_one_piece() {
     let _alone = common::alone();
     for name in ["base", "sam", "asam", "ksam", "gsam"] {
         let rule = || common::named(name).build().unwrap();
@@ -551,7 +559,7 @@ fn micro_batches_climbed_together_are_the_batch_in_one_piece() {
 
 /// Ascent per micro-batch: the step is the mean of the steps that each would have taken alone.
 #[test]
-fn micro_batches_climbed_one_by_one_average_their_own_gradients() {
+fn micro_batches_taken_one_by_one_average_their_own_gradients() {
     let _alone = common::alone();
     let (net, x, y) = exact(0);
     let start = Values::of(&net);

@@ -1,4 +1,5 @@
-//! Curvature against exact Hessians and known spectra.
+//! Curvature against exact Hessians and known spectra. In one file, since all measures are compared
+//! on the same matrices and networks.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -9,10 +10,10 @@ use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use lowland::sharpness::{
-    AverageRiseConfig, DensityConfig, Difference, Draw, EigenvaluesConfig, End, LargestRiseConfig,
-    Layer, Line, LossSurface, Normalisation, Position, Scale, Section, Span, SurfaceConfig,
-    SymmetricMap, TraceConfig, average_rise, density, eigenvalues, evenly, filter_axis,
-    filter_normalised, grid, landscape, largest_rise, nothing, trace, uninterrupted,
+    AverageRiseConfig, DensityConfig, Difference, Draw, Eigenpair, EigenvaluesConfig, End,
+    LargestRiseConfig, Layer, Line, LossSurface, Normalisation, Position, Scale, Section, Span,
+    SurfaceConfig, SymmetricMap, TraceConfig, average_rise, density, eigenvalues, evenly,
+    filter_axis, filter_normalised, grid, landscape, largest_rise, nothing, trace, uninterrupted,
 };
 use lowland::{Active, Error, ParamVec, Parameters, Scaling};
 use nalgebra::{DMatrix, DVector};
@@ -253,7 +254,9 @@ fn eigenvalues_are_those_of_the_exact_hessian() {
         let mut surface = case.surface(&[24]);
         let config = EigenvaluesConfig { count: 5, ..EigenvaluesConfig::default() };
         let found = eigenvalues(&mut surface, &config, uninterrupted).unwrap();
-        assert!(found.converged && found.steps < exact.len());
+        // In `f32` rounding may be more than the tolerance.
+        assert!(found.converged || dtype == FloatDType::F32);
+        assert!(found.steps < exact.len());
         // Far more than products are off by in `f32`: see the two tests above.
         for (i, pair) in found.pairs.iter().enumerate() {
             println!("{dtype:?} {i}: {} for {}, {} steps", pair.value, exact[i], found.steps);
@@ -417,7 +420,7 @@ fn a_quadratic_has_the_spectrum_that_it_was_given() {
     let _alone = alone();
     // A product takes 12 terms: in `f32` it is off by 12·ε/2·‖A‖·‖w‖/h = 2e-3 at most, and as single
     // roundings have either sign by √12·ε/2·‖A‖·‖w‖/h = 6e-4.
-    for (dtype, tolerance) in [(DType::F64, 1e-6), (DType::F32, 1e-3)] {
+    for (dtype, tolerance) in [(DType::F64, 1e-6), (DType::F32, 2e-3)] {
         let matrix = with_spectrum(&SPECTRUM);
         let model = Vector::new(&noise(4, 12), dtype);
         let losses = quadratic(&matrix, dtype);
@@ -580,6 +583,45 @@ fn the_largest_rise_of_a_quadratic_is_found_from_below() {
     }
     let config = LargestRiseConfig { rho: 0.0, ..LargestRiseConfig::default() };
     assert_eq!(largest_rise(&mut surface, &config, uninterrupted).unwrap().rise, 0.0);
+}
+
+/// Samples whose losses are multiples of one quadratic: their rises at SAM's perturbation are known.
+#[test]
+fn a_largest_rise_has_its_standard_error_over_the_samples() {
+    let _alone = alone();
+    const SHARES: [f64; 5] = [0.5, 1.0, 1.5, 4.0, 0.25];
+    let model = Vector::new(&[3.0, -4.0], DType::F64);
+    let shares = |places: std::ops::Range<usize>| {
+        let data = TensorData::new(SHARES[places.clone()].to_vec(), [places.len()]);
+        Tensor::<1>::from_data(data, (&device(), DType::F64))
+    };
+    // In two batches; the losses of single samples, or their means.
+    let losses = |means: bool| {
+        move |model: &Vector, batch: usize| {
+            let half = model.w.val().square().sum().mul_scalar(0.5);
+            let losses = shares(if batch == 0 { 0..3 } else { 3..5 }) * half;
+            if means { losses.mean() } else { losses }
+        }
+    };
+    let config = LargestRiseConfig { rho: 1.0, steps: 1, ..LargestRiseConfig::default() };
+    let settings = SurfaceConfig::default();
+    let mut surface = LossSurface::new(&model, &[3, 2], &settings, losses(false)).unwrap();
+    let found = largest_rise(&mut surface, &config, uninterrupted).unwrap();
+    // ‖w‖ = 5: at a distance of 1 along the gradient the quadratic is 18 in place of 12.5.
+    let mean = SHARES.iter().sum::<f64>() / 5.0;
+    let squares = SHARES.iter().map(|share| (share - mean).powi(2)).sum::<f64>();
+    assert_close(found.rise, 5.5 * mean, 1e-12, "rise");
+    let error = 5.5 * (squares / 4.0 / 5.0).sqrt();
+    assert_close(found.standard_error.unwrap(), error, 1e-12, "error");
+    assert_close(surface.passes(), 2.0, 1e-12, "a gradient, and three forward passes");
+
+    let mut surface = LossSurface::new(&model, &[3, 2], &settings, losses(true)).unwrap();
+    let found = largest_rise(&mut surface, &config, uninterrupted).unwrap();
+    assert_eq!(found.standard_error, None, "of means nothing is known");
+    let nowhere = LargestRiseConfig { rho: 0.0, ..config };
+    let mut surface = LossSurface::new(&model, &[3, 2], &settings, losses(false)).unwrap();
+    let found = largest_rise(&mut surface, &nowhere, uninterrupted).unwrap();
+    assert_eq!((found.rise, found.standard_error), (0.0, None));
 }
 
 #[test]
@@ -809,42 +851,48 @@ impl Rectified {
     }
 }
 
-/// What is found with the defaults on a network with ReLU in `f32`, against products in `f64` at the
-/// same length.
+/// What is found with the defaults on a network with ReLU in `f32`, by products in `f64` at the same
+/// length; and what is said of a pair against products, in `f64`.
 #[test]
 fn the_defaults_suit_a_network_with_relu() {
     let _alone = alone();
     let samples = 64;
-    let found = |difference: Difference| {
+    let losses = |model: &Rectified, _: usize| model.losses(samples);
+    let top = |dtype, difference| {
         let config = SurfaceConfig { difference, ..SurfaceConfig::default() };
-        let model = Rectified::new(DType::F32);
-        let losses = |model: &Rectified, _: usize| model.losses(samples);
-        let mut surface = LossSurface::new(&model, &[samples], &config, losses).unwrap();
+        let mut surface =
+            LossSurface::new(&Rectified::new(dtype), &[samples], &config, losses).unwrap();
         let found =
             eigenvalues(&mut surface, &EigenvaluesConfig::default(), uninterrupted).unwrap();
-        let pair = found.pairs[0].clone();
-        let length = surface.difference().unwrap();
-
+        (found, surface.difference().unwrap())
+    };
+    // `⟨x, H·x⟩` and `‖H·x − ⟨x, H·x⟩·x‖` of a pair's vector, in `f64` at a length.
+    let measured = |pair: &Eigenpair, length: f64| {
         let config =
             SurfaceConfig { difference: Difference::Length(length), ..SurfaceConfig::default() };
         let model = Rectified::new(DType::F64);
-        let losses = |model: &Rectified, _: usize| model.losses(samples);
         let mut surface = LossSurface::new(&model, &[samples], &config, losses).unwrap();
         let x = elements(&pair.vector).normalize();
         let product = surface.hessian_times(&vector(surface.weights(), x.as_slice())).unwrap();
         let product = elements(&product);
         let value = x.dot(&product);
-        let residual = (&product - value * &x).norm() / value;
+        (value, (&product - value * &x).norm())
+    };
+    let found = |difference: Difference| {
+        let (found, length) = top(DType::F32, difference);
+        let pair = &found.pairs[0];
+        let (value, residual) = measured(pair, length);
         println!(
             "{difference:?} {length}: {} ± {} by Lanczos {}, {value} ± {residual} in f64, {}",
             pair.value, pair.measured_residual, pair.residual, found.converged
         );
         let most = found.ritz_values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
         assert!(pair.residual <= 1e-3 * most, "by its own residual Lanczos is done");
-        // Rounding in `f32` is less than a thousandth at these lengths.
-        assert_close(pair.value, value, 1e-3 * value, "value");
-        assert_close(pair.measured_residual, residual * value, 2e-3 * value, "residual");
-        (found.converged, residual, length)
+        let exact = top(DType::F64, Difference::Length(length)).0.pairs.remove(0);
+        let (expected, of_expected) = measured(&exact, length);
+        assert_close(exact.value, expected, 1e-9 * expected, "value");
+        assert_close(exact.measured_residual, of_expected, 1e-9 * expected, "residual");
+        (found.converged, residual / value, length)
     };
     let (converged, residual, _) = found(Difference::ByType);
     assert!(!converged && residual > 0.3, "what Lanczos found was made of jumps: {residual}");
@@ -1048,6 +1096,23 @@ fn breaking_off_gives_what_there_is_so_far() {
     let points = [[0.0], [0.1], [0.2], [0.3]];
     let found = landscape(&mut surface, &span, &points, nothing, after(2)).unwrap();
     assert_eq!((found.points.len(), found.complete), (2, false));
+}
+
+#[test]
+fn a_module_without_gradient_graph_is_named() {
+    let _alone = alone();
+    let net = Net::mlp(&SIZES, &device());
+    let plain = Net::mlp(&SIZES, &Device::flex());
+    let losses = |_: &Net, _: usize| Tensor::<1>::zeros([3], &device());
+    for (what, net) in [("plain", plain), ("valid", net.valid())] {
+        let surface = LossSurface::new(&net, &[3], &SurfaceConfig::default(), losses);
+        for error in [surface.err().unwrap(), Position::of(&net).unwrap_err()] {
+            assert!(matches!(error, Error::Untracked { .. }), "{what}: {error}");
+            assert!(error.to_string().contains("Device::autodiff"), "{what}: {error}");
+        }
+    }
+    let frozen = LossSurface::new(&net.no_grad(), &[3], &SurfaceConfig::default(), losses);
+    assert_eq!(frozen.err(), Some(Error::NoParameters));
 }
 
 #[test]

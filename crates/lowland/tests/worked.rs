@@ -1,4 +1,5 @@
-//! The worked numbers: two problems small enough to follow by hand, in `f64`.
+//! The worked numbers: two problems small enough to follow by hand, in `f64`. In one file, since
+//! all numbers are of these two.
 //!
 //! - Q, a quadratic: `f(w) = ½(w₁² + 10·w₂²)`, from `(1, 1)`, learning rate 0.1, ρ = 0.1.
 //! - L, logistic regression on four samples, from `(0.5, -0.2)`, two samples a step, learning rate
@@ -9,21 +10,24 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, Param};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
-use common::{numbers, sgd};
+use common::{Values, numbers, sgd};
 use lowland::ascend::AlongGradient;
 use lowland::descend::{ReusePsf, ReusePsfConfig};
 use lowland::rule::Note;
 use lowland::schedule::Schedule;
 use lowland::select::AllSamples;
+use lowland::state::Memory;
 use lowland::{
-    AdaSamConfig, AesamConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedRule, Cost,
-    EsamConfig, EsamMask, FsamConfig, Gradient, GsamConfig, KsamConfig, LookSamConfig, MsamConfig,
-    ParamVec, Parameters, Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection,
-    SharpnessAware, StableSamAscent, StableSamConfig, Surface, Update,
+    AdaSamConfig, AesamConfig, AlgorithmConfig, AsamConfig, AusamConfig, BaseConfig, BatchInfo,
+    BsamConfig, ComposedRule, Cost, EsamConfig, EsamMask, FsamConfig, GcsamConfig, Gradient,
+    GsamConfig, KsamConfig, LateSamConfig, LookSamConfig, MsamConfig, ParamVec, Parameters,
+    Perturbation, Rule, SamConfig, SampaConfig, Samples, Scaling, Selection, SharpnessAware,
+    SparseLayerSamConfig, StableSamAscent, StableSamConfig, Surface, Update, WsamConfig,
 };
 
 #[derive(Module, Debug)]
@@ -54,21 +58,33 @@ fn margins(samples: &[usize]) -> Tensor<2> {
     tensor(&yx, [samples.len(), 2])
 }
 
-/// Trains on L; gives the weights after each of the four steps.
-fn train_l(rule: Box<dyn Rule>, base: ModuleOptimizer, lr: f64) -> Vec<[f64; 2]> {
-    let mut optimizer = SharpnessAware::new(base, rule).unwrap();
-    let mut at = point([0.5, -0.2]);
+/// Trains a module on L; gives the weights after each of the four steps.
+fn train_on_l<M: Module>(
+    mut at: M,
+    losses: &dyn Fn(&M, &[usize]) -> Tensor<1>,
+    rule: Box<dyn Rule>,
+    (base, lr): (ModuleOptimizer, f64),
+) -> Vec<[f64; 2]> {
+    let mut optimizer = SharpnessAware::new(base, rule).unwrap().with_total_steps(4);
     let mut path = Vec::new();
     for batch in [[0, 1], [2, 3], [0, 3], [1, 2]] {
         at = optimizer
-            .step_samples(lr, at, &BatchInfo::default(), |p: &Point, _: &Samples| {
-                logistic(p, &batch)
-            })
+            .step_samples(lr, at, &BatchInfo::default(), |at: &M, _: &Samples| losses(at, &batch))
             .unwrap()
             .0;
-        path.push(numbers(at.weight.val().inner()).try_into().unwrap());
+        path.push(both(&at));
     }
     path
+}
+
+/// The two weights of a module.
+fn both<M: Module>(module: &M) -> [f64; 2] {
+    Values::of(module).trainable.concat().try_into().unwrap()
+}
+
+/// Trains on L; gives the weights after each of the four steps.
+fn train_l(rule: Box<dyn Rule>, base: ModuleOptimizer, lr: f64) -> Vec<[f64; 2]> {
+    train_on_l(point([0.5, -0.2]), &|p, batch| logistic(p, batch), rule, (base, lr))
 }
 
 fn quadratic(point: &Point) -> Tensor<1> {
@@ -141,8 +157,7 @@ fn sam_on_l_over_other_bases() {
     let path = train_l(sam(), sgd(0.9, 0.01), 0.5);
     assert_at(path[0], [0.595_689_093_583, -0.316_298_558_070], 1e-6);
     assert_at(path[3], [-0.436_396_387_591, 0.597_782_110_448], 1e-6);
-    let adamw = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init();
-    let path = train_l(sam(), adamw, 0.05);
+    let path = train_l(sam(), adamw(), 0.05);
     assert_at(path[0], [0.549_749_997_454, -0.249_899_997_869], 1e-6);
     assert_at(path[3], [0.465_491_226_501, -0.168_491_836_252], 1e-5);
 }
@@ -195,7 +210,7 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
         let mut written = vec![false; 20];
         (written[0], written[12]) = (true, true);
         let ascend = AlongGradient::new(0.1).unwrap();
-        let descend = ReusePsf::new(ReusePsfConfig { beta, max_reuse: 6 }).unwrap();
+        let descend = ReusePsf::new(ReusePsfConfig { beta, ..ReusePsfConfig::default() }).unwrap();
         let rule = ComposedRule::new(AllSamples, Written(written), ascend, descend).unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
         let mut at = point([1.0, 1.0]);
@@ -216,6 +231,32 @@ fn multipliers_fall_to_zero_after_r_reuses_whatever_the_decay() {
             let found = report.values().unwrap().update_norm.unwrap();
             assert!((found - first.hypot(second)).abs() < 1e-10, "beta {beta}, step {step}");
         }
+    }
+}
+
+/// On Q the gradient at w is `Hw` and the PSF `ρ·H·Hw/‖Hw‖`, whose share of `‖Hw‖` goes with the
+/// gradient where it is scaled: `ĝ = Hw₁ + β·(‖Hw₁‖/‖Hw₀‖)·psf`.
+#[test]
+fn a_scaled_psf_grows_and_shrinks_with_the_gradient() {
+    let descend = ReusePsfConfig { beta: 0.9, scaled: true, ..ReusePsfConfig::default() };
+    let rule = ComposedRule::new(
+        AllSamples,
+        Written(vec![true, false, false]),
+        AlongGradient::new(0.1).unwrap(),
+        ReusePsf::new(descend).unwrap(),
+    )
+    .unwrap();
+    let path = train_q(Box::new(rule), 3);
+    let h = [1.0, 10.0];
+    let times = |a: [f64; 2], b: [f64; 2]| [a[0] * b[0], a[1] * b[1]];
+    let first = times(h, [1.0, 1.0]);
+    let psf = times(h, first).map(|part| 0.1 * part / first[0].hypot(first[1]));
+    let mut w = [1.0, 1.0];
+    for (step, found) in path.iter().enumerate() {
+        let g = times(h, w);
+        let factor = g[0].hypot(g[1]) / first[0].hypot(first[1]) * f64::powi(0.9, step as i32);
+        w = [0, 1].map(|i| w[i] - 0.1 * (g[i] + factor * psf[i]));
+        assert_at(*found, w, 1e-11);
     }
 }
 
@@ -284,16 +325,15 @@ fn aesam_on_l() {
 
 /// One step on all four samples of L; gives the weights after it.
 fn step_l(rule: Box<dyn Rule>, draws: &[f64]) -> [f64; 2] {
-    let rule = Drawn { rule, draws: draws.to_vec() };
+    let (rule, _) = drawn(rule, &[draws]);
     let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap().with_steps_per_epoch(1);
     let described = BatchInfo::default().with_indices(&[0, 1, 2, 3]);
     let losses = |p: &Two, _: usize, samples: &Samples| match samples {
         Samples::All => logistic_two(p, &[0, 1, 2, 3]),
         Samples::Some { positions, .. } => logistic_two(p, positions),
     };
-    let two = Two { a: parameter(0.5), b: parameter(-0.2) };
-    let (two, _) = optimizer.step_micro_batches(0.5, two, &described, losses).unwrap();
-    [numbers(two.a.val().inner())[0], numbers(two.b.val().inner())[0]]
+    let (two, _) = optimizer.step_micro_batches(0.5, two(), &described, losses).unwrap();
+    both(&two)
 }
 
 /// The two weights of L as tensors of their own, so that a tensor's mask is a coordinate's.
@@ -301,6 +341,10 @@ fn step_l(rule: Box<dyn Rule>, draws: &[f64]) -> [f64; 2] {
 struct Two {
     a: Param<Tensor<1>>,
     b: Param<Tensor<1>>,
+}
+
+fn two() -> Two {
+    Two { a: parameter(0.5), b: parameter(-0.2) }
 }
 
 fn parameter(value: f64) -> Param<Tensor<1>> {
@@ -317,17 +361,34 @@ fn logistic_two(two: &Two, samples: &[usize]) -> Tensor<1> {
         .reshape([samples.len()])
 }
 
-/// A rule whose draws are written down.
+/// A rule whose draws are written down, and what it remembers.
 #[derive(Debug, Clone)]
 struct Drawn {
     rule: Box<dyn Rule>,
-    draws: Vec<f64>,
+    /// Those of each step.
+    draws: Vec<Vec<f64>>,
+    memories: Memories,
+}
+
+/// What a rule remembers after each step.
+type Memories = Arc<Mutex<Vec<Memory>>>;
+
+fn drawn(rule: Box<dyn Rule>, draws: &[&[f64]]) -> (Box<dyn Rule>, Memories) {
+    let memories = Memories::default();
+    let draws = draws.iter().map(|draws| draws.to_vec()).collect();
+    (Box::new(Drawn { rule, draws, memories: memories.clone() }), memories)
 }
 
 impl Rule for Drawn {
     fn update(&mut self, surface: &mut dyn Surface) -> lowland::Result<Update> {
-        let draws = self.draws.clone().into();
-        self.rule.update(&mut DrawnSurface { surface, draws })
+        let draws = self.draws[usize::try_from(surface.step()).unwrap()].clone().into();
+        let mut surface = DrawnSurface { surface, draws };
+        let update = self.rule.update(&mut surface)?;
+        assert!(surface.draws.is_empty(), "the draws are used up");
+        let mut memory = Memory::default();
+        self.rule.save(&mut memory)?;
+        self.memories.lock().unwrap().push(memory);
+        Ok(update)
     }
 }
 
@@ -431,4 +492,154 @@ fn sampa_and_msam_on_l() {
     assert_at(path[0], [0.594_385_167_200, -0.312_541_500_672], 1e-6);
     assert_at(path[1], [0.342_850_889_976, -0.080_920_766_054], 1e-6);
     assert_at(path[3], [-0.256_230_188_322, 0.525_715_533_295], 1e-6);
+}
+
+fn adamw() -> ModuleOptimizer {
+    AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init()
+}
+
+/// The base continues with its state at the turn.
+#[test]
+fn late_sam_on_l() {
+    let late = || LateSamConfig { rho: 0.1, start: 0.5 }.build().unwrap();
+    let path = train_l(late(), sgd(0.0, 0.0), 0.5);
+    assert_at(path[1], [0.293_000_600_763, -0.000_598_529_432], 1e-11);
+    assert_at(path[2], [0.049_257_473_694, 0.172_248_919_988], 1e-11);
+    assert_at(path[3], [0.165_186_596_088, 0.151_104_210_000], 1e-11);
+    let path = train_l(late(), sgd(0.9, 0.01), 0.5);
+    assert_at(path[1], [0.370_777_666_891, -0.098_560_209_929], 1e-6);
+    assert_at(path[2], [-0.104_334_714_501, 0.279_343_935_078], 1e-6);
+    assert_at(path[3], [-0.412_782_578_557, 0.592_875_128_788], 1e-6);
+}
+
+#[test]
+fn wsam_on_l_and_q() {
+    let wsam = |decoupled| WsamConfig::new(0.1).with_decoupled(decoupled).build().unwrap();
+    for decoupled in [false, true] {
+        let path = train_l(wsam(decoupled), sgd(0.0, 0.0), 0.5);
+        assert_at(path[0], [0.628_620_504_650, -0.355_355_017_255], 1e-11);
+        assert_at(path[3], [-0.090_247_124_609, 0.305_948_754_806], 1e-11);
+        let first = train_q(wsam(decoupled), 1)[0];
+        assert_at(first, [0.891_044_665_288, -0.895_533_471_189], 1e-11);
+    }
+    let path = train_l(wsam(true), sgd(0.9, 0.01), 0.5);
+    assert_at(path[1], [0.275_197_075_376, -0.074_047_513_273], 1e-6);
+    assert_at(path[3], [-0.619_838_976_844, 0.726_853_205_148], 1e-6);
+    let path = train_l(wsam(false), sgd(0.9, 0.01), 0.5);
+    assert_at(path[1], [0.306_008_879_082, -0.112_579_678_197], 1e-6);
+    assert_at(path[3], [-0.983_415_116_702, 0.841_601_234_848], 1e-6);
+    let path = train_l(wsam(true), adamw(), 0.05);
+    assert_at(path[0], [0.553_173_531_096, -0.254_181_349_437], 1e-6);
+    assert_at(path[3], [0.440_111_418_944, -0.152_491_430_657], 1e-5);
+    let path = train_l(wsam(false), adamw(), 0.05);
+    assert_at(path[0], [0.549_749_998_056, -0.249_899_998_391], 1e-6);
+    assert_at(path[3], [0.462_525_411_973, -0.167_571_400_567], 1e-5);
+}
+
+fn bsam() -> BsamConfig {
+    BsamConfig::new(0.1).with_data_size(100).with_weight_decay(0.01)
+}
+
+/// Trains on L with noise that is written down; the weights, and what the rule remembers, after each step.
+fn bsam_on_l(noise: &[&[f64]]) -> (Vec<[f64; 2]>, Vec<Memory>) {
+    let config = bsam();
+    let (rule, memories) = drawn(config.build().unwrap(), noise);
+    let base = (config.base().unwrap().unwrap(), 0.5);
+    let path = train_on_l(two(), &|two, batch| logistic_two(two, batch), rule, base);
+    let memories = memories.lock().unwrap().clone();
+    (path, memories)
+}
+
+fn remembered(memory: &Memory, name: &str) -> [f64; 2] {
+    let parts = memory.clone().take_vector(name).unwrap().unwrap().into_parts();
+    let parts: Vec<Vec<f64>> = parts.into_iter().map(|part| numbers(part.unwrap())).collect();
+    parts.concat().try_into().unwrap()
+}
+
+#[test]
+fn bsam_on_l_and_q() {
+    let (path, memories) = bsam_on_l(&[&[0.5, -1.0], &[1.0, 0.25], &[-0.75, 0.5], &[0.0, 1.5]]);
+    assert_at(path[0], [0.509_296_229_379, -0.211_285_950_513], 1e-11);
+    assert_at(remembered(&memories[0], "precision"), [0.999_292_932_204, 0.999_322_778_742], 1e-11);
+    assert_at(remembered(&memories[0], "momentum"), [-0.018_592_458_759, 0.022_571_901_026], 1e-11);
+    assert_at(path[3], [0.403_930_692_914, -0.118_229_986_282], 1e-11);
+    assert_at(remembered(&memories[3], "precision"), [0.997_952_026_558, 0.997_670_461_383], 1e-11);
+    let (path, _) = bsam_on_l(&[&[0.0, 0.0][..]; 4]);
+    assert_at(path[0], [0.509_299_674_703, -0.211_293_580_009], 1e-11);
+    assert_at(path[3], [0.404_000_348_808, -0.118_129_681_171], 1e-11);
+
+    let (rule, memories) = drawn(bsam().build().unwrap(), &[&[1.0, -1.0]]);
+    let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
+    let start = Two { a: parameter(1.0), b: parameter(1.0) };
+    let loss = |two: &Two| two.a.val().square() * 0.5 + two.b.val().square() * 5.0;
+    let at = optimizer.step(0.1, start, loss).unwrap().0;
+    assert_at(both(&at), [0.9888, 0.8099], 1e-12);
+    let precision = remembered(&memories.lock().unwrap()[0], "precision");
+    assert_at(precision, [1.000_21, 1.008_11], 1e-12);
+}
+
+/// The weights of L as one tensor of one output and two inputs.
+#[derive(Module, Debug)]
+struct Row {
+    weight: Param<Tensor<2>>,
+}
+
+#[test]
+fn gcsam_on_l() {
+    let row = Row { weight: Param::from_tensor(tensor(&[0.5, -0.2], [1, 2])) };
+    let losses = |row: &Row, batch: &[usize]| {
+        let w = row.weight.val().reshape([2, 1]);
+        margins(batch).matmul(w).exp().add_scalar(1.0).log().reshape([batch.len()])
+    };
+    let rule = GcsamConfig::new(0.1).build().unwrap();
+    let path = train_on_l(row, &losses, rule, (sgd(0.0, 0.0), 0.5));
+    assert_at(path[0], [0.598_557_853_839, -0.316_913_810_789], 1e-11);
+    assert_at(path[3], [0.154_548_418_335, 0.145_727_073_257], 1e-11);
+}
+
+/// Trains on L as two tensors of one number, with SL-SAM's draws written down: tensor 0 alone, tensor 1
+/// alone after all were drawn again, both, both. The weights and probabilities after each step.
+fn slsam_on_l(base: (ModuleOptimizer, f64), rate: f64) -> (Vec<[f64; 2]>, Vec<[f64; 2]>) {
+    let rule = SparseLayerSamConfig::new(0.1).with_s(0.5).with_rate(rate).build().unwrap();
+    let draws: [&[f64]; 4] = [&[0.3, 0.7], &[0.8, 0.9, 0.6, 0.2], &[0.1, 0.2], &[0.4, 0.3]];
+    let (rule, memories) = drawn(rule, &draws);
+    let path = train_on_l(two(), &|two, batch| logistic_two(two, batch), rule, base);
+    let memories = memories.lock().unwrap().clone();
+    let probabilities = memories.into_iter().map(|mut memory| {
+        let list = memory.within("select", |memory| memory.take_numbers("probabilities"));
+        list.unwrap().try_into().unwrap()
+    });
+    (path, probabilities.collect())
+}
+
+#[test]
+fn slsam_on_l_over_three_bases() {
+    let (path, p) = slsam_on_l((sgd(0.0, 0.0), 0.5), 1e-3);
+    assert_at(path[0], [0.600_328_084_972, -0.2], 1e-11);
+    assert_at(path[1], [0.600_328_084_972, 0.110_787_400_817], 1e-11);
+    assert_at(path[2], [0.290_250_574_386, 0.307_747_883_711], 1e-11);
+    assert_at(path[3], [0.380_782_695_798, 0.250_976_907_417], 1e-11);
+    assert_at(p[0], [0.5, 0.5], 1e-15);
+    assert_at(p[1], [0.5, 0.5], 1e-15);
+    assert_at(p[2], [0.500_372_571_549, 0.499_627_428_451], 1e-11);
+    assert_at(p[3], [0.500_410_873_309, 0.499_589_126_691], 1e-11);
+
+    let (path, p) = slsam_on_l((sgd(0.0, 0.0), 0.5), 0.5);
+    assert_at(path[3], [0.380_782_695_798, 0.250_976_907_417], 1e-11);
+    assert_at(p[2], [0.678_119_515_157, 0.321_880_484_843], 1e-11);
+    assert_at(p[3], [0.670_022_979_352, 0.329_977_020_648], 1e-11);
+
+    let (path, p) = slsam_on_l((sgd(0.9, 0.01), 0.5), 1e-3);
+    assert_at(path[0], [0.597_828_084_972, -0.2], 1e-6);
+    assert_at(path[1], [0.597_828_084_972, 0.111_753_556_733], 1e-6);
+    assert_at(path[2], [0.373_447_874_143, 0.588_483_254_385], 1e-6);
+    assert_at(path[3], [0.237_784_961_064, 0.917_462_592_067], 1e-6);
+    assert_at(p[3], [0.500_341_111_235, 0.499_658_888_765], 1e-6);
+
+    let (path, p) = slsam_on_l((adamw(), 0.05), 1e-3);
+    assert_at(path[0], [0.549_749_997_508, -0.2], 1e-6);
+    assert_at(path[1], [0.549_749_997_508, -0.149_900_000_806], 1e-6);
+    assert_at(path[2], [0.523_990_584_830, -0.101_401_585_288], 1e-5);
+    assert_at(path[3], [0.514_351_611_069, -0.065_348_671_869], 1e-5);
+    assert_at(p[3], [0.500_479_406_908, 0.499_520_593_092], 1e-6);
 }

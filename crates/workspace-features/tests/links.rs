@@ -1,5 +1,5 @@
-//! Links and includes of the Markdown files lead to files that are there, and the book's table of
-//! contents has every page.
+//! Links and includes of the Markdown files lead to files that are there, the book's table of
+//! contents has every page, and its pieces of code are those of programs that are compiled.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -85,6 +85,87 @@ fn the_table_of_contents_has_every_page() {
             assert!(summary.contains(&format!("({name})")), "{name} is not in SUMMARY.md");
         }
     }
+}
+
+/// The lines of a piece of code, without indentation and empty lines.
+fn lines(code: &str) -> Vec<String> {
+    code.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+/// Blocks of Rust in a page that include no file, with the lines where they begin.
+fn snippets(text: &str) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        match &mut open {
+            None if line.starts_with("```rust") => open = Some((number, String::new())),
+            None => {}
+            Some(_) if line.starts_with("```") => {
+                let (begin, code) = open.take().unwrap();
+                if !code.contains("{{#include ") {
+                    found.push((begin, lines(&code)));
+                }
+            }
+            Some((_, code)) => {
+                code.push_str(line);
+                code.push('\n');
+            }
+        }
+    }
+    found
+}
+
+/// Whether a program has the lines of a snippet, one after the other; `// …` stands for any number
+/// of others.
+fn has(program: &[String], snippet: &[String]) -> bool {
+    let mut rest = program;
+    for piece in snippet.split(|line| line == "// …").filter(|piece| !piece.is_empty()) {
+        let Some(at) = rest.windows(piece.len()).position(|window| window == piece) else {
+            return false;
+        };
+        rest = &rest[at + piece.len()..];
+    }
+    true
+}
+
+/// The programs whose pieces the book may show: all are compiled by `.ci/run`.
+fn programs() -> Vec<Vec<String>> {
+    let folders = ["examples", "crates/lowland-mpi/examples"].map(|folder| root().join(folder));
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = files.map(|entry| entry.unwrap().path());
+    let sources = paths.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    sources.map(|path| lines(&fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn snippets_of_the_book_are_compiled() {
+    let programs = programs();
+    let mut unknown = Vec::new();
+    let mut seen = 0;
+    for page in pages().into_iter().filter(|page| page.starts_with(root().join("docs"))) {
+        for (line, snippet) in snippets(&fs::read_to_string(&page).unwrap()) {
+            seen += 1;
+            if !programs.iter().any(|program| has(program, &snippet)) {
+                unknown.push(format!("{}:{line}", page.display()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "code that no example has:\n{}", unknown.join("\n"));
+    assert!(seen >= 6, "only {seen} pieces of code were found");
+}
+
+#[test]
+fn planted_snippets_are_compared() {
+    let text =
+        "```rust,ignore\nlet a = 1;\n// …\n    let c = 3;\n```\n```rust\n{{#include x.rs}}\n```\n";
+    let found = snippets(text);
+    assert_eq!(found.len(), 1);
+    let (line, snippet) = &found[0];
+    assert_eq!((*line, snippet.len()), (1, 3));
+    let program = |text: &str| lines(text);
+    assert!(has(&program("{\n  let a = 1;\n\n  let b = 2;\n  let c = 3;\n}"), snippet));
+    assert!(!has(&program("let c = 3;\nlet a = 1;"), snippet));
+    assert!(!has(&program("let a = 1;\nlet c = 4;"), snippet));
 }
 
 #[test]

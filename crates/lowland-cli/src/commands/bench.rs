@@ -11,9 +11,9 @@ use lowland::{Algorithm, ArsamConfig, ControllerConfig, SharpnessAware, Warmup};
 use lowland_tasks::config::OptimizerConfig;
 
 use crate::compare::statistics::median;
-use crate::device;
 use crate::failure::Usage;
 use crate::terminal::{Progress, print};
+use crate::{device, layout};
 use lane::{Lane, Place, Step};
 use pytorch::PyTorch;
 use rows::{Measured, Memory};
@@ -151,7 +151,7 @@ impl Bench {
         if self.json {
             print(&serde_json::to_string_pretty(&rows)?)
         } else {
-            print(&measured.table(&rows))
+            print(&measured.table(&rows, layout::width()))
         }
     }
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table};
 use lowland_tasks::evaluation::{Evaluation, evaluate};
 use lowland_tasks::quantise::rounded;
 use lowland_tasks::task::Split;
 
+use crate::layout::{self, Grid, WIDTH, wrapped_with_paths};
 use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::terminal::print;
 use crate::words::{MISSING, count, number, percent};
@@ -78,11 +78,11 @@ impl Evaluate {
         if self.json {
             return print(&serde_json::to_string_pretty(&found)?);
         }
-        print(&in_words(&found, &weights))
+        print(&in_words(&found, &weights, layout::width()))
     }
 }
 
-fn in_words(found: &Evaluation, weights: &str) -> String {
+fn in_words(found: &Evaluation, weights: &str, width: usize) -> String {
     let part = match found.on {
         Split::Train => "training",
         Split::Validation => "validation",
@@ -94,14 +94,15 @@ fn in_words(found: &Evaluation, weights: &str) -> String {
     if let Some(error) = found.calibration_error {
         parts.push(format!("expected calibration error {}", percent(error)));
     }
-    let mut text =
+    let text =
         format!("On {} {part} samples, with {weights}: {}", count(found.samples), parts.join(", "));
+    let mut text = wrapped_with_paths(&text, width.min(WIDTH));
     let mut tables = Vec::new();
     if !found.classes.is_empty() {
-        tables.extend([classes(found), confusion(found)]);
+        tables.extend([classes(found).within(width), confusion(found, width)]);
     }
     if !found.joints.is_empty() {
-        tables.push(joints(found));
+        tables.push(joints(found).within(width));
     }
     for table in tables {
         text.push_str("\n\n");
@@ -110,55 +111,35 @@ fn in_words(found: &Evaluation, weights: &str) -> String {
     text
 }
 
-/// A table whose numbers are at the right.
-fn table(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    let columns = head.len();
-    table.set_header(head);
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in 1..columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.to_string()
-}
-
-fn classes(found: &Evaluation) -> String {
+fn classes(found: &Evaluation) -> Grid {
     let share = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), percent);
-    let row = |class: &lowland_tasks::evaluation::ClassFigures| {
-        vec![
-            class.class.clone(),
-            count(class.samples),
-            share(class.precision),
-            share(class.recall),
-            share(class.f1),
-        ]
-    };
-    let head = ["class", "samples", "precision", "recall", "F1"].map(str::to_owned).to_vec();
-    table(head, found.classes.iter().map(row).collect())
+    let mut grid = Grid::new().words("class").numbers("samples");
+    for head in ["precision", "recall", "F1"] {
+        grid = grid.numbers(head);
+    }
+    for class in &found.classes {
+        let shares = [class.precision, class.recall, class.f1].map(share);
+        grid.push([class.class.clone(), count(class.samples)].into_iter().chain(shares));
+    }
+    grid
 }
 
-fn joints(found: &Evaluation) -> String {
-    let row = |joint: &lowland_tasks::evaluation::JointFigures| {
-        vec![joint.joint.clone(), count(joint.samples), percent(joint.pck)]
-    };
-    let head = ["joint", "people", "PCK@0.2"].map(str::to_owned).to_vec();
-    table(head, found.joints.iter().map(row).collect())
+fn joints(found: &Evaluation) -> Grid {
+    let mut grid = Grid::new().words("joint").numbers("people").numbers("PCK@0.2");
+    for joint in &found.joints {
+        grid.push([joint.joint.clone(), count(joint.samples), percent(joint.pck)]);
+    }
+    grid
 }
 
 /// The confusion matrix, or the largest confusions where there are many classes.
-fn confusion(found: &Evaluation) -> String {
-    let names = || found.classes.iter().map(|class| class.class.clone());
+fn confusion(found: &Evaluation, width: usize) -> String {
     if found.classes.len() <= MATRIX {
-        let head = std::iter::once("is \\ answered".to_owned()).chain(names()).collect();
-        let rows = names().zip(&found.confusion).map(|(name, row)| {
-            std::iter::once(name).chain(row.iter().map(|samples| count(*samples))).collect()
-        });
-        return table(head, rows.collect());
+        // Names above the columns make them wide: where the table would be parted, they have numbers.
+        let named = matrix(found, |_, name| [name.to_owned(), name.to_owned()]);
+        let numbered =
+            || matrix(found, |place, name| [format!("{place} {name}"), place.to_string()]);
+        return named.in_one(width).unwrap_or_else(|| numbered().within(width));
     }
     let mut confusions: Vec<(usize, usize, usize)> = Vec::new();
     for (is, row) in found.confusion.iter().enumerate() {
@@ -168,8 +149,65 @@ fn confusion(found: &Evaluation) -> String {
     // Of equal ones in the order of the classes: the sort is stable.
     confusions.sort_by_key(|(samples, ..)| std::cmp::Reverse(*samples));
     let name = |class: usize| found.classes[class].class.clone();
-    let rows = confusions.iter().take(LARGEST);
-    let rows = rows.map(|(n, is, answer)| vec![name(*is), name(*answer), count(*n)]).collect();
-    let head = ["is", "answered", "samples"].map(str::to_owned).to_vec();
-    format!("The largest confusions; --json has all:\n{}", table(head, rows))
+    let mut grid = Grid::new().words("is").words("answered").numbers("samples");
+    for (n, is, answer) in confusions.iter().take(LARGEST) {
+        grid.push([name(*is), name(*answer), count(*n)]);
+    }
+    format!("The largest confusions; --json has all:\n{}", grid.within(width))
+}
+
+/// The confusion matrix with the classes as `named`: at the left, and above.
+fn matrix(found: &Evaluation, named: impl Fn(usize, &str) -> [String; 2]) -> Grid {
+    let names = found.classes.iter().enumerate().map(|(place, class)| named(place, &class.class));
+    let names: Vec<[String; 2]> = names.collect();
+    let mut grid = Grid::new().words("is \\ answered");
+    for [_, above] in &names {
+        grid = grid.numbers(above.clone());
+    }
+    for ([left, _], row) in names.into_iter().zip(&found.confusion) {
+        grid.push(std::iter::once(left).chain(row.iter().map(|samples| count(*samples))));
+    }
+    grid
+}
+
+#[cfg(test)]
+mod tests {
+    use lowland_tasks::evaluation::ClassFigures;
+
+    use super::*;
+
+    /// An evaluation of so many classes with long names.
+    fn evaluation(classes: usize) -> Evaluation {
+        let class = |place: usize| ClassFigures {
+            class: format!("a class with a name of many words, the one of number {place}"),
+            samples: 1000,
+            precision: Some(0.5),
+            recall: None,
+            f1: Some(1.0),
+        };
+        Evaluation {
+            on: Split::Test,
+            samples: 1000 * classes,
+            measure: "accuracy".to_owned(),
+            accuracy: 0.5,
+            loss: 1.25,
+            scores: std::collections::BTreeMap::new(),
+            calibration_error: Some(0.01),
+            classes: (0..classes).map(class).collect(),
+            confusion: vec![vec![1000; classes]; classes],
+            joints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for classes in [2, 10, 20, 21] {
+            for width in [40, 80, 120] {
+                let text = in_words(&evaluation(classes), "the weights of epoch 3", width);
+                let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+                assert!(longest <= width, "{classes} classes, {width} columns:\n{text}");
+                assert!(text.contains("1,000"), "{text}");
+            }
+        }
+    }
 }

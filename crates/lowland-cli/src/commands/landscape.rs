@@ -20,7 +20,7 @@ use crate::failure::{Interrupted, Usage};
 use crate::files::LANDSCAPE;
 use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::run::interrupt::Interrupt;
-use crate::terminal::{Stages, command, print};
+use crate::terminal::{Stages, command, note, say};
 use crate::{files, report};
 
 /// The name of the page.
@@ -138,7 +138,7 @@ impl Landscape {
         files::write(&out.join(LANDSCAPE), &serde_json::to_vec_pretty(&found)?)?;
         let page = out.join(PAGE);
         files::write(&page, report::landscape_page(&found).as_bytes())?;
-        print(&format!("The landscape: {}", page.display()))
+        say(&format!("The landscape: {}", page.display()))
     }
 
     /// The extent that is asked for; `None` where it is chosen from the loss.
@@ -214,7 +214,7 @@ impl Landscape {
         let line = format!(
             "extent {best}: as far as the loss on the axes stays within {RISE} of the runs'; --extent sets another"
         );
-        crate::terminal::note(&line, self.quiet);
+        note(&line, self.quiet);
         Ok(best)
     }
 

@@ -23,21 +23,22 @@ use crate::compare::summary::{Gallery, Run, Summary};
 use crate::compare::{self, is_comparison};
 use crate::device::hardware;
 use crate::failure::Usage;
-use crate::files::{LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
+use crate::files::{CONFUSION, LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
+use crate::run::confusion::Confusion;
 use crate::run::epochs_of;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
-use crate::terminal::{self, print};
+use crate::terminal::{self, say};
 use crate::{device, files, program};
 
 /// Put several runs side by side in one table and one page, or make those of a comparison
 ///
 /// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that
 /// differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
-/// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too.
-/// Runs of other data, or of the same data with other settings about them (limits, a validation
-/// part, label noise), get a table and a page of their own (report-2.html), named by those
-/// settings. Writes report.html and summary.json.
+/// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too,
+/// and which classes were taken for which. Runs of other data, or of the same data with other
+/// settings about them (limits, a validation part, label noise), get a table and a page of their own
+/// (report-2.html), named by those settings. Writes report.html and summary.json.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The folders of the runs, or the folder of a comparison
@@ -99,7 +100,7 @@ impl Report {
             let mut summary = whole_summary(&found, &paths)?;
             if !alone {
                 let heading = heading(&summary, &group.apart);
-                print(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
+                say(&format!("{}{heading}", if i > 0 { "\n" } else { "" }))?;
                 summary.title = format!("{}: {heading}", summary.title);
             }
             present_as(&summary, &out, (&summary_name, &page), false)?;
@@ -245,5 +246,6 @@ fn read_run(path: &Path) -> Result<Found> {
     let record = RunRecord { test, ..RunRecord::of(&steps, epochs) };
     let mut run = Run::of(&config, &record, diverged);
     run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
+    run.confusion = files::read_json::<Confusion>(&path.join(CONFUSION))?;
     Ok(Found { config, run })
 }

@@ -124,7 +124,7 @@ impl Resume {
                 &data,
                 &config,
                 &folder,
-                folder.journal(&BTreeMap::new())?,
+                folder.journal(&BTreeMap::new(), &config)?,
                 self.output,
             );
         };
@@ -140,7 +140,7 @@ impl Resume {
             run::epochs_of(&config)
         );
         terminal::note(&line, self.output.quiet);
-        let mut journal = folder.journal(&lengths)?;
+        let mut journal = folder.journal(&lengths, &config)?;
         if !changes.is_empty() {
             journal.changed(found.step + 1, &changes)?;
         }

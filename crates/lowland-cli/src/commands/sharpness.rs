@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table};
 use lowland::sharpness::Normalisation;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, Measured, Split, flatness};
 
 use crate::failure::Interrupted;
 use crate::files;
 use crate::files::SHARPNESS;
+use crate::layout::{self, Grid, WIDTH, wrapped};
 use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::run::interrupt::Interrupt;
-use crate::terminal::{Stages, print};
+use crate::terminal::{Stages, print, say};
 use crate::words;
 
 /// Measure how flat the place is where a run ended
@@ -157,12 +157,12 @@ impl Sharpness {
         if self.json {
             return print(&json);
         }
-        print(&table(&found))?;
-        print(&format!("\nOf {}. The numbers: {}", run.weights, path.display()))
+        print(&table(&found, layout::width()))?;
+        say(&format!("\nOf {}. The numbers: {}", run.weights, path.display()))
     }
 }
 
-fn table(found: &Flatness) -> String {
+fn table(found: &Flatness, width: usize) -> String {
     let number = |value: f64| words::significant(value, 4);
     let measured = |value: Measured| match value.standard_error {
         Some(error) => format!("{} ± {}", number(value.mean), words::significant(error, 2)),
@@ -187,11 +187,9 @@ fn table(found: &Flatness) -> String {
         ("rise", rho, found.largest_rise, found.average_rise),
         ("adaptive rise", adaptive_rho, found.adaptive_largest_rise, found.adaptive_average_rise),
     ] {
-        rows.extend(largest.map(|rise| (format!("largest {what} within {rho}"), number(rise))));
+        rows.extend(largest.map(|rise| (format!("largest {what} within {rho}"), measured(rise))));
         rows.extend(average.map(|rise| (format!("average {what} within {rho}"), measured(rise))));
     }
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     let of = match found.ground.split {
         Split::Train => "training",
         Split::Validation => "validation",
@@ -200,21 +198,25 @@ fn table(found: &Flatness) -> String {
     let part = found.subset.map(|subset| format!("of {} ", words::count(subset.of)));
     let part = part.unwrap_or_default();
     let samples = format!("on {} {part}{of} samples", words::count(found.images));
-    table.set_header([samples, String::new()]);
+    let mut grid = Grid::new().words(samples).numbers("").called("value");
     for (what, value) in rows {
-        table.add_row([what, value]);
+        grid.push([what, value]);
     }
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    let mut notes = vec![
+        "± is the measured residual of an eigenvalue, the standard error of a trace and an average \
+         rise over their random vectors, and that of a largest rise over the samples."
+            .to_owned(),
+    ];
+    if let Some(subset) = found.subset {
+        notes.push(format!("The samples were {}; --images takes more.", words::drawn(&subset)));
     }
-    let doubt = if found.converged {
-        ""
-    } else {
-        "\nNot all eigenvalues are known to a tenth of the largest: more --lanczos-steps or --images find \
-         them more closely."
-    };
-    let drawn = found.subset.map(|subset| {
-        format!("\nThe samples were {}; --images takes more.", words::drawn(&subset))
-    });
-    format!("{table}{}{doubt}", drawn.unwrap_or_default())
+    if !found.converged {
+        notes.push(
+            "Not all eigenvalues are known to a tenth of the largest: more --lanczos-steps or \
+             --images find them more closely."
+                .to_owned(),
+        );
+    }
+    let notes = notes.iter().map(|note| format!("\n{}", wrapped(note, width.min(WIDTH))));
+    format!("{}{}", grid.within(width), notes.collect::<String>())
 }

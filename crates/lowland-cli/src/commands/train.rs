@@ -72,7 +72,7 @@ struct RunFlags {
     /// (each worker its own part), a number (groups of so many workers) or micro-batch (each its
     /// own) [default: global]
     #[arg(long, value_name = "SCOPE", help_heading = "Training")]
-    ascent: Option<AscentScope>,
+    ascent_scope: Option<AscentScope>,
 }
 
 impl Train {
@@ -100,7 +100,7 @@ impl Train {
             terminal::note(&note, self.output.quiet);
         }
         let folder = RunFolder::create(&self.out, &config)?;
-        let journal = folder.journal(&BTreeMap::new())?;
+        let journal = folder.journal(&BTreeMap::new(), &config)?;
         run::run(training, &data, &config, &folder, journal, self.output)
     }
 }

@@ -52,6 +52,8 @@ impl Worker {
         let mut process = command
             .arg(WORKER)
             .arg(folder)
+            // What it says is broken into lines where it is shown.
+            .env_remove("COLUMNS")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

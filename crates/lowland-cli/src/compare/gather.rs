@@ -150,6 +150,25 @@ pub(crate) fn standings(folder: &Path, plan: &Plan) -> Result<Vec<Standing>> {
     plan.runs().into_iter().map(standing).collect()
 }
 
+/// Whether any run is left to train.
+pub(crate) fn any_is_missing(standings: &[Standing]) -> bool {
+    standings.iter().any(|standing| standing.finished.is_none())
+}
+
+/// Removes what is not kept of the runs that are done: a program may have been killed between a
+/// result and that.
+///
+/// # Errors
+/// A file that cannot be removed.
+pub(crate) fn prune_finished(folder: &Path, standings: &[Standing]) -> Result<()> {
+    for Standing { run, finished } in standings {
+        if let Some(finished) = finished {
+            finished.keep.prune(&folder.join(RUNS).join(&run.folder))?;
+        }
+    }
+    Ok(())
+}
+
 /// The summary of what is there: the runs that are done, and what is missing.
 ///
 /// # Errors

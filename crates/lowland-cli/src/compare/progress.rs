@@ -40,14 +40,20 @@ impl Board {
         let runs = plan.runs();
         let steps = |samples: usize| samples.div_ceil(runs[0].config.batch_size.max(1)) as u64;
         let sharpness = if plan.sharpness { steps(SHARPNESS_PASSES * samples) } else { 0 };
-        let units = runs.iter().map(|run| {
-            let steps = run.config.epochs.saturating_mul(plan.facts.steps_per_epoch) as u64;
-            Units { done: 0, total: steps.saturating_add(sharpness), is_done: false }
-        });
-        let units: Vec<Units> = units.collect();
-        let total = units.iter().map(|units| units.total).sum();
-        let progress = Progress::new(total, quiet);
-        Self { progress, runs: units, sharpness, spoken: Instant::now() }
+        let per_epoch = plan.facts.steps_per_epoch;
+        let steps = runs.iter().map(|run| run.config.epochs.saturating_mul(per_epoch) as u64);
+        Self::over(steps, sharpness, quiet)
+    }
+
+    /// A board over runs of so many steps each, and what measuring the sharpness of one counts.
+    fn over(steps: impl Iterator<Item = u64>, sharpness: u64, quiet: bool) -> Self {
+        let units = |steps: u64| {
+            let total = steps.saturating_add(sharpness);
+            Units { done: 0, total, is_done: false }
+        };
+        let runs: Vec<Units> = steps.map(units).collect();
+        let total = runs.iter().map(|units| units.total).sum();
+        Self { progress: Progress::new(total, quiet), runs, sharpness, spoken: Instant::now() }
     }
 
     /// The run at `index` was done before.
@@ -128,5 +134,47 @@ impl Board {
     fn place(&self) {
         let total = self.runs.iter().map(|units| units.total).sum();
         self.progress.place(self.done(), total);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn total(board: &Board) -> u64 {
+        board.runs.iter().map(|units| units.total).sum()
+    }
+
+    #[test]
+    fn sharpness_is_counted_in_the_progress() {
+        let mut board = Board::over([100, 60].into_iter(), 20, true);
+        assert_eq!((board.done(), total(&board)), (0, 200));
+        board.steps(0, 100, 100, "");
+        assert_eq!(board.done(), 100, "all steps are taken, and the sharpness is to come");
+        assert!(board.standing().starts_with("0 of 2 runs done, about "), "{}", board.standing());
+        for (share, done) in [(0.0, 100), (0.25, 105), (1.0, 120)] {
+            board.sharpness(0, share, "");
+            assert_eq!((board.done(), total(&board)), (done, 200), "{share}");
+        }
+        board.end(0);
+        assert_eq!(board.done(), 120, "it is not counted twice");
+
+        // A limit ends the training before its epochs are over.
+        board.steps(1, 30, 40, "");
+        assert_eq!((board.done(), total(&board)), (150, 180));
+        board.end(1);
+        assert_eq!(board.done(), 180, "a run whose sharpness cannot be measured counts in full");
+        assert_eq!(board.standing(), "2 of 2 runs done");
+    }
+
+    #[test]
+    fn what_was_done_before_counts_and_has_no_pace() {
+        let mut board = Board::over([100, 100].into_iter(), 0, true);
+        board.was_done(0);
+        board.resumed(1, 40);
+        assert_eq!(board.done(), 140);
+        assert_eq!(board.standing(), "1 of 2 runs done");
+        board.sharpness(1, 0.0, "");
+        assert_eq!(board.done(), 200, "sharpness that is not measured takes nothing");
     }
 }

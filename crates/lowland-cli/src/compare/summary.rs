@@ -22,6 +22,7 @@ use lowland_tasks::task::{Picture, Wording};
 
 use crate::compare::landscapes::Landscapes;
 pub(crate) use crate::compare::statistics::Interval;
+pub(crate) use crate::run::confusion::Confusion;
 use crate::words::{duration, number};
 
 pub(crate) use compute::{Contender, Heading};
@@ -175,7 +176,7 @@ pub(crate) struct AlgorithmSummary {
     /// The largest rise of the loss that was found within a radius, over the runs where it was
     /// measured: a lower bound in each.
     #[serde(default)]
-    pub largest_rise: Option<Spread>,
+    pub largest_rise: Option<Uncertain>,
     /// The trace of the Hessian, over the runs where it was measured.
     #[serde(default)]
     pub trace: Option<Uncertain>,
@@ -220,15 +221,6 @@ pub(crate) struct Run {
     /// many to show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
-}
-
-/// How many samples of a class were put into which.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Confusion {
-    /// The names of the classes.
-    pub classes: Vec<String>,
-    /// Samples of a class (row) by the class that they were put into (column).
-    pub counts: Vec<Vec<usize>>,
 }
 
 /// The mean of a number over seeds, and how far single seeds lie from it.

@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::begin::{check_data, check_free, facts, version};
 use super::finished::Finished;
-use super::gather::{self, standings};
+use super::gather::{self, prune_finished, standings};
 use super::halving::{Design, FRESH, Part, Place, Position, Score};
 use super::plan::Plan;
 use super::request::Request;
 use super::scheduler;
 use super::summary::{Candidate, Gain, Interval, Outcome, Searched, Spent, Summary};
+use super::tensorboard::write_experiment;
 use super::terms::{Budget, MOST_BUDGETS, Says, Terms};
 use crate::failure::Usage;
 use crate::files::{CLOCK, PAGE, PLAN, RUNS, SUMMARY};
@@ -158,12 +159,10 @@ fn go_on(folder: &Path, plan: &Plan, jobs: usize, quiet: bool) -> Result<Summary
         let part = plan.part(&next.contenders, &next.seeds);
         terminal::note(&heading(next, &position, &part), quiet);
         let standings = standings(folder, &part)?;
-        for standing in &standings {
-            if let Some(finished) = &standing.finished {
-                // It may have been killed between its result and this.
-                finished.keep.prune(&folder.join(RUNS).join(&standing.run.folder))?;
-            }
-        }
+        prune_finished(folder, &standings)?;
+        let config = |&(contender, seed): &Place| plan.contenders[contender].with_seed(seed);
+        let configs = known.keys().map(config).chain(part.runs().into_iter().map(|run| run.config));
+        write_experiment(folder, &plan.keep, &configs.collect::<Vec<_>>())?;
         let began = Instant::now();
         let trained = scheduler::train(folder, &part, standings, jobs, quiet);
         clock.seconds += began.elapsed().as_secs_f64();

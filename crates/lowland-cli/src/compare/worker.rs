@@ -17,17 +17,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use lowland_tasks::Spec;
-use lowland_tasks::evaluation::evaluate;
+use lowland_tasks::events::Status;
 use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
-use lowland_tasks::task::Split;
 use lowland_tasks::train::{Data, Training};
 
 use super::finished::Finished;
 use super::keep::Kept;
 use super::protocol::{Failure, Job, Message};
-use super::summary::Confusion;
 use crate::failure::{InUse, Interrupted, Usage};
 use crate::files::{CONFIG, SHARPNESS};
+use crate::run::confusion::Confusion;
 use crate::run::folder::RunFolder;
 use crate::run::interrupt::Interrupt;
 use crate::run::{self, At, Event, PICTURES};
@@ -156,7 +155,7 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
         let restored = training.restore(snapshot, false);
         training = restored.with_context(|| Usage(found.path.display().to_string()))?.0;
     }
-    let mut journal = folder.journal(&lengths)?;
+    let mut journal = folder.journal(&lengths, config)?;
     let spoken = Cell::new(Instant::now());
     // A turn ends with the first step of the next epoch, once the epoch before is saved.
     let turn_of = Cell::new(training.record().epochs.len() + 1);
@@ -184,7 +183,10 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
     });
     let diverged = match trained {
         Ok(()) => run::has_failed(&training),
-        Err(error) if is_divergence(&error) => true,
+        Err(error) if is_divergence(&error) => {
+            journal.end(Status::Failure)?;
+            true
+        }
         Err(error) => return Err(error),
     };
     finish(&training, &data, &folder, job, diverged, ending)
@@ -209,7 +211,8 @@ fn finish(
     let path = folder.path();
     let mut finished = Finished::of(training, &job.config, diverged, &job.keep, job.jobs);
     if !diverged {
-        finished.run.confusion = confusion(training, data)?;
+        let judged = run::judged(training)?;
+        finished.run.confusion = Confusion::of(&judged, data, training.device())?;
         if job.keep.has(Kept::Weights) {
             folder.save_model(training, &data.task().export(&job.config)?)?;
         }
@@ -222,20 +225,6 @@ fn finish(
     }
     finished.write(path)?;
     job.keep.prune(path)
-}
-
-/// The most classes whose confusions are kept.
-const MOST_CLASSES: usize = 20;
-
-/// Which classes the network takes for which on the test samples; `None` where there are none, or
-/// too many to show.
-fn confusion(training: &Training, data: &Data) -> Result<Option<Confusion>> {
-    if !(2..=MOST_CLASSES).contains(&data.task().class_names().len()) {
-        return Ok(None);
-    }
-    let found = evaluate(data, Split::Test, &run::judged(training)?, training.device())?;
-    let classes: Vec<String> = found.classes.into_iter().map(|class| class.class).collect();
-    Ok((!classes.is_empty()).then_some(Confusion { classes, counts: found.confusion }))
 }
 
 /// The sharpness at the end of a run; `None` where the loss is not finite there.

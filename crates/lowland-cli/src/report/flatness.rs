@@ -8,7 +8,7 @@ use super::course::{Course, data, readouts, time_scale};
 use super::figure::{Data, Entry, Figure, cell};
 use super::numbers::{details, row};
 use super::scale::Scale;
-use crate::compare::summary::{AlgorithmSummary, Run, Spread, Summary, Uncertain};
+use crate::compare::summary::{AlgorithmSummary, Run, Summary, Uncertain};
 use crate::words;
 
 /// The largest eigenvalues of the Hessian, of all algorithms where they were measured.
@@ -182,21 +182,18 @@ pub(super) fn numbers(summary: &Summary) -> String {
                 run.seed.to_string(),
                 or_missing((!eigenvalues.is_empty()).then(|| eigenvalues.join(", "))),
                 or_missing(found.trace.map(mean)),
-                or_missing(
-                    found.largest_rise.map(|rise| format!("≥ {}", words::significant(rise, 3))),
-                ),
+                or_missing(found.largest_rise.map(|rise| format!("≥ {}", mean(rise)))),
                 or_missing(found.average_rise.map(mean)),
             ];
             rows.push_str(&row(&algorithm.label, &cells));
         }
         if runs > 1 {
-            let spread = |one: Spread| with_error(one.mean, Some(one.deviation));
             let uncertain = |one: Uncertain| with_error(one.mean, one.uncertainty);
             let cells = [
                 format!("all {runs}"),
                 format!("largest {}", answer::eigenvalue(algorithm)),
                 or_missing(algorithm.trace.map(uncertain)),
-                or_missing(algorithm.largest_rise.map(spread)),
+                or_missing(algorithm.largest_rise.map(uncertain)),
                 or_missing(algorithm.average_rise.map(uncertain)),
             ];
             rows.push_str(&row(&algorithm.label, &cells));
@@ -210,8 +207,8 @@ pub(super) fn numbers(summary: &Summary) -> String {
         "seed",
         "eigenvalues of the Hessian (± residual)",
         "its trace (± standard error)",
-        "largest rise found (a lower bound)",
-        "average rise (± standard error)",
+        "largest rise found (a lower bound, ± standard error over the samples)",
+        "average rise (± standard error over the directions)",
     ];
     let title = "Flatness in numbers (of all seeds: ± errors and deviation together)";
     details(title, &heads.map(str::to_owned), &rows)
@@ -241,7 +238,7 @@ mod tests {
             trace: Some(Measured { mean: 40.0, standard_error: Some(2.0) }),
             layers: Vec::new(),
             density: Vec::new(),
-            largest_rise: Some(0.31),
+            largest_rise: Some(Measured { mean: 0.31, standard_error: Some(0.04) }),
             average_rise: Some(Measured { mean: 0.02, standard_error: None }),
             adaptive_largest_rise: None,
             adaptive_average_rise: None,
@@ -261,7 +258,9 @@ mod tests {
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("of SAM is") && warnings[0].contains("seed 1 (12.0 ± 2.0)"));
         let page = numbers(&summary);
-        for text in ["12.0\u{a0}±\u{a0}0.50", "40.0\u{a0}±\u{a0}2.0", "≥ 0.310", "all 2"] {
+        for text in
+            ["12.0\u{a0}±\u{a0}0.50", "40.0\u{a0}±\u{a0}2.0", "≥ 0.310\u{a0}±\u{a0}0.040", "all 2"]
+        {
             assert!(page.contains(text), "{text} is not in {page}");
         }
         assert_eq!(numbers(&fixture::summary(2, 2)), "");

@@ -8,7 +8,7 @@ use super::markup::{escaped, joined, prose, sentence};
 use super::numbers::divergence;
 use crate::compare::statistics::median;
 use crate::compare::summary::{
-    AlgorithmSummary, Difference, Equivalence, Interval, Spread, Summary, Verdict,
+    AlgorithmSummary, Difference, Equivalence, Interval, Summary, Uncertain, Verdict,
 };
 use crate::words;
 
@@ -150,10 +150,13 @@ fn equivalence(found: Equivalence) -> String {
 }
 
 fn sharpness_cell(algorithm: &AlgorithmSummary) -> String {
-    let number = |spread: Option<Spread>| {
-        let Some(Spread { mean, deviation, count }) = spread else { return words::MISSING.into() };
+    let number = |found: Option<Uncertain>| {
+        let Some(Uncertain { mean, uncertainty, .. }) = found else { return words::MISSING.into() };
         let mean = words::significant(mean, 3);
-        if count > 1 { format!("{mean} ± {}", words::significant(deviation, 2)) } else { mean }
+        match uncertainty {
+            Some(error) => format!("{mean} ± {}", words::significant(error, 2)),
+            None => mean,
+        }
     };
     let rise = format!("rise {}", number(algorithm.largest_rise));
     format!("<b>{}</b><small>{}</small>", prose(&answer::eigenvalue(algorithm)), prose(&rise))
@@ -169,7 +172,11 @@ fn time_cell(algorithm: &AlgorithmSummary) -> String {
     let ratio = algorithm.time_ratio.as_ref().map_or_else(|| words::MISSING.into(), answer::spread);
     let seconds: Vec<f64> = algorithm.finished().map(|run| run.training_seconds).collect();
     let training = median(&seconds)
-        .map(|median| format!("<small>median run {}</small>", prose(&words::duration(median))))
+        .map(|median| {
+            // A number and its unit stay on a line.
+            let median = words::duration(median).replace(' ', "\u{a0}");
+            format!("<small>median run {}</small>", prose(&median))
+        })
         .unwrap_or_default();
     format!("<b>{}</b>{training}", prose(&ratio))
 }

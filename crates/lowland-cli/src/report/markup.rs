@@ -18,9 +18,10 @@ pub(super) fn escaped(text: &str) -> String {
     safe
 }
 
-/// Escaped prose in which a number keeps its sign and its percent sign on its line.
+/// Escaped prose in which a number keeps its sign, its percent sign and the p before it on its line.
 pub(super) fn prose(text: &str) -> String {
-    escaped(text).replace(" %", "\u{a0}%").replace(" ± ", "\u{a0}±\u{a0}")
+    let text = escaped(text).replace(" %", "\u{a0}%").replace(" ± ", "\u{a0}±\u{a0}");
+    text.replace("p = ", "p\u{a0}=\u{a0}").replace("p &lt; ", "p\u{a0}&lt;\u{a0}")
 }
 
 /// All parts, one after the other.
@@ -52,5 +53,6 @@ mod tests {
     #[test]
     fn numbers_stay_whole() {
         assert_eq!(prose("81.4 % ± 0.8 of all"), "81.4\u{a0}%\u{a0}±\u{a0}0.8 of all");
+        assert_eq!(prose("a, p = 0.5; p < 0.001"), "a, p\u{a0}=\u{a0}0.5; p\u{a0}&lt;\u{a0}0.001");
     }
 }

@@ -1,7 +1,5 @@
 //! A search for settings: its answer, its table on the terminal, its part of the page.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-
 use super::answer;
 use super::chart::{ACROSS, Area, Chart, UPWARD};
 use super::figure::{Data, Entry, Figure, cell};
@@ -10,10 +8,8 @@ use super::scale::Scale;
 use crate::compare::statistics::mean;
 use crate::compare::summary::{Candidate, Gain, Interval, Outcome, Searched, Summary};
 use crate::compare::terms::Says;
+use crate::layout::Grid;
 use crate::words::{MISSING, counted, counted_as, number, percent, points, roughly};
-
-/// The width of tables, which every terminal has.
-const WIDTH: u16 = 80;
 
 /// The answer of a search in a few sentences.
 pub(super) fn answer(searched: &Searched, summary: &Summary) -> String {
@@ -153,23 +149,17 @@ fn rows(searched: &Searched) -> Vec<[String; 4]> {
     searched.candidates.iter().enumerate().map(row).collect()
 }
 
-/// The search as a table for the terminal.
-pub(super) fn table(searched: &Searched, measure: &str) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    table.set_header(vec![
-        Cell::new("setting"),
-        right("seeds".to_owned()),
-        right(format!("validation\n{measure}")),
-        Cell::new("in the search"),
-    ]);
-    for [label, seeds, score, end] in rows(searched) {
-        table.add_row(vec![Cell::new(label), right(seeds), right(score), Cell::new(end)]);
+/// The search as a table for the terminal, in lines of at most `width` characters.
+pub(super) fn table(searched: &Searched, measure: &str, width: usize) -> String {
+    let mut grid = Grid::new()
+        .words("setting")
+        .numbers("seeds")
+        .numbers(format!("validation\n{measure}"))
+        .words("in the search");
+    for cells in rows(searched) {
+        grid.push(cells);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    grid.within(width)
 }
 
 /// The search on the page: what became of the settings, and the pairs of the test.

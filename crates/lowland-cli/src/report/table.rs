@@ -1,131 +1,76 @@
 //! The comparison as a table on the terminal.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-
 use super::{answer, flatness, searched};
 use crate::compare::summary::{AlgorithmSummary, Summary, Verdict};
+use crate::layout::{Grid, WIDTH, wrapped};
 use crate::words;
 
-/// Lines of the answer break at this width, which every terminal has.
-const WIDTH: usize = 80;
-
 /// What the last column shows.
-const SHARPNESS_NOTE: &str = "
-Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
-measured residual together with the deviation over seeds.
-";
+const SHARPNESS_NOTE: &str = "Sharpness: the largest eigenvalue of the Hessian, lower is flatter; \
+                              ± is its measured residual together with the deviation over seeds.";
 
-/// The comparison as a table, and under it the answer in one sentence.
-pub(crate) fn table(summary: &Summary) -> String {
-    let Some(found) = &summary.searched else { return of_comparison(summary) };
-    let search = searched::table(found, summary.setting.measure());
-    let answer = wrapped(&searched::answer(found, summary));
+/// The comparison as a table of lines of at most `width` characters, and under it the answer in one
+/// sentence.
+pub(crate) fn table(summary: &Summary, width: usize) -> String {
+    let Some(found) = &summary.searched else { return of_comparison(summary, width) };
+    let search = searched::table(found, summary.setting.measure(), width);
+    let answer = wrapped(&searched::answer(found, summary), width.min(WIDTH));
     let tested = match found.outcome {
         Some(_) if !found.gains.is_empty() => {
-            format!("\nThe test samples, measured once:\n{}", of_comparison(summary))
+            format!("\nThe test samples, measured once:\n{}", of_comparison(summary, width))
         }
         _ => String::new(),
     };
     format!("{search}\n\n{answer}\n{tested}")
 }
 
-fn of_comparison(summary: &Summary) -> String {
-    let fits = |table: &String| table.lines().all(|line| line.chars().count() <= WIDTH);
-    let table = [false, true].map(|compact| wide(summary, compact)).into_iter().find(fits);
-    let table = table.unwrap_or_else(|| narrow(summary));
-    let note = if has_sharpness(summary) { SHARPNESS_NOTE } else { "" };
-    let mut warnings = String::new();
-    for warning in flatness::warnings(summary) {
-        warnings.push('\n');
-        warnings.push_str(&wrapped(&format!("Warning: {warning}.")));
-        warnings.push('\n');
-    }
-    let missing = answer::missing(summary).map(|missing| format!("\n{}\n", wrapped(&missing)));
-    let missing = missing.unwrap_or_default();
-    format!("{table}\n{note}{warnings}{missing}\n{}\n", wrapped(&answer::answer(summary)))
+fn of_comparison(summary: &Summary, width: usize) -> String {
+    let sentence = |text: &str| format!("\n{}\n", wrapped(text, width.min(WIDTH)));
+    let table = grid(summary).within(width);
+    let note = if has_sharpness(summary) { sentence(SHARPNESS_NOTE) } else { String::new() };
+    let warnings = flatness::warnings(summary).into_iter();
+    let warnings: String =
+        warnings.map(|warning| sentence(&format!("Warning: {warning}."))).collect();
+    let missing = answer::missing(summary).map(|missing| sentence(&missing)).unwrap_or_default();
+    format!("{table}\n{note}{warnings}{missing}{}", sentence(&answer::answer(summary)))
 }
 
 fn has_sharpness(summary: &Summary) -> bool {
     summary.algorithms.iter().any(|algorithm| algorithm.largest_eigenvalue.is_some())
 }
 
-/// A row for each algorithm. Where it is to be `compact`, deviations stand below their means.
-fn wide(summary: &Summary, compact: bool) -> String {
-    let baseline = baseline(summary);
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+/// An entry for each algorithm.
+fn grid(summary: &Summary) -> Grid {
+    let baseline = summary.baseline().map_or("baseline", |baseline| &baseline.label);
+    let measure = summary.setting.measure();
     let time = answer::time_of(&summary.setting);
-    let mut head = vec![
-        Cell::new("algorithm"),
-        Cell::new(format!("test\n{}", summary.setting.measure())),
-        Cell::new(format!("difference to {baseline}\nin points (95 %)")),
-        right("passes\n/ step".to_owned()),
-        right(format!("{time},\n{baseline} = 1")),
-    ];
+    let mut grid = Grid::new()
+        .words("algorithm")
+        .words(format!("test\n{measure}"))
+        .words(format!("difference to {baseline}\nin points (95 %)"))
+        .called("difference to the first, in points (95 %)")
+        .numbers("passes\n/ step")
+        .called("passes per step")
+        .numbers(format!("{time},\n{baseline} = 1"))
+        .called(format!("{time}, the first = 1"));
     if has_sharpness(summary) {
-        head.push(right("sharp-\nness".to_owned()));
+        grid = grid.numbers("sharp-\nness").called("sharpness");
     }
-    table.set_header(head);
+    let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
     for algorithm in &summary.algorithms {
-        let mut cells = row(algorithm, compact);
+        let mut cells = vec![
+            algorithm.label.clone(),
+            accuracy(algorithm),
+            difference(algorithm),
+            or_missing(algorithm.passes_per_step.as_ref().map(answer::spread)),
+            or_missing(algorithm.time_ratio.as_ref().map(answer::spread)),
+        ];
         if has_sharpness(summary) {
-            cells.push(right(answer::eigenvalue(algorithm).replacen(' ', "\n", 1)));
+            cells.push(answer::eigenvalue(algorithm).replacen(' ', "\n", 1));
         }
-        table.add_row(cells);
+        grid.push(cells);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
-    lines.join("\n")
-}
-
-/// A block of lines for each algorithm, for names that leave no room for columns.
-fn narrow(summary: &Summary) -> String {
-    let baseline = baseline(summary);
-    let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
-    let block = |(place, algorithm): (usize, &AlgorithmSummary)| {
-        let mut lines = vec![(
-            format!("test {}", summary.setting.measure()),
-            accuracy(algorithm).replace('\n', ", "),
-        )];
-        if place > 0 {
-            let difference = difference(algorithm).replace('\n', ", ");
-            lines.push(("difference to the first, in points (95 %)".to_owned(), difference));
-        }
-        let passes = algorithm.passes_per_step.as_ref().map(answer::spread);
-        let ratio = algorithm.time_ratio.as_ref().map(answer::spread);
-        lines.push(("passes per step".to_owned(), or_missing(passes)));
-        let time = answer::time_of(&summary.setting);
-        lines.push((format!("{time}, the first = 1"), or_missing(ratio)));
-        if has_sharpness(summary) {
-            lines.push(("sharpness".to_owned(), answer::eigenvalue(algorithm)));
-        }
-        let lines = lines.into_iter().map(|(name, value)| format!("  {name}: {value}"));
-        let lines: Vec<String> =
-            std::iter::once(algorithm.label.clone()).chain(lines).map(|l| wrapped(&l)).collect();
-        lines.join("\n")
-    };
-    let blocks: Vec<String> = summary.algorithms.iter().enumerate().map(block).collect();
-    let rule = "─".repeat(WIDTH);
-    let first = wrapped(&format!("The first is {baseline}, the baseline."));
-    format!("{rule}\n{}\n{rule}\n{first}", blocks.join(&format!("\n{rule}\n")))
-}
-
-fn baseline(summary: &Summary) -> &str {
-    summary.baseline().map_or("baseline", |baseline| &baseline.label)
-}
-
-fn row(algorithm: &AlgorithmSummary, compact: bool) -> Vec<Cell> {
-    let shaped = |text: String| if compact { text.replace(" ± ", "\n± ") } else { text };
-    let or_missing = |text: Option<String>| text.unwrap_or_else(|| words::MISSING.into());
-    let right = |text| Cell::new(text).set_alignment(CellAlignment::Right);
-    vec![
-        Cell::new(&algorithm.label),
-        Cell::new(shaped(accuracy(algorithm))),
-        Cell::new(difference(algorithm)),
-        right(shaped(or_missing(algorithm.passes_per_step.as_ref().map(answer::spread)))),
-        right(shaped(or_missing(algorithm.time_ratio.as_ref().map(answer::spread)))),
-    ]
+    grid
 }
 
 fn accuracy(algorithm: &AlgorithmSummary) -> String {
@@ -153,27 +98,6 @@ fn difference(algorithm: &AlgorithmSummary) -> String {
     }
 }
 
-/// Breaks a sentence into lines of at most [`WIDTH`] characters. What stands before its first word
-/// stays; a word that is longer than a line is broken.
-fn wrapped(sentence: &str) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    let pieces = sentence.split(' ').flat_map(|word| {
-        let letters: Vec<char> = word.chars().collect();
-        let pieces = letters.chunks(WIDTH).map(|piece| piece.iter().collect::<String>());
-        if letters.is_empty() { vec![String::new()] } else { pieces.collect() }
-    });
-    for word in pieces {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
-                line.push(' ');
-                line.push_str(&word);
-            }
-            _ => lines.push(word),
-        }
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -187,7 +111,7 @@ mod tests {
         for (algorithm, mean) in summary.algorithms.iter_mut().zip([12.34, 6.0]) {
             algorithm.largest_eigenvalue = Some(Spread { mean, deviation: 0.5, count: 3 });
         }
-        assert_snapshot!(table(&summary), @r"
+        assert_snapshot!(table(&summary, WIDTH), @r"
         ────────────────────────────────────────────────────────────────────────────
          algorithm   test           difference to SGD     passes     time,   sharp-
                      accuracy       in points (95 %)      / step   SGD = 1     ness
@@ -221,7 +145,7 @@ mod tests {
             (algorithm.time_ratio, algorithm.passes_per_step) = (wide, wide);
             algorithm.largest_eigenvalue = wide;
         }
-        let table = table(&summary);
+        let table = table(&summary, WIDTH);
         assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
         assert!(table.contains(" algorithm ") && !table.contains("10.25 ± 0.50"), "{table}");
     }
@@ -236,12 +160,13 @@ mod tests {
             );
             algorithm.largest_eigenvalue = Some(Spread { mean: 6.0, deviation: 0.5, count: 3 });
         }
-        let table = table(&summary);
+        let table = table(&summary, WIDTH);
         assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
         assert_snapshot!(table, @r"
         ────────────────────────────────────────────────────────────────────────────────
         SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3
           test accuracy: 79.2 % ± 1.0
+          difference to the first, in points (95 %): –
           passes per step: 1.00
           time, the first = 1: 1.00
           sharpness: 6.00 ± 0.50
@@ -260,8 +185,6 @@ mod tests {
           time, the first = 1: 1.57
           sharpness: 6.00 ± 0.50
         ────────────────────────────────────────────────────────────────────────────────
-        The first is SGD controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3, the
-        baseline.
 
         Sharpness: the largest eigenvalue of the Hessian, lower is flatter; ± is its
         measured residual together with the deviation over seeds.
@@ -277,7 +200,7 @@ mod tests {
         controller.warmup.steps=5 lr=0.1 schedule.periodic.k=3's time.
         ");
         summary.algorithms[0].label = "x".repeat(200);
-        let table = super::table(&summary);
+        let table = super::table(&summary, WIDTH);
         assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
     }
 
@@ -287,7 +210,7 @@ mod tests {
         contenders[2].runs[0].final_accuracy = None;
         let mut summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
         summary.missing = vec![Missing { label: "SAM".into(), seed: 1, epochs: 2 }];
-        assert_snapshot!(table(&summary), @r"
+        assert_snapshot!(table(&summary, WIDTH), @r"
         ────────────────────────────────────────────────────────────────────
          algorithm   test              difference to SGD   passes     time,
                      accuracy          in points (95 %)    / step   SGD = 1

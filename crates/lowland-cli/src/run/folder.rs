@@ -116,8 +116,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub(crate) fn journal(&self, lengths: &BTreeMap<String, u64>) -> Result<Journal> {
-        Journal::open(&self.path, lengths)
+    pub(crate) fn journal(
+        &self,
+        lengths: &BTreeMap<String, u64>,
+        config: &TrainConfig,
+    ) -> Result<Journal> {
+        Journal::open(&self.path, lengths, config)
     }
 
     /// Writes pictures of test samples, where there are any.

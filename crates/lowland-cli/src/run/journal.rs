@@ -6,9 +6,10 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lowland_tasks::events::EventWriter;
+use lowland_tasks::config::TrainConfig;
+use lowland_tasks::events::{self, EventWriter, Scalars, Status};
 use lowland_tasks::flatness::Flatness;
-use lowland_tasks::record::{EpochRecord, StepRecord, TestRecord};
+use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
 use serde::Serialize;
 
 use crate::files::{EVENTS, METRICS, cannot_write};
@@ -44,21 +45,29 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Opens the files in a run's folder, cut to the given lengths in bytes; what is not given has
-    /// none yet.
+    /// none yet. A new file of events begins with the settings.
     ///
     /// # Errors
     /// A file cannot be written to.
-    pub(crate) fn open(folder: &Path, lengths: &BTreeMap<String, u64>) -> Result<Self> {
+    pub(crate) fn open(
+        folder: &Path,
+        lengths: &BTreeMap<String, u64>,
+        config: &TrainConfig,
+    ) -> Result<Self> {
         let open = |name: &str| {
             let path = folder.join(name);
             let length = lengths.get(name).copied().unwrap_or(0);
             Appended::open(&path, length).map_err(|error| cannot_write(&path, error))
         };
         let (metrics, events) = (open(METRICS)?, open(EVENTS)?);
+        let begin = |file| {
+            let mut events = EventWriter::begin(file)?;
+            events.session_start(&events::settings(config))?;
+            Ok(events)
+        };
         let events = match events.length {
-            0 => EventWriter::begin(events)
-                .map_err(|error| cannot_write(&folder.join(EVENTS), error))?,
-            _ => EventWriter::go_on(events),
+            0 => begin(events).map_err(|error| cannot_write(&folder.join(EVENTS), error))?,
+            _ => EventWriter::append(events),
         };
         Ok(Self { folder: folder.to_owned(), metrics, events })
     }
@@ -69,21 +78,7 @@ impl Journal {
     /// A file cannot be written to.
     pub(crate) fn step(&mut self, step: &StepRecord) -> Result<()> {
         self.line(&Line::Step(step))?;
-        let mut scalars = vec![
-            ("train/loss", step.loss),
-            ("train/learning_rate", step.learning_rate),
-            ("step/passes", step.passes),
-            ("step/second_gradient", f64::from(u8::from(step.second_gradient))),
-        ];
-        let measured = [
-            ("step/gradient_norm", step.gradient_norm),
-            ("step/perturbed_norm", step.perturbed_norm),
-            ("step/psf_norm", step.psf_norm),
-            ("step/cosine", step.cosine),
-            ("step/radius", step.radius),
-        ];
-        scalars.extend(measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))));
-        self.scalars(step.step, &scalars)
+        self.scalars(step.step, &events::of_step(step))
     }
 
     /// The measurement at the end of an epoch, after `steps` steps in all.
@@ -92,22 +87,7 @@ impl Journal {
     /// A file cannot be written to.
     pub(crate) fn epoch(&mut self, record: &EpochRecord, steps: u64) -> Result<()> {
         self.line(&Line::Epoch(record))?;
-        let measured = [
-            ("epoch/train_loss", record.train_loss),
-            ("epoch/train_accuracy", record.train_accuracy),
-            ("validation/loss", record.validation_loss),
-            ("validation/accuracy", record.validation_accuracy),
-            ("test/loss", record.test_loss),
-            ("test/accuracy", record.test_accuracy),
-            ("average/accuracy", record.average_accuracy),
-            ("average/loss", record.average_loss),
-            ("epoch/passes", Some(record.passes)),
-            ("epoch/second_gradient_share", Some(record.second_gradient_share)),
-            ("epoch/seconds", Some(record.seconds)),
-        ];
-        let scalars: Vec<_> =
-            measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
-        self.scalars(steps, &scalars)?;
+        self.scalars(steps, &events::of_epoch(record))?;
         self.flush()
     }
 
@@ -115,8 +95,18 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be written to.
-    pub(crate) fn test(&mut self, record: &TestRecord) -> Result<()> {
-        self.line(&Line::Test(record))?;
+    pub(crate) fn test(&mut self, test: &TestRecord, run: &RunRecord) -> Result<()> {
+        self.line(&Line::Test(test))?;
+        self.scalars(run.steps, &events::of_end(test, run))?;
+        self.end(Status::Success)
+    }
+
+    /// How a run ended. A run that is only interrupted has no end yet.
+    ///
+    /// # Errors
+    /// A file cannot be written to.
+    pub(crate) fn end(&mut self, status: Status) -> Result<()> {
+        self.events.session_end(status).map_err(self.failed(EVENTS))?;
         self.flush()
     }
 
@@ -127,16 +117,10 @@ impl Journal {
     pub(crate) fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
         let first = found.eigenvalues.first();
         let (largest_eigenvalue, residual) = (first.map(|e| e.value), first.map(|e| e.residual));
-        let Flatness { largest_rise, loss, .. } = *found;
+        let (largest_rise, loss) = (found.largest_rise.map(|rise| rise.mean), found.loss);
         let line = Line::Sharpness { step, largest_eigenvalue, residual, largest_rise, loss };
         self.line(&line)?;
-        let measured = [
-            ("sharpness/largest_eigenvalue", largest_eigenvalue),
-            ("sharpness/largest_rise", largest_rise),
-        ];
-        let scalars: Vec<_> =
-            measured.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect();
-        self.scalars(step, &scalars)
+        self.scalars(step, &events::of_sharpness(found))
     }
 
     /// Settings that are others from a step on, in words.
@@ -176,7 +160,7 @@ impl Journal {
         self.metrics.write_all(&bytes).map_err(self.failed(METRICS))
     }
 
-    fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<()> {
+    fn scalars(&mut self, step: u64, scalars: &Scalars) -> Result<()> {
         self.events.scalars(step, scalars).map_err(self.failed(EVENTS))
     }
 

@@ -151,7 +151,7 @@ impl World {
     /// Settings that do not apply to workers or the algorithm; a process that is gone.
     pub(crate) fn attach(&self, training: Training, config: &TrainConfig) -> Result<Training> {
         let (_, count, _) = self.place();
-        let mut workers = self.workers(config.ascent.group(count))?;
+        let mut workers = self.workers(config.ascent_scope.group(count))?;
         if let Some(steps) = self.flags.compare_every {
             workers = workers.with_check_every(Some(steps));
         }

@@ -54,7 +54,7 @@ impl FromStr for AscentScope {
             ("micro-batch", _) => Ok(Self::MicroBatch),
             (_, Ok(size)) => Ok(Self::Group(size)),
             _ => Err(Error::Setting {
-                field: "ascent",
+                field: "ascent_scope",
                 found: text.to_owned(),
                 allowed: "global, local, micro-batch or a number of workers above 0",
             }),

@@ -34,7 +34,7 @@ impl TrainConfig {
     }
 
     /// The settings that have a part in what comes out of a run, by their paths.
-    fn values(&self) -> Values {
+    pub(crate) fn values(&self) -> Values {
         let mut config = serde_json::to_value(self).unwrap_or_default();
         if let Some(fields) = config.as_object_mut() {
             fields.retain(|field, _| !APART.contains(&field.as_str()));
@@ -51,7 +51,7 @@ impl TrainConfig {
 const APART: [&str; 4] = ["workers", "device", "sharpness_every", "checkpoints"];
 
 /// Settings by their paths.
-type Values = BTreeMap<String, serde_json::Value>;
+pub(crate) type Values = BTreeMap<String, serde_json::Value>;
 
 fn names<'a>(a: &'a Values, b: &'a Values) -> BTreeSet<&'a String> {
     a.keys().chain(b.keys()).collect()

@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
-use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::features::{spatial_mean, with_zero_channels};
+use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
 use super::layers::{Conv2d, Linear, normalised, normalised_relu};
+use super::residual::PreActivatedBlock;
 use crate::Result;
 
 /// How deep and wide a [`PyramidNet`] is.
@@ -50,20 +50,9 @@ impl Default for PyramidNetConfig {
 pub struct PyramidNet {
     stem: Conv2d,
     stem_norm: BatchNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<PreActivatedBlock>,
     norm: BatchNorm,
     head: Linear,
-}
-
-/// A residual block with its normalisation before the convolutions.
-#[derive(Module, Debug)]
-struct Block {
-    before: BatchNorm,
-    first: Conv2d,
-    between: BatchNorm,
-    second: Conv2d,
-    after: BatchNorm,
-    shortcut: Option<AvgPool2d>,
 }
 
 impl PyramidNetConfig {
@@ -88,7 +77,7 @@ impl PyramidNetConfig {
         let stem_norm = layers.batch_norm(self.width(0));
         let blocks = (1..=3 * self.blocks).map(|k| {
             let halves = k == self.blocks + 1 || k == 2 * self.blocks + 1;
-            Block::new(&mut layers, self.width(k - 1), self.width(k), halves)
+            PreActivatedBlock::pyramidal(&mut layers, self.width(k - 1), self.width(k), halves)
         });
         let blocks = blocks.collect();
         let last = self.width(3 * self.blocks);
@@ -108,32 +97,5 @@ impl PyramidNet {
         let x = normalised(&self.stem_norm, self.stem.forward(images)); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 16 + alpha, height / 4, width / 4]
         self.head.forward(spatial_mean(normalised_relu(&self.norm, x)))
-    }
-}
-
-impl Block {
-    fn new(layers: &mut LayerMaker<'_>, from: usize, to: usize, halves: bool) -> Self {
-        let pool = AvgPool2dConfig::new([2, 2]).with_ceil_mode(true);
-        Self {
-            before: layers.batch_norm(from),
-            first: layers.convolution([from, to], 3, if halves { 2 } else { 1 }),
-            between: layers.batch_norm(to),
-            second: layers.convolution([to, to], 3, 1),
-            after: layers.batch_norm(to),
-            shortcut: halves.then(|| pool.init()),
-        }
-    }
-
-    /// `[batch, from, height, width]` to `[batch, to, height, width]`, or half of both, rounded up.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = self.first.forward(normalised(&self.before, x.clone()));
-        let y = self.second.forward(normalised_relu(&self.between, y));
-        let y = normalised(&self.after, y);
-        let around = match &self.shortcut {
-            Some(pool) => pool.forward(x),
-            None => x,
-        };
-        let missing = y.dims()[1] - around.dims()[1];
-        lowland_kernels::add(y, with_zero_channels(around, 0, missing))
     }
 }

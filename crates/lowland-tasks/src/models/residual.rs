@@ -1,7 +1,9 @@
-//! The residual blocks of He et al., basic and bottleneck, and stages of them.
+//! The residual blocks of He et al.: those whose normalisation follows each convolution, basic and
+//! bottleneck, with stages of them, and those whose normalisation comes first.
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
+use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
 use burn::tensor::Tensor;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
@@ -137,6 +139,82 @@ impl ResidualBlock {
             None => padded(x, self.stride(), y.dims()[1]),
         };
         normalised_add_relu(norm, y, around)
+    }
+}
+
+/// Two convolutions of 3 by 3 with batch normalisation before each, and a way around them (arXiv
+/// 1603.05027): the block of wide residual networks and of pyramidal ones.
+#[derive(Module, Debug)]
+pub(crate) struct PreActivatedBlock {
+    first_norm: BatchNorm,
+    first: Conv2d,
+    second_norm: BatchNorm,
+    second: Conv2d,
+    /// Only in a pyramidal block, which has no `ReLU` before its first convolution.
+    last_norm: Option<BatchNorm>,
+    /// The shortcut of a wide block that changes the shape, of what the first convolution takes.
+    shortcut: Option<Conv2d>,
+    /// The shortcut of a pyramidal block that halves the image.
+    pool: Option<AvgPool2d>,
+}
+
+impl PreActivatedBlock {
+    /// The block of a wide residual network.
+    pub(crate) fn wide(layers: &mut LayerMaker<'_>, from: usize, to: usize, stride: usize) -> Self {
+        let changes = stride != 1 || from != to;
+        Self {
+            first_norm: layers.batch_norm(from),
+            first: layers.convolution([from, to], 3, stride),
+            second_norm: layers.batch_norm(to),
+            second: layers.convolution([to, to], 3, 1),
+            last_norm: None,
+            shortcut: changes.then(|| layers.convolution([from, to], 1, stride)),
+            pool: None,
+        }
+    }
+
+    /// The block of a pyramidal residual network.
+    pub(crate) fn pyramidal(
+        layers: &mut LayerMaker<'_>,
+        from: usize,
+        to: usize,
+        halves: bool,
+    ) -> Self {
+        let pool = AvgPool2dConfig::new([2, 2]).with_ceil_mode(true);
+        Self {
+            first_norm: layers.batch_norm(from),
+            first: layers.convolution([from, to], 3, if halves { 2 } else { 1 }),
+            second_norm: layers.batch_norm(to),
+            second: layers.convolution([to, to], 3, 1),
+            last_norm: Some(layers.batch_norm(to)),
+            shortcut: None,
+            pool: halves.then(|| pool.init()),
+        }
+    }
+
+    /// `[batch, from, height, width]` to `[batch, to, height, width]`, or as the stride has it,
+    /// rounded up.
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let (active, around) = match (&self.last_norm, &self.shortcut) {
+            (Some(_), _) => (normalised(&self.first_norm, x.clone()), x),
+            (None, None) => (normalised_relu(&self.first_norm, x.clone()), x),
+            (None, Some(_)) => {
+                let active = normalised_relu(&self.first_norm, x);
+                (active.clone(), active)
+            }
+        };
+        let y = self.first.forward(active);
+        let mut y = self.second.forward(normalised_relu(&self.second_norm, y));
+        if let Some(norm) = &self.last_norm {
+            y = normalised(norm, y);
+        }
+        let around = match (&self.shortcut, &self.pool) {
+            (Some(convolution), _) => convolution.forward(around),
+            (None, Some(pool)) => pool.forward(around),
+            (None, None) => around,
+        };
+        let missing = y.dims()[1] - around.dims()[1];
+        lowland_kernels::add(y, with_zero_channels(around, 0, missing))
     }
 }
 

@@ -21,6 +21,12 @@ pub struct SmallCnnConfig {
     pub widths: [usize; 3],
 }
 
+impl SmallCnnConfig {
+    /// Wide enough to learn the labels of ten thousand images by heart, wrong ones too: 105,050
+    /// trainable parameters for three channels and ten classes.
+    pub const WIDE: Self = Self { widths: [16, 64, 128] };
+}
+
 impl Default for SmallCnnConfig {
     fn default() -> Self {
         Self { widths: [8, 16, 32] }
@@ -94,12 +100,13 @@ impl SmallCnnConfig {
 impl SmallCnn {
     /// Images `[batch, channels, height, width]` to logits `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = normalised_relu(&self.first_norm, self.first.forward(images)); // [batch, 8, height / 2, width / 2]
-        let x = self.second_pool.forward(self.second.forward(x)); // [batch, 16, height / 4, width / 4]
+        // a, b and c are the widths.
+        let x = normalised_relu(&self.first_norm, self.first.forward(images)); // [batch, a, height / 2, width / 2]
+        let x = self.second_pool.forward(self.second.forward(x)); // [batch, b, height / 4, width / 4]
         let x = normalised_relu(&self.second_norm, x);
-        let x = normalised_relu(&self.third_norm, self.third.forward(x)); // [batch, 32, height / 8, width / 8]
+        let x = normalised_relu(&self.third_norm, self.third.forward(x)); // [batch, c, height / 8, width / 8]
         let [_, _, height, width] = x.dims();
         let x = if [height, width] == [GRID, GRID] { x } else { self.grid.forward(x) };
-        self.head.forward(x.flatten::<2>(1, 3)) // [batch, 32 · 4 · 4] to [batch, classes]
+        self.head.forward(x.flatten::<2>(1, 3)) // [batch, c · 4 · 4] to [batch, classes]
     }
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::features::spatial_mean;
 use super::init::{LayerMaker, at_least_one};
 use super::layers::{Conv2d, Linear, normalised_relu};
+use super::residual::PreActivatedBlock;
 use crate::Result;
 
 /// How deep and wide a [`WideResNet`] is.
@@ -43,19 +44,9 @@ impl WideResNetConfig {
 #[derive(Module, Debug)]
 pub struct WideResNet {
     stem: Conv2d,
-    blocks: Vec<Block>,
+    blocks: Vec<PreActivatedBlock>,
     norm: BatchNorm,
     head: Linear,
-}
-
-/// A residual block with its normalisation before the convolutions.
-#[derive(Module, Debug)]
-struct Block {
-    first_norm: BatchNorm,
-    first: Conv2d,
-    second_norm: BatchNorm,
-    second: Conv2d,
-    shortcut: Option<Conv2d>,
 }
 
 impl WideResNetConfig {
@@ -82,8 +73,9 @@ impl WideResNetConfig {
         let mut from = 16;
         for (width, stride) in [(16, 1), (32, 2), (64, 2)] {
             let to = width * self.widening;
-            blocks.push(Block::new(&mut layers, from, to, stride));
-            blocks.extend((1..self.blocks).map(|_| Block::new(&mut layers, to, to, 1)));
+            blocks.push(PreActivatedBlock::wide(&mut layers, from, to, stride));
+            blocks
+                .extend((1..self.blocks).map(|_| PreActivatedBlock::wide(&mut layers, to, to, 1)));
             from = to;
         }
         let norm = layers.batch_norm(from);
@@ -97,30 +89,5 @@ impl WideResNet {
         let x = self.stem.forward(images); // [batch, 16, height, width]
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x)); // [batch, 64k, height / 4, width / 4]
         self.head.forward(spatial_mean(normalised_relu(&self.norm, x)))
-    }
-}
-
-impl Block {
-    fn new(layers: &mut LayerMaker<'_>, from: usize, to: usize, stride: usize) -> Self {
-        let changes = stride != 1 || from != to;
-        Self {
-            first_norm: layers.batch_norm(from),
-            first: layers.convolution([from, to], 3, stride),
-            second_norm: layers.batch_norm(to),
-            second: layers.convolution([to, to], 3, 1),
-            shortcut: changes.then(|| layers.convolution([from, to], 1, stride)),
-        }
-    }
-
-    /// `[batch, from, height, width]` to `[batch, to, height / stride, width / stride]`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let active = normalised_relu(&self.first_norm, x.clone());
-        let y = self.first.forward(active.clone());
-        let y = self.second.forward(normalised_relu(&self.second_norm, y));
-        let around = match &self.shortcut {
-            Some(convolution) => convolution.forward(active),
-            None => x,
-        };
-        lowland_kernels::add(y, around)
     }
 }

@@ -125,10 +125,10 @@ def pyramid_net(net, x, classes, n, alpha):
     x = net.batch_norm("stem_norm", net.convolution("stem", x, 16, 3))
     for i in range(3 * n):
         to, stride = math.floor(16 + alpha * (i + 1) / (3 * n)), 2 if i in (n, 2 * n) else 1
-        y = net.batch_norm(f"blocks.{i}.before", x)
+        y = net.batch_norm(f"blocks.{i}.first_norm", x)
         y = net.convolution(f"blocks.{i}.first", y, to, 3, stride)
-        y = F.relu(net.batch_norm(f"blocks.{i}.between", y))
-        y = net.batch_norm(f"blocks.{i}.after", net.convolution(f"blocks.{i}.second", y, to, 3))
+        y = F.relu(net.batch_norm(f"blocks.{i}.second_norm", y))
+        y = net.batch_norm(f"blocks.{i}.last_norm", net.convolution(f"blocks.{i}.second", y, to, 3))
         around = F.avg_pool2d(x, 2, 2, ceil_mode=True) if stride == 2 else x
         x = y + torch.cat([around, torch.zeros(len(x), to - x.shape[1], *around.shape[2:])], 1)
     return net.linear("head", F.relu(net.batch_norm("norm", x)).mean((2, 3)), classes)

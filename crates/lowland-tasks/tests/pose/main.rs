@@ -8,5 +8,6 @@ mod common;
 mod folder;
 mod measuring;
 mod network;
+mod oracle;
 mod preparing;
 mod reading;

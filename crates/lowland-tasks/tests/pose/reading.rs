@@ -1,4 +1,5 @@
-//! Keypoint files and their images: what is read, and what is refused.
+//! Keypoint files and their images: what is read, and what is refused. In one file, since all cases
+//! share what writes the files.
 
 use std::path::Path;
 

@@ -74,6 +74,7 @@ impl AdaSamConfig {
         summary: "SAM over AMSGrad without bias correction, a base of its own",
         passes: "2",
         memory: "0 (base: 3)",
+        below_one_pass: false,
         source: "arXiv 2303.00565",
         fidelity: Fidelity::Equations,
     };

@@ -72,6 +72,7 @@ impl AesamConfig {
         summary: "SAM's second gradient only where the gradient is long",
         passes: "1 + share of sampled steps",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2304.14647",
         fidelity: Fidelity::Equations,
     };

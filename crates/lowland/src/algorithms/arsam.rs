@@ -9,6 +9,7 @@ use crate::algorithms::scheduled::Scheduled;
 use crate::error::fraction;
 use crate::rule::ascend::AlongGradient;
 use crate::rule::descend::Descend;
+use crate::rule::schedule::Warmup;
 use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Pair, Rule, Update};
 use crate::state::Memory;
@@ -33,7 +34,7 @@ use crate::{Error, ParamVec, Result};
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' training
 ///   script).
-/// - `beta`, `max_reuse`, in the table `descend`: see [`ReusePsfConfig`].
+/// - `beta`, `max_reuse`, `scaled`, in the table `descend`: see [`ReusePsfConfig`].
 /// - `window`, `blocks`, `gain_ratio`, `gain_variance`, `max_fraction`, `norm_tensors`, `warmup`,
 ///   in the table `controller`: see [`ControllerConfig`].
 ///
@@ -49,10 +50,9 @@ use crate::{Error, ParamVec, Result};
 ///
 /// # Example
 /// ```
-/// use lowland::{ArsamConfig, ControllerConfig, Warmup};
+/// use lowland::{ArsamConfig, Warmup};
 ///
-/// let controller = ControllerConfig { warmup: Warmup::Steps(100), ..ControllerConfig::default() };
-/// let rule = ArsamConfig { rho: 0.1, controller, ..ArsamConfig::default() }.build()?;
+/// let rule = ArsamConfig::new(0.1).with_warmup(Warmup::Steps(100)).build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Setters)]
@@ -85,6 +85,7 @@ impl ArsamConfig {
         summary: "SAM's second gradient only as often as it changes, reused with decay in between",
         passes: "1 + share of sampled steps",
         memory: "1",
+        below_one_pass: false,
         source: "arXiv 2510.03763, 2403.08821",
         fidelity: Fidelity::AuthorsCode,
     };
@@ -94,6 +95,43 @@ impl ArsamConfig {
         Self { rho, ..Self::default() }
     }
 }
+
+/// The builders of the controller's settings, on both that hold them.
+macro_rules! controller_builders {
+    ($($name:ident = $field:ident: $type:ty),* $(,)?) => {
+        impl ArsamConfig {
+            $(
+                #[doc = concat!("Sets [`ControllerConfig::", stringify!($field), "`].")]
+                #[must_use]
+                pub fn $name(mut self, $field: $type) -> Self {
+                    self.controller.$field = $field;
+                    self
+                }
+            )*
+        }
+
+        impl Scheduled<ArsamConfig> {
+            $(
+                #[doc = concat!("Sets [`ControllerConfig::", stringify!($field), "`].")]
+                #[must_use]
+                pub fn $name(mut self, $field: $type) -> Self {
+                    self.algorithm.controller.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+controller_builders!(
+    with_window = window: usize,
+    with_blocks = blocks: usize,
+    with_gain_ratio = gain_ratio: f64,
+    with_gain_variance = gain_variance: f64,
+    with_max_fraction = max_fraction: f64,
+    with_norm_tensors = norm_tensors: usize,
+    with_warmup = warmup: Warmup,
+);
 
 impl Scheduled<ArsamConfig> {
     fn descend(&mut self) -> &mut ReusePsfConfig {
@@ -131,28 +169,35 @@ pub struct ReusePsfConfig {
     pub beta: f64,
     /// R, how many times one PSF is reused. Default 6 (authors' code).
     pub max_reuse: u32,
+    /// Whether a reused PSF grows and shrinks with the gradient: `g + β^j·(‖g‖/‖g₀‖)·psf`, where
+    /// `g₀` is the gradient that the PSF was taken beside. Not in the authors' code, which has
+    /// `false`, the default.
+    pub scaled: bool,
 }
 
 impl Default for ReusePsfConfig {
     fn default() -> Self {
-        Self { beta: 0.7, max_reuse: 6 }
+        Self { beta: 0.7, max_reuse: 6, scaled: false }
     }
 }
 
 /// `g_s` where there is one; otherwise `g + β^j·psf` at the j-th step since, for j up to a limit,
-/// and plain `g` after that.
+/// and plain `g` after that. The reused PSF may be scaled by the length of `g`
+/// ([`ReusePsfConfig::scaled`]).
 ///
 /// Keeps one copy of the parameters, the PSF, between steps.
 #[derive(Debug, Clone)]
 pub struct ReusePsf {
     decay: f64,
     max_reuse: u32,
+    scaled: bool,
     state: ReusePsfState,
 }
 
 /// What [`ReusePsf`] remembers.
 #[derive(Debug, Clone, Default)]
 struct ReusePsfState {
+    /// The PSF, divided by the length of the gradient beside it if it is to be scaled.
     psf: Option<ParamVec>,
     reused: u32,
 }
@@ -163,14 +208,20 @@ impl ReusePsf {
     /// # Errors
     /// A decay outside `[0, 1]`.
     pub fn new(config: ReusePsfConfig) -> Result<Self> {
-        let ReusePsfConfig { beta, max_reuse } = config;
-        Ok(Self { decay: fraction("beta", beta)?, max_reuse, state: ReusePsfState::default() })
+        let ReusePsfConfig { beta, max_reuse, scaled } = config;
+        let decay = fraction("beta", beta)?;
+        Ok(Self { decay, max_reuse, scaled, state: ReusePsfState::default() })
     }
 }
 
 impl Descend for ReusePsf {
     fn double(&mut self, pair: Pair) -> Update {
+        let share = self.scaled.then(|| pair.g().inverse_norm());
         let (g_s, psf) = pair.into_g_s_and_psf();
+        let psf = match share {
+            Some(share) => psf.times(&share),
+            None => psf,
+        };
         self.state = ReusePsfState { psf: Some(psf), reused: 0 };
         g_s.into()
     }
@@ -184,7 +235,13 @@ impl Descend for ReusePsf {
         self.state.reused += 1;
         // An integer counts the reuses: a product of decays compared with a power, as elsewhere,
         // gives one reuse too many at some decays.
-        g.plus_scaled(psf, self.decay.powf(f64::from(self.state.reused))).into()
+        let factor = self.decay.powf(f64::from(self.state.reused));
+        if self.scaled {
+            let length = g.norm();
+            g.plus_scaled(&psf.clone().times(&length), factor).into()
+        } else {
+            g.plus_scaled(psf, factor).into()
+        }
     }
 
     fn save(&self, memory: &mut Memory) -> Result<()> {

@@ -73,6 +73,7 @@ impl AsamConfig {
         summary: "SAM whose perturbation is scaled by the size of each weight",
         passes: "2",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2102.11600",
         fidelity: Fidelity::AuthorsCode,
     };

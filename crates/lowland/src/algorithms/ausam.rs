@@ -81,6 +81,7 @@ impl AusamConfig {
         summary: "SAM on samples drawn by how much a perturbation has changed their losses",
         passes: "2 alpha",
         memory: "0 (2 numbers a sample)",
+        below_one_pass: true,
         source: "arXiv 2406.08001",
         fidelity: Fidelity::AuthorsCode,
     };
@@ -278,5 +279,11 @@ mod tests {
         }
         let equal = select.weights(&[0.3; 4], 30);
         assert!(equal.iter().all(|weight| (weight - 0.1).abs() < 1e-15), "{equal:?}");
+        let level = PastChangeConfig { f_min: 0.3, f_max: 0.3, ..PastChangeConfig::default() };
+        let level = PastChange::new(level).unwrap();
+        for epoch in [0, 1, 15, 30, 100] {
+            let weights = level.weights(&[0.02, 5.0, 0.0, 0.04], epoch);
+            assert!(weights.iter().all(|weight| (weight - 0.3).abs() < 1e-15), "{weights:?}");
+        }
     }
 }

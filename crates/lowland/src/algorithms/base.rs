@@ -35,6 +35,7 @@ impl BaseConfig {
         summary: "the base optimizer alone; also named sgd",
         passes: "1",
         memory: "0",
+        below_one_pass: false,
         source: "-",
         fidelity: Fidelity::Equations,
     };

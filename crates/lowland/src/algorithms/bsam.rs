@@ -105,6 +105,7 @@ impl BsamConfig {
         summary: "SAM over a learned precision of each weight, a base of its own",
         passes: "2",
         memory: "2 (base: 0)",
+        below_one_pass: false,
         source: "arXiv 2210.01620",
         fidelity: Fidelity::AuthorsCode,
     };

@@ -17,8 +17,9 @@ use crate::algorithms::ausam::{PastChange, PastChangeConfig};
 use crate::algorithms::budget::{Budget, BudgetConfig};
 use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
 use crate::algorithms::controller::{Controller, ControllerConfig};
-use crate::algorithms::esam::{LargestRise, LargestRiseConfig, Masked};
+use crate::algorithms::esam::{Masked, TopRise, TopRiseConfig};
 use crate::algorithms::fsam::{FsamConfig, LessAverage};
+use crate::algorithms::gcsam::{Centred, GcsamConfig};
 use crate::algorithms::gsam::{SurrogateGap, SurrogateGapConfig};
 use crate::algorithms::ksam::{TopLoss, TopLossConfig};
 use crate::algorithms::looksam::{PerTensor, ReuseOrthogonal, ReuseOrthogonalConfig, TensorRadius};
@@ -26,6 +27,7 @@ use crate::algorithms::scheduled::Scheduled;
 use crate::algorithms::slsam::{SampledLayers, SampledLayersConfig};
 use crate::algorithms::ssam::{RawGradient, Rescaled};
 use crate::algorithms::sssam::{AtRandom, AtRandomConfig};
+use crate::algorithms::wsam::{Weighted, WeightedConfig};
 use crate::rule::ascend::{AlongGradient, Ascend};
 use crate::rule::descend::{Descend, SharpGradient};
 use crate::rule::schedule::{EveryStep, Never, Periodic, PeriodicConfig, Schedule};
@@ -100,6 +102,7 @@ impl ComposedConfig {
         summary: "any four parts: select, schedule, ascend, descend",
         passes: "that of its parts",
         memory: "that of its parts",
+        below_one_pass: true,
         source: "-",
         fidelity: Fidelity::Laws,
     };
@@ -171,8 +174,8 @@ pub enum SelectConfig {
     All,
     /// See [`TopLoss`].
     TopLoss(TopLossConfig),
-    /// See [`LargestRise`].
-    LargestRise(LargestRiseConfig),
+    /// See [`TopRise`].
+    TopRise(TopRiseConfig),
     /// See [`PastChange`].
     PastChange(PastChangeConfig),
     /// See [`SampledLayers`].
@@ -188,7 +191,7 @@ impl SelectConfig {
         Ok(match self {
             Self::All => Box::new(AllSamples),
             Self::TopLoss(config) => Box::new(TopLoss::new(*config)?),
-            Self::LargestRise(config) => Box::new(LargestRise::new(*config)?),
+            Self::TopRise(config) => Box::new(TopRise::new(*config)?),
             Self::PastChange(config) => Box::new(PastChange::new(*config)?),
             Self::SampledLayers(config) => Box::new(SampledLayers::new(*config)?),
         })
@@ -252,11 +255,13 @@ pub enum AscendConfig {
     },
     /// See [`LessAverage`].
     LessAverage(FsamConfig),
+    /// See [`Centred`].
+    Centred(GcsamConfig),
     /// See [`Masked`].
     Masked {
         /// ρ, the radius.
         rho: f64,
-        /// β, the probability of a coordinate. Default 0.5.
+        /// β, the probability of a coordinate. Default that of ESAM.
         #[serde(default = "beta")]
         beta: f64,
     },
@@ -271,7 +276,7 @@ pub enum AscendConfig {
 }
 
 fn beta() -> f64 {
-    0.5
+    TopRiseConfig::default().beta
 }
 
 impl Default for AscendConfig {
@@ -291,6 +296,7 @@ impl AscendConfig {
             Self::Adaptive(config) => Box::new(Adaptive::new(config)?),
             Self::RawGradient { rho } => Box::new(RawGradient::new(rho)?),
             Self::LessAverage(config) => Box::new(LessAverage::new(config)?),
+            Self::Centred(config) => Box::new(Centred::new(config)?),
             Self::Masked { rho, beta } => Box::new(Masked::new(rho, beta)?),
             Self::PerTensor { rho, radius } => Box::new(PerTensor::new(rho, radius)?),
         })
@@ -312,6 +318,8 @@ pub enum DescendConfig {
     Rescaled,
     /// See [`SurrogateGap`].
     SurrogateGap(SurrogateGapConfig),
+    /// See [`Weighted`].
+    Weighted(WeightedConfig),
 }
 
 impl DescendConfig {
@@ -326,6 +334,7 @@ impl DescendConfig {
             Self::ReuseOrthogonal(config) => Box::new(ReuseOrthogonal::new(config)?),
             Self::Rescaled => Box::new(Rescaled),
             Self::SurrogateGap(config) => Box::new(SurrogateGap::new(config)?),
+            Self::Weighted(config) => Box::new(Weighted::new(config)?),
         })
     }
 }

@@ -19,6 +19,8 @@ pub struct Descriptor {
     pub passes: &'static str,
     /// Memory kept between steps beyond the base optimizer's, in copies of the parameters.
     pub memory: &'static str,
+    /// Whether a step can cost less than one pass, since samples are left out of all its gradients.
+    pub below_one_pass: bool,
     /// Where it comes from.
     pub source: &'static str,
     /// How it is known to be what its source describes.

@@ -37,8 +37,7 @@ use crate::{Active, Result};
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' script for
 ///   ResNet-18).
 /// - `beta`: β, the probability with which a weight takes part in the ascent, above 0 and at most 1,
-///   and `gamma`: γ, the share of the batch, in the table `select`: see [`LargestRiseConfig`].
-///   Defaults 0.6 and 0.5 (the same).
+///   and `gamma`: γ, the share of the batch, in the table `select`: see [`TopRiseConfig`].
 /// - `mask`: what β draws, `tensors` (authors' code) or `coordinates` (paper). Default tensors, whose masked
 ///   gradients are not computed.
 ///
@@ -66,17 +65,16 @@ use crate::{Active, Result};
 pub struct EsamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// β, the probability with which a weight takes part in the ascent (default 0.6, authors' script
-    /// for ResNet-18), and γ, the share of the batch that the second gradient is taken on.
-    pub select: LargestRiseConfig,
+    /// β, the probability with which a weight takes part in the ascent, and γ, the share of the batch
+    /// that the second gradient is taken on.
+    pub select: TopRiseConfig,
     /// What β draws.
     pub mask: EsamMask,
 }
 
 impl Default for EsamConfig {
     fn default() -> Self {
-        let select = LargestRiseConfig { beta: 0.6, ..LargestRiseConfig::default() };
-        Self { rho: 0.05, select, mask: EsamMask::Tensors }
+        Self { rho: 0.05, select: TopRiseConfig::default(), mask: EsamMask::Tensors }
     }
 }
 
@@ -87,6 +85,7 @@ impl EsamConfig {
         summary: "SAM with a sparse ascent, and a descent on the samples whose losses it lifts most",
         passes: "4/3 + gamma - (1 - beta)/3",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2110.03141",
         fidelity: Fidelity::AuthorsCode,
     };
@@ -98,7 +97,7 @@ impl EsamConfig {
 }
 
 impl Scheduled<EsamConfig> {
-    fn select(&mut self) -> &mut LargestRiseConfig {
+    fn select(&mut self) -> &mut TopRiseConfig {
         &mut self.algorithm.select
     }
 }
@@ -115,7 +114,7 @@ impl AlgorithmConfig for EsamConfig {
             EsamMask::Tensors => (beta, Box::new(AlongGradient::new(rho / beta)?)),
             EsamMask::Coordinates => (1.0, Box::new(Masked::new(rho, beta)?)),
         };
-        let select = LargestRise::new(LargestRiseConfig { beta: drawn, ..self.select })?;
+        let select = TopRise::new(TopRiseConfig { beta: drawn, ..self.select })?;
         Ok(Box::new(ComposedRule::of(
             Box::new(select),
             Box::new(EveryStep),
@@ -167,24 +166,24 @@ impl Ascend for Masked {
     }
 }
 
-/// The settings of [`LargestRise`].
+/// The settings of [`TopRise`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_", strip_option)]
 #[setters(generate_delegates(ty = "EsamConfig", field = "select"))]
 #[setters(generate_delegates(ty = "Scheduled<EsamConfig>", method = "select"))]
-pub struct LargestRiseConfig {
+pub struct TopRiseConfig {
     /// γ, the share of the batch that the second gradient is taken on, above 0 and at most 1.
-    /// Default 0.5.
+    /// Default 0.5 (authors' script for ResNet-18).
     pub gamma: f64,
     /// β, the probability with which a parameter tensor takes part in the first gradient, above 0 and
-    /// at most 1. Default 1: all do.
+    /// at most 1; with 1 all do. Default 0.6 (the same).
     pub beta: f64,
 }
 
-impl Default for LargestRiseConfig {
+impl Default for TopRiseConfig {
     fn default() -> Self {
-        Self { gamma: 0.5, beta: 1.0 }
+        Self { gamma: 0.5, beta: 0.6 }
     }
 }
 
@@ -193,23 +192,23 @@ impl Default for LargestRiseConfig {
 /// from `w` to `w + e`. That takes a forward pass over the whole batch at `w + e` and one
 /// read-back; none where γ is 1.
 #[derive(Debug, Clone, Copy)]
-pub struct LargestRise {
-    config: LargestRiseConfig,
+pub struct TopRise {
+    config: TopRiseConfig,
 }
 
-impl LargestRise {
+impl TopRise {
     /// Checks the settings.
     ///
     /// # Errors
     /// A share or probability that is not above 0 or above 1.
-    pub fn new(config: LargestRiseConfig) -> Result<Self> {
+    pub fn new(config: TopRiseConfig) -> Result<Self> {
         positive_fraction("gamma", config.gamma)?;
         positive_fraction("beta", config.beta)?;
         Ok(Self { config })
     }
 }
 
-impl Select for LargestRise {
+impl Select for TopRise {
     fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection> {
         if self.config.beta >= 1.0 {
             return Ok(Selection::ALL);
@@ -229,7 +228,7 @@ impl Select for LargestRise {
             return Ok(Selection::ALL);
         }
         let before = surface.latest_losses()?;
-        let rise = read(vec![surface.losses_at(e, &Samples::All)? - before])?;
+        let rise = read(vec![surface.losses(Some(e), &Samples::All)? - before])?;
         let of = rise.len();
         let positions = largest(&rise, share(self.config.gamma, of));
         Ok(Samples::Some { positions, of }.into())

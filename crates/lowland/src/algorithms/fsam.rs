@@ -74,6 +74,7 @@ impl FsamConfig {
         summary: "SAM that perturbs along the gradient minus its running average",
         passes: "2",
         memory: "1",
+        below_one_pass: false,
         source: "arXiv 2403.12350",
         fidelity: Fidelity::AuthorsCode,
     };

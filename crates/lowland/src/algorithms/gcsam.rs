@@ -64,6 +64,7 @@ impl GcsamConfig {
         summary: "SAM that perturbs along a centralised gradient",
         passes: "2",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2501.11584",
         fidelity: Fidelity::Equations,
     };

@@ -67,6 +67,7 @@ impl GsamConfig {
         summary: "SAM that also closes the gap between the loss and the perturbed loss",
         passes: "2",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2203.08065",
         fidelity: Fidelity::Equations,
     };

@@ -72,6 +72,7 @@ impl KsamConfig {
         summary: "SAM on the samples with the largest losses",
         passes: "1/3 + 2k/b",
         memory: "0",
+        below_one_pass: true,
         source: "arXiv 2210.12864",
         fidelity: Fidelity::Equations,
     };
@@ -140,7 +141,7 @@ impl TopLoss {
 
 impl Select for TopLoss {
     fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection> {
-        let losses = read(vec![surface.losses(&Samples::All)?])?;
+        let losses = read(vec![surface.losses(None, &Samples::All)?])?;
         if losses.is_empty() {
             return Err(Error::NoEvaluation);
         }

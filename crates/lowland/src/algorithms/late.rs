@@ -78,8 +78,9 @@ impl LateSamConfig {
         summary: "the base optimizer first, SAM in the last part of training",
         passes: "2 - start",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2410.10373",
-        fidelity: Fidelity::Equations,
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ, and the defaults of everything else.

@@ -97,6 +97,7 @@ impl LookSamConfig {
         summary: "SAM's second gradient every k-th step, the part across the plain one reused in between",
         passes: "1 + 1/k",
         memory: "1",
+        below_one_pass: false,
         source: "arXiv 2203.02714",
         fidelity: Fidelity::Equations,
     };

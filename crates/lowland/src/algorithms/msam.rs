@@ -63,9 +63,10 @@ impl MsamConfig {
     pub(super) const DESCRIPTOR: Descriptor = Descriptor {
         name: "msam",
         label: "MSAM",
-        summary: "one gradient a step, at weights perturbed along the momentum",
+        summary: "one gradient per step, at weights perturbed along the momentum",
         passes: "1",
         memory: "1",
+        below_one_pass: false,
         source: "arXiv 2401.12033",
         fidelity: Fidelity::Equations,
     };

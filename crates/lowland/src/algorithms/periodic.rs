@@ -65,6 +65,7 @@ impl PeriodicSamConfig {
         summary: "a SAM step every so many steps, the base optimizer in between",
         passes: "1 + 1/interval",
         memory: "0",
+        below_one_pass: false,
         source: "-",
         fidelity: Fidelity::Laws,
     };

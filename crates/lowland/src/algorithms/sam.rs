@@ -65,8 +65,9 @@ impl SamConfig {
         summary: "descends along the gradient taken a radius uphill",
         passes: "2",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2010.01412",
-        fidelity: Fidelity::Equations,
+        fidelity: Fidelity::AuthorsCode,
     };
 
     /// Creates the settings with this radius, ρ.

@@ -75,6 +75,7 @@ impl SampaConfig {
         summary: "SAM with two gradients that do not wait for each other",
         passes: "2",
         memory: "2",
+        below_one_pass: false,
         source: "arXiv 2410.10683",
         fidelity: Fidelity::AuthorsCode,
     };

@@ -80,8 +80,12 @@ impl<C> Scheduled<C> {
     }
 
     /// Takes no second gradient in the first part of training, up to this share of its steps; then the
-    /// algorithm's own schedule or the budget begins, counted from there on (late SAM, arXiv
-    /// 2410.10373). The optimizer must know the number of steps of the training.
+    /// algorithm's own schedule or the budget begins (late SAM, arXiv 2410.10373), as
+    /// [`LateStart`] says. The optimizer must know the number of steps of the training.
+    ///
+    /// It works with a learning rate that has not yet decayed to nothing in the last part. Under a
+    /// cosine to 0 the last quarter of the steps has 2.5 % of the sum of all rates: choose rates that
+    /// fall in steps, or that end above 0.
     #[must_use]
     pub fn with_late_start(mut self, start: f64) -> Self {
         self.late_start = Some(start);

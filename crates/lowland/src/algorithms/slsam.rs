@@ -12,7 +12,7 @@ use crate::rule::schedule::EveryStep;
 use crate::rule::select::Select;
 use crate::rule::{ComposedRule, Note, Pair, Rule, Samples, Selection, Surface};
 use crate::state::Memory;
-use crate::{Active, Error, Parameters, Result};
+use crate::{Active, Result};
 
 /// SL-SAM (sparse-layer SAM): takes both gradients of some layers only, drawn anew at each step by a
 /// bandit that prefers layers with long gradients, and leaves the others as they are. Choose it for
@@ -79,6 +79,7 @@ impl SparseLayerSamConfig {
         summary: "SAM on layers that a bandit draws, the others left alone",
         passes: "2 (1 + d + active)/3",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2602.09395",
         fidelity: Fidelity::AuthorsCode,
     };
@@ -143,8 +144,7 @@ const LEAST_SUM: f64 = 1e-5;
 #[derive(Debug, Clone)]
 pub struct SampledLayers {
     config: SampledLayersConfig,
-    /// The paths of the tensors that the probabilities are of; empty until the first step.
-    paths: Vec<String>,
+    /// That of each trainable tensor; empty until the first step.
     probabilities: Vec<f64>,
     /// The tensors of the step that is under way.
     drawn: Vec<bool>,
@@ -158,30 +158,7 @@ impl SampledLayers {
     pub fn new(config: SampledLayersConfig) -> Result<Self> {
         positive_fraction("s", config.s)?;
         non_negative("rate", config.rate)?;
-        Ok(Self { config, paths: Vec::new(), probabilities: Vec::new(), drawn: Vec::new() })
-    }
-
-    /// Gives each trainable tensor its probability: that of before where it had one.
-    fn prepare(&mut self, parameters: &Parameters) -> Result<()> {
-        let is_same = self.paths.len() == parameters.len()
-            && self.paths.iter().zip(parameters.iter()).all(|(path, own)| *path == own.path);
-        if is_same {
-            return Ok(());
-        }
-        let paths: Vec<String> = parameters.iter().map(|own| own.path.clone()).collect();
-        if self.paths.is_empty() && !self.probabilities.is_empty() {
-            // They come from a record, which knows the tensors by their order.
-            if self.probabilities.len() != paths.len() {
-                let problem = "is over the parameters of another module";
-                return Err(Error::record("probabilities", problem));
-            }
-        } else {
-            let known = |path: &String| self.paths.iter().position(|known| known == path);
-            let probability = |path| known(path).map_or(self.config.s, |i| self.probabilities[i]);
-            self.probabilities = paths.iter().map(probability).collect();
-        }
-        self.paths = paths;
-        Ok(())
+        Ok(Self { config, probabilities: Vec::new(), drawn: Vec::new() })
     }
 
     /// Draws each tensor with its probability, all of them anew until one is active.
@@ -239,7 +216,9 @@ fn projected(s: f64, v: &[f64]) -> Vec<f64> {
 
 impl Select for SampledLayers {
     fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection> {
-        self.prepare(surface.parameters())?;
+        if self.probabilities.is_empty() {
+            self.probabilities = vec![self.config.s; surface.parameters().len()];
+        }
         self.drawn = self.draw(surface);
         let active = self.drawn.iter().filter(|drawn| **drawn).count();
         let share = active as f64 / self.drawn.len().max(1) as f64;
@@ -267,12 +246,12 @@ impl Select for SampledLayers {
     }
 
     fn save(&self, memory: &mut Memory) -> Result<()> {
-        memory.put_numbers("probabilities", self.probabilities.clone());
+        memory.put_per_parameter("probabilities", &self.probabilities);
         Ok(())
     }
 
     fn restore(&mut self, memory: &mut Memory) -> Result<()> {
-        self.probabilities = memory.take_numbers("probabilities")?;
+        self.probabilities = memory.take_per_parameter("probabilities", self.config.s)?;
         Ok(())
     }
 
@@ -331,6 +310,7 @@ mod tests {
         })]
 
         /// The sum is s·n up to the clip and the least sum; a permutation of the tensors permutes p;
+        /// a rate of 0 leaves it at s;
         /// one active tensor changes nothing; of two with equal p, the one with the longer gradient
         /// does not fall below the other.
         #[test]
@@ -356,6 +336,10 @@ mod tests {
             expected.rotate_left(turn % n);
             for (a, b) in learned(&config, &vec![s; n], &turned).iter().zip(&expected) {
                 proptest::prop_assert!((a - b).abs() < 1e-12);
+            }
+            let still = SampledLayersConfig { s, rate: 0.0 };
+            for p in learned(&still, &vec![s; n], &squares) {
+                proptest::prop_assert!((p - s).abs() < 1e-12, "without a rate p stays at s: {p}");
             }
             let mut one = vec![None; n];
             one[0] = squares[0];

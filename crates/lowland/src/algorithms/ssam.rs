@@ -79,6 +79,7 @@ impl StableSamConfig {
         summary: "SAM's direction at the plain gradient's length",
         passes: "2",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2401.07250",
         fidelity: Fidelity::AuthorsCode,
     };

@@ -68,6 +68,7 @@ impl StochasticSamConfig {
         summary: "a SAM step at random, the base optimizer otherwise",
         passes: "1 + p",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2203.09962",
         fidelity: Fidelity::Laws,
     };

@@ -70,6 +70,7 @@ impl WsamConfig {
         summary: "SAM whose sharpness has a weight of its own, outside the base optimizer",
         passes: "2",
         memory: "0",
+        below_one_pass: false,
         source: "arXiv 2305.15817",
         fidelity: Fidelity::AuthorsCode,
     };

@@ -83,7 +83,7 @@ impl Link {
     }
 
     /// Sends all metrics the numbers of the next item that Burn will show them.
-    pub(super) fn tell(&self, numbers: Numbers) {
+    pub(super) fn send(&self, numbers: Numbers) {
         self.lock().followers.retain(|follower| follower.send(numbers).is_ok());
     }
 }

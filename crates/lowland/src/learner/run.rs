@@ -99,7 +99,7 @@ where
         };
         self.link.lock().spent = self.driver.state.spent;
         for (output, Place { progress, iteration }) in steps.outputs.into_iter().zip(places) {
-            self.link.tell(numbers);
+            self.link.send(numbers);
             let lr = self.learner.lr_current();
             let item = TrainingItem::new(output, progress, Some(iteration), Some(lr));
             self.send(|events| events.process_train(LearnerEvent::ProcessedItem(item)));

@@ -12,33 +12,35 @@ use crate::{Error, Result};
 ///
 /// Where a thread ends and drops its value, the others get [`Error::Collective`] and do not wait.
 ///
-/// Burn's CPU backend has one random generator for the whole process: what is drawn on the device, dropout and
-/// random masks, is not repeatable with several threads on it.
+/// Burn's CPU backend has one random generator for the whole process: with several threads on it, dropout is not
+/// repeatable, nor is, beside dropout, what a rule draws on the device.
 ///
 /// # Errors
 /// A count or group of 0.
 pub fn threads(count: usize, group: usize) -> Result<Vec<Workers>> {
     at_least_one("workers", count)?;
     let group = at_least_one("group", group)?.min(count);
-    let all = Room::new(count);
-    let groups = (0..count).step_by(group).map(|first| Room::new(group.min(count - first)));
-    let groups: Vec<Arc<Room>> = groups.collect();
+    let all = Rendezvous::new(count);
+    let groups = (0..count).step_by(group).map(|first| Rendezvous::new(group.min(count - first)));
+    let groups: Vec<Arc<Rendezvous>> = groups.collect();
     let worker = |rank: usize| {
-        let seat = |room: &Arc<Room>, rank| Arc::new(Seat { room: Arc::clone(room), rank });
+        let member = |rendezvous: &Arc<Rendezvous>, rank| {
+            Arc::new(Member { rendezvous: Arc::clone(rendezvous), rank })
+        };
         let scope = match group {
             1 => AscentScope::Local,
             _ if group == count => AscentScope::Global,
-            _ => AscentScope::Group(seat(&groups[rank / group], rank % group)),
+            _ => AscentScope::Group(member(&groups[rank / group], rank % group)),
         };
-        Ok(Workers::new(rank, count, seat(&all, rank))?.with_ascent_scope(scope))
+        Ok(Workers::new(rank, count, member(&all, rank))?.with_ascent_scope(scope))
     };
     (0..count).map(worker).collect()
 }
 
 /// Where threads meet.
 #[derive(Debug)]
-struct Room {
-    seats: usize,
+struct Rendezvous {
+    members: usize,
     state: Mutex<Meeting>,
     turned: Condvar,
 }
@@ -48,45 +50,46 @@ struct Room {
 struct Meeting {
     /// The number of the meeting.
     turn: u64,
-    brought: Vec<Option<Brought>>,
-    result: Option<Result<Brought>>,
+    contributions: Vec<Option<Contribution>>,
+    result: Option<Result<Contribution>>,
     gone: bool,
 }
 
+/// What one of them leaves.
 #[derive(Debug, Clone, PartialEq)]
-enum Brought {
-    ToSum(Numbers),
-    ToTell(Vec<u8>),
+enum Contribution {
+    Sum(Numbers),
+    Broadcast(Vec<u8>),
 }
 
-/// One thread's seat in a room.
+/// One thread's part in a rendezvous.
 #[derive(Debug)]
-struct Seat {
-    room: Arc<Room>,
+struct Member {
+    rendezvous: Arc<Rendezvous>,
     rank: usize,
 }
 
-impl Room {
-    fn new(seats: usize) -> Arc<Self> {
-        let state = Meeting { brought: vec![None; seats], ..Meeting::default() };
-        Arc::new(Self { seats, state: Mutex::new(state), turned: Condvar::new() })
+impl Rendezvous {
+    fn new(members: usize) -> Arc<Self> {
+        let state = Meeting { contributions: vec![None; members], ..Meeting::default() };
+        Arc::new(Self { members, state: Mutex::new(state), turned: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Meeting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn meet(&self, rank: usize, own: Brought) -> Result<Brought> {
+    fn meet(&self, rank: usize, own: Contribution) -> Result<Contribution> {
         let left = || Err(Error::Collective("another worker has left".to_owned()));
         let mut meeting = self.lock();
         if meeting.gone {
             return left();
         }
         let turn = meeting.turn;
-        meeting.brought[rank] = Some(own);
-        if meeting.brought.iter().flatten().count() == self.seats {
-            let brought = meeting.brought.iter_mut().filter_map(Option::take).collect();
-            meeting.result = Some(joined(brought));
+        meeting.contributions[rank] = Some(own);
+        if meeting.contributions.iter().flatten().count() == self.members {
+            let contributions = meeting.contributions.iter_mut().filter_map(Option::take).collect();
+            meeting.result = Some(joined(contributions));
             meeting.turn += 1;
             self.turned.notify_all();
         }
@@ -102,19 +105,20 @@ impl Room {
 }
 
 /// The result of a meeting, sums in the order of the workers.
-fn joined(brought: Vec<Brought>) -> Result<Brought> {
+fn joined(contributions: Vec<Contribution>) -> Result<Contribution> {
     let apart = || Error::Collective("the workers do different things".to_owned());
-    let mut brought = brought.into_iter();
-    let mut result = brought.next().ok_or_else(apart)?;
-    for other in brought {
+    let mut contributions = contributions.into_iter();
+    let mut result = contributions.next().ok_or_else(apart)?;
+    for other in contributions {
         match (&mut result, other) {
-            (Brought::ToTell(first), Brought::ToTell(other)) if first.len() == other.len() => {}
-            (Brought::ToSum(Numbers::F32(sums)), Brought::ToSum(Numbers::F32(values)))
+            (Contribution::Broadcast(first), Contribution::Broadcast(other))
+                if first.len() == other.len() => {}
+            (Contribution::Sum(Numbers::F32(sums)), Contribution::Sum(Numbers::F32(values)))
                 if sums.len() == values.len() =>
             {
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             }
-            (Brought::ToSum(Numbers::F64(sums)), Brought::ToSum(Numbers::F64(values)))
+            (Contribution::Sum(Numbers::F64(sums)), Contribution::Sum(Numbers::F64(values)))
                 if sums.len() == values.len() =>
             {
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
@@ -125,25 +129,29 @@ fn joined(brought: Vec<Brought>) -> Result<Brought> {
     Ok(result)
 }
 
-impl Drop for Seat {
+impl Drop for Member {
     fn drop(&mut self) {
-        self.room.lock().gone = true;
-        self.room.turned.notify_all();
+        self.rendezvous.lock().gone = true;
+        self.rendezvous.turned.notify_all();
     }
 }
 
-impl Collective for Seat {
+impl Collective for Member {
     fn all_reduce_sum(&self, values: Numbers) -> Result<Numbers> {
-        match self.room.meet(self.rank, Brought::ToSum(values))? {
-            Brought::ToSum(sums) => Ok(sums),
-            Brought::ToTell(_) => Err(Error::Collective("the workers do different things".into())),
+        match self.rendezvous.meet(self.rank, Contribution::Sum(values))? {
+            Contribution::Sum(sums) => Ok(sums),
+            Contribution::Broadcast(_) => {
+                Err(Error::Collective("the workers do different things".into()))
+            }
         }
     }
 
     fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match self.room.meet(self.rank, Brought::ToTell(bytes))? {
-            Brought::ToTell(bytes) => Ok(bytes),
-            Brought::ToSum(_) => Err(Error::Collective("the workers do different things".into())),
+        match self.rendezvous.meet(self.rank, Contribution::Broadcast(bytes))? {
+            Contribution::Broadcast(bytes) => Ok(bytes),
+            Contribution::Sum(_) => {
+                Err(Error::Collective("the workers do different things".into()))
+            }
         }
     }
 }

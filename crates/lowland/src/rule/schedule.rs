@@ -207,7 +207,11 @@ impl Course {
 }
 
 /// No second gradient in the first part of training, and another schedule in the last: at the steps
-/// t, counted from 0, with `t ≥ ⌈start·T⌉`. The other schedule counts from the turn on.
+/// t, counted from 0, with `t ≥ ⌈start·T⌉`.
+///
+/// What the other schedule counts and averages begins at the turn: periods, windows, warm-ups and
+/// budgets. What moves with the share of training that is done stays with the whole training: AE-SAM's
+/// threshold, the probability of SS-SAM.
 ///
 /// The optimizer must know T, the number of steps of the training.
 #[derive(Debug, Clone)]

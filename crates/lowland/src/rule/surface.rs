@@ -32,18 +32,12 @@ pub trait Surface {
     /// What the loss closure gave is not usable.
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec>;
 
-    /// The losses of `samples` at `w`, `[samples]`, by a forward pass alone, which moves running
-    /// statistics where it is the first evaluation of the step.
+    /// The losses of `samples`, `[samples]`, at `w` or at `w + e`, by a forward pass alone, which moves
+    /// running statistics where it is the first evaluation of the step.
     ///
     /// # Errors
     /// What the loss closure gave is not usable, or is one mean loss.
-    fn losses(&mut self, samples: &Samples) -> Result<Tensor<1>>;
-
-    /// The losses of `samples` at `w + e`, `[samples]`, by a forward pass alone.
-    ///
-    /// # Errors
-    /// As [`losses`](Self::losses).
-    fn losses_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<Tensor<1>>;
+    fn losses(&mut self, at: Option<&Perturbation<'_>>, samples: &Samples) -> Result<Tensor<1>>;
 
     /// The losses of the samples of the latest evaluation, `[samples]`.
     ///
@@ -52,7 +46,8 @@ pub trait Surface {
     fn latest_losses(&self) -> Result<Tensor<1>>;
 
     /// The step `base(w, g) − w` that the base optimizer would take with the gradient `g`; takes no
-    /// step.
+    /// step. A rule that looks ahead has no other way to the base optimizer: SAMPa predicts weights by
+    /// it, and so would any extragradient method.
     fn base_step(&self, g: &ParamVec) -> ParamVec;
 
     /// The weights `w`. Shares memory with the module: drop it before the step ends, or it costs a
@@ -62,7 +57,9 @@ pub trait Surface {
     /// The parameters that every vector of this step runs over.
     fn parameters(&self) -> &Parameters;
 
-    /// The numbers of this batch's samples in the data set, where they were given (`BatchInfo::with_indices`).
+    /// The numbers of this batch's samples in the data set, where they were given
+    /// (`BatchInfo::with_indices`). A rule that remembers something of each sample has no other way to
+    /// know one again: AUSAM its scores, a method with a memory of past outputs its targets.
     fn indices(&self) -> Option<&[usize]>;
 
     /// A number drawn uniformly from `[0, 1)`, from the optimizer's seeded generator.

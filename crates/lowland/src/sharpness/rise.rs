@@ -74,6 +74,12 @@ impl Default for LargestRiseConfig {
 pub struct LargestRise {
     /// The largest rise found, at least 0: the weights themselves lie within the radius.
     pub rise: f64,
+    /// The standard error of the rise over the samples: `s/√n` with the sample standard deviation
+    /// `s` of the rises of the n samples' own losses at the perturbation that was found. The samples
+    /// are taken for independent draws, and the perturbation for given: that it was found on the
+    /// same samples makes the rise too large for others, by what is not in the error. `None` of one
+    /// sample, where the surface has the mean loss of a batch alone, and where no rise was found.
+    pub standard_error: Option<f64>,
     /// The loss at the weights.
     pub loss: f64,
     /// The rise after each step of the ascent. The first is that at SAM's (or ASAM's) perturbation.
@@ -99,7 +105,7 @@ pub struct LargestRise {
 /// Ends early when `progress` breaks off; it is called after each step.
 ///
 /// # Cost
-/// A gradient a step, and a forward pass.
+/// A gradient a step, and a forward pass; two more forward passes for the standard error.
 ///
 /// # Source
 /// Foret, Kleiner, Mobahi, Neyshabur (2021), arXiv:2010.01412; adaptive: Kwon, Kim, Park, Choi
@@ -124,8 +130,9 @@ where
 
     let zero = surface.weights().clone().map(|part| part.zeros_like());
     let (loss, mut g) = surface.gradient_at(&zero)?;
-    let mut z = zero;
+    let mut z = zero.clone();
     let mut rises = Vec::new();
+    let (mut rise, mut highest) = (0.0, None);
     for done in 1..=total {
         let length = if done == 1 { rho } else { step * rho };
         let up = unit(g.times_where(&t));
@@ -137,13 +144,35 @@ where
             (surface.loss_at(&e)?, ParamVec::default())
         };
         rises.push(reached - loss);
+        if reached - loss > rise {
+            (rise, highest) = (reached - loss, Some(e));
+        }
         g = next;
         if progress(Progress { done, total }).is_break() {
             break;
         }
     }
-    let rise = rises.iter().fold(0.0, |most: f64, &rise| most.max(rise));
-    Ok(LargestRise { rise, loss, rises })
+    let standard_error = match highest {
+        Some(e) => error_over_samples(surface, &zero, &e)?,
+        None => None,
+    };
+    Ok(LargestRise { rise, standard_error, loss, rises })
+}
+
+/// The standard error over the samples of the rise from one perturbation to another.
+fn error_over_samples<M, F>(
+    surface: &mut LossSurface<M, F>,
+    from: &ParamVec,
+    to: &ParamVec,
+) -> Result<Option<f64>>
+where
+    M: Module,
+    F: FnMut(&M, usize) -> Tensor<1>,
+{
+    let Some(before) = surface.sample_losses_at(from)? else { return Ok(None) };
+    let Some(after) = surface.sample_losses_at(to)? else { return Ok(None) };
+    let rises: Vec<f64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    Ok(Estimate::of(&rises).standard_error)
 }
 
 /// `z`, shortened to `radius` where it is longer.

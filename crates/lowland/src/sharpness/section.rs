@@ -21,9 +21,10 @@ impl Position {
     /// Where a module is. Applies updates of running statistics that Burn still holds back.
     ///
     /// # Errors
-    /// A module without trainable parameters.
+    /// [`Error::Untracked`] for a module that is not on an autodiff device, or its
+    /// [`valid`](Module::valid) copy; [`Error::NoParameters`] where no parameter is trainable.
     pub fn of<M: Module>(module: &M) -> Result<Self> {
-        let parameters = Parameters::of(module)?;
+        let parameters = Parameters::tracked(module)?;
         let weights = parameters.weights(module);
         Ok(Self::around(&parameters, weights, &module.valid()))
     }

@@ -70,14 +70,15 @@ where
     /// produce it only once.
     ///
     /// # Errors
-    /// No batch, an empty one, a module without trainable parameters, a difference that is not
-    /// above 0.
+    /// No batch, an empty one, a difference that is not above 0; [`Error::Untracked`] for a module that
+    /// is not on an autodiff device, or its [`valid`](Module::valid) copy, which has no trainable
+    /// parameter; [`Error::NoParameters`] where all are frozen.
     pub fn new(module: &M, batches: &[usize], config: &SurfaceConfig, losses: F) -> Result<Self> {
         if batches.is_empty() || batches.contains(&0) {
             let found = format!("{batches:?}");
             return Err(Error::config("batches", &found, "at least one size, none of them 0"));
         }
-        let parameters = Parameters::of(module)?;
+        let parameters = Parameters::tracked(module)?;
         let weights = parameters.weights(module);
         if let Difference::Length(length) = config.difference {
             positive("difference", length)?;
@@ -190,6 +191,29 @@ where
     /// As [`loss`](Self::loss).
     pub fn loss_at(&mut self, e: &ParamVec) -> Result<f64> {
         self.loss_of(&self.moved(e, 1.0))
+    }
+
+    /// The loss of each sample at `w + e`, in the order of the batches, by forward passes alone;
+    /// `None` where the closure gives the mean loss of a batch in place of its samples' losses.
+    ///
+    /// # Panics
+    /// `e` is a vector over other parameters.
+    ///
+    /// # Errors
+    /// The wrong number of losses, a device that fails.
+    pub fn sample_losses_at(&mut self, e: &ParamVec) -> Result<Option<Vec<f64>>> {
+        let copy = self.copy(&self.moved(e, 1.0), None, &NONE);
+        let mut all = Vec::new();
+        for i in 0..self.batches.len() {
+            let losses = self.batch_losses(&copy, i)?.inner();
+            self.passes += self.share(i) / 3.0;
+            if losses.dims()[0] != self.batches[i] {
+                return Ok(None);
+            }
+            let losses = losses.try_into_vec_as::<f64>();
+            all.extend(losses.map_err(|error| Error::ReadBack(error.to_string()))?);
+        }
+        Ok(Some(all))
     }
 
     /// `L(w + e)` and `∇L(w + e)` with respect to the active parameters.
@@ -354,11 +378,8 @@ where
         }
         let losses = (self.losses)(copy, i);
         let ([found], expected) = (losses.dims(), self.batches[i]);
-        if found == 1 || found == expected {
-            Ok(losses)
-        } else {
-            Err(Error::Losses { expected, found })
-        }
+        let fits = found == 1 || found == expected;
+        if fits { Ok(losses) } else { Err(Error::Losses { expected, found }) }
     }
 
     /// The mean loss of one batch, and its gradient.

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::agreement::{Agreement, gathered};
 use super::evaluate::{Evaluate, Found};
-use crate::parallel::{AscentScope, Bucket, Checked, Roll, Topic, Workers, gathered};
+use crate::parallel::{AscentScope, Bucket, Checked, Topic, Workers};
 use crate::rule::{Exchange, Gradient, Perturbation, Samples, Selection};
 use crate::vector::{Scalar, read, wide};
 use crate::{Error, ParamVec, Result};
@@ -16,7 +17,7 @@ use crate::{Error, ParamVec, Result};
 pub(super) struct Among<'a, S> {
     own: S,
     workers: &'a Workers,
-    roll: &'a Roll,
+    agreement: &'a Agreement,
     weights: &'a dyn Fn() -> ParamVec,
     piece: Option<usize>,
     /// Where the losses of the latest evaluation stand among those of all workers, and how many
@@ -46,17 +47,17 @@ impl<'a, S: Evaluate> Among<'a, S> {
     pub(super) fn new(
         own: S,
         workers: &'a Workers,
-        roll: &'a Roll,
+        agreement: &'a Agreement,
         weights: &'a dyn Fn() -> ParamVec,
     ) -> Self {
         let failure = Rc::default();
-        Self { own, workers, roll, weights, piece: None, place: None, failure }
+        Self { own, workers, agreement, weights, piece: None, place: None, failure }
     }
 
     /// Those of `samples`, which are among those of all workers, that this worker has, and their
     /// number; where they stand among all is noted.
     fn own(&mut self, samples: &Samples) -> (Samples, usize) {
-        let shard = self.roll.shard(self.piece);
+        let shard = self.agreement.shard(self.piece);
         let (own, count, place) = match samples {
             Samples::All if shard.own == 0 => {
                 (Samples::Some { positions: Vec::new(), of: 0 }, 0, (shard.before, shard.all))
@@ -162,7 +163,7 @@ impl<S: Evaluate> Evaluate for Among<'_, S> {
     }
 
     fn indices(&self) -> Option<&[usize]> {
-        self.roll.indices(self.piece)
+        self.agreement.indices(self.piece)
     }
 
     fn is_first(&self) -> bool {
@@ -170,7 +171,7 @@ impl<S: Evaluate> Evaluate for Among<'_, S> {
     }
 
     fn pieces(&self) -> usize {
-        self.roll.pieces()
+        self.agreement.pieces()
     }
 
     fn turn_to(&mut self, piece: Option<usize>) {
@@ -180,7 +181,7 @@ impl<S: Evaluate> Evaluate for Among<'_, S> {
 
     fn share(&self) -> f64 {
         match self.piece {
-            Some(i) => self.roll.shard(Some(i)).all as f64 / self.roll.samples() as f64,
+            Some(i) => self.agreement.shard(Some(i)).all as f64 / self.agreement.samples() as f64,
             None => 1.0,
         }
     }

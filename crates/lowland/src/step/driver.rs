@@ -1,5 +1,6 @@
 //! The driver: one step. The only place where weights change.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::{Module, ParamId};
@@ -7,15 +8,17 @@ use burn::tensor::{DType, Device, Distribution, Shape, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::agreement::agree;
 use super::base::Base;
 use super::batch::BatchInfo;
+use super::generators;
 use super::report::StepReport;
 use super::settings::{Diagnostics, Settings, State};
 use super::source::Source;
 use super::surface::{Setting, StepSurface};
 use crate::error::non_negative;
 use crate::module::{displaced, into_gradients, restore_running_state, retied};
-use crate::parallel::{mean_running_state, roll_call};
+use crate::parallel::mean_running_state;
 use crate::rule::{Note, Rule, Update};
 use crate::state::{Fields, Memory};
 use crate::vector::read;
@@ -26,7 +29,8 @@ use crate::{Error, Parameter, Parameters, Result};
 pub(crate) struct Driver {
     rule: Box<dyn Rule>,
     pub(crate) settings: Settings,
-    parameters: Option<Parameters>,
+    /// Those of the latest step, over which all that the rule remembers runs.
+    parameters: Option<Arc<Parameters>>,
     pub(crate) state: State,
 }
 
@@ -56,21 +60,44 @@ impl Driver {
         source: &mut dyn Source<M>,
     ) -> Result<(M, StepReport)> {
         let started = Instant::now();
+        let before = (self.rule.clone(), self.parameters.clone());
+        let attempt = self.attempt(base, module, batch, source);
+        if !attempt.as_ref().is_ok_and(|(_, report)| !report.skipped) {
+            // What a step that failed or is not finite did to the rule is undone.
+            (self.rule, self.parameters) = before;
+        }
+        let (module, report) = attempt?;
+        self.count(&report, started.elapsed().as_secs_f64());
+        self.leave_seeded(&module);
+        if self.settings.workers.is_check_due(self.state.step) {
+            self.settings.workers.compare(&module, report.step)?;
+        }
+        Ok((module, report))
+    }
+
+    /// The module after the step, or as it was where the step is not finite. The rule may be halfway
+    /// through the step where this fails.
+    fn attempt<M: Module>(
+        &mut self,
+        base: &mut dyn Base<M>,
+        module: M,
+        batch: &BatchInfo<'_>,
+        source: &mut dyn Source<M>,
+    ) -> Result<(M, StepReport)> {
         batch.check()?;
         let parameters = self.parameters(&*base, &module)?;
         let guarded = self.settings.diagnostics != Diagnostics::Nothing;
         let seconds = [self.state.spent.single_seconds, self.state.spent.double_seconds];
         let wants_indices = self.rule.chooses_samples();
-        let roll =
-            roll_call(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
-        if let Some(roll) = &roll {
+        let agreement =
+            agree(&self.settings.workers, batch, self.state.step, seconds, wants_indices)?;
+        if let Some(agreement) = &agreement {
             // Decisions by the clock are the same for all.
             let spent = &mut self.state.spent;
-            [spent.single_seconds, spent.double_seconds] = roll.seconds;
+            [spent.single_seconds, spent.double_seconds] = agreement.seconds;
         }
         self.draw(&module)?;
-        let running = (guarded || roll.is_some()).then(|| module.valid());
-        let before = guarded.then(|| self.rule.clone());
+        let running = (guarded || agreement.is_some()).then(|| module.valid());
 
         let weights = || parameters.weights(&module);
         let setting = Setting {
@@ -80,7 +107,7 @@ impl Driver {
             batch,
             settings: &self.settings,
             state: &self.state,
-            roll: roll.as_ref(),
+            agreement: agreement.as_ref(),
             weights: &weights,
         };
         let mut surface = StepSurface::new(setting, source);
@@ -91,69 +118,59 @@ impl Driver {
             report.notes.push((DISPLACEMENT, Note::Device(direction.norm())));
         }
 
-        let module = match before {
-            Some(rule) if !is_finite(&report)? => {
-                report.skipped = true;
-                self.rule = rule;
-                self.count_non_finite(report.step)?;
-                match running {
-                    Some(running) => restore_running_state(&parameters, module, &running),
-                    None => module,
-                }
-            }
-            _ => {
-                self.state.non_finite_in_a_row = 0;
-                let gradient = self.settings.clipped(gradient);
-                let gradients = into_gradients(&parameters, gradient, &module);
-                let module = match &running {
-                    Some(running) if roll.is_some() => {
-                        let workers = &self.settings.workers;
-                        mean_running_state(workers, &parameters, module, running, moving)?
-                    }
-                    _ => module,
-                };
-                if displacement.is_some() && !base.lets_go() {
-                    return Err(Error::Displacement);
-                }
-                let module = base.step(module, gradients);
-                let module = match displacement {
-                    Some(direction) => displaced(&parameters, module, &direction, &|parameter| {
-                        base.learning_rate_of(parameter)
-                    }),
-                    None => module,
-                };
-                retied(&parameters, module)
-            }
-        };
-        self.parameters = Some(parameters);
-        self.count(&report, started.elapsed().as_secs_f64());
-        self.leave_seeded(&module);
-        if self.settings.workers.is_check_due(self.state.step) {
-            self.settings.workers.compare(&module, report.step)?;
+        if guarded && !is_finite(&report)? {
+            report.skipped = true;
+            self.count_non_finite(report.step)?;
+            let module = match running {
+                Some(running) => restore_running_state(&parameters, module, &running),
+                None => module,
+            };
+            return Ok((module, report));
         }
-        Ok((module, report))
+        self.state.non_finite_in_a_row = 0;
+        let gradient = self.settings.clipped(gradient);
+        let gradients = into_gradients(&parameters, gradient, &module);
+        let module = match &running {
+            Some(running) if agreement.is_some() => {
+                let workers = &self.settings.workers;
+                mean_running_state(workers, &parameters, module, running, moving)?
+            }
+            _ => module,
+        };
+        if displacement.is_some() && !base.lets_go() {
+            return Err(Error::Displacement);
+        }
+        let module = base.step(module, gradients);
+        let module = match displacement {
+            Some(direction) => displaced(&parameters, module, &direction, &|parameter| {
+                base.learning_rate_of(parameter)
+            }),
+            None => module,
+        };
+        Ok((retied(&parameters, module), report))
     }
 
     /// The trainable parameters of `module`. Where they are not those of the step before (layers were
     /// frozen or unfrozen), what the rule remembers is carried over.
-    fn parameters<M: Module>(&mut self, base: &dyn Base<M>, module: &M) -> Result<Parameters> {
-        let parameters = match self.parameters.take() {
-            Some(parameters) if parameters.fit(module) => parameters,
+    fn parameters<M: Module>(&mut self, base: &dyn Base<M>, module: &M) -> Result<Arc<Parameters>> {
+        let parameters = match &self.parameters {
+            Some(parameters) if parameters.fit(module) => Arc::clone(parameters),
             known => {
-                let parameters = Parameters::tracked(module)?;
+                let parameters = Arc::new(Parameters::tracked(module)?);
                 if let Some(known) = known {
                     let mut memory = Memory::default();
                     self.rule.save(&mut memory)?;
-                    memory.carry(&known, &parameters)?;
+                    memory.carry(known, &parameters)?;
                     self.rule.restore(&mut memory)?;
                 }
-                if let ([[first, second], ..], false) = (parameters.ties(), base.lets_go()) {
-                    let (first, second) = (first.clone(), second.clone());
-                    return Err(Error::Tied { first, second });
-                }
+                self.parameters = Some(Arc::clone(&parameters));
                 parameters
             }
         };
+        if let ([[first, second], ..], false) = (parameters.ties(), base.lets_go()) {
+            let (first, second) = (first.clone(), second.clone());
+            return Err(Error::Tied { first, second });
+        }
         non_negative("the learning rate", base.learning_rate())?;
         for parameter in parameters.iter() {
             non_negative("the learning rate", base.learning_rate_of(parameter))?;
@@ -187,9 +204,7 @@ impl Driver {
         // A stream that no step draws from.
         generator.set_stream(!self.state.step);
         let seed = generator.next_u64().wrapping_add(self.settings.workers.rank() as u64);
-        for device in module.devices() {
-            device.seed(seed);
-        }
+        generators::seed(&module.devices(), seed);
     }
 
     fn count(&mut self, report: &StepReport, seconds: f64) {
@@ -219,7 +234,7 @@ impl Driver {
         })?;
         memory.within("rule", |memory| self.rule.save(memory))?;
         let mut fields = memory.into_fields()?;
-        let list = self.parameters.iter().flat_map(Parameters::iter);
+        let list = self.parameters.iter().flat_map(|parameters| parameters.iter());
         fields.parameters =
             list.map(|p| (p.id.val(), p.shape.num_elements(), p.path.clone())).collect();
         Ok(fields)
@@ -245,7 +260,7 @@ impl Driver {
         if self.state.step > 0 {
             self.leave_seeded(module);
         }
-        Ok(self.parameters.insert(parameters))
+        Ok(self.parameters.insert(Arc::new(parameters)))
     }
 
     fn count_non_finite(&mut self, step: u64) -> Result<()> {

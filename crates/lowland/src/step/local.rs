@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::generators::seed;
 use super::source::{Evaluated, Source};
 use crate::module::perturbed;
 use crate::rule::{Perturbation, Samples};
@@ -161,9 +162,7 @@ impl<'a, M: Module> Local<'a, M> {
             return Err(Error::WholeBatches);
         }
         // Each micro-batch has masks of its own.
-        for device in point.devices() {
-            device.seed(self.seed.wrapping_add(micro_batch as u64));
-        }
+        seed(&point.devices(), self.seed.wrapping_add(micro_batch as u64));
         self.source.evaluate(point, micro_batch, samples, !self.moved)
     }
 

@@ -191,7 +191,9 @@ impl SharpnessAware {
     /// [`step_samples`](Self::step_samples); [`Error::Untracked`] for a module that is not on an autodiff
     /// device; [`Error::Missing`] where the algorithm needs to know more of the training; a learning rate
     /// that is negative or not finite; more non-finite steps in a row than allowed; a device that
-    /// fails. The module is gone then; clone it before, which is cheap, where it is still needed.
+    /// fails. The module is gone then; clone it before, which is cheap, where it is still needed. The
+    /// optimizer is as it was before the step, but for its count of non-finite steps, and goes on with
+    /// such a clone.
     pub fn step<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,

@@ -8,17 +8,18 @@ use burn::tensor::{Distribution, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::agreement::Agreement;
 use super::among::Among;
 use super::base::Base;
 use super::batch::BatchInfo;
 use super::evaluate::{Evaluate, sum_of};
+use super::generators::hold;
 use super::local::Local;
 use super::micro_batches::MicroBatches;
 use super::report::StepReport;
 use super::settings::{Diagnostics, Settings, State};
 use super::source::Source;
 use crate::module::into_gradients;
-use crate::parallel::Roll;
 use crate::rule::{
     Cost, Gradient, Note, Perturbation, RADIUS, Rule, Samples, Selection, Surface, Update,
 };
@@ -34,7 +35,7 @@ pub(super) struct Setting<'a, M> {
     pub(super) settings: &'a Settings,
     pub(super) state: &'a State,
     /// What the workers of this training know of one another; `None` for one alone.
-    pub(super) roll: Option<&'a Roll>,
+    pub(super) agreement: Option<&'a Agreement>,
     /// The weights of the module.
     pub(super) weights: &'a dyn Fn() -> ParamVec,
 }
@@ -58,7 +59,8 @@ pub(super) struct StepSurface<'a, M> {
 
 impl<'a, M: Module> StepSurface<'a, M> {
     pub(super) fn new(setting: Setting<'a, M>, source: &'a mut dyn Source<M>) -> Self {
-        let Setting { module, parameters, batch, settings, state, roll, weights, .. } = setting;
+        let Setting { module, parameters, batch, settings, state, agreement, weights, .. } =
+            setting;
         // Seed and step give all that is random in a step: there is no generator state to save.
         let mut generator =
             ChaCha8Rng::seed_from_u64(settings.seed.unwrap_or_else(|| state.drawn()));
@@ -66,8 +68,8 @@ impl<'a, M: Module> StepSurface<'a, M> {
         // Each micro-batch of each worker has its own masks.
         let seed = generator.next_u64().wrapping_add((settings.workers.rank() as u64) << 32);
         let own = MicroBatches::new(Local::new(parameters, module, source, seed), batch);
-        let evaluate: Box<dyn Evaluate + 'a> = match roll {
-            Some(roll) => Box::new(Among::new(own, &settings.workers, roll, weights)),
+        let evaluate: Box<dyn Evaluate + 'a> = match agreement {
+            Some(agreement) => Box::new(Among::new(own, &settings.workers, agreement, weights)),
             None => Box::new(own),
         };
         Self {
@@ -119,14 +121,6 @@ impl<'a, M: Module> StepSurface<'a, M> {
         if first {
             self.loss = sum_of(self.loss.take(), loss, self.evaluate.share());
         }
-    }
-
-    fn forward(&mut self, e: Option<&Perturbation<'_>>, samples: &Samples) -> Result<Tensor<1>> {
-        let first = self.evaluate.is_first();
-        let loss = self.evaluate.forward(e, samples)?;
-        self.add_loss(first, loss);
-        self.passes += self.evaluate.share() * samples.fraction() / 3.0;
-        self.evaluate.latest_losses()
     }
 
     /// The samples of this process that moved running statistics.
@@ -208,12 +202,12 @@ impl<M: Module> Surface for StepSurface<'_, M> {
         Ok(g_s)
     }
 
-    fn losses(&mut self, samples: &Samples) -> Result<Tensor<1>> {
-        self.forward(None, samples)
-    }
-
-    fn losses_at(&mut self, e: &Perturbation<'_>, samples: &Samples) -> Result<Tensor<1>> {
-        self.forward(Some(e), samples)
+    fn losses(&mut self, at: Option<&Perturbation<'_>>, samples: &Samples) -> Result<Tensor<1>> {
+        let first = self.evaluate.is_first();
+        let loss = self.evaluate.forward(at, samples)?;
+        self.add_loss(first, loss);
+        self.passes += self.evaluate.share() * samples.fraction() / 3.0;
+        self.evaluate.latest_losses()
     }
 
     fn latest_losses(&self) -> Result<Tensor<1>> {
@@ -245,6 +239,7 @@ impl<M: Module> Surface for StepSurface<'_, M> {
     }
 
     fn draw(&mut self, like: &ParamVec, distribution: Distribution) -> ParamVec {
+        let _held = hold();
         for device in self.setting.module.devices() {
             device.seed(self.generator.next_u64());
         }

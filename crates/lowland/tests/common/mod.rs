@@ -13,7 +13,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::{log_softmax, tanh};
 use burn::tensor::{
-    DType, Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
+    Bytes, DType, Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
 };
 #[allow(unused_imports, reason = "each test binary uses a part")]
 pub(crate) use in_f64::in_f64;
@@ -22,6 +22,20 @@ use lowland_kernels::calls::{Kernel, calls};
 use lowland_kernels::{batch_norm_train, conv2d, relu};
 
 mod in_f64;
+pub(crate) mod pair;
+
+/// The fields of a record in Burn's burnpack format, by their names.
+pub(crate) fn fields(bytes: Bytes) -> BTreeMap<String, Vec<u8>> {
+    let reader = burn_pack::Reader::from_bytes(bytes).unwrap();
+    let scalars = reader.scalars().clone().into_iter();
+    let scalars = scalars.map(|(name, value)| (name, format!("{value:?}").into_bytes()));
+    let mut fields: BTreeMap<String, Vec<u8>> = scalars.collect();
+    for tensor in reader.into_tensors().unwrap() {
+        let (name, _, _, _, bytes) = tensor.into_parts().unwrap();
+        fields.insert(name, bytes.to_vec());
+    }
+    fields
+}
 
 /// The algorithm of that name with its defaults, and what it cannot do without.
 pub(crate) fn named(name: &str) -> Algorithm {
@@ -327,16 +341,12 @@ pub(crate) fn sgd(momentum: f64, weight_decay: f64) -> ModuleOptimizer {
 #[allow(unused_macros, reason = "each test binary uses a part")]
 macro_rules! forward_surface {
     () => {
-        fn losses(&mut self, samples: &Samples) -> lowland::Result<Tensor<1>> {
-            self.surface.losses(samples)
-        }
-
-        fn losses_at(
+        fn losses(
             &mut self,
-            e: &Perturbation<'_>,
+            at: Option<&Perturbation<'_>>,
             samples: &Samples,
         ) -> lowland::Result<Tensor<1>> {
-            self.surface.losses_at(e, samples)
+            self.surface.losses(at, samples)
         }
 
         fn base_step(&self, g: &ParamVec) -> ParamVec {
@@ -390,3 +400,5 @@ macro_rules! forward_surface {
 }
 #[allow(unused_imports, reason = "each test binary uses a part")]
 pub(crate) use forward_surface;
+
+pub(crate) mod spy;

@@ -102,8 +102,8 @@ pub(crate) fn one_step(
     indices: &[usize],
 ) -> Result<(Net, StepReport)> {
     let data = Data::of(indices);
-    let told = BatchInfo::default().with_indices(&data.indices);
-    optimizer.step_micro_batches(lr, net, &told, |net, _, samples| data.losses(net, samples))
+    let described = BatchInfo::default().with_indices(&data.indices);
+    optimizer.step_micro_batches(lr, net, &described, |net, _, samples| data.losses(net, samples))
 }
 
 /// Steps of one worker, from and to a network.
@@ -129,7 +129,7 @@ pub(crate) fn optimizer(
         .with_workers(workers.with_check_every(Some(1)))
 }
 
-/// All algorithms, those with a warm-up with a short one, and walks that join what no algorithm joins.
+/// All algorithms, those with a warm-up with a short one, and rules of parts that no algorithm joins.
 pub(crate) fn all() -> Vec<Algorithm> {
     let controller = ControllerConfig {
         warmup: Warmup::Steps(4),
@@ -152,9 +152,7 @@ pub(crate) fn all() -> Vec<Algorithm> {
     ];
     let composed = composed.map(|table| Algorithm::Composed(table.try_into().unwrap()));
     let budget = ComposedConfig { schedule: ScheduleConfig::Budget(budget), ..Default::default() };
-    // Threads share the CPU's one generator: noise that is drawn on the device is not repeatable.
-    let names = Algorithm::ALL.iter().map(|descriptor| descriptor.name);
-    let names = names.filter(|name| *name != "bsam").map(named);
+    let names = Algorithm::ALL.iter().map(|descriptor| named(descriptor.name));
     names.chain(composed).chain([Algorithm::Composed(budget)]).collect()
 }
 
@@ -193,4 +191,22 @@ pub(crate) fn by_hand(count: usize, group: usize, steps: u64) -> Vec<Vec<f64>> {
         now = now.with_values(&next, FloatDType::F64);
     }
     now.values()
+}
+
+/// A network with BatchNorm, the same for all.
+pub(crate) fn conv() -> Net {
+    let shapes = [18, 2, 2, 54, 3, 3, 9, 3];
+    let values: Vec<Vec<f64>> =
+        shapes.iter().map(|&n| (0..n).map(|i| noise(31 * n + i)).collect()).collect();
+    Net::conv_bn(1, [2, 3], 3, &device()).with_values(&values, FloatDType::F64)
+}
+
+pub(crate) fn conv_losses(net: &Net, indices: &[usize]) -> Tensor<1> {
+    let n = indices.len();
+    let x: Vec<f64> =
+        indices.iter().flat_map(|i| (0..16).map(move |j| noise(i * 16 + j))).collect();
+    let x = Tensor::<2>::from_data(TensorData::new(x, [n, 16]), (&device(), DType::F64));
+    let y: Vec<i32> = indices.iter().map(|i| i32::try_from(i % 3).unwrap()).collect();
+    let y = Tensor::from_data(TensorData::new(y, [n]), &device());
+    cross_entropies(net.forward(x, &[n, 1, 4, 4]), y)
 }

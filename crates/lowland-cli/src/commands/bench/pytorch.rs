@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// What the process runs.
-const SCRIPT: &str = include_str!("../../../../../tools/pytorch_step.py");
+const SCRIPT: &str = include_str!("pytorch_step.py");
 
 /// What a block of steps took, for each step.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,10 @@
 //! What was measured, as rows and as a table.
 
-use comfy_table::{CellAlignment, Table};
-
 use super::lane::{Lane, Step};
 use super::pytorch::Took;
 use crate::compare::statistics::{median, quantile};
+use crate::layout::Grid;
+use crate::words::counted;
 
 /// What was measured of one contender.
 #[derive(Debug, serde::Serialize)]
@@ -96,47 +96,52 @@ impl Measured<'_> {
         }
     }
 
-    pub(super) fn table(&self, rows: &[Row]) -> String {
-        let mut table = Table::new();
-        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header([
-            "algorithm",
-            "ms per step",
-            "processor ms",
-            "per second",
-            "passes",
-            "time ratio (quartiles)",
-            "processor ratio",
-            "above the passes",
-            "memory kept",
-            "peak",
-        ]);
-        for row in rows {
-            let [low, high] = row.time_ratio_quartiles;
-            table.add_row([
-                row.algorithm.clone(),
-                format!("{:.2}", row.milliseconds_per_step),
-                format!("{:.2}", row.processor_milliseconds_per_step),
-                format!("{:.0}", row.images_per_second),
-                row.passes_per_step.map_or(NONE.to_owned(), |passes| format!("{passes:.2}")),
-                format!("{:.3} ({low:.2} to {high:.2})", row.time_ratio),
-                format!("{:.3}", row.processor_time_ratio),
-                row.overhead.map_or(NONE.to_owned(), |of| format!("{:+.1} %", of * 100.0)),
-                copies(row.memory.map(|memory| memory.kept_copies)),
-                copies(row.memory.map(|memory| memory.peak_copies)),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        let threads = match self.threads {
-            1 => "1 thread".to_owned(),
-            threads => format!("{threads} threads"),
-        };
-        let pytorch =
-            self.pytorch.as_ref().map_or(String::new(), |version| format!("; PyTorch {version}"));
-        format!("{table}\n{threads}, {} in a step{pytorch}", self.batch)
+    /// The rows as a table in lines of at most `width` characters.
+    pub(super) fn table(&self, rows: &[Row], width: usize) -> String {
+        let note = [
+            counted(self.threads, "thread"),
+            format!("{} in a step", self.batch),
+            self.pytorch.as_ref().map_or(String::new(), |version| format!("PyTorch {version}")),
+        ];
+        let note: Vec<&str> =
+            note.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        format!("{}\n{}", grid(rows).within(width), note.join(", "))
     }
+}
+
+fn grid(rows: &[Row]) -> Grid {
+    let mut grid = Grid::new().words("algorithm");
+    for head in [
+        "ms per\nstep",
+        "per\nsecond",
+        "passes",
+        "time\nratio",
+        "quartiles",
+        "above the\npasses",
+        "processor\nms",
+        "processor\nratio",
+        "memory\nkept",
+        "memory\nat most",
+    ] {
+        grid = grid.numbers(head);
+    }
+    for row in rows {
+        let [low, high] = row.time_ratio_quartiles;
+        grid.push([
+            row.algorithm.clone(),
+            format!("{:.2}", row.milliseconds_per_step),
+            format!("{:.0}", row.images_per_second),
+            row.passes_per_step.map_or(NONE.to_owned(), |passes| format!("{passes:.2}")),
+            format!("{:.3}", row.time_ratio),
+            format!("{low:.2} to {high:.2}"),
+            row.overhead.map_or(NONE.to_owned(), |of| format!("{:+.1} %", of * 100.0)),
+            format!("{:.2}", row.processor_milliseconds_per_step),
+            format!("{:.3}", row.processor_time_ratio),
+            copies(row.memory.map(|memory| memory.kept_copies)),
+            copies(row.memory.map(|memory| memory.peak_copies)),
+        ]);
+    }
+    grid
 }
 
 /// Where there is no figure.
@@ -146,4 +151,54 @@ const NONE: &str = "–";
 fn copies(copies: Option<f64>) -> String {
     // A small negative number would round to -0.0.
     copies.map_or(NONE.to_owned(), |copies| format!("{:+.1}", (copies * 10.0).round() / 10.0 + 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn row(algorithm: &str, passes: Option<f64>) -> Row {
+        let cost = passes.unwrap_or(2.0);
+        Row {
+            algorithm: algorithm.to_owned(),
+            milliseconds_per_step: 123.456 * cost,
+            processor_milliseconds_per_step: 240.1 * cost,
+            images_per_second: 518.4 / cost,
+            threads: 2,
+            passes_per_step: passes,
+            time_ratio: 1.013 * cost,
+            time_ratio_quartiles: [0.98 * cost, 1.05 * cost],
+            processor_time_ratio: 1.02 * cost,
+            overhead: passes.map(|_| 0.013),
+            memory: passes.map(|passes| Memory { kept_copies: 1.0, peak_copies: passes }),
+        }
+    }
+
+    #[test]
+    fn the_table_fits_80_columns_and_is_whole_on_wide_terminals() {
+        let rows = [row("PyTorch's step, SAM", None), row("Burn's own step", Some(1.0))];
+        assert_snapshot!(grid(&rows).within(80), @r"
+        ───────────────────────────────────────────────────────────────────────────────
+         algorithm         ms per      per   passes    time      quartiles   above the
+                             step   second            ratio                     passes
+        ═══════════════════════════════════════════════════════════════════════════════
+         PyTorch's step,   246.91      259        –   2.026   1.96 to 2.10           –
+         SAM
+        ───────────────────────────────────────────────────────────────────────────────
+         Burn's own step   123.46      518     1.00   1.013   0.98 to 1.05      +1.3 %
+        ───────────────────────────────────────────────────────────────────────────────
+
+        ────────────────────────────────────────────────────────────────
+         algorithm             processor   processor   memory    memory
+                                      ms       ratio     kept   at most
+        ════════════════════════════════════════════════════════════════
+         PyTorch's step, SAM      480.20       2.040        –         –
+         Burn's own step          240.10       1.020     +1.0      +1.0
+        ────────────────────────────────────────────────────────────────
+        ");
+        let wide = grid(&rows).within(140);
+        assert_eq!(wide.matches("algorithm").count(), 1, "{wide}");
+    }
 }

@@ -12,6 +12,7 @@ use lowland_tasks::pose::{CropConfig, PoseSplits};
 use lowland_tasks::text::TextColumns;
 
 use crate::failure::Usage;
+use crate::layout;
 use crate::terminal::print;
 use held::Held;
 
@@ -66,7 +67,7 @@ impl Check {
         if self.json {
             print(&serde_json::to_string_pretty(&held)?)?;
         } else {
-            print(&held.text())?;
+            print(&held.text(layout::width()))?;
         }
         if held.as_published == Some(false) {
             bail!("{} is not as it was published: {}", self.name, held.differences.join("; "));

@@ -11,7 +11,7 @@ use lowland_fetch::{DataSet, Error, Event, Options, Outcome, RemoteFile, publish
 use crate::failure::{Ended, Interrupted, Usage};
 use crate::files;
 use crate::run::interrupt::Interrupt;
-use crate::terminal::{Bytes, print};
+use crate::terminal::{Bytes, say};
 
 /// Download a data set from its publisher
 ///
@@ -68,8 +68,8 @@ impl Fetch {
                 format!("now: {} fetched, and all of it checked", DecimalBytes(received))
             }
         };
-        print(&format!("{name} is in {place} {how}"))?;
-        print(&format!("A look at it: lowland data check {name} --data-dir {}", data_dir.display()))
+        say(&format!("{name} is in {place} {how}"))?;
+        say(&format!("A look at it: lowland data check {name} --data-dir {}", data_dir.display()))
     }
 }
 

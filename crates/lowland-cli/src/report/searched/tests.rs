@@ -67,19 +67,15 @@ fn the_answer_is_yes_no_or_not_decided() {
 #[test]
 fn the_table_shows_what_became_of_each_setting() {
     let summary = searched(0.02, Some(outcome(0.02, 0.01, Says::Yes, None)));
-    assert_snapshot!(table(summary.searched.as_ref().unwrap(), "accuracy"), @r"
+    assert_snapshot!(table(summary.searched.as_ref().unwrap(), "accuracy", 80), @r"
     ────────────────────────────────────────────────────────────
      setting        seeds   validation   in the search
                               accuracy
     ════════════════════════════════════════════════════════════
      SGD                0            –   the baseline
-    ────────────────────────────────────────────────────────────
      SAM rho=0.05       1       80.1 %   left out after round 1
-    ────────────────────────────────────────────────────────────
      SAM rho=0.1        2       80.8 %   left out after round 2
-    ────────────────────────────────────────────────────────────
      SAM rho=0.2        2       81.1 %   the winner
-    ────────────────────────────────────────────────────────────
      SAM rho=0.4        1       79.0 %   left out after round 1
     ────────────────────────────────────────────────────────────
     ");

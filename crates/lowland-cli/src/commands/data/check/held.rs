@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use comfy_table::{CellAlignment, Table};
 use lowland_tasks::data::{DataName, ImageSet, ImageShape, Splits, TargetValues};
 use lowland_tasks::pose::{PoseSet, PoseSplits};
 use lowland_tasks::text::{Text, TextCorpus, Texts};
 use serde::Serialize;
 
 use super::odd::{Samples, of_samples};
+use crate::layout::{Grid, WIDTH, hanging, wrapped};
 use crate::words;
 
 /// With more classes than this, their counts are too long for a table.
@@ -192,34 +192,35 @@ impl Held {
             .collect()
     }
 
-    pub(super) fn text(&self) -> String {
-        let mut blocks = vec![self.table().to_string()];
-        blocks.extend(self.class_table());
-        let sums = self.parts().into_iter().filter_map(|(name, part)| {
-            Some(format!("SHA-256 of the {name} set: {}", part.sha256.as_ref()?))
-        });
-        let sums: Vec<String> = sums.collect();
-        for (title, lines) in
-            [("", &sums), ("Left out or decided:", &self.remarks), ("Unusual:", &self.odd)]
-        {
+    /// All of it in lines of at most `width` characters, save for checksums and paths, which stay
+    /// whole.
+    pub(super) fn text(&self, width: usize) -> String {
+        let mut blocks = vec![self.table().within(width)];
+        blocks.extend(self.class_table().map(|table| table.within(width)));
+        let prose = width.min(WIDTH);
+        let sums = self
+            .parts()
+            .into_iter()
+            .filter_map(|(name, part)| Some(format!("{name:10} {}", part.sha256.as_ref()?)));
+        for (title, lines) in [
+            ("SHA-256:", &sums.collect::<Vec<_>>()),
+            ("Left out or decided:", &self.remarks),
+            ("Unusual:", &self.odd),
+        ] {
+            let lines: Vec<String> = lines.iter().map(|line| hanging("  ", line, prose)).collect();
             if !lines.is_empty() {
-                let lead = if title.is_empty() { String::new() } else { format!("{title}\n  ") };
-                blocks.push(format!(
-                    "{lead}{}",
-                    lines.join(if title.is_empty() { "\n" } else { "\n  " })
-                ));
+                blocks.push(format!("{title}\n{}", lines.join("\n")));
             }
         }
         if self.as_published == Some(true) {
-            blocks.push(
-                "Counts, means and deviations of the training images are the published ones."
-                    .to_owned(),
-            );
+            let same =
+                "Counts, means and deviations of the training images are the published ones.";
+            blocks.push(wrapped(same, prose));
         }
         blocks.join("\n\n")
     }
 
-    fn table(&self) -> Table {
+    fn table(&self) -> Grid {
         let [samples, classes] = self.words;
         let mut rows = vec![(samples.to_owned(), self.each(|part| words::count(part.samples)))];
         if self.train.images.is_some() {
@@ -266,7 +267,7 @@ impl Held {
     }
 
     /// The samples of each class, where they are few.
-    fn class_table(&self) -> Option<String> {
+    fn class_table(&self) -> Option<Grid> {
         let few = (1..=MOST_CLASSES).contains(&self.train.classes.len());
         let row = |(index, class): (usize, &Class)| {
             let samples = |part: &Part| part.classes.get(index).map_or(0, |class| class.samples);
@@ -274,27 +275,22 @@ impl Held {
         };
         let rows = self.train.classes.iter().enumerate().map(row).collect();
         let what = if self.words[1] == "joints" { "joint" } else { "class" };
-        few.then(|| self.with_header(what, rows).to_string())
+        few.then(|| self.with_header(what, rows))
     }
 
     fn each(&self, text: impl Fn(&Part) -> String) -> Vec<String> {
         self.parts().into_iter().map(|(_, part)| text(part)).collect()
     }
 
-    fn with_header(&self, first: &str, rows: Vec<(String, Vec<String>)>) -> Table {
-        let mut table = Table::new();
-        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        let names = self.parts().into_iter().map(|(name, _)| name);
-        table.set_header([first].into_iter().chain(names));
+    fn with_header(&self, first: &str, rows: Vec<(String, Vec<String>)>) -> Grid {
+        let mut grid = Grid::new().words(first);
+        for (name, _) in self.parts() {
+            grid = grid.numbers(name);
+        }
         for (what, cells) in rows {
-            table.add_row([what].into_iter().chain(cells));
+            grid.push([what].into_iter().chain(cells));
         }
-        for column in 1..=self.parts().len() {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table
+        grid
     }
 }
 

@@ -1,18 +1,18 @@
-//! What the workers exchange before a step.
+//! What the workers of a training agree on before a step.
 
-use super::{Topic, Workers};
-use crate::step::batch::{Accumulate, BatchInfo};
+use super::batch::{Accumulate, BatchInfo};
+use crate::parallel::{Topic, Workers};
 use crate::{Error, Result};
 
 /// The part that a worker has of the samples of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shard {
+pub(super) struct Shard {
     /// How many samples the workers before it have.
-    pub(crate) before: usize,
+    pub(super) before: usize,
     /// How many it has.
-    pub(crate) own: usize,
+    pub(super) own: usize,
     /// How many all have.
-    pub(crate) all: usize,
+    pub(super) all: usize,
 }
 
 impl Shard {
@@ -23,7 +23,7 @@ impl Shard {
 
     /// Its part of positions among the samples of all, counted from its own first, and where that part
     /// begins among them.
-    pub(crate) fn part(&self, positions: &[usize]) -> (Vec<usize>, usize) {
+    pub(super) fn part(&self, positions: &[usize]) -> (Vec<usize>, usize) {
         let own = self.before..self.before + self.own;
         let before = positions.iter().filter(|&&position| position < own.start).count();
         let part = positions.iter().filter(|position| own.contains(position));
@@ -33,7 +33,7 @@ impl Shard {
 
 /// What all workers know of the step that they are about to take.
 #[derive(Debug, Clone)]
-pub(crate) struct Roll {
+pub(super) struct Agreement {
     /// The part of this worker in the batch.
     whole: Shard,
     /// Its part in each micro-batch, where the rule takes them one by one.
@@ -41,41 +41,40 @@ pub(crate) struct Roll {
     /// The numbers of the samples of all workers in the data set: of the batch and of each micro-batch.
     indices: Option<(Vec<usize>, Vec<Vec<usize>>)>,
     /// The seconds of steps so far, without and with a second gradient, the mean over the workers.
-    pub(crate) seconds: [f64; 2],
+    pub(super) seconds: [f64; 2],
 }
 
-impl Roll {
+impl Agreement {
     /// The part of this worker in a micro-batch, or in the batch.
-    pub(crate) fn shard(&self, micro_batch: Option<usize>) -> Shard {
+    pub(super) fn shard(&self, micro_batch: Option<usize>) -> Shard {
         micro_batch.map_or(self.whole, |i| self.pieces[i])
     }
 
     /// The numbers of a micro-batch's samples in the data set, or of the batch's.
-    pub(crate) fn indices(&self, micro_batch: Option<usize>) -> Option<&[usize]> {
+    pub(super) fn indices(&self, micro_batch: Option<usize>) -> Option<&[usize]> {
         let (whole, pieces) = self.indices.as_ref()?;
         Some(micro_batch.map_or(whole, |i| &pieces[i]))
     }
 
     /// How many micro-batches the rule takes one by one; 0 where it takes the batch as a whole.
-    pub(crate) fn pieces(&self) -> usize {
+    pub(super) fn pieces(&self) -> usize {
         self.pieces.len()
     }
 
     /// How many samples the workers have together.
-    pub(crate) fn samples(&self) -> usize {
+    pub(super) fn samples(&self) -> usize {
         self.whole.all
     }
 }
 
-/// Calls the roll: who has how many samples, and whether all are at the same step. `None` for a worker
-/// alone.
-pub(crate) fn roll_call(
+/// Finds out who has how many samples, and whether all are at the same step. `None` for a worker alone.
+pub(super) fn agree(
     workers: &Workers,
     batch: &BatchInfo<'_>,
     step: u64,
     seconds: [f64; 2],
     wants_indices: bool,
-) -> Result<Option<Roll>> {
+) -> Result<Option<Agreement>> {
     if !workers.are_several() {
         return Ok(None);
     }
@@ -93,28 +92,28 @@ pub(crate) fn roll_call(
         let expected = table[1].to_string();
         return Err(Error::OutOfStep { what: "the step", worker, expected, found });
     }
-    let count = workers.count as f64;
+    let count = workers.count() as f64;
     let seconds = [column(4).sum::<f64>() / count, column(5).sum::<f64>() / count];
     let most = counts(column(2)).max().unwrap_or(0);
     let sizes: Vec<usize> = counts(column(0)).collect();
-    let whole = Shard::of(&sizes, workers.rank);
+    let whole = Shard::of(&sizes, workers.rank());
     if whole.all == 0 {
         return Err(Error::NoEvaluation);
     }
     let table = if most == 0 { Vec::new() } else { piece_sizes(workers, pieces, most)? };
     let of_piece =
         |piece: usize| -> Vec<usize> { table.iter().skip(piece).step_by(most).copied().collect() };
-    let pieces = (0..most).map(|piece| Shard::of(&of_piece(piece), workers.rank)).collect();
-    let mut roll = Roll { whole, pieces, indices: None, seconds };
+    let pieces = (0..most).map(|piece| Shard::of(&of_piece(piece), workers.rank())).collect();
+    let mut agreement = Agreement { whole, pieces, indices: None, seconds };
     if wants_indices && column(3).all(|has| has > 0.0) {
         let own = batch.indices.unwrap_or_default().iter().map(|&index| index as f64);
         let own: Vec<f64> = own.collect();
         let sums = gathered(workers, &own, whole.before, whole.all)?;
         let all: Vec<usize> = counts(sums.into_iter()).collect();
         let pieces = by_piece(&all, &table, most);
-        roll.indices = Some((all, pieces));
+        agreement.indices = Some((all, pieces));
     }
-    Ok(Some(roll))
+    Ok(Some(agreement))
 }
 
 /// The sizes of the micro-batches that the rule takes one by one; none where it takes the batch as a
@@ -163,7 +162,7 @@ fn by_piece(all: &[usize], sizes: &[usize], most: usize) -> Vec<Vec<usize>> {
 }
 
 /// The values of all workers in one list, of length `all`, where this worker's begin at `before`.
-pub(crate) fn gathered(
+pub(super) fn gathered(
     workers: &Workers,
     own: &[f64],
     before: usize,

@@ -1,11 +1,9 @@
-//! Files of events, read back by a reader that shares nothing with the writer but the format.
+//! A reader of event files that shares nothing with the writer but the format.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use lowland_tasks::events::EventWriter;
+#![allow(dead_code, reason = "no test uses all of it")]
 
 /// CRC-32C, a bit at a time.
-fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     let mut register = u32::MAX;
     for &byte in bytes {
         register ^= u32::from(byte);
@@ -22,7 +20,7 @@ fn masked(bytes: &[u8]) -> u32 {
 }
 
 /// The records of a file, their checksums checked.
-fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut take = |count: usize| {
         let (front, rest) = bytes.split_at_checked(count)?;
         bytes = rest;
@@ -41,7 +39,7 @@ fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A field of a protocol buffer: its number, and its bytes.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
+pub(crate) fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -76,12 +74,12 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
     fields
 }
 
-fn field(fields: &[(u64, Vec<u8>)], number: u64) -> Vec<Vec<u8>> {
+pub(crate) fn field(fields: &[(u64, Vec<u8>)], number: u64) -> Vec<Vec<u8>> {
     fields.iter().filter(|(n, _)| *n == number).map(|(_, content)| content.clone()).collect()
 }
 
 /// Step, tag and value of every scalar of a file.
-fn scalars(bytes: &[u8]) -> Vec<(u64, String, f32)> {
+pub(crate) fn scalars(bytes: &[u8]) -> Vec<(u64, String, f32)> {
     let mut found = Vec::new();
     for (i, record) in records(bytes).iter().enumerate() {
         let event = fields(record);
@@ -98,32 +96,53 @@ fn scalars(bytes: &[u8]) -> Vec<(u64, String, f32)> {
             for value in field(&fields(&summary), 1) {
                 let value = fields(&value);
                 let tag = String::from_utf8(field(&value, 1)[0].clone()).unwrap();
-                let number = f32::from_le_bytes(field(&value, 2)[0].clone().try_into().unwrap());
-                found.push((step, tag, number));
+                let Some(number) = field(&value, 2).pop() else { continue };
+                found.push((step, tag, f32::from_le_bytes(number.try_into().unwrap())));
             }
         }
     }
     found
 }
 
-#[test]
-fn the_checksum_is_the_one_of_the_standard() {
-    assert_eq!(checksum(b"123456789"), 0xe306_9283, "RFC 3720");
+/// What the plugin of hyperparameters finds: the tag of each summary with its data, and its bytes.
+pub(crate) fn hparams(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for record in records(bytes) {
+        for summary in field(&fields(&record), 5) {
+            for value in field(&fields(&summary), 1) {
+                let value = fields(&value);
+                let Some(metadata) = field(&value, 9).pop() else { continue };
+                assert_eq!(field(&fields(&metadata), 4)[0], 2_u64.to_le_bytes(), "a tensor");
+                let tensor = fields(&field(&value, 8)[0]);
+                assert_eq!(field(&tensor, 1)[0], 1_u64.to_le_bytes(), "of numbers in f32");
+                let plugin = fields(&field(&fields(&metadata), 1)[0]);
+                assert_eq!(field(&plugin, 1), [b"hparams".to_vec()]);
+                let tag = String::from_utf8(field(&value, 1)[0].clone()).unwrap();
+                found.push((tag, field(&plugin, 2)[0].clone()));
+            }
+        }
+    }
+    found
 }
 
-#[test]
-fn scalars_are_read_back_as_they_were_written() {
-    let mut file = Vec::new();
-    let mut writer = EventWriter::begin(&mut file).unwrap();
-    writer.scalars(1, &[("train/loss", 2.5), ("step/passes", 0.0)]).unwrap();
-    writer.scalars(300, &[("train/loss", f64::NAN)]).unwrap();
-    writer.flush().unwrap();
-    let mut writer = EventWriter::go_on(&mut file);
-    writer.scalars(u64::from(u32::MAX) + 7, &[("Größe", -1e-3)]).unwrap();
-    let found = scalars(&file);
-    assert_eq!(found[0], (1, "train/loss".to_owned(), 2.5));
-    assert_eq!(found[1], (1, "step/passes".to_owned(), 0.0));
-    assert_eq!((found[2].0, found[2].2.is_nan()), (300, true));
-    assert_eq!(found[3], (4_294_967_302, "Größe".to_owned(), -1e-3));
-    assert_eq!(found.len(), 4);
+/// The hyperparameters of a session's start, as text: a number as it is, a text in quotes.
+pub(crate) fn settings(start: &[u8]) -> Vec<(String, String)> {
+    let start = fields(&field(&fields(start), 3)[0]);
+    let entry = |entry: Vec<u8>| {
+        let entry = fields(&entry);
+        let name = String::from_utf8(field(&entry, 1)[0].clone()).unwrap();
+        (name, value(&field(&entry, 2)[0]))
+    };
+    field(&start, 1).into_iter().map(entry).collect()
+}
+
+/// A `google.protobuf.Value` as text.
+pub(crate) fn value(bytes: &[u8]) -> String {
+    let (kind, content) = fields(bytes).pop().unwrap();
+    match kind {
+        2 => f64::from_le_bytes(content.try_into().unwrap()).to_string(),
+        3 => format!("{:?}", String::from_utf8(content).unwrap()),
+        4 => (content[0] == 1).to_string(),
+        other => panic!("a value of kind {other}"),
+    }
 }
