@@ -25,6 +25,7 @@ pub(crate) mod files;
 mod prefetch;
 pub(crate) mod remarks;
 mod targets;
+mod tiff_head;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

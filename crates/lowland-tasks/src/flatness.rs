@@ -93,8 +93,8 @@ impl Held {
         self.batches.iter().map(|batch| batch.indices().len()).collect()
     }
 
-    /// The mean cross entropy over all batches as a function of the weights of `model`, without
-    /// label smoothing.
+    /// The mean loss over all batches as a function of the weights of `model`, without label
+    /// smoothing.
     ///
     /// # Errors
     /// A model without trainable parameters.

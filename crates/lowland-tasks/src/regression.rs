@@ -5,7 +5,8 @@
 /// The coefficient of determination, `1 − Σ (y − f)² / Σ (y − ȳ)²`: at most 1, which is when all
 /// numbers are found, and 0 where the mean would do as well.
 ///
-/// Where the numbers looked for are all the same, it is negative infinity, or NaN if these are found.
+/// Where the numbers looked for are all the same, it is negative infinity, or NaN if these are
+/// found.
 pub fn r_squared(pairs: &[(f64, f64)]) -> f64 {
     let mean = mean(pairs.iter().map(|(target, _)| *target));
     let spread: f64 = pairs.iter().map(|(target, _)| square(target - mean)).sum();

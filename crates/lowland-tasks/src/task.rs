@@ -221,8 +221,8 @@ pub struct Wording {
     /// place.
     #[serde(default = "accuracy")]
     pub measure: String,
-    /// What is measured on the test set, in words that begin a sentence; empty where it is a share of
-    /// right answers.
+    /// What is measured on the test set, in words that begin a sentence; empty where it is a share
+    /// of right answers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub meaning: String,
 }

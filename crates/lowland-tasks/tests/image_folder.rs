@@ -117,7 +117,9 @@ fn every_format_is_read_from_folders_within_a_class() {
     for (format, name) in [
         (ImageFormat::Bmp, "a.bmp"),
         (ImageFormat::WebP, "monday/a.WEBP"),
+        (ImageFormat::Tiff, "monday/b.tif"),
         (ImageFormat::Gif, "monday/late/a.gif"),
+        (ImageFormat::Tiff, "monday/late/b.TIFF"),
         (ImageFormat::Png, "no-ending"),
     ] {
         let mut file = Cursor::new(Vec::new());
@@ -130,8 +132,8 @@ fn every_format_is_read_from_folders_within_a_class() {
     fixture.put("train/cat/x.tga", "x");
     let splits = read_folder(fixture.0.path(), &sized(None)).unwrap();
     assert_eq!(splits.train.classes(), ["cat", "dog"]);
-    assert_eq!(splits.train.class_counts(), [5, 1]);
-    for index in [0, 2, 3, 4] {
+    assert_eq!(splits.train.class_counts(), [7, 1]);
+    for index in [0, 2, 3, 4, 5, 6] {
         assert_eq!(splits.train.image(index), [9, 9, 9, 9, 90, 90, 90, 90, 200, 200, 200, 200]);
     }
     assert_eq!(
@@ -404,8 +406,9 @@ fn damaged_images_are_named_and_the_first_one_first() {
     let mut flipped = png.clone();
     flipped[png.len() / 2] ^= 4;
     for (file, told) in [
-        (vec![], "an image (JPEG, PNG, WebP, BMP, GIF), found 0 bytes of something else"),
-        (b"MM\0*and more".to_vec(), "an image (JPEG, PNG, WebP, BMP, GIF), found Tiff"),
+        (vec![], "an image (JPEG, PNG, WebP, BMP, GIF, TIFF), found 0 bytes of something else"),
+        (b"qoif and more".to_vec(), "an image (JPEG, PNG, WebP, BMP, GIF, TIFF), found Qoi"),
+        (b"MM\0*and more".to_vec(), "a whole image, found a damaged one ("),
         (b"GIF89a".to_vec(), "a whole image, found a damaged one ("),
         (png[..png.len() / 2].to_vec(), "a whole image, found a damaged one ("),
         (flipped, "a whole image, found a damaged one ("),

@@ -149,7 +149,8 @@ fn looked_for(set: &TextSet) -> &[f32] {
 
 #[test]
 fn stsb_has_a_number_for_each_pair_in_the_forms_that_circulate() {
-    let glue = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n\
+    let glue = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\t\
+                sentence1\tsentence2\tscore\n\
                 0\tmain-captions\tMSRvid\t2012test\t1\tnone\tnone\ta man\ta \"dog\t4.750\n\
                 1\tmain-captions\tMSRvid\t2012test\t4\tnone\tnone\tbread\tfood\t0\n";
     let csv = "sentence1,sentence2,score\na man,\"a \"\"dog\",4.75\nbread,food,0.0\n";

@@ -431,7 +431,7 @@ fn with_sums(mut file: Vec<u8>) -> Vec<u8> {
 fn images_are_read_or_refused_in_proportion() {
     let _alone = alone();
     let seeds = seeds("image");
-    assert_eq!(seeds.len(), 7);
+    assert_eq!(seeds.len(), 8);
     for seed in &seeds {
         image_folder::parse(Path::new("x"), seed, &small(None)).unwrap();
     }

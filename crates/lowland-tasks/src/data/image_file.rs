@@ -1,4 +1,5 @@
-//! Image files: JPEG, PNG, WebP, BMP and GIF (its first frame), distinguished by their contents.
+//! Image files: JPEG, PNG, WebP, BMP, TIFF (its first page) and GIF (its first frame), distinguished
+//! by their contents.
 //!
 //! Grey images become colour, and an alpha channel is left out. Images are turned upright as their
 //! EXIF data says, unless [`Decoding::upright`] is off.
@@ -12,6 +13,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::files::format_error;
+use super::tiff_head::overlong_value;
 use crate::error::setting;
 use crate::{Error, Result};
 
@@ -24,6 +26,9 @@ const LARGE: u64 = 16_000_000;
 
 /// Bytes of a pixel that a decoder may need, with its buffers: 16 bits in four channels, twice.
 const BYTES: u64 = 16;
+
+/// The most bits of a pixel: 16 in four channels. TIFF has numbers of 32 bits, too, of no set range.
+const DEEPEST: u16 = 64;
 
 /// Bytes at the start of a file that say what format it has.
 const SIGNATURE: u64 = 32;
@@ -129,6 +134,11 @@ fn decoder<'a>(
         };
         return Err(format_error(path, format!("an image ({})", formats()), found));
     };
+    if format == ImageFormat::Tiff
+        && let Some(found) = overlong_value(file)
+    {
+        return Err(format_error(path, "a whole image".to_owned(), found));
+    }
     let most = u64::from(decoding.max_megapixels) * 1_000_000;
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
     let mut limits = Limits::no_limits();
@@ -142,6 +152,11 @@ fn decoder<'a>(
             decoding.max_megapixels
         );
         return Err(format_error(path, expected, format!("{width}x{height} pixels")));
+    }
+    let bits = decoder.color_type().bits_per_pixel();
+    if bits > DEEPEST {
+        let expected = format!("at most {DEEPEST} bits for a pixel");
+        return Err(format_error(path, expected, bits.to_string()));
     }
     Ok(decoder)
 }

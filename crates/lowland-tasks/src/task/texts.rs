@@ -26,8 +26,8 @@ use crate::weights::{self, Export};
 use crate::{Error, Result};
 use lowland::cross_entropies;
 
-/// Texts or pairs of them: labelled, where the loss is the cross entropy, or with a number to find in
-/// each, where it is the squared error.
+/// Texts or pairs of them: labelled, where the loss is the cross entropy, or with a number to find
+/// in each, where it is the squared error.
 #[derive(Debug, Clone)]
 pub struct TextTask {
     parts: Parts<TextSet>,
@@ -94,8 +94,8 @@ impl Pretrained {
         Ok((Self { config, tokenizer: tokenizer.to_json()? }, remarks))
     }
 
-    /// Names the classes, as Hugging Face does, and the network. Without classes it is a regression,
-    /// whose one output Hugging Face names, too.
+    /// Names the classes, as Hugging Face does, and the network. Without classes it is a
+    /// regression, whose one output Hugging Face names, too.
     fn name_classes(&mut self, classes: &[String]) {
         let output = ["LABEL_0".to_owned()];
         let classes = if classes.is_empty() {

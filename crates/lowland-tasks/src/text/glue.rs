@@ -2,8 +2,8 @@
 //! first publishers do, and as tables or JSON lines with the same columns.
 //!
 //! In files of tabs, columns are separated by tabs and that is all: a quotation mark is a character
-//! of its sentence, and sentences of MRPC begin with one and have no second. The labels of STS-B are
-//! numbers, and it is a regression.
+//! of its sentence, and sentences of MRPC begin with one and have no second. The labels of STS-B
+//! are numbers, and it is a regression.
 
 use std::fmt;
 use std::path::Path;
@@ -57,9 +57,10 @@ pub enum GlueTask {
     /// Winograd natural language inference. From `train` (635) and `dev` (71), on which the larger
     /// class is hard to beat.
     Wnli,
-    /// The Semantic Textual Similarity Benchmark (Cer et al., arXiv 1708.00055): how similar are two
-    /// sentences, as a number from 0 to 5? A regression. From `train` (5,749 pairs) and `dev`
-    /// (1,500); where a test file has the numbers, as those with all labels do, it is the test part.
+    /// The Semantic Textual Similarity Benchmark (Cer et al., arXiv 1708.00055): how similar are
+    /// two sentences, as a number from 0 to 5? A regression. From `train` (5,749 pairs) and `dev`
+    /// (1,500); where a test file has the numbers, as in copies with all labels, it is the test
+    /// part.
     Stsb,
 }
 
@@ -114,8 +115,8 @@ impl GlueTask {
             Self::Rte => "pairs of sentences that entail or do not; 2 classes; from a folder",
             Self::Wnli => "pairs of sentences with a pronoun resolved; 2 classes; from a folder",
             Self::Stsb => {
-                "pairs of sentences and how similar they are, a number from 0 to 5; 5,749 and 1,500; \
-                 from a folder"
+                "pairs of sentences and how similar they are, a number from 0 to 5; 5,749 and \
+                 1,500; from a folder"
             }
         }
     }
@@ -165,8 +166,8 @@ impl GlueTask {
         }
     }
 
-    /// What GLUE measures the classification by; `None` for STS-B, which is none: GLUE measures it by
-    /// the correlations of Pearson and Spearman.
+    /// What GLUE measures the classification by; `None` for STS-B, which is none: GLUE measures it
+    /// by the correlations of Pearson and Spearman.
     pub fn metric(self) -> Option<Metric> {
         match self {
             Self::Mrpc | Self::Qqp => Some(Metric::F1),

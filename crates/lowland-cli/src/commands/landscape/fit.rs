@@ -57,8 +57,8 @@ pub(super) fn check_fit(runs: &[FinishedRun], split: Split, along: Along) -> Res
         }
         if along == Along::Line && given(other)? != given(first)? {
             bail!(Usage(format!(
-                "{} learned from images of another size, means or deviations than {}: a line needs one \
-                 form of its samples; --along random shows each run by itself",
+                "{} learned from images of another size, means or deviations than {}: a line needs \
+                 one form of its samples; --along random shows each run by itself",
                 pair.0, pair.1
             )));
         }

@@ -95,7 +95,7 @@ impl<'a> Scan<'a> {
     /// What was left out, a line for each kind.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        // Files of one kind in one line: ".txt" beside ".tif".
+        // Files of one kind in one line: ".txt" beside ".tga".
         let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for name in &self.others {
             let ending = Path::new(name).extension().unwrap_or_default().to_string_lossy();
