@@ -71,6 +71,8 @@ enum LongWords {
 /// Words in lines; the first line begins with the first lead, all others with the second.
 fn flowed(text: &str, [first, further]: [&str; 2], width: usize, long: LongWords) -> String {
     let room = width.saturating_sub(length(further).max(length(first))).max(1);
+    // A number keeps its percent sign.
+    let text = text.replace(" %", "\u{a0}%");
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ').flat_map(|word| pieces(word, room, long)) {
         match lines.last_mut() {
@@ -82,7 +84,8 @@ fn flowed(text: &str, [first, further]: [&str; 2], width: usize, long: LongWords
         }
     }
     let text = format!("{first}{}", lines.join(&format!("\n{further}")));
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").replace('\u{a0}', " ")
 }
 
 /// A word, or what a line holds of it each time.
@@ -389,6 +392,7 @@ mod tests {
             "it is in\n/a/long/path\nnow"
         );
         assert_eq!(hanging("  sam  ", "some words here", 18), "  sam  some words\n       here");
+        assert_eq!(wrapped("about 95 % of", 8), "about\n95 % of");
         assert_eq!(wrapped("", 10), "");
     }
 }

@@ -80,10 +80,15 @@ fn validation_chooses_and_test_is_measured_once() {
     let loss = |found: &Value| number(&found["loss"]);
     let [eight, two] = ["8", "2"].map(|bits| loss(&evaluate(&["--round", bits])));
     assert!((eight - loss(&found)).abs() < (two - loss(&found)).abs(), "{eight}, {two}");
-    let words = text(&run(&["evaluate", &out, "--round", "4"]).stdout);
+    // Sentences are broken into lines.
+    let printed = |arguments: &[&str]| {
+        let printed = text(&run(arguments).stdout);
+        printed.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let words = printed(&["evaluate", &out, "--round", "4"]);
     assert!(words.contains("the weights that were best on validation rounded to 4 bits"));
     assert_eq!(lowland(&["evaluate", &out, "--round", "9"]).status.code(), Some(2));
-    let words = text(&run(&["evaluate", &out]).stdout);
+    let words = printed(&["evaluate", &out]);
     for part in ["the weights that were best on validation", "precision", "calibration error"] {
         assert!(words.contains(part), "{part}: {words}");
     }

@@ -29,7 +29,7 @@ fn begun_with(file: &[u8]) -> BTreeMap<String, String> {
 /// The last scalar of a tag, which TensorBoard's tab of hyperparameters shows, and its step.
 fn last(file: &[u8], tag: &str) -> Option<(u64, f32)> {
     let found = scalars(file).into_iter().filter(|(_, found, _)| found == tag);
-    found.map(|(step, _, value)| (step, value)).last()
+    found.map(|(step, _, value)| (step, value)).next_back()
 }
 
 /// How a session ended, where it did.
@@ -92,7 +92,7 @@ fn a_comparison_shows_settings_and_results_of_its_runs() {
 }
 
 #[test]
-fn a_run_that_fails_says_so_and_an_interrupted_one_has_no_end_twice() {
+fn a_run_has_one_end_whether_it_fails_or_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let failed = path(folder.path(), "failed");
     assert_eq!(lowland(&short(&failed, &["--rho", "1e300"])).status.code(), Some(1));

@@ -1,7 +1,7 @@
 //! Names that were probably meant.
 
 /// How alike two names must be, from 0 to 1.
-const ALIKE: f64 = 0.5;
+const ALIKE: f64 = 0.6;
 
 /// The one of some names that a name which is none of them was meant to be; `None` where none is
 /// close enough. Upper and lower case, hyphens and underscores do not count, and a name without its

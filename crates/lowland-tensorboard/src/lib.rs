@@ -40,3 +40,8 @@ mod writer;
 pub use learner::TensorBoardLogger;
 pub use sessions::{Experiment, Metric, Part, Status, Value};
 pub use writer::EventWriter;
+
+/// The program of the README, which is compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -84,7 +84,7 @@ fn loader(count: usize, device: &Device) -> Arc<dyn DataLoader<Tensor<2>>> {
     DataLoaderBuilder::new(Stack).set_device(device.clone()).batch_size(8).build(dataset)
 }
 
-const BATCHES: u64 = 5;
+const BATCHES: usize = 5;
 
 /// A training over two epochs of five batches.
 fn training(directory: &Path) -> (SupervisedTraining<Model>, Learner<Model>) {
@@ -118,10 +118,10 @@ fn a_training_of_two_epochs_is_read_back() {
 
     let batches = of_tag(&directory.join("train"), "iteration/Loss");
     let steps: Vec<u64> = batches.iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, (1..=2 * BATCHES).collect::<Vec<_>>());
+    assert_eq!(steps, (1..=2 * BATCHES as u64).collect::<Vec<_>>());
     let epochs = of_tag(&directory.join("train"), "epoch/Loss");
     assert_eq!(epochs.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1, 2]);
-    for (epoch, batches) in epochs.iter().zip(batches.chunks(BATCHES as usize)) {
+    for (epoch, batches) in epochs.iter().zip(batches.chunks(BATCHES)) {
         let losses = batches.iter().map(|(_, loss)| f64::from(*loss));
         let mean = losses.sum::<f64>() / BATCHES as f64;
         // Each number is rounded to f32, half a unit in its last place at most.
@@ -201,12 +201,12 @@ fn a_training_that_resumes_counts_on_in_a_further_file() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
     for before in [0, 2 * BATCHES] {
-        let logger = TensorBoardLogger::new(&directory).unwrap().resuming_after(before);
+        let logger = TensorBoardLogger::new(&directory).unwrap().resuming_after(before as u64);
         let (training, learner) = training(folder.path());
         training.with_metric_logger(logger).launch(learner);
     }
     let steps: Vec<u64> =
         of_tag(&directory.join("train"), "iteration/Loss").iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, (1..=4 * BATCHES).collect::<Vec<_>>());
+    assert_eq!(steps, (1..=4 * BATCHES as u64).collect::<Vec<_>>());
     assert_eq!(fs::read_dir(directory.join("train")).unwrap().count(), 2);
 }
