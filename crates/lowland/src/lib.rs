@@ -90,7 +90,14 @@
 //!
 //! | feature | what it adds |
 //! | --- | --- |
-//! | `train` | a strategy for Burn's `Learner`, with metrics and checkpoints (module `learner`) |
+#![cfg_attr(
+    feature = "train",
+    doc = "| `train` | a strategy for Burn's `Learner`, with metrics and checkpoints: [`learner`] |"
+)]
+#![cfg_attr(
+    not(feature = "train"),
+    doc = "| `train` | a strategy for Burn's `Learner`, with metrics and checkpoints: `learner` |"
+)]
 //! | `tui` | the same, and Burn's terminal dashboard |
 //!
 //! # Your own algorithm
