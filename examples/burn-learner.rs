@@ -112,8 +112,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .metric_train_numeric(strategy.metric(Quantity::Passes))
         .metric_train_numeric(strategy.metric(Quantity::PsfNorm))
         .metric_train_numeric(strategy.metric(Quantity::SecondGradients))
-        // With `.checkpoint(4)`, a second run resumes after the fourth epoch. Burn's loader then starts
-        // its shuffling anew: the fifth epoch has the order of the first.
+        // With `.checkpoint(4)`, a second run resumes after the fourth epoch. Burn's loader then
+        // starts its shuffling anew: the fifth epoch has the order of the first.
         .with_custom_checkpointers(
             FileCheckpointer::new(CHECKPOINTS, "model"),
             strategy.checkpointer(CHECKPOINTS),

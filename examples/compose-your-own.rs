@@ -1,5 +1,5 @@
-//! An algorithm that nobody has named: F-SAM's ascent and LookSAM's reuse, with second gradients in the
-//! second half of the training alone, by a schedule that is written here.
+//! An algorithm that nobody has named: F-SAM's ascent and LookSAM's reuse, with second gradients in
+//! the second half of the training alone, by a schedule that is written here.
 //!
 //! ```sh
 //! cargo run --release -p lowland-examples --example compose-your-own
@@ -26,8 +26,8 @@ use lowland_tasks::models::{SmallCnn, SmallCnnConfig};
 
 const EPOCHS: u64 = 6;
 
-/// A second gradient at every `every`-th step, once half of the training is over. Late steps are said to decide
-/// where a network lands.
+/// A second gradient at every `every`-th step, once half of the training is over. Late steps are
+/// said to decide where a network lands.
 #[derive(Debug, Clone)]
 struct SecondHalf {
     every: u64,

@@ -1,7 +1,7 @@
 //! ARSAM on human pose: a network learns where the joints of people are, in a loop of one's own.
 //!
-//! The folder holds `train.json` and `val.json`, keypoints as COCO has them, and the images that they
-//! name. With a second argument, a page with what was found is written there.
+//! The folder holds `train.json` and `val.json`, keypoints as COCO has them, and the images that
+//! they name. With a second argument, a page with what was found is written there.
 //!
 //! ```sh
 //! cargo run --release -p lowland-examples --example human-pose -- FOLDER poses.html

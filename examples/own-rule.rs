@@ -1,4 +1,5 @@
-//! A rule of one's own: what the base optimizer gets is the mean of the gradients at `w` and at `w + e`.
+//! A rule of one's own: what the base optimizer gets is the mean of the gradients at `w` and at
+//! `w + e`.
 //!
 //! ```sh
 //! cargo run --release -p lowland-examples --example own-rule
@@ -15,8 +16,8 @@ use lowland::{
     Perturbation, Result, Rule, Selection, SharpnessAware, Surface, Update, cross_entropies,
 };
 
-/// The mean of the gradients at `w` and at `w + e`, where `e` has the length `rho` and grows to it over
-/// the first `rise` steps.
+/// The mean of the gradients at `w` and at `w + e`, where `e` has the length `rho` and grows to it
+/// over the first `rise` steps.
 #[derive(Debug, Clone)]
 struct Halfway {
     rho: f64,

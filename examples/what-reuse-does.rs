@@ -5,8 +5,8 @@
 //! cargo run --release -p lowland-examples --example what-reuse-does -- FIRST_SEED SEEDS
 //! ```
 //!
-//! Embedded Fashion-MNIST with 30 % label noise, the second gradient at every fifth step (1.2 passes
-//! per step), radius 0.2; a line of CSV for each run.
+//! Embedded Fashion-MNIST with 30 % label noise, the second gradient at every fifth step (1.2
+//! passes per step), radius 0.2; a line of CSV for each run.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 

@@ -1,5 +1,5 @@
-//! The readers of CIFAR's files. A record is mostly pixels, so the input says how a file is put together:
-//! up to 16 pieces, each of one or two bytes that are repeated.
+//! The readers of CIFAR's files. A record is mostly pixels, so the input says how a file is put
+//! together: up to 16 pieces, each of one or two bytes that are repeated.
 
 #![no_main]
 

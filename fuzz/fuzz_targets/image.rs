@@ -1,4 +1,5 @@
-//! The reader of images, which may unpack any of them to 5 million pixels here and needs a few times that while it does.
+//! The reader of images, which may unpack any of them to 5 million pixels here and needs a few
+//! times that while it does.
 
 #![no_main]
 

@@ -91,7 +91,8 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
     go_on(folder, &plan, standings, plan.jobs, quiet)
 }
 
-/// Writes into a comparison and its runs where their data moved to, once it is known to be the same.
+/// Writes into a comparison and its runs where their data moved to, once it is known to be the
+/// same.
 ///
 /// # Errors
 /// A folder that is in use or cannot be written to, data that is not that of then.

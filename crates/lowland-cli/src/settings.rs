@@ -1,10 +1,11 @@
 //! From flags and files to the settings of a run.
 //!
 //! Settings come from four places, the later ones over the earlier: defaults (with those of a
-//! program's own task), the preset of `--task`, the file of `--config`, the command line. On the command line, flags, `--set` and what
-//! is given with an algorithm's name have the same rank: two different values for one setting are
-//! an error that names both arguments. Only where several algorithms are compared, what is given
-//! with the name of one is its own and overrides what is given for all.
+//! program's own task), the preset of `--task`, the file of `--config`, the command line. On the
+//! command line, flags, `--set` and what is given with an algorithm's name have the same rank: two
+//! different values for one setting are an error that names both arguments. Only where several
+//! algorithms are compared, what is given with the name of one is its own and overrides what is
+//! given for all.
 
 mod algorithm;
 mod file;

@@ -5,12 +5,13 @@ use burn::tensor::{Bool, Tensor};
 
 use crate::{linear, scaled_softmax};
 
-/// The context that Burn's [`MultiHeadAttention`] returns for `x` `[batch, tokens, features]` that look at one another,
-/// `[batch, tokens, features]`. Tokens that `padding` `[batch, tokens]` marks are not looked at.
+/// The context that Burn's [`MultiHeadAttention`] returns for `x` `[batch, tokens, features]` that
+/// look at one another, `[batch, tokens, features]`. Tokens that `padding` `[batch, tokens]` marks
+/// are not looked at.
 ///
-/// Kernels take the heads where they lie among the features, and compute the weights once more in the
-/// backward pass instead of keeping `[batch, heads, tokens, tokens]` of them. A layer that drops
-/// weights keeps them, and one with a quiet softmax is Burn's own.
+/// Kernels take the heads where they lie among the features, and compute the weights once more in
+/// the backward pass instead of keeping `[batch, heads, tokens, tokens]` of them. A layer that
+/// drops weights keeps them, and one with a quiet softmax is Burn's own.
 ///
 /// # Panics
 ///

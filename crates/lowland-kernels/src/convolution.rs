@@ -33,8 +33,9 @@ fn same(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
     (total / 2, total - total / 2)
 }
 
-/// Burn's [`conv2d`](burn::tensor::module::conv2d): images `[batch, channels in, height, width]`, weights
-/// `[channels out, channels in / groups, kernel height, kernel width]`, bias `[channels out]`.
+/// Burn's [`conv2d`](burn::tensor::module::conv2d): images `[batch, channels in, height, width]`,
+/// weights `[channels out, channels in / groups, kernel height, kernel width]`, bias
+/// `[channels out]`.
 ///
 /// # Panics
 ///

@@ -22,8 +22,8 @@ pub(crate) struct Normalisation {
 
 /// The operations, for a backend and for that backend with autodiff.
 ///
-/// The macro takes no optional tensors: one without numbers stands for a bias, a mask or an `other` that there is
-/// not (see [`absent`]).
+/// The macro takes no optional tensors: one without numbers stands for a bias, a mask or an `other`
+/// that there is not (see [`absent`]).
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
     fn convolve(

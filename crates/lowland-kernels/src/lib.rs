@@ -1,8 +1,8 @@
 //! Layers for training on the CPU: Burn's, computed by kernels of their own on the backend Flex.
 //!
-//! Each function takes a layer of [`burn::nn`], or the tensors of one, and returns what Burn's own forward
-//! pass returns, up to rounding, with gradients. Records, configurations and optimizers see Burn's
-//! modules and nothing else.
+//! Each function takes a layer of [`burn::nn`], or the tensors of one, and returns what Burn's own
+//! forward pass returns, up to rounding, with gradients. Records, configurations and optimizers see
+//! Burn's modules and nothing else.
 //!
 //! ```
 //! use burn::nn::conv::Conv2dConfig;
@@ -23,15 +23,16 @@
 //!
 //! # Where the kernels run
 //!
-//! With feature `flex`, for tensors of `f32` or `f64` on Burn's Flex backend, with or without autodiff. Everything
-//! else goes to Burn's operations: other backends, `f16` and `bf16`, tensors of different types, asymmetric padding,
-//! convolutions in which a group has fewer than four output channels, and attention that drops weights.
-//! [`calls`](calls::calls) counts what the kernels did.
+//! With feature `flex`, for tensors of `f32` or `f64` on Burn's Flex backend, with or without
+//! autodiff. Everything else goes to Burn's operations: other backends, `f16` and `bf16`, tensors
+//! of different types, asymmetric padding, convolutions in which a group has fewer than four output
+//! channels, and attention that drops weights. [`calls`](calls::calls) counts what the kernels did.
 //!
 //! # Rounding
 //!
-//! Results do not depend on the number of threads, bit for bit: sums are divided by the sizes of the tensors alone, and
-//! added in a fixed order. They do depend on the width of the processor's vectors.
+//! Results do not depend on the number of threads, bit for bit: sums are divided by the sizes of
+//! the tensors alone, and added in a fixed order. They do depend on the width of the processor's
+//! vectors.
 //!
 //! Gradients are of first order, as everywhere in Burn.
 

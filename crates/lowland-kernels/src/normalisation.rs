@@ -8,8 +8,8 @@ use burn::tensor::module::BatchNormTrainOutput;
 use crate::flex::After;
 use crate::pointwise::relu_of_burn;
 
-/// Burn's [`batch_norm_train`](burn::tensor::module::batch_norm_train): `[batch, channels, ..]` normalised by the
-/// statistics of the batch, which are returned, with γ and β `[channels]`.
+/// Burn's [`batch_norm_train`](burn::tensor::module::batch_norm_train): `[batch, channels, ..]`
+/// normalised by the statistics of the batch, which are returned, with γ and β `[channels]`.
 ///
 /// # Panics
 ///
@@ -29,8 +29,9 @@ pub fn batch_norm_train<const D: usize>(
     burn::tensor::module::batch_norm_train(input, gamma, beta, epsilon)
 }
 
-/// The forward pass of Burn's [`BatchNorm`] over `[batch, channels, ..]`: by the statistics of the batch, which move
-/// the running ones, where the layer trains on a device with autodiff; by the running ones elsewhere.
+/// The forward pass of Burn's [`BatchNorm`] over `[batch, channels, ..]`: by the statistics of the
+/// batch, which move the running ones, where the layer trains on a device with autodiff; by the
+/// running ones elsewhere.
 ///
 /// # Panics
 ///
@@ -56,7 +57,8 @@ pub fn batch_norm_relu<const D: usize>(layer: &BatchNorm, input: Tensor<D>) -> T
     relu_of_burn(layer.forward(input))
 }
 
-/// [`batch_norm`], a sum with `other` of the same shape, and `ReLU` in one sweep: the end of a residual block.
+/// [`batch_norm`], a sum with `other` of the same shape, and `ReLU` in one sweep: the end of a
+/// residual block.
 ///
 /// # Panics
 ///
@@ -116,8 +118,8 @@ fn normalise<const D: usize>(layer: &BatchNorm, input: Tensor<D>, after: After<D
     output
 }
 
-/// The forward pass of Burn's [`LayerNorm`] over `[.., features]`. The layer does not let its ε be read: `epsilon` is the
-/// one that it was made with, by default 1e-5.
+/// The forward pass of Burn's [`LayerNorm`] over `[.., features]`. The layer does not let its ε be
+/// read: `epsilon` is the one that it was made with, by default 1e-5.
 ///
 /// # Panics
 ///

@@ -29,7 +29,8 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub(crate) fn relu_of_burn<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "tch")]
     if x.device().is_autodiff() && on_libtorch(&x.device()) {
-        // Burn takes the gradient by LibTorch's masked fill, which takes 17 times as long as a product.
+        // Burn takes the gradient by LibTorch's masked fill, which takes 17 times as long as a
+        // product.
         let open = activation::relu(x.clone().detach()).sign();
         return x * open;
     }
@@ -52,7 +53,8 @@ pub fn add<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
     x + y
 }
 
-/// The softmax along a dimension, as Burn's [`softmax`](activation::softmax); kernels take the last.
+/// The softmax along a dimension, as Burn's [`softmax`](activation::softmax); kernels take the
+/// last.
 ///
 /// # Panics
 ///

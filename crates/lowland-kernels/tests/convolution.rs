@@ -137,7 +137,8 @@ fn usual(images: usize, from: usize, to: usize, size: usize, kernel: usize, stri
 
 #[test]
 fn layers_of_residual_networks_are_burns() {
-    // Small images go several at a time, large ones in blocks of rows, many channels in blocks of taps.
+    // Small images go several at a time, large ones in blocks of rows, many channels in blocks of
+    // taps.
     for (images, from, to, size, kernel, stride) in [
         (9, 3, 16, 32, 3, 1),
         (3, 16, 32, 32, 3, 2),

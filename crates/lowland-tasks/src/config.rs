@@ -68,8 +68,8 @@ pub struct TrainConfig {
     /// same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
-    /// The decay of an exponential moving average of the weights that is measured beside them, above 0 and below 1,
-    /// such as 0.999. It has no part in training. Default: none.
+    /// The decay of an exponential moving average of the weights that is measured beside them,
+    /// above 0 and below 1, such as 0.999. It has no part in training. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
     /// The norm that the final gradient is scaled down to where it is longer. Default: none.

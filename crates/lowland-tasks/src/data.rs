@@ -244,8 +244,8 @@ impl DataName {
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load), and [`Error::Setting`] if one of them is not the default and this is
-    /// no image folder.
+    /// As [`load`](Self::load), and [`Error::Setting`] if one of them is not the default and this
+    /// is no image folder.
     pub fn load_with(self, data_dir: Option<&Path>, config: &FolderConfig) -> Result<Splits> {
         self.check_folder(config)?;
         let folder = || self.folder(data_dir);

@@ -41,8 +41,8 @@ pub struct ClassFigures {
     pub class: String,
     /// How many samples have it as their label.
     pub samples: usize,
-    /// Of the samples that the network puts there, the share that belong there; `None` where it puts
-    /// none there.
+    /// Of the samples that the network puts there, the share that belong there; `None` where it
+    /// puts none there.
     pub precision: Option<f64>,
     /// Of the samples that belong there, the share that the network puts there; `None` where none
     /// do.

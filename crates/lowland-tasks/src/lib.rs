@@ -22,16 +22,16 @@ mod pickle;
 pub mod pose {
     //! Human pose: where the joints of a person are in an image.
     //!
-    //! The way of a person is a straight line: [`PoseSplits::read`] reads COCO keypoint files and keeps
-    //! a picture of each person in a [`PoseSet`]; a [`PoseSource`] turns them as chance has it and
-    //! makes images and heatmaps of them, one heatmap a joint with a bump where the joint is; a
-    //! [`PoseNet`] learns these ([`heatmap_losses`]); [`decode`](fn@decode) finds the joints in what it
-    //! says; [`pck`] and [`average_precision`] measure how good they are, and [`picture`](fn@picture)
-    //! shows them.
+    //! The way of a person is a straight line: [`PoseSplits::read`] reads COCO keypoint files and
+    //! keeps a picture of each person in a [`PoseSet`]; a [`PoseSource`] turns them as chance has
+    //! it and makes images and heatmaps of them, one heatmap a joint with a bump where the joint
+    //! is; a [`PoseNet`] learns these ([`heatmap_losses`]); [`decode`](fn@decode) finds the joints
+    //! in what it says; [`pck`] and [`average_precision`] measure how good they are, and
+    //! [`picture`](fn@picture) shows them.
     //!
-    //! Coordinates are pixels, first to the right and then down, and continuous: the pixel in column
-    //! `i` reaches from `i` to `i + 1`. So an image that is scaled by `s` has all its coordinates times
-    //! `s`.
+    //! Coordinates are pixels, first to the right and then down, and continuous: the pixel in
+    //! column `i` reaches from `i` to `i + 1`. So an image that is scaled by `s` has all its
+    //! coordinates times `s`.
 
     pub mod coco;
     mod cut;
@@ -75,10 +75,10 @@ pub mod train;
 pub mod weights {
     //! Weights from files, whoever wrote them, and weights for readers elsewhere.
     //!
-    //! [`parse`] reads Burn's records (`.bpk`), SafeTensors and the files of `torch.save`, of which no
-    //! code is run. A network takes those that are its own by their [`Names`]; what does not fit is an
-    //! error that says what is there, what was expected and what to do. [`to_safetensors`] writes what
-    //! PyTorch's `load_state_dict` takes.
+    //! [`parse`] reads Burn's records (`.bpk`), SafeTensors and the files of `torch.save`, of which
+    //! no code is run. A network takes those that are its own by their [`Names`]; what does not fit
+    //! is an error that says what is there, what was expected and what to do. [`to_safetensors`]
+    //! writes what PyTorch's `load_state_dict` takes.
 
     mod export;
     mod loading;

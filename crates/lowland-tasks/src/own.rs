@@ -1,8 +1,8 @@
 //! A task of one's own: a network of any type, on samples from anywhere.
 //!
 //! [`OwnTask`] asks for samples, a network and what the network makes of a batch; training,
-//! checkpoints, exact resume, comparisons, sharpness and reports come with it. A program hands it to
-//! `lowland_cli::run_task` and is then the command `lowland` for this task:
+//! checkpoints, exact resume, comparisons, sharpness and reports come with it. A program hands it
+//! to `lowland_cli::run_task` and is then the command `lowland` for this task:
 //!
 //! ```
 //! use std::path::Path;

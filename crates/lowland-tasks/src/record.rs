@@ -45,8 +45,8 @@ pub struct TestRecord {
     pub scores: BTreeMap<String, f64>,
 }
 
-/// The epoch that is best on validation: the highest [`validation_score`], or else the highest share
-/// of right answers, of equal ones the lowest loss, then the first. `None` where nothing was
+/// The epoch that is best on validation: the highest [`validation_score`], or else the highest
+/// share of right answers, of equal ones the lowest loss, then the first. `None` where nothing was
 /// measured there.
 ///
 /// [`validation_score`]: EpochRecord::validation_score

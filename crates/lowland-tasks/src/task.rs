@@ -79,8 +79,8 @@ pub trait Task: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The figures of each joint, from the [`marks`](Outcome::marks) of all samples of a split; none
-    /// where no joints are found.
+    /// The figures of each joint, from the [`marks`](Outcome::marks) of all samples of a split;
+    /// none where no joints are found.
     ///
     /// # Errors
     /// A split that is not there.
@@ -167,8 +167,8 @@ pub trait Task: fmt::Debug + Send + Sync {
         BTreeMap::new()
     }
 
-    /// The name of the score that the best epoch is chosen by on validation. Default: none, the share
-    /// of right answers.
+    /// The name of the score that the best epoch is chosen by on validation. Default: none, the
+    /// share of right answers.
     fn chooses_by(&self) -> Option<&'static str> {
         None
     }

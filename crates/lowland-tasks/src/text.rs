@@ -2,8 +2,8 @@
 //!
 //! A folder with `config.json`, weights (`model.safetensors` or `pytorch_model.bin`) and
 //! `tokenizer.json` or `vocab.txt`, as they are published for BERT and its kin, gives the
-//! [`TextTokenizer`] and the [`TextClassifier`]; a folder with the files of a [`GlueTask`] gives two
-//! [`TextSet`]s of tokens, and those the batches.
+//! [`TextTokenizer`] and the [`TextClassifier`]; a folder with the files of a [`GlueTask`] gives
+//! two [`TextSet`]s of tokens, and those the batches.
 //!
 //! ```
 //! # use burn::tensor::Device;

@@ -199,8 +199,8 @@ fn r_squared_is_the_share_of_the_spread_that_is_explained() {
     let spread: f64 = targets.iter().map(|y| (y - mean).powi(2)).sum();
     let pairs = targets.iter().zip(answers.iter::<f64>());
     let errors: f64 = pairs.map(|(y, answer)| (y - answer).powi(2)).sum();
-    // The answers are those of the same batch of 40, to the bit. The sums of 40 squares are taken in
-    // `f64`, and may be taken in another order: 40 roundings of at most their size.
+    // The answers are those of the same batch of 40, to the bit. The sums of 40 squares are taken
+    // in `f64`, and may be taken in another order: 40 roundings of at most their size.
     let bound = |size: f64| 40.0 * f64::EPSILON * size.max(1.0);
     let expected = 1.0 - errors / spread;
     assert!((found.accuracy - expected).abs() < bound(expected), "{found:?}");

@@ -173,7 +173,8 @@ impl TensorBoardLogger {
         let is_test = matches!(at.split, Split::Test(_));
         let mut scalars = Vec::new();
         for NumericMetricUpdate { entry, numeric_entry, running_entry } in update {
-            // Without a value there is nothing to write: some metrics have one of whole epochs only.
+            // Without a value there is nothing to write: some metrics have one of whole epochs
+            // only.
             let Some(value) = numeric_entry else { continue };
             let Some(name) = self.names.get(&entry.metric_id) else { continue };
             let key = (name.clone(), self.folder(at.split), at.epoch);

@@ -1,7 +1,7 @@
 //! Event files for TensorBoard: scalars over time, and hyperparameters with their results.
 //!
-//! An [`EventWriter`] writes to whatever takes bytes. TensorBoard finds files whose names begin with
-//! `events.out.tfevents`, in a folder for each run:
+//! An [`EventWriter`] writes to whatever takes bytes. TensorBoard finds files whose names begin
+//! with `events.out.tfevents`, in a folder for each run:
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -82,8 +82,8 @@ pub enum Error {
          mean (`lowland::CrossEntropy` gives them)"
     )]
     PerSample,
-    /// The rule asks for some samples of a batch or for losses, and there are only gradients of whole
-    /// batches.
+    /// The rule asks for some samples of a batch or for losses, and there are only gradients of
+    /// whole batches.
     #[error(
         "the rule chooses among samples by their losses, and a `Learner` gives the gradients of whole \
          batches alone; train with `SharpnessAware::step` in a loop of your own"

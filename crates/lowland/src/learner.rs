@@ -1,5 +1,5 @@
-//! Training by Burn's `Learner` (feature `train`): its dashboard, metrics, checkpoints, early stopping and
-//! gradient accumulation, with any full-batch algorithm of the family.
+//! Training by Burn's `Learner` (feature `train`): its dashboard, metrics, checkpoints, early
+//! stopping and gradient accumulation, with any full-batch algorithm of the family.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,32 +28,34 @@ use run::Run;
 
 /// Trains the model of a Burn `Learner` with a rule, on one device.
 ///
-/// The `Learner`'s own optimizer and learning rate are the base, by way of the model's `TrainStep::optimize`:
-/// `w ← base(w, rule(surface))`. Gradients are those
-/// of the model's [`TrainStep`], taken once for each evaluation on a clone of the batch, at the weights or on a
+/// The `Learner`'s own optimizer and learning rate are the base, by way of the model's
+/// `TrainStep::optimize`: `w ← base(w, rule(surface))`. Gradients are those of the model's
+/// [`TrainStep`], taken once for each evaluation on a clone of the batch, at the weights or on a
 /// perturbed copy of the model; metrics see the output of the first one. All rules of a step of
-/// [`SharpnessAware`](crate::SharpnessAware) hold, and the same seed gives the same weights as a loop around
-/// it. What differs:
+/// [`SharpnessAware`](crate::SharpnessAware) hold, and the same seed gives the same weights as a
+/// loop around it. What differs:
 ///
-/// - A `TrainStep` gives gradients of whole batches and no losses: a rule that chooses samples is refused, and
-///   a step is left out where its *gradient* is not finite.
-/// - With gradient accumulation, the batches that are accumulated are one batch to the rule, which is asked
-///   once for them: both gradients are taken over all of them, each at one point. They are summed, as Burn
-///   does it, not averaged: the learning rate means what it means to Burn, and a radius that grows with the
-///   gradient (that of the raw gradient) grows with their number.
-/// - A model in which one tensor stands in several places is refused ([`Error::Tied`]): a `Learner` steps the
-///   first of them only, so that they would come apart.
+/// - A `TrainStep` gives gradients of whole batches and no losses: a rule that chooses samples is
+///   refused, and a step is left out where its *gradient* is not finite.
+/// - With gradient accumulation, the batches that are accumulated are one batch to the rule, which
+///   is asked once for them: both gradients are taken over all of them, each at one point. They are
+///   summed, as Burn does it, not averaged: the learning rate means what it means to Burn, and a
+///   radius that grows with the gradient (that of the raw gradient) grows with their number.
+/// - A model in which one tensor stands in several places is refused ([`Error::Tied`]): a `Learner`
+///   steps the first of them only, so that they would come apart.
 /// - A rule that moves the weights after the base optimizer's step (decoupled WSAM) is refused
 ///   ([`Error::Displacement`]).
-/// - The number of steps in an epoch, which a warm-up in epochs needs, follows from the loader: its number of
-///   items and the size of the first batch. [`with_steps_per_epoch`](Self::with_steps_per_epoch) overrides it.
-/// - A training that resumes repeats the order of the first epochs where the loader shuffles: Burn's loaders
-///   start their shuffling anew. A warning says so.
-/// - `SupervisedTraining::gradient_checkpointing` does not reach a strategy. Put the model on a device that has
-///   it (`Device::gradient_checkpointing`), or pass that device to [`with_device`](Self::with_device).
+/// - The number of steps in an epoch, which a warm-up in epochs needs, follows from the loader: its
+///   number of items and the size of the first batch.
+///   [`with_steps_per_epoch`](Self::with_steps_per_epoch) overrides it.
+/// - A training that resumes repeats the order of the first epochs where the loader shuffles:
+///   Burn's loaders start their shuffling anew. A warning says so.
+/// - `SupervisedTraining::gradient_checkpointing` does not reach a strategy. Put the model on a
+///   device that has it (`Device::gradient_checkpointing`), or pass that device to
+///   [`with_device`](Self::with_device).
 ///
-/// Clones share what a training leaves behind: [`error`](Self::error), [`spent`](Self::spent), metrics and
-/// checkpoints. Each training starts with the rule as it was given.
+/// Clones share what a training leaves behind: [`error`](Self::error), [`spent`](Self::spent),
+/// metrics and checkpoints. Each training starts with the rule as it was given.
 ///
 /// # Example
 /// ARSAM with its defaults, with a metric of its own and checkpoints from which it resumes exactly:
@@ -139,13 +141,13 @@ pub struct SharpnessAwareStrategy {
 
 impl SharpnessAwareStrategy {
     /// Trains with an algorithm or a rule of your own, as
-    /// [`SharpnessAware::new`](crate::SharpnessAware::new) takes them, on the device of the model. The
-    /// defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in a row,
-    /// [`Diagnostics::All`].
+    /// [`SharpnessAware::new`](crate::SharpnessAware::new) takes them, on the device of the model.
+    /// The defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in a
+    /// row, [`Diagnostics::All`].
     ///
     /// # Errors
-    /// A setting outside its allowed range, named; [`Error::WholeBatches`] for an algorithm that chooses
-    /// samples.
+    /// A setting outside its allowed range, named; [`Error::WholeBatches`] for an algorithm that
+    /// chooses samples.
     pub fn new<R>(rule: R) -> Result<Self>
     where
         R: TryInto<Box<dyn Rule>, Error: Into<Error>>,
@@ -171,8 +173,8 @@ impl SharpnessAwareStrategy {
         self
     }
 
-    /// Sets the number of the optimizer's steps in an epoch. Default: what the loader's number of items and
-    /// its first batch give.
+    /// Sets the number of the optimizer's steps in an epoch. Default: what the loader's number of
+    /// items and its first batch give.
     #[must_use]
     pub fn with_steps_per_epoch(mut self, steps: u64) -> Self {
         self.driver.settings.steps_per_epoch = Some(steps);
@@ -195,20 +197,20 @@ impl SharpnessAwareStrategy {
         self
     }
 
-    /// As [`SharpnessAware::with_diagnostics`](crate::SharpnessAware::with_diagnostics). [`Quantity::PsfNorm`] has
-    /// values with [`Diagnostics::All`] alone.
+    /// As [`SharpnessAware::with_diagnostics`](crate::SharpnessAware::with_diagnostics).
+    /// [`Quantity::PsfNorm`] has values with [`Diagnostics::All`] alone.
     #[must_use]
     pub fn with_diagnostics(mut self, diagnostics: Diagnostics) -> Self {
         self.driver.settings.diagnostics = diagnostics;
         self
     }
 
-    /// Launches a training with this strategy, and returns what ended it before its time as an error.
-    /// Errors that are Burn's own stay in the result's `error`, beside the model.
+    /// Launches a training with this strategy, and returns what ended it before its time as an
+    /// error. Errors that are Burn's own stay in the result's `error`, beside the model.
     ///
     /// # Errors
-    /// Whatever a [step](crate::SharpnessAware::step) gives; [`Error::Record`] for a checkpoint that
-    /// does not fit, [`Error::Checkpoints`] where the rule's state would not be saved.
+    /// Whatever a [step](crate::SharpnessAware::step) gives; [`Error::Record`] for a checkpoint
+    /// that does not fit, [`Error::Checkpoints`] where the rule's state would not be saved.
     pub fn launch<M>(
         &self,
         training: SupervisedTraining<M>,
@@ -223,23 +225,25 @@ impl SharpnessAwareStrategy {
         self.error().map_or(Ok(result), Err)
     }
 
-    /// Creates a metric for `SupervisedTraining::metric_train_numeric`. Use a new one for each training.
+    /// Creates a metric for `SupervisedTraining::metric_train_numeric`. Use a new one for each
+    /// training.
     pub fn metric(&self, quantity: Quantity) -> StepMetric {
         StepMetric::new(quantity, self.link.follow())
     }
 
-    /// Saves and loads the state of the optimizer as Burn's `FileCheckpointer::new(directory, "optim")` does and, in the same
-    /// directory, for the same epochs, that of the rule. The second of
-    /// `SupervisedTraining::with_custom_checkpointers`; without it, a training with checkpoints is refused.
+    /// Saves and loads the state of the optimizer as Burn's
+    /// `FileCheckpointer::new(directory, "optim")` does and, in the same directory, for the same
+    /// epochs, that of the rule. The second of `SupervisedTraining::with_custom_checkpointers`;
+    /// without it, a training with checkpoints is refused.
     ///
-    /// What `SupervisedTraining::checkpoint` restores is then all that the steps depend on but the order of the data: a
-    /// loader of Burn's that shuffles starts its shuffling anew.
+    /// What `SupervisedTraining::checkpoint` restores is then all that the steps depend on but the
+    /// order of the data: a loader of Burn's that shuffles starts its shuffling anew.
     pub fn checkpointer(&self, directory: impl AsRef<Path>) -> RuleCheckpointer {
         RuleCheckpointer::new(directory.as_ref(), Arc::clone(&self.link))
     }
 
-    /// What ended the latest training before its time, where it was not Burn. Burn's own result then holds
-    /// the same as text.
+    /// What ended the latest training before its time, where it was not Burn. Burn's own result
+    /// then holds the same as text.
     pub fn error(&self) -> Option<Error> {
         self.link.lock().error.clone()
     }
@@ -249,7 +253,8 @@ impl SharpnessAwareStrategy {
         self.link.lock().spent
     }
 
-    /// The driver of a training that is about to start, with the state that was saved where it goes on.
+    /// The driver of a training that is about to start, with the state that was saved where it goes
+    /// on.
     fn start<M: LearnerModel>(
         &self,
         components: &TrainingComponents<M>,

@@ -1,10 +1,10 @@
 //! Sharpness-aware training on [Burn](https://burn.dev): networks that land in flat minima, which
 //! generalise better, at a cost near plain SGD.
 //!
-//! Sharpness-aware minimisation (SAM) takes two gradients per step, one at the weights `w` and one at
-//! `w + e`, a little uphill, and so doubles the cost of training. ARSAM takes the second one only as
-//! often as it changes and reuses it in between. This crate has both and the family around them,
-//! over any Burn optimizer:
+//! Sharpness-aware minimisation (SAM) takes two gradients per step, one at the weights `w` and one
+//! at `w + e`, a little uphill, and so doubles the cost of training. ARSAM takes the second one
+//! only as often as it changes and reuses it in between. This crate has both and the family around
+//! them, over any Burn optimizer:
 //!
 //! ```text
 //! w ← base(w, rule(surface))
@@ -50,8 +50,8 @@
 //! The closure returns the mean loss of one batch and is called once for each gradient. The live
 //! weights are never perturbed, BatchNorm's running statistics move once per step, and a step whose
 //! loss or gradient is not finite changes nothing. [`SharpnessAware::save`] and
-//! [`load`](SharpnessAware::load) carry all that the optimizer remembers, so that training resumes bit
-//! for bit.
+//! [`load`](SharpnessAware::load) carry all that the optimizer remembers, so that training resumes
+//! bit for bit.
 //!
 //! # Algorithms
 //!
@@ -102,7 +102,8 @@
 //!
 //! # Your own algorithm
 //!
-//! A rule asks its [`Surface`] for gradients and returns an update. It knows no module, device or file:
+//! A rule asks its [`Surface`] for gradients and returns an update. It knows no module, device or
+//! file:
 //!
 //! ```
 //! use lowland::{Perturbation, Result, Rule, Selection, SharpnessAware, Surface, Update};
@@ -128,8 +129,8 @@
 //! # Ok::<(), lowland::Error>(())
 //! ```
 //!
-//! Most algorithms are one choice of four parts: which samples ([`select`]), whether a second gradient
-//! is due ([`schedule`]), where it is taken ([`ascend`]), what goes to the base optimizer
+//! Most algorithms are one choice of four parts: which samples ([`select`]), whether a second
+//! gradient is due ([`schedule`]), where it is taken ([`ascend`]), what goes to the base optimizer
 //! ([`descend`]). A part of your own joins any others:
 //!
 //! ```
@@ -157,14 +158,18 @@
 //!
 //! # Situations
 //!
-//! - **Rates by group.** `step` takes Burn's `ModuleLearningRate` in place of a number, and the base may be a
-//!   `ModuleOptimizer` with groups. Radii by group: [`RadiusConfig::groups`](RadiusConfig).
-//! - **Frozen layers.** Vectors and norms run over the parameters that require a gradient. Layers may be frozen
-//!   and unfrozen on the way (gradual unfreezing): what is remembered of parameters that stay is kept.
-//! - **LoRA.** Freeze the body and train the adapters; perturbations then lie in the adapters alone.
-//! - **Tied weights.** A tensor in several places of a module has one value in all of them after a step.
-//! - **GANs.** One optimizer for each network. Each draws its own noise, in and between its steps, from the
-//!   seed of the device or its own ([`SharpnessAware::with_seed`]).
+//! - **Rates by group.** `step` takes Burn's `ModuleLearningRate` in place of a number, and the
+//!   base may be a `ModuleOptimizer` with groups. Radii by group:
+//!   [`RadiusConfig::groups`](RadiusConfig).
+//! - **Frozen layers.** Vectors and norms run over the parameters that require a gradient. Layers
+//!   may be frozen and unfrozen on the way (gradual unfreezing): what is remembered of parameters
+//!   that stay is kept.
+//! - **LoRA.** Freeze the body and train the adapters; perturbations then lie in the adapters
+//!   alone.
+//! - **Tied weights.** A tensor in several places of a module has one value in all of them after a
+//!   step.
+//! - **GANs.** One optimizer for each network. Each draws its own noise, in and between its steps,
+//!   from the seed of the device or its own ([`SharpnessAware::with_seed`]).
 //! - **Learning-rate schedules.** Pass the rate of each step; Burn's schedulers give it.
 //! - **Batches too large for the device.** [`SharpnessAware::step_micro_batches`].
 //! - **Several machines.** [`Workers`].
@@ -183,13 +188,13 @@ pub mod state;
 pub mod vector;
 
 pub mod sharpness {
-    //! How curved the loss is around the weights: products with the Hessian, its largest eigenvalues,
-    //! its trace, the density of its spectrum, the rise of the loss within a radius, and the shape of
-    //! the loss along lines and planes.
+    //! How curved the loss is around the weights: products with the Hessian, its largest
+    //! eigenvalues, its trace, the density of its spectrum, the rise of the loss within a radius,
+    //! and the shape of the loss along lines and planes.
     //!
-    //! All of it is taken on a [`LossSurface`]: the mean loss over stated batches as a function of the
-    //! weights. It works on copies of the module; the live module's weights and running statistics stay
-    //! as they are.
+    //! All of it is taken on a [`LossSurface`]: the mean loss over stated batches as a function of
+    //! the weights. It works on copies of the module; the live module's weights and running
+    //! statistics stay as they are.
     //!
     //! | question | answer | cost, in gradients over the batches |
     //! | --- | --- | --- |

@@ -57,8 +57,8 @@ impl CrossEntropyConfig {
 /// ```
 ///
 /// as PyTorch and Burn have it before they average. The mean over a batch is Burn's
-/// `CrossEntropyLoss` where there are no weights; with weights, Burn divides the sum by the sum of the
-/// labels' weights instead of their number.
+/// `CrossEntropyLoss` where there are no weights; with weights, Burn divides the sum by the sum of
+/// the labels' weights instead of their number.
 ///
 /// # Example
 /// ```
@@ -98,9 +98,9 @@ impl CrossEntropy {
     }
 }
 
-/// The cross entropy of each sample, `[batch]`, from logits `[batch, classes]` and labels `[batch]`:
-/// [`CrossEntropy`] without weights, with a share `smoothing` of a label's weight, between 0 and 1,
-/// spread evenly over all classes.
+/// The cross entropy of each sample, `[batch]`, from logits `[batch, classes]` and labels
+/// `[batch]`: [`CrossEntropy`] without weights, with a share `smoothing` of a label's weight,
+/// between 0 and 1, spread evenly over all classes.
 ///
 /// # Panics
 /// Shapes that do not fit one another, as in Burn's own losses.

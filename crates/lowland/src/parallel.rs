@@ -21,8 +21,8 @@ pub(crate) use bucket::{Bucket, mean_running_state};
 pub use in_one_process::threads;
 pub(crate) use topic::Topic;
 
-/// How workers reach one another. Every worker calls the same methods in the same order; each call returns
-/// once all have made it.
+/// How workers reach one another. Every worker calls the same methods in the same order; each call
+/// returns once all have made it.
 ///
 /// What comes back must be the same to the bit for all workers.
 pub trait Collective: Debug + Send + Sync {
@@ -63,8 +63,8 @@ impl Numbers {
     }
 }
 
-/// Over which samples the gradient of the ascent, the first of a step, is the mean. The gradient that
-/// goes to the base optimizer is the mean over the samples of all workers in any case.
+/// Over which samples the gradient of the ascent, the first of a step, is the mean. The gradient
+/// that goes to the base optimizer is the mean over the samples of all workers in any case.
 #[derive(Debug, Clone, Default)]
 pub enum AscentScope {
     /// Those of all workers: the step is that of one worker with the whole batch.
@@ -78,9 +78,9 @@ pub enum AscentScope {
 
 /// The workers of a training, as one of them sees the others. One alone by default.
 ///
-/// Weights and all that optimizer and rule keep are the same on all workers. For that, all must start with the
-/// same weights ([`share`](Self::share)) and the same settings, and take the same steps: a worker without
-/// samples for a step takes it with an empty batch.
+/// Weights and all that optimizer and rule keep are the same on all workers. For that, all must
+/// start with the same weights ([`share`](Self::share)) and the same settings, and take the same
+/// steps: a worker without samples for a step takes it with an empty batch.
 #[derive(Debug, Clone)]
 pub struct Workers {
     rank: usize,
@@ -102,8 +102,8 @@ impl Workers {
         Self { rank: 0, count: 1, all: None, ascent: AscentScope::Global, check_every: None }
     }
 
-    /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They ascend together, and compare their
-    /// weights after every 100 steps.
+    /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They ascend together, and
+    /// compare their weights after every 100 steps.
     ///
     /// # Errors
     /// [`Error::Config`] for a rank that is not below the count.
@@ -220,8 +220,8 @@ impl Workers {
         Ok(self.sums(values)?.into_iter().map(|sum| sum / count).collect())
     }
 
-    /// Whether this is so for any worker: with "is there another batch?", all go on until the last has
-    /// none.
+    /// Whether this is so for any worker: with "is there another batch?", all go on until the last
+    /// has none.
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
@@ -229,8 +229,8 @@ impl Workers {
         Ok(self.sums(vec![f64::from(u8::from(flag))])?[0] > 0.0)
     }
 
-    /// Whether this is so for all workers: with "is there another batch?", all stop with the first that has
-    /// none.
+    /// Whether this is so for all workers: with "is there another batch?", all stop with the first
+    /// that has none.
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
@@ -315,8 +315,8 @@ impl Workers {
     /// Compares the trainable weights of all workers, to the bit.
     ///
     /// # Errors
-    /// [`Error::Diverged`] with the first worker whose weights are not those that most have, the same on
-    /// all workers; a device that fails; another worker that is gone.
+    /// [`Error::Diverged`] with the first worker whose weights are not those that most have, the
+    /// same on all workers; a device that fails; another worker that is gone.
     pub fn compare<M: Module>(&self, module: &M, step: u64) -> Result<()> {
         if self.others().is_none() {
             return Ok(());

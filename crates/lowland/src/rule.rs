@@ -39,8 +39,8 @@ pub trait Rule: Debug + DynClone + Send {
     /// Whatever the evaluations of `surface` give, and settings that do not fit the run.
     fn update(&mut self, surface: &mut dyn Surface) -> Result<Update>;
 
-    /// Writes all that the rule carries from step to step. A rule that remembers nothing has nothing to
-    /// write.
+    /// Writes all that the rule carries from step to step. A rule that remembers nothing has
+    /// nothing to write.
     ///
     /// # Errors
     /// The device fails.
@@ -48,8 +48,8 @@ pub trait Rule: Debug + DynClone + Send {
         Ok(())
     }
 
-    /// Reads all that [`save`](Self::save) wrote. Also called where layers were frozen or unfrozen, with
-    /// vectors over the parameters that are trained from now on.
+    /// Reads all that [`save`](Self::save) wrote. Also called where layers were frozen or unfrozen,
+    /// with vectors over the parameters that are trained from now on.
     ///
     /// # Errors
     /// What `memory` holds does not fit the rule.
@@ -63,14 +63,14 @@ pub trait Rule: Debug + DynClone + Send {
         None
     }
 
-    /// The part that says at which steps a second gradient is taken, where the rule has one, so that
-    /// a budget can take its place.
+    /// The part that says at which steps a second gradient is taken, where the rule has one, so
+    /// that a budget can take its place.
     fn schedule(&mut self) -> Option<&mut Box<dyn Schedule>> {
         None
     }
 
-    /// Whether the rule asks for some samples of a batch or for their losses, which not every training
-    /// loop can give.
+    /// Whether the rule asks for some samples of a batch or for their losses, which not every
+    /// training loop can give.
     fn chooses_samples(&self) -> bool {
         false
     }

@@ -10,9 +10,9 @@ use crate::{Error, ParamVec, Parameters, Result};
 mod fields;
 pub(crate) use fields::{Fields, broken};
 
-/// What a rule remembers, by name. A rule and its parts write all of it with `put_…` and read the same
-/// back with `take_…`; what is missing, of another kind or left over is an error. Vectors stay on
-/// their device and are shared, not copied.
+/// What a rule remembers, by name. A rule and its parts write all of it with `put_…` and read the
+/// same back with `take_…`; what is missing, of another kind or left over is an error. Vectors stay
+/// on their device and are shared, not copied.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     scalars: BTreeMap<String, Scalar>,
@@ -61,8 +61,8 @@ impl Memory {
         self.lists.insert(self.name(name), values);
     }
 
-    /// Writes a number for each parameter, in their order; an empty list where there are none yet. A
-    /// number that is NaN counts as that of a new parameter.
+    /// Writes a number for each parameter, in their order; an empty list where there are none yet.
+    /// A number that is NaN counts as that of a new parameter.
     pub fn put_per_parameter(&mut self, name: &str, values: &[f64]) {
         self.each.insert(self.name(name), values.iter().map(|&value| Some(value)).collect());
     }
@@ -131,9 +131,9 @@ impl Memory {
         }
     }
 
-    /// Carries every vector and every list with a number for each parameter over to other parameters:
-    /// what belongs to a parameter that stays is kept, that of a new one is absent, which is how rules
-    /// begin.
+    /// Carries every vector and every list with a number for each parameter over to other
+    /// parameters: what belongs to a parameter that stays is kept, that of a new one is absent,
+    /// which is how rules begin.
     ///
     /// # Errors
     /// [`Error::Record`] for a vector or list that is not over the old parameters.

@@ -142,7 +142,8 @@ impl ParamVec {
         self.squares().clone().sum()
     }
 
-    /// `‖self‖`, the Euclidean norm over all parameters; the sums over its elements are computed once.
+    /// `‖self‖`, the Euclidean norm over all parameters; the sums over its elements are computed
+    /// once.
     pub fn norm(&self) -> Scalar {
         self.norm_squared().sqrt()
     }
@@ -168,8 +169,8 @@ impl ParamVec {
         self.minus(&part)
     }
 
-    /// `1 / (‖self‖ + 1e-12)`, the factor that makes the vector one of unit length and leaves a zero
-    /// vector at zero.
+    /// `1 / (‖self‖ + 1e-12)`, the factor that makes the vector one of unit length and leaves a
+    /// zero vector at zero.
     pub fn inverse_norm(&self) -> Scalar {
         self.norm().add_scalar(STABILISER).recip()
     }

@@ -1,5 +1,5 @@
-//! What an optimizer keeps: where layers are frozen and unfrozen on the way, through its record, and
-//! where a step fails.
+//! What an optimizer keeps: where layers are frozen and unfrozen on the way, through its record,
+//! and where a step fails.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -191,8 +191,8 @@ fn failing(optimizer: &mut SharpnessAware, net: Pair, at: u64, fault: Fault) -> 
     error
 }
 
-/// An error leaves the optimizer as it was before the step: it goes on, resumes from its record, and
-/// follows layers that are frozen or unfrozen, as if the step had not been tried.
+/// An error leaves the optimizer as it was before the step: it goes on, resumes from its record,
+/// and follows layers that are frozen or unfrozen, as if the step had not been tried.
 #[test]
 fn a_step_that_fails_leaves_the_optimizer_as_it_was() {
     let _alone = common::alone();

@@ -457,8 +457,8 @@ fn a_rule_of_ones_own_needs_no_box() {
     assert!(moved > 1e-4, "{moved}");
 }
 
-/// Every algorithm has its row in the table of the crate's documentation and in the book, there with cost,
-/// memory, source and fidelity as the descriptor has them.
+/// Every algorithm has its row in the table of the crate's documentation and in the book, there
+/// with cost, memory, source and fidelity as the descriptor has them.
 #[test]
 fn every_algorithm_is_documented_with_its_source_and_fidelity() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -103,7 +103,8 @@ impl Batch {
     }
 }
 
-/// One step on a batch of which the rule may know all, its losses taken from those of all its samples.
+/// One step on a batch of which the rule may know all, its losses taken from those of all its
+/// samples.
 fn step_of<M: Module>(
     optimizer: &mut SharpnessAware,
     lr: f64,
@@ -171,8 +172,8 @@ fn with_rho(algorithm: &Algorithm, rho: f64) -> Algorithm {
     table.try_into().unwrap()
 }
 
-/// Whether a radius of 0 leaves the base optimizer. Not where samples or layers are still selected, and not
-/// for SAMPa, which mixes the gradients of two batches, and bSAM, an optimizer of its own.
+/// Whether a radius of 0 leaves the base optimizer. Not where samples or layers are still selected,
+/// and not for SAMPa, which mixes the gradients of two batches, and bSAM, an optimizer of its own.
 fn is_base_at_zero(algorithm: &Algorithm) -> bool {
     !matches!(
         algorithm,
@@ -276,8 +277,9 @@ fn measuring_less_changes_no_bit_of_the_result() {
     }
 }
 
-/// What a gradient with respect to some parameters costs, by their sizes: a third for the forward pass,
-/// one for the gradients of inputs down to the first of them, one for their share of the weights.
+/// What a gradient with respect to some parameters costs, by their sizes: a third for the forward
+/// pass, one for the gradients of inputs down to the first of them, one for their share of the
+/// weights.
 fn share_of_a_pass(sizes: &[f64], active: &[bool]) -> f64 {
     let all: f64 = sizes.iter().sum();
     let first = active.iter().position(|active| *active).unwrap_or(sizes.len());
@@ -290,8 +292,9 @@ fn sizes(parameters: &Parameters) -> Vec<f64> {
     parameters.iter().map(|p| p.shape.num_elements() as f64).collect()
 }
 
-/// What an evaluation costs by the cost model of [`Parameters::cost`], from what its closure is given:
-/// the share of its samples times that of the weights in the graph. And whether there is a graph.
+/// What an evaluation costs by the cost model of [`Parameters::cost`], from what its closure is
+/// given: the share of its samples times that of the weights in the graph. And whether there is a
+/// graph.
 fn cost(parameters: &Parameters, net: &Small, samples: &Samples) -> (f64, bool) {
     struct Tracked(Vec<ParamId>);
     impl ModuleVisitor for Tracked {
@@ -345,8 +348,8 @@ fn model(algorithm: &Algorithm, second: u32, first: f64) -> f64 {
     }
 }
 
-/// Passes are those of the evaluations that the closure sees and those of the paper's cost model, and a
-/// step with more than one gradient counts as one with a second gradient.
+/// Passes are those of the evaluations that the closure sees and those of the paper's cost model,
+/// and a step with more than one gradient counts as one with a second gradient.
 #[test]
 fn passes_are_those_of_the_cost_model_and_match_the_calls() {
     let _alone = common::alone();
@@ -653,7 +656,8 @@ fn a_step_that_is_not_finite_changes_nothing() {
             let after = recorded(&optimizer);
             assert!(after.keys().eq(kept.keys()), "{algorithm:?}");
             for (name, value) in after {
-                // Its own counters go on; the rule's fields and the base's record are what they were.
+                // Its own counters go on; the rule's fields and the base's record are what they
+                // were.
                 let counter = name.starts_with("optimizer.");
                 assert!(counter || value == kept[&name], "{algorithm:?}: {name} has changed");
             }
@@ -955,8 +959,8 @@ fn at_their_ends_the_relatives_are_sam_or_the_base() {
     assert_eq!(run(look), run(every_fifth));
 }
 
-/// `⟨g, g_v⟩ = 0` where `g_v` is made, and `‖ĝ − g‖ = α‖g‖` where it is reused; `‖ĝ‖ = ‖g‖` for SSAM;
-/// `⟨ĝ − g_s, g_s⟩ = 0` for GSAM; F-SAM's first step is SAM's, and `‖e‖ = ρ` at the others.
+/// `⟨g, g_v⟩ = 0` where `g_v` is made, and `‖ĝ − g‖ = α‖g‖` where it is reused; `‖ĝ‖ = ‖g‖` for
+/// SSAM; `⟨ĝ − g_s, g_s⟩ = 0` for GSAM; F-SAM's first step is SAM's, and `‖e‖ = ρ` at the others.
 #[test]
 fn the_relatives_keep_their_equations() {
     let _alone = common::alone();
@@ -1258,9 +1262,9 @@ proptest! {
         prop_assert!((cosine - 1.0).abs() < 1e-12, "{cosine}");
     }
 
-    /// A radius of zero is the base optimizer bit for bit, BatchNorm's statistics included, whatever
-    /// the algorithm, the learning rate, momentum, weight decay and batches; and every evaluation
-    /// is counted.
+    /// A radius of zero is the base optimizer bit for bit, BatchNorm's statistics included,
+    /// whatever the algorithm, the learning rate, momentum, weight decay and batches; and every
+    /// evaluation is counted.
     #[test]
     fn a_radius_of_zero_is_the_base_whatever_the_setting(
         which in 0_usize..100, seed in 0_u64..1000, lr in 1e-4..0.5_f64,

@@ -239,8 +239,8 @@ impl Surface for Counting<'_> {
     }
 }
 
-/// Among workers that ascend together it is one worker with the whole batch; among those that ascend
-/// apart all keep the same weights, which differ from those.
+/// Among workers that ascend together it is one worker with the whole batch; among those that
+/// ascend apart all keep the same weights, which differ from those.
 #[test]
 fn a_rule_and_a_wrapper_of_ones_own_are_right_among_workers() {
     let order = shard(0, &Workers::alone());
@@ -641,7 +641,8 @@ fn copies_sent(algorithm: &Algorithm, group: usize, measure: Diagnostics) -> f64
     sent[0] / 20.0 / parameters
 }
 
-/// The exchange of a step is the gradients, and little beside: per algorithm, how many copies of the parameters.
+/// The exchange of a step is the gradients, and little beside: per algorithm, how many copies of
+/// the parameters.
 #[test]
 fn a_gradient_is_exchanged_once_and_not_where_nothing_looks_at_it() {
     let named = |name| common::named(name);

@@ -124,8 +124,8 @@ fn all() -> Vec<Algorithm> {
     all
 }
 
-/// Stopping at any step, saving to bytes, loading into a new optimizer and going on gives the weights of
-/// the run that never stopped, bit for bit.
+/// Stopping at any step, saving to bytes, loading into a new optimizer and going on gives the
+/// weights of the run that never stopped, bit for bit.
 #[test]
 fn a_run_that_is_saved_and_loaded_goes_on_as_if_it_had_not_been() {
     let _alone = common::alone();
@@ -141,7 +141,8 @@ fn a_run_that_is_saved_and_loaded_goes_on_as_if_it_had_not_been() {
             let middle = train(&mut first, start.clone(), 0..stop);
             let bytes = first.to_record().unwrap().into_bytes().unwrap();
             let record = SharpnessAwareRecord::from_bytes(bytes).unwrap();
-            // As in a new process: another module, whose parameters have other names until it is loaded.
+            // As in a new process: another module, whose parameters have other names until it is
+            // loaded.
             let bytes = middle.into_record().into_bytes().unwrap();
             let middle = net(6).load_record(ModuleRecord::from_bytes(bytes).unwrap());
             let mut second = fresh().load_record(record, &middle).unwrap();
@@ -308,7 +309,8 @@ fn a_budget_of_two_passes_is_sam_and_of_one_the_base() {
     assert_eq!(refused.unwrap_err().to_string(), "budget must be finite and above 0, found 0");
 }
 
-/// Time is measured, so the test asks for little: that some second gradients are taken, and not all.
+/// Time is measured, so the test asks for little: that some second gradients are taken, and not
+/// all.
 #[test]
 fn a_time_budget_takes_some_second_gradients() {
     let _alone = common::alone();
@@ -428,8 +430,8 @@ fn an_ascent_by_tensors_keeps_its_radius_in_each() {
     }
 }
 
-/// No second gradient before the turn, and after it as many as the schedule by itself would take from
-/// its start on.
+/// No second gradient before the turn, and after it as many as the schedule by itself would take
+/// from its start on.
 #[test]
 fn a_late_start_stands_before_any_schedule() {
     let _alone = common::alone();
@@ -828,8 +830,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// K-SAM's subset holds the largest loss, is as large as asked for, and does not depend on the order
-    /// of the batch.
+    /// K-SAM's subset holds the largest loss, is as large as asked for, and does not depend on the
+    /// order of the batch.
     #[test]
     fn ksams_samples_are_those_with_the_largest_losses(t in 0_u64..1000, fraction in 0.05..1.0_f64, turn in 0_usize..8) {
         let _alone = common::alone();

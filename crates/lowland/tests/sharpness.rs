@@ -25,7 +25,8 @@ mod reference;
 use common::{Net, Values, alone, cross_entropies, in_f64, numbers};
 use reference::{Reference, noise, spectrum, with_spectrum};
 
-/// What the error of a product may be, as a share of it, because its two gradients are a length apart.
+/// What the error of a product may be, as a share of it, because its two gradients are a length
+/// apart.
 const PRODUCT: f64 = 1e-4;
 
 fn device() -> Device {
@@ -202,10 +203,10 @@ fn products_are_those_of_the_exact_hessian() {
     }
 }
 
-/// Rounding in `f32`, apart from the error of the difference. An element of the gradient is a mean of
-/// 24 samples of products through all layers: about 64 roundings, each by at most half of ε of what is
-/// added, of either sign. Together they make about `√64·ε/2` of the mean norm G of the samples'
-/// gradients, and a product with a unit vector is off by twice that over `2h`.
+/// Rounding in `f32`, apart from the error of the difference. An element of the gradient is a mean
+/// of 24 samples of products through all layers: about 64 roundings, each by at most half of ε of
+/// what is added, of either sign. Together they make about `√64·ε/2` of the mean norm G of the
+/// samples' gradients, and a product with a unit vector is off by twice that over `2h`.
 #[test]
 fn products_in_f32_are_those_in_f64_but_for_rounding() {
     let _alone = alone();
@@ -418,8 +419,8 @@ fn a_map_that_is_zero_has_eigenvalues_of_zero() {
 #[test]
 fn a_quadratic_has_the_spectrum_that_it_was_given() {
     let _alone = alone();
-    // A product takes 12 terms: in `f32` it is off by 12·ε/2·‖A‖·‖w‖/h = 2e-3 at most, and as single
-    // roundings have either sign by √12·ε/2·‖A‖·‖w‖/h = 6e-4.
+    // A product takes 12 terms: in `f32` it is off by 12·ε/2·‖A‖·‖w‖/h = 2e-3 at most, and as
+    // single roundings have either sign by √12·ε/2·‖A‖·‖w‖/h = 6e-4.
     for (dtype, tolerance) in [(DType::F64, 1e-6), (DType::F32, 2e-3)] {
         let matrix = with_spectrum(&SPECTRUM);
         let model = Vector::new(&noise(4, 12), dtype);
@@ -585,7 +586,8 @@ fn the_largest_rise_of_a_quadratic_is_found_from_below() {
     assert_eq!(largest_rise(&mut surface, &config, uninterrupted).unwrap().rise, 0.0);
 }
 
-/// Samples whose losses are multiples of one quadratic: their rises at SAM's perturbation are known.
+/// Samples whose losses are multiples of one quadratic: their rises at SAM's perturbation are
+/// known.
 #[test]
 fn a_largest_rise_has_its_standard_error_over_the_samples() {
     let _alone = alone();
@@ -851,8 +853,8 @@ impl Rectified {
     }
 }
 
-/// What is found with the defaults on a network with ReLU in `f32`, by products in `f64` at the same
-/// length; and what is said of a pair against products, in `f64`.
+/// What is found with the defaults on a network with ReLU in `f32`, by products in `f64` at the
+/// same length; and what is said of a pair against products, in `f64`.
 #[test]
 fn the_defaults_suit_a_network_with_relu() {
     let _alone = alone();

@@ -540,7 +540,8 @@ fn bsam() -> BsamConfig {
     BsamConfig::new(0.1).with_data_size(100).with_weight_decay(0.01)
 }
 
-/// Trains on L with noise that is written down; the weights, and what the rule remembers, after each step.
+/// Trains on L with noise that is written down; the weights, and what the rule remembers, after
+/// each step.
 fn bsam_on_l(noise: &[&[f64]]) -> (Vec<[f64; 2]>, Vec<Memory>) {
     let config = bsam();
     let (rule, memories) = drawn(config.build().unwrap(), noise);
@@ -597,8 +598,9 @@ fn gcsam_on_l() {
     assert_at(path[3], [0.154_548_418_335, 0.145_727_073_257], 1e-11);
 }
 
-/// Trains on L as two tensors of one number, with SL-SAM's draws written down: tensor 0 alone, tensor 1
-/// alone after all were drawn again, both, both. The weights and probabilities after each step.
+/// Trains on L as two tensors of one number, with SL-SAM's draws written down: tensor 0 alone,
+/// tensor 1 alone after all were drawn again, both, both. The weights and probabilities after each
+/// step.
 fn slsam_on_l(base: (ModuleOptimizer, f64), rate: f64) -> (Vec<[f64; 2]>, Vec<[f64; 2]>) {
     let rule = SparseLayerSamConfig::new(0.1).with_s(0.5).with_rate(rate).build().unwrap();
     let draws: [&[f64]; 4] = [&[0.3, 0.7], &[0.8, 0.9, 0.6, 0.2], &[0.1, 0.2], &[0.4, 0.3]];

@@ -1,5 +1,5 @@
-//! Words that readers stumble over are in no Markdown file, doc comment or string of the repository:
-//! strings are help texts, messages and pages. Each has a better one.
+//! Words that readers stumble over are in no Markdown file, doc comment or string of the
+//! repository: strings are help texts, messages and pages. Each has a better one.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -135,7 +135,8 @@ fn joints(found: &Evaluation) -> Grid {
 /// The confusion matrix, or the largest confusions where there are many classes.
 fn confusion(found: &Evaluation, width: usize) -> String {
     if found.classes.len() <= MATRIX {
-        // Names above the columns make them wide: where the table would be parted, they have numbers.
+        // Names above the columns make them wide: where the table would be parted, they have
+        // numbers.
         let named = matrix(found, |_, name| [name.to_owned(), name.to_owned()]);
         let numbered =
             || matrix(found, |place, name| [format!("{place} {name}"), place.to_string()]);

@@ -14,10 +14,10 @@ use crate::terminal::print;
 
 /// Put files through a run's network
 ///
-/// Images, each a sample; for texts, files with one text a line, or two with a tab between them; for
-/// poses, images that each show one person, who fills it. They are prepared as test samples are: the
-/// run's data must be there. Prints each class with its probability, or each joint with its place in
-/// the image.
+/// Images, each a sample; for texts, files with one text a line, or two with a tab between them;
+/// for poses, images that each show one person, who fills it. They are prepared as test samples
+/// are: the run's data must be there. Prints each class with its probability, or each joint with
+/// its place in the image.
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
     /// The folder of the run

@@ -37,8 +37,8 @@ use crate::{device, files, program};
 /// differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the
 /// baseline. What `lowland sharpness` and `lowland landscape` found in their folders is shown too,
 /// and which classes were taken for which. Runs of other data, or of the same data with other
-/// settings about them (limits, a validation part, label noise), get a table and a page of their own
-/// (report-2.html), named by those settings. Writes report.html and summary.json.
+/// settings about them (limits, a validation part, label noise), get a table and a page of their
+/// own (report-2.html), named by those settings. Writes report.html and summary.json.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The folders of the runs, or the folder of a comparison

@@ -45,9 +45,9 @@ pub(crate) struct Tune {
     /// lowland compare [default: sgd,sam]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     algorithms: Option<Vec<String>>,
-    /// Values to try for a setting of every algorithm that has it, the baseline included, or of one:
-    /// rho=0.05,0.1,0.2; rho=0.05..0.4, each about twice the one before; rho=0.05..0.4/6, six of
-    /// them at equal ratios; arsam:rho=0.1,0.2. May be repeated; all combinations are tried
+    /// Values to try for a setting of every algorithm that has it, the baseline included, or of
+    /// one: rho=0.05,0.1,0.2; rho=0.05..0.4, each about twice the one before; rho=0.05..0.4/6, six
+    /// of them at equal ratios; arsam:rho=0.1,0.2. May be repeated; all combinations are tried
     /// [default: each algorithm's own radius, and 2, 4 and 8 times that]
     #[arg(long = "try", value_name = "KEY=VALUES")]
     tries: Vec<String>,

@@ -1,5 +1,5 @@
-//! The statistics that a comparison over seeds needs: means, spreads, the paired t-test, the test of
-//! equivalence, and Holm's correction for several contenders.
+//! The statistics that a comparison over seeds needs: means, spreads, the paired t-test, the test
+//! of equivalence, and Holm's correction for several contenders.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};

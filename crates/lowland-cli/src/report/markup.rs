@@ -18,7 +18,8 @@ pub(super) fn escaped(text: &str) -> String {
     safe
 }
 
-/// Escaped prose in which a number keeps its sign, its percent sign and the p before it on its line.
+/// Escaped prose in which a number keeps its sign, its percent sign and the p before it on its
+/// line.
 pub(super) fn prose(text: &str) -> String {
     let text = escaped(text).replace(" %", "\u{a0}%").replace(" ± ", "\u{a0}±\u{a0}");
     text.replace("p = ", "p\u{a0}=\u{a0}").replace("p &lt; ", "p\u{a0}&lt;\u{a0}")

@@ -17,8 +17,9 @@ use crate::{device, program, settings};
 /// Which weights of a run are looked at.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct WeightFlags {
-    /// Which weights: best (on validation), last, average (of --ema), or a checkpoint of the run by its name, such as
-    /// epoch-0003-step-00000120 [default: best where the run has a validation part, else last]
+    /// Which weights: best (on validation), last, average (of --ema), or a checkpoint of the run by
+    /// its name, such as epoch-0003-step-00000120 [default: best where the run has a validation
+    /// part, else last]
     #[arg(long, value_name = "NAME")]
     checkpoint: Option<String>,
 }

@@ -172,8 +172,8 @@ pub(crate) struct SettingFlags {
     )]
     pub time_budget: Option<f64>,
     /// Take no second gradient before this share of training, 0 to 1, as late SAM does; for any
-    /// algorithm that chooses steps for them. Use it with a learning rate that has not yet decayed to
-    /// nothing, such as --schedule steps
+    /// algorithm that chooses steps for them. Use it with a learning rate that has not yet decayed
+    /// to nothing, such as --schedule steps
     #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
     pub late_start: Option<f64>,
     /// Samples that go through the network at once, where a whole batch is too large for the device

@@ -30,7 +30,8 @@ impl<const M: usize, E> Kept<M, E> {
     }
 }
 
-/// Runs an operation, and where a gradient may be asked for keeps the inputs `kept` and what `run` returns beside its output.
+/// Runs an operation, and where a gradient may be asked for keeps the inputs `kept` and what `run`
+/// returns beside its output.
 fn record<B, C, K, E, const N: usize, const M: usize>(
     backward: K,
     inputs: [FloatTensor<Autodiff<B, C>>; N],

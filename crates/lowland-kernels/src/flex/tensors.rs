@@ -51,8 +51,8 @@ pub(super) fn contiguous<const N: usize>(tensors: [FlexTensor; N]) -> [FlexTenso
     tensors.map(|tensor| tensor.to_contiguous())
 }
 
-/// The same tensor with a memory that its numbers fill from end to end, so that others can be put in their
-/// place by [`FlexTensor::storage_mut`]; that copies what other tensors hold as well.
+/// The same tensor with a memory that its numbers fill from end to end, so that others can be put
+/// in their place by [`FlexTensor::storage_mut`]; that copies what other tensors hold as well.
 pub(super) fn replaceable(tensor: FlexTensor) -> FlexTensor {
     // Taken by value: a second owner would make a copy necessary.
     let [tensor] = contiguous([tensor]);

@@ -17,7 +17,8 @@ impl<T: Real> Aligned<T> {
     pub(crate) fn zeros(length: usize) -> Self {
         let spare = LINE / size_of::<T>();
         let numbers = vec![T::ZERO; length + spare];
-        // The offset of a vector's own memory is never the "impossible" one; without alignment all works, slower.
+        // The offset of a vector's own memory is never the "impossible" one; without alignment all
+        // works, slower.
         let start = numbers.as_ptr().align_offset(LINE).min(spare);
         Self { numbers, start, length }
     }

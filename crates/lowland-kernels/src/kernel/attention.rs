@@ -6,7 +6,8 @@ use super::float::{Real, vectorised, vectorised_closure};
 use super::product::{Matrix, Panels, Rows, Start};
 use super::rows::{softmax_gradient_row, softmax_row};
 
-/// The sizes of an attention. Queries, keys, values and the result are `[batch, tokens, count · features]`.
+/// The sizes of an attention. Queries, keys, values and the result are
+/// `[batch, tokens, count · features]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
     pub(crate) tokens: usize,
@@ -125,7 +126,8 @@ pub(crate) fn attend<T: Real>(heads: &Heads, looks: Looks<'_, T>) -> Vec<T> {
     output
 }
 
-/// The gradients of [`attend`] with respect to queries, keys and values. Weights are computed once more.
+/// The gradients of [`attend`] with respect to queries, keys and values. Weights are computed once
+/// more.
 pub(crate) fn gradients<T: Real>(heads: &Heads, looks: Looks<'_, T>, g: &[T]) -> [Vec<T>; 3] {
     let mut found = [(); 3].map(|()| vec![T::ZERO; g.len()]);
     let size = heads.size();

@@ -1,7 +1,7 @@
 //! Batch normalisation of `[image, channel, pixels]`, with what follows it.
 //!
-//! One thread has a channel, reads it twice forward and twice backward, and adds its numbers in an order that
-//! depends on the sizes alone.
+//! One thread has a channel, reads it twice forward and twice backward, and adds its numbers in an
+//! order that depends on the sizes alone.
 
 use rayon::prelude::*;
 
@@ -260,7 +260,8 @@ struct Back<'a, T> {
 }
 
 impl<T: Real> Back<'_, T> {
-    /// The gradient before what follows: 0 where the output was. `KIND` is the number of the kind of [`After`].
+    /// The gradient before what follows: 0 where the output was. `KIND` is the number of the kind
+    /// of [`After`].
     #[inline(always)]
     fn before<const KIND: usize>(&self, x: T, other: T, g: T) -> T {
         let value = x.mul_add(self.line.scale, self.line.shift);

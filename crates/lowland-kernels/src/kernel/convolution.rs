@@ -1,9 +1,9 @@
 //! Two-dimensional convolutions over `[image, channel, row, column]`.
 //!
-//! No matrix of patches is built. An image is copied once with its margins of zeros, and its columns
-//! in the order that makes those one stride apart neighbours; a tile of outputs then finds the input
-//! of each tap side by side. A tile is some pixels by one or two vectors of channels and stays in
-//! registers over all taps.
+//! No matrix of patches is built. An image is copied once with its margins of zeros, and its
+//! columns in the order that makes those one stride apart neighbours; a tile of outputs then finds
+//! the input of each tap side by side. A tile is some pixels by one or two vectors of channels and
+//! stays in registers over all taps.
 
 mod correlation;
 mod geometry;

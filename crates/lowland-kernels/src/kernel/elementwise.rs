@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::float::{Real, vectorised_closure};
 
-/// Numbers that one piece of work has: enough to be worth a thread's while, few enough for its cache.
+/// Numbers that one piece of work has: enough to be worth a thread's while, few enough for its
+/// cache.
 const PIECE: usize = 16 * 1024;
 
 #[inline(always)]

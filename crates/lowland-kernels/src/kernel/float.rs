@@ -147,8 +147,8 @@ struct Closure<F>(F);
 impl<F: FnMut() -> R, R> WithSimd for Closure<F> {
     type Output = R;
 
-    // Called by reference: the call that consumes a closure goes through a function that is not inlined, in
-    // which the wide vectors would be lost.
+    // Called by reference: the call that consumes a closure goes through a function that is not
+    // inlined, in which the wide vectors would be lost.
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _simd: S) -> R {
         (self.0)()

@@ -1,9 +1,9 @@
 //! Products of matrices.
 //!
-//! The right matrix is packed into panels as wide as a tile of sums, `[block][panel][inner][column]`, some
-//! rows of the left one into `[panel][inner][row]`. A tile of sums stays in registers while two panels are
-//! read from end to end. A panel of the right matrix fits the first-level cache, the rows of the left
-//! one the second.
+//! The right matrix is packed into panels as wide as a tile of sums,
+//! `[block][panel][inner][column]`, some rows of the left one into `[panel][inner][row]`. A tile of
+//! sums stays in registers while two panels are read from end to end. A panel of the right matrix
+//! fits the first-level cache, the rows of the left one the second.
 
 use std::ops::Range;
 
@@ -123,8 +123,8 @@ impl<T: Real> Panels<T> {
     }
 }
 
-/// Writes rows of a matrix as `[inner][width]`: `lines` are the rows and `inner` the columns. Places beyond the
-/// rows stay as they are.
+/// Writes rows of a matrix as `[inner][width]`: `lines` are the rows and `inner` the columns.
+/// Places beyond the rows stay as they are.
 #[inline(always)]
 fn pack<T: Real>(
     matrix: Matrix<'_, T>,

@@ -181,7 +181,8 @@ pub(crate) fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64
     output
 }
 
-/// The gradients of [`layer_norm`] with respect to γ and β; that with respect to `x` is put in the place of `g`.
+/// The gradients of [`layer_norm`] with respect to γ and β; that with respect to `x` is put in the
+/// place of `g`.
 pub(crate) fn layer_norm_gradients<T: Real>(
     x: &[T],
     gamma: &[T],

@@ -36,8 +36,8 @@ pub struct OptimizerConfig {
     /// The weight decay, at least 0: decoupled in AdamW, added to the gradient in all others.
     /// Default 5e-4.
     pub weight_decay: f64,
-    /// Whether it falls on biases and on the scales and shifts of norms, which are all parameters of
-    /// one dimension, too. Default true.
+    /// Whether it falls on biases and on the scales and shifts of norms, which are all parameters
+    /// of one dimension, too. Default true.
     pub decay_biases_and_norms: bool,
     /// How the learning rate changes over training. Default: it falls along a cosine to 0.
     pub schedule: ScheduleConfig,

@@ -12,8 +12,8 @@ const WARMUP_START: f64 = 0.01;
 const CYCLE: (f64, f64) = (1.0 / 25.0, 1.0 / 25.0e4);
 
 /// How the learning rate changes over training, by the share of it that is done: steps, or what is
-/// used up of a limit on passes or seconds. It depends on nothing else, so that it is the same after
-/// a resume and for any number of workers.
+/// used up of a limit on passes or seconds. It depends on nothing else, so that it is the same
+/// after a resume and for any number of workers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
@@ -28,8 +28,8 @@ pub struct ScheduleConfig {
     pub factor: f64,
     /// The share of training in which `one-cycle` rises, above 0 and below 1. Default 0.3.
     pub rise: f64,
-    /// The share of training in which the rate rises linearly, from a hundredth, before the schedule
-    /// begins; from 0 to below 1. Does not apply to `one-cycle`. Default 0.
+    /// The share of training in which the rate rises linearly, from a hundredth, before the
+    /// schedule begins; from 0 to below 1. Does not apply to `one-cycle`. Default 0.
     pub warmup: f64,
 }
 

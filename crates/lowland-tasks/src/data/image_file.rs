@@ -1,5 +1,5 @@
-//! Image files: JPEG, PNG, WebP, BMP, TIFF (its first page) and GIF (its first frame), distinguished
-//! by their contents.
+//! Image files: JPEG, PNG, WebP, BMP, TIFF (its first page) and GIF (its first frame),
+//! distinguished by their contents.
 //!
 //! Grey images become colour, and an alpha channel is left out. Images are turned upright as their
 //! EXIF data says, unless [`Decoding::upright`] is off.
@@ -27,7 +27,8 @@ const LARGE: u64 = 16_000_000;
 /// Bytes of a pixel that a decoder may need, with its buffers: 16 bits in four channels, twice.
 const BYTES: u64 = 16;
 
-/// The most bits of a pixel: 16 in four channels. TIFF has numbers of 32 bits, too, of no set range.
+/// The most bits of a pixel: 16 in four channels. TIFF has numbers of 32 bits, too, of no set
+/// range.
 const DEEPEST: u16 = 64;
 
 /// Bytes at the start of a file that say what format it has.

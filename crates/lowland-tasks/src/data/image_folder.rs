@@ -11,9 +11,9 @@
 //! so that the same folder always gives the same set. Images may lie in folders of any depth within
 //! that of their class, in any of the formats of [`image_file`](super::image_file).
 //!
-//! `val`, `valid`, `validation` or `dev` is the validation part, and the test part where there is no
-//! `test`. What archivers and viewers leave behind (`__MACOSX`, `Thumbs.db`, names that begin with a
-//! dot) is no class and no sample. All that is not used is named in [`Splits::remarks`].
+//! `val`, `valid`, `validation` or `dev` is the validation part, and the test part where there is
+//! no `test`. What archivers and viewers leave behind (`__MACOSX`, `Thumbs.db`, names that begin
+//! with a dot) is no class and no sample. All that is not used is named in [`Splits::remarks`].
 
 mod picture;
 mod read;
@@ -62,8 +62,9 @@ struct Parts {
 ///
 /// [`Error::Setting`] for a setting out of range; [`Error::Missing`] if one of the folders is not
 /// there; [`Error::File`] if a folder cannot be read; [`Error::DamagedData`] if images are damaged,
-/// unless these are to be skipped; [`Error::Format`], which names the file or folder, if an image has another size than the first, if a class has no
-/// images, or if a validation or test image is of a class that is not among the training images.
+/// unless these are to be skipped; [`Error::Format`], which names the file or folder, if an image
+/// has another size than the first, if a class has no images, or if a validation or test image is
+/// of a class that is not among the training images.
 pub fn read_folder(folder: &Path, config: &FolderConfig) -> Result<Splits> {
     config.check()?;
     files::require_folder(folder, EXPECTED_FILES)?;

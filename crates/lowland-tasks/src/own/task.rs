@@ -147,7 +147,8 @@ impl<T: OwnTask> Task for SampleTask<T> {
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model> {
         let set = &self.parts.train;
         device.seed(config.seed);
-        // Burn draws a weight when it is first looked at: all of them now, before anybody else draws.
+        // Burn draws a weight when it is first looked at: all of them now, before anybody else
+        // draws.
         let network = self.own.network(set.width(), set.outputs(), device).materialize();
         Ok(Model::Own(OwnNetwork::new(network)?))
     }

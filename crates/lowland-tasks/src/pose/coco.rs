@@ -162,9 +162,9 @@ pub struct Annotation {
 ///
 /// [`Error::Format`] if the text is no such JSON; if not exactly one category has keypoints, or
 /// these make no [`Skeleton`]; if an image or its file comes twice, an image is empty or has a side
-/// of more than 32,768 pixels, or the name of its file leads out of the folder; if an annotation has
-/// another number of joints than the category; if one image has more than 256 people; or if nobody
-/// is left.
+/// of more than 32,768 pixels, or the name of its file leads out of the folder; if an annotation
+/// has another number of joints than the category; if one image has more than 256 people; or if
+/// nobody is left.
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let file: File = serde_json::from_slice(text)
         .map_err(|error| format_error(path, "COCO keypoints".to_owned(), error.to_string()))?;

@@ -33,8 +33,8 @@ pub struct PoseSplits {
 }
 
 impl PoseSplits {
-    /// Reads the keypoint files of `folder`, which [`coco::parse`] says more of, and the images that
-    /// they name, as [`read_with`](Self::read_with) does with its defaults.
+    /// Reads the keypoint files of `folder`, which [`coco::parse`] says more of, and the images
+    /// that they name, as [`read_with`](Self::read_with) does with its defaults.
     ///
     /// # Errors
     ///
@@ -45,16 +45,16 @@ impl PoseSplits {
 
     /// Reads `train.json` and `val.json` of `folder`, with `test.json` where it is there; or
     /// `annotations/person_keypoints_train2017.json` and the like, as COCO is published; or
-    /// `train/_annotations.coco.json` and the like. Without a `test` file, that of `val` is the test
-    /// part. Images lie in the folder, in `images`, beside the file that names them, or in a folder
-    /// of the part's name (`train2017`).
+    /// `train/_annotations.coco.json` and the like. Without a `test` file, that of `val` is the
+    /// test part. Images lie in the folder, in `images`, beside the file that names them, or in a
+    /// folder of the part's name (`train2017`).
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for a setting out of range; [`Error::Missing`] if the folder or a file is
     /// not there; [`Error::File`] if one cannot be read; [`Error::Format`] as [`coco::parse`] says,
-    /// or if the files have different joints or limbs; [`Error::DamagedData`] if images are missing,
-    /// damaged or of another size than the file has it, unless these are to be skipped.
+    /// or if the files have different joints or limbs; [`Error::DamagedData`] if images are
+    /// missing, damaged or of another size than the file has it, unless these are to be skipped.
     pub fn read_with(
         folder: &Path,
         config: &CropConfig,
@@ -240,8 +240,8 @@ impl Cut {
     }
 }
 
-/// Reads an image that should have the size that its keypoint file says: as it is turned upright, or
-/// as it is stored, whichever has this size.
+/// Reads an image that should have the size that its keypoint file says: as it is turned upright,
+/// or as it is stored, whichever has this size.
 fn open(path: &Path, image: &Image, decoding: &Decoding) -> Result<RgbImage> {
     if !path.is_file() {
         let expected = format!("image {} of a keypoint file", image.id);

@@ -45,8 +45,8 @@ pub(crate) struct Parts<S> {
 }
 
 impl<S: Select> Parts<S> {
-    /// The parts that `config` asks for: as many samples of `train` and `test` as it allows, and the
-    /// validation part that the set has itself, or the share of `train` that is drawn for it.
+    /// The parts that `config` asks for: as many samples of `train` and `test` as it allows, and
+    /// the validation part that the set has itself, or the share of `train` that is drawn for it.
     ///
     /// # Errors
     /// [`Error::Setting`] for a limit of 0, a share of a set that has a validation part, and one

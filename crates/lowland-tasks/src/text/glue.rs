@@ -1,5 +1,5 @@
-//! Tasks of GLUE (Wang et al., arXiv 1804.07461), from their files: as GLUE publishes them, as their
-//! first publishers do, and as tables or JSON lines with the same columns.
+//! Tasks of GLUE (Wang et al., arXiv 1804.07461), from their files: as GLUE publishes them, as
+//! their first publishers do, and as tables or JSON lines with the same columns.
 //!
 //! In files of tabs, columns are separated by tabs and that is all: a quotation mark is a character
 //! of its sentence, and sentences of MRPC begin with one and have no second. The labels of STS-B

@@ -23,9 +23,11 @@ impl TextKind {
     /// Reads the texts of a folder.
     ///
     /// # Errors
-    /// [`Error::Missing`](crate::Error::Missing) if the folder or one of its files is not there, [`Error::File`](crate::Error::File) if one
-    /// cannot be read, [`Error::Line`](crate::Error::Line) with the place of what is not as the format has it, and
-    /// [`Error::DamagedData`](crate::Error::DamagedData) for lines that do not fit, unless these are to be skipped.
+    /// [`Error::Missing`](crate::Error::Missing) if the folder or one of its files is not there,
+    /// [`Error::File`](crate::Error::File) if one cannot be read,
+    /// [`Error::Line`](crate::Error::Line) with the place of what is not as the format has it, and
+    /// [`Error::DamagedData`](crate::Error::DamagedData) for lines that do not fit, unless these
+    /// are to be skipped.
     pub fn corpus(
         self,
         folder: &Path,

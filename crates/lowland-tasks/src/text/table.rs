@@ -1,9 +1,9 @@
 //! Tables of texts: lines with named columns, separated by tabs or commas, or JSON objects.
 //!
-//! In files of tabs (`.tsv`, `.txt`) columns are separated by tabs and that is all: a quotation mark
-//! is a character of its sentence. Files of commas (`.csv`) quote as RFC 4180 has it, and may have
-//! semicolons in place of commas, as spreadsheets write them where the comma is a decimal point. In
-//! `.jsonl`, `.ndjson` and `.json` each line is an object.
+//! In files of tabs (`.tsv`, `.txt`) columns are separated by tabs and that is all: a quotation
+//! mark is a character of its sentence. Files of commas (`.csv`) quote as RFC 4180 has it, and may
+//! have semicolons in place of commas, as spreadsheets write them where the comma is a decimal
+//! point. In `.jsonl`, `.ndjson` and `.json` each line is an object.
 
 use std::path::Path;
 
@@ -65,7 +65,8 @@ impl Rows {
 /// Reads the bytes of a table. `path` says which form it has, and is what errors call it.
 ///
 /// # Errors
-/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there. Lines that do not fit are kept in [`Rows::damaged`].
+/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there. Lines that do not fit
+/// are kept in [`Rows::damaged`].
 pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows> {
     let text = utf8(path, bytes)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -33,9 +33,9 @@ pub(crate) fn weights_of(from: &Path) -> Result<PathBuf> {
     })
 }
 
-/// A network, such as a [`TextClassifier`](super::TextClassifier), with the weights of a file, of any
-/// float type, kept as `f32`. Its last layer is loaded where Lowland wrote the file and `head` asks
-/// for it; that of others classifies by another vector than the mean over the tokens.
+/// A network, such as a [`TextClassifier`](super::TextClassifier), with the weights of a file, of
+/// any float type, kept as `f32`. Its last layer is loaded where Lowland wrote the file and `head`
+/// asks for it; that of others classifies by another vector than the mean over the tokens.
 ///
 /// # Errors
 /// A file that cannot be read, is too small or does not hold the network.

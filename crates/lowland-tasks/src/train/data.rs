@@ -50,7 +50,8 @@ impl Data {
     /// The data of a task that was loaded with `config`, such as one of one's own.
     ///
     /// # Errors
-    /// [`Error::Setting`] where `config` waits for what a validation part measures and there is none.
+    /// [`Error::Setting`] where `config` waits for what a validation part measures and there is
+    /// none.
     pub fn of(task: Arc<dyn Task>, config: &TrainConfig) -> Result<Self> {
         if config.patience.is_some() && !task.validates() {
             return Err(Error::Setting {

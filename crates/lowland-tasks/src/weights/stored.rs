@@ -97,8 +97,8 @@ pub(crate) fn is_lowlands(path: &Path) -> Result<bool> {
 const LONGEST_HEADER: u64 = 100_000_000;
 
 /// The tensors of a file of weights: a record of Burn, SafeTensors, or what `torch.save` writes of
-/// a dictionary of tensors, recognised by its first bytes. Numbers are read when they are asked for.
-/// `path` is only what an error calls the file.
+/// a dictionary of tensors, recognised by its first bytes. Numbers are read when they are asked
+/// for. `path` is only what an error calls the file.
 ///
 /// # Errors
 /// [`Error::Weights`] for a file of another kind, or a damaged one.

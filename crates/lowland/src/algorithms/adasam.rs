@@ -15,8 +15,8 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Rule};
 use crate::{Error, Result};
 
-/// AdaSAM: SAM's gradient fed to an adaptive optimizer without bias correction, its own base. Choose it for
-/// fine-tuning of transformers, with a learning rate of Adam's size.
+/// AdaSAM: SAM's gradient fed to an adaptive optimizer without bias correction, its own base.
+/// Choose it for fine-tuning of transformers, with a learning rate of Adam's size.
 ///
 /// # Update
 /// ```text
@@ -24,22 +24,23 @@ use crate::{Error, Result};
 /// m ← β₁m + (1 − β₁)ĝ,   v ← β₂v + (1 − β₂)ĝ²,   v̂ ← max(v̂, v) with v̂ = ε² at first
 /// w ← w − lr·m/√v̂
 /// ```
-/// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ runs over all trainable parameters; the rest goes
-/// element by element.
+/// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ runs over all trainable parameters; the
+/// rest goes element by element.
 ///
 /// # Cost
-/// Passes per step: 2. Memory: three copies of the parameters (m, v, v̂), all in the base optimizer.
+/// Passes per step: 2. Memory: three copies of the parameters (m, v, v̂), all in the base
+/// optimizer.
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
 /// - `beta_1`, `beta_2`, `epsilon`, in the table `base`: see [`AmsGradConfig`].
 ///
-/// The rule is SAM's; [`optimizer`](Self::optimizer) gives the optimizer that belongs under it. The first step moves
-/// every weight by 3.16 lr: begin with a small learning rate.
+/// The rule is SAM's; [`optimizer`](Self::optimizer) gives the optimizer that belongs under it. The
+/// first step moves every weight by 3.16 lr: begin with a small learning rate.
 ///
 /// # Fidelity
-/// AdaSAM, 2023, arXiv 2303.00565. No authors' code is known to us, nor the paper's values; the defaults are
-/// Adam's usual ones and SAM's. Weight decay, which is not in the rule, is left out.
+/// AdaSAM, 2023, arXiv 2303.00565. No authors' code is known to us, nor the paper's values; the
+/// defaults are Adam's usual ones and SAM's. Weight decay, which is not in the rule, is left out.
 ///
 /// # Example
 /// ```
@@ -150,8 +151,8 @@ impl Default for AmsGradConfig {
 /// ```
 ///
 /// element by element. There is no bias correction: the first step moves every weight by
-/// `lr·(1 − β₁)/√(1 − β₂)`, 3.16 lr at the usual decays, so begin with a small learning rate. There is no weight
-/// decay in it. Keeps three copies of the parameters.
+/// `lr·(1 − β₁)/√(1 − β₂)`, 3.16 lr at the usual decays, so begin with a small learning rate. There
+/// is no weight decay in it. Keeps three copies of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AmsGrad {
     beta_1: f64,

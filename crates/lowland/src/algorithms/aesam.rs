@@ -14,9 +14,9 @@ use crate::rule::{ComposedRule, Gradient, Rule, Surface};
 use crate::state::Memory;
 use crate::{Error, Result};
 
-/// AE-SAM: takes SAM's second gradient only where the gradient is long compared with its past, which
-/// marks sharp places, and is the base optimizer elsewhere. Choose it for about half of SAM's extra
-/// cost without anything kept between steps.
+/// AE-SAM: takes SAM's second gradient only where the gradient is long compared with its past,
+/// which marks sharp places, and is the base optimizer elsewhere. Choose it for about half of SAM's
+/// extra cost without anything kept between steps.
 ///
 /// # Update
 /// ```text
@@ -28,8 +28,8 @@ use crate::{Error, Result};
 /// parameters. ĝ goes to the base optimizer.
 ///
 /// # Cost
-/// Passes per step: 1 + share of sampled steps, which is data's to decide. Memory: two numbers. `‖g‖²`
-/// is read back from the device in the middle of each step.
+/// Passes per step: 1 + share of sampled steps, which is data's to decide. Memory: two numbers.
+/// `‖g‖²` is read back from the device in the middle of each step.
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.

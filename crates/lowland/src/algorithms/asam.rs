@@ -13,8 +13,9 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Surface};
 use crate::{ParamVec, Parameters, Result};
 
-/// ASAM: SAM whose perturbation is scaled by the size of each weight, so that rescaling a network without
-/// changing its function does not change the perturbation. Choose it where layers differ much in scale.
+/// ASAM: SAM whose perturbation is scaled by the size of each weight, so that rescaling a network
+/// without changing its function does not change the perturbation. Choose it where layers differ
+/// much in scale.
 ///
 /// # Update
 /// ```text
@@ -117,8 +118,8 @@ impl Scaling {
     }
 }
 
-/// `e = ρ·T²g/(‖T·g‖ + 1e-12)` with `T = |w| + η` on the tensors that [`Scaling`] covers and `T = 1`
-/// on the others.
+/// `e = ρ·T²g/(‖T·g‖ + 1e-12)` with `T = |w| + η` on the tensors that [`Scaling`] covers and
+/// `T = 1` on the others.
 #[derive(Debug, Clone, Copy)]
 pub struct Adaptive {
     rho: f64,

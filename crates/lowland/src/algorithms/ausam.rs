@@ -27,26 +27,26 @@ use crate::{Error, Result};
 /// a_i ← mean over its draws of |ℓ_i(w + e) − ℓ_i(w)|
 /// u_i = f_min + (a_i − min a)/(max a − min a)·(f − f_min),   f rising from f_min to f_max
 /// ```
-/// `L_S` is the mean loss over S; ‖·‖ runs over all trainable parameters; min and max over the batch. ĝ goes
-/// to the base optimizer. All weights are equal where all scores are.
+/// `L_S` is the mean loss over S; ‖·‖ runs over all trainable parameters; min and max over the
+/// batch. ĝ goes to the base optimizer. All weights are equal where all scores are.
 ///
 /// # Cost
-/// Passes per step: 2α (2 in the first epochs). Samples that are not drawn are not evaluated. Memory: two
-/// numbers a sample of the data set. One read-back in each step.
+/// Passes per step: 2α (2 in the first epochs). Samples that are not drawn are not evaluated.
+/// Memory: two numbers a sample of the data set. One read-back in each step.
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' code).
 /// - `alpha`, `f_min`, `f_max`, `transition_epochs`, `full_epochs`, in the table `select`: see
 ///   [`PastChangeConfig`].
 ///
-/// The loss closure must give the losses of the samples it is asked for; each batch must say which samples
-/// it holds (`BatchInfo::with_indices`), and the optimizer must know the steps of an epoch.
+/// The loss closure must give the losses of the samples it is asked for; each batch must say which
+/// samples it holds (`BatchInfo::with_indices`), and the optimizer must know the steps of an epoch.
 ///
 /// # Fidelity
-/// AUSAM, 2024, arXiv 2406.08001, as the authors' code has it. Differences: equal scores give equal weights
-/// (the code divides 0 by 0), at least one sample is drawn, and f stays at `f_min` before it rises (the code adds
-/// 1e-9). A sample that was never drawn has the score 1. The subset's mean is a biased estimate of
-/// the batch's, as in the code.
+/// AUSAM, 2024, arXiv 2406.08001, as the authors' code has it. Differences: equal scores give equal
+/// weights (the code divides 0 by 0), at least one sample is drawn, and f stays at `f_min` before
+/// it rises (the code adds 1e-9). A sample that was never drawn has the score 1. The subset's mean
+/// is a biased estimate of the batch's, as in the code.
 ///
 /// Authors' code: <https://github.com/ajiaaa/AUSAM>.
 ///
@@ -125,8 +125,8 @@ pub struct PastChangeConfig {
     pub alpha: f64,
     /// `f_min`, the weight of the sample with the smallest score, above 0. Default 0.1.
     pub f_min: f64,
-    /// `f_max`, that of the sample with the largest score once the transition is over, at least `f_min`.
-    /// Default 0.5.
+    /// `f_max`, that of the sample with the largest score once the transition is over, at least
+    /// `f_min`. Default 0.5.
     pub f_max: f64,
     /// `e_t`, the epochs over which the largest weight rises from `f_min` to `f_max`. Default 30.
     pub transition_epochs: u64,
@@ -140,16 +140,16 @@ impl Default for PastChangeConfig {
     }
 }
 
-/// Takes both gradients on `⌊α·b⌋` samples, at least one, drawn without replacement with weights that rise
-/// with the mean change `|ℓ(w + e) − ℓ(w)|` that was seen of each.
+/// Takes both gradients on `⌊α·b⌋` samples, at least one, drawn without replacement with weights
+/// that rise with the mean change `|ℓ(w + e) − ℓ(w)|` that was seen of each.
 ///
 /// ```text
 /// a = mean change of each sample, 1 where none was seen
 /// u = f_min + (a − min a)/(max a − min a)·(f(epoch) − f_min);   all equal where the scores are
 /// ```
 ///
-/// f rises linearly from `f_min` to `f_max`. The samples that are not drawn are not evaluated. Keeps a sum and a
-/// count for each sample of the data set that was drawn; one read-back a step.
+/// f rises linearly from `f_min` to `f_max`. The samples that are not drawn are not evaluated.
+/// Keeps a sum and a count for each sample of the data set that was drawn; one read-back a step.
 #[derive(Debug, Clone)]
 pub struct PastChange {
     config: PastChangeConfig,
@@ -193,8 +193,8 @@ impl PastChange {
     }
 }
 
-/// Draws `count` positions without replacement, each draw with probabilities in proportion to the weights, by
-/// the largest of `u^(1/weight)` (Efraimidis and Spirakis, 2006).
+/// Draws `count` positions without replacement, each draw with probabilities in proportion to the
+/// weights, by the largest of `u^(1/weight)` (Efraimidis and Spirakis, 2006).
 fn draw(weights: &[f64], count: usize, surface: &mut dyn Surface) -> Vec<usize> {
     let keys: Vec<f64> = weights.iter().map(|weight| surface.uniform().ln() / weight).collect();
     largest(&keys, count)

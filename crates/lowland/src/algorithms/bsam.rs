@@ -25,8 +25,8 @@ use crate::{Error, ParamVec, Result};
 /// w ← w − lr·m/s
 /// s ← β₂·s + (1 − β₂)·(√s·|g| + γ + δ)             from the s of before; s = s₀ at first
 /// ```
-/// element by element; L is the batch's mean loss. The perturbation is not normalised and starts from
-/// w, not from θ. There is no bias correction.
+/// element by element; L is the batch's mean loss. The perturbation is not normalised and starts
+/// from w, not from θ. There is no bias correction.
 ///
 /// # Cost
 /// Passes per step: 2. Memory: two copies of the parameters (m and s).
@@ -36,13 +36,13 @@ use crate::{Error, ParamVec, Result};
 /// - `data_size`: N, the number of samples in the training set, at least 1, several times that with
 ///   augmentation (the authors take 4). It must be given.
 /// - `beta_1`, `beta_2`: the decays, between 0 and 1. Defaults 0.9 and 0.999 (authors' code).
-/// - `weight_decay`: δ, the precision of the prior over N, at least 0. Default 2e-4, 40 over four times
-///   50,000 (authors' read-me).
+/// - `weight_decay`: δ, the precision of the prior over N, at least 0. Default 2e-4, 40 over four
+///   times 50,000 (authors' read-me).
 /// - `damping`: γ, at least 0. Default 0.1 (authors' code).
 /// - `precision`: s₀, above 0. Default 1 (authors' code).
 ///
-/// The rule keeps m and s; the base optimizer under it is plain SGD ([`base`](AlgorithmConfig::base)),
-/// with learning rates near 0.5.
+/// The rule keeps m and s; the base optimizer under it is plain SGD
+/// ([`base`](AlgorithmConfig::base)), with learning rates near 0.5.
 ///
 /// # Fidelity
 /// bSAM, 2022, arXiv 2210.01620, with one draw of the noise per batch; the authors' code takes the

@@ -42,8 +42,8 @@ impl Default for BudgetConfig {
     }
 }
 
-/// Takes second gradients at random with the rate that the budget allows, more of them where ARSAM's
-/// controller asks for more than it did on average, and never lets the account stray far:
+/// Takes second gradients at random with the rate that the budget allows, more of them where
+/// ARSAM's controller asks for more than it did on average, and never lets the account stray far:
 ///
 /// ```text
 /// account = limit·(t + 1) − spent,    slack = 0.005·limit·max(t + 1, 500)
@@ -52,11 +52,11 @@ impl Default for BudgetConfig {
 /// otherwise   U < (limit − first)/cost · s/mean(s)      s as in Controller
 /// ```
 ///
-/// cost is that of the latest second gradient, first what this step has cost before it. So the average over any
-/// run of 500 steps or more, from its start, is within 1 % of the limit wherever that limit can be met at
-/// all. With [`Unit::Time`] the same is counted in seconds, in which a step without a second gradient is
-/// the mean of those measured so far, and one step in 20 is one of those; the decisions then depend on the clock, and a run is not
-/// repeatable step by step.
+/// cost is that of the latest second gradient, first what this step has cost before it. So the
+/// average over any run of 500 steps or more, from its start, is within 1 % of the limit wherever
+/// that limit can be met at all. With [`Unit::Time`] the same is counted in seconds, in which a
+/// step without a second gradient is the mean of those measured so far, and one step in 20 is one
+/// of those; the decisions then depend on the clock, and a run is not repeatable step by step.
 #[derive(Debug, Clone)]
 pub struct Budget {
     config: BudgetConfig,

@@ -34,8 +34,8 @@ use crate::rule::schedule::{EveryStep, Never, Periodic, PeriodicConfig, Schedule
 use crate::rule::select::{AllSamples, Select};
 use crate::rule::{ComposedRule, Rule};
 
-/// Any four parts, each chosen by itself: what no paper has combined, and all that papers have where one part is
-/// to be another. As it stands it is SAM.
+/// Any four parts, each chosen by itself: what no paper has combined, and all that papers have
+/// where one part is to be another. As it stands it is SAM.
 ///
 /// # Update
 /// ```text
@@ -49,12 +49,14 @@ use crate::rule::{ComposedRule, Rule};
 /// # Parameters
 /// - `select`: which samples, see [`SelectConfig`]. Default all.
 /// - `schedule`: at which steps a second gradient, see [`ScheduleConfig`]. Default every step.
-/// - `ascend`: in which direction and how far, see [`AscendConfig`]. Default the gradient, ρ = 0.05.
+/// - `ascend`: in which direction and how far, see [`AscendConfig`]. Default the gradient, ρ =
+///   0.05.
 /// - `descend`: which gradient goes on, see [`DescendConfig`]. Default the one at `w + e`.
 ///
 /// A combination that makes no sense, such as a descent that reuses what every step takes anew, is
-/// refused, with the reason. In a file a part is its name, with its settings where it has any that are
-/// not at their defaults: `schedule = "controller"`, `schedule = { controller = { window = 20 } }`.
+/// refused, with the reason. In a file a part is its name, with its settings where it has any that
+/// are not at their defaults: `schedule = "controller"`,
+/// `schedule = { controller = { window = 20 } }`.
 ///
 /// # Fidelity
 /// There is no paper to be true to.

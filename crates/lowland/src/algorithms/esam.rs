@@ -15,8 +15,8 @@ use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Samples, Selection
 use crate::vector::read;
 use crate::{Active, Result};
 
-/// ESAM: ascends along randomly chosen weights only, and descends on the samples whose losses rise most by it.
-/// Choose it where SAM's own cost is too much and per-sample losses are at hand.
+/// ESAM: ascends along randomly chosen weights only, and descends on the samples whose losses rise
+/// most by it. Choose it where SAM's own cost is too much and per-sample losses are at hand.
 ///
 /// # Update
 /// ```text
@@ -25,29 +25,30 @@ use crate::{Active, Result};
 /// S = the ⌈γ·b⌉ samples with the largest rise of the loss from w to w + e
 /// ĝ = ∇L_S(w + e)
 /// ```
-/// g = ∇L(w) is the gradient of the batch's mean loss, `L_S` the mean loss over S; ‖·‖ runs over all
-/// parameters that take part. ĝ goes to the base optimizer.
+/// g = ∇L(w) is the gradient of the batch's mean loss, `L_S` the mean loss over S; ‖·‖ runs over
+/// all parameters that take part. ĝ goes to the base optimizer.
 ///
 /// # Cost
-/// Passes per step: 1 − (1 − β)/3 + 1/3 + γ with masked tensors, on average and where the gradients of
-/// inputs flow all the way; 4/3 + γ with masked coordinates; a third less where γ is 1. Memory: none
-/// between steps. One read-back in each step where γ is below 1.
+/// Passes per step: 1 − (1 − β)/3 + 1/3 + γ with masked tensors, on average and where the gradients
+/// of inputs flow all the way; 4/3 + γ with masked coordinates; a third less where γ is 1. Memory:
+/// none between steps. One read-back in each step where γ is below 1.
 ///
 /// # Parameters
-/// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' script for
-///   ResNet-18).
-/// - `beta`: β, the probability with which a weight takes part in the ascent, above 0 and at most 1,
-///   and `gamma`: γ, the share of the batch, in the table `select`: see [`TopRiseConfig`].
-/// - `mask`: what β draws, `tensors` (authors' code) or `coordinates` (paper). Default tensors, whose masked
-///   gradients are not computed.
+/// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05 (authors' script
+///   for ResNet-18).
+/// - `beta`: β, the probability with which a weight takes part in the ascent, above 0 and at most
+///   1, and `gamma`: γ, the share of the batch, in the table `select`: see [`TopRiseConfig`].
+/// - `mask`: what β draws, `tensors` (authors' code) or `coordinates` (paper). Default tensors,
+///   whose masked gradients are not computed.
 ///
 /// The loss closure must give the losses of the samples it is asked for.
 ///
 /// # Fidelity
-/// ESAM, 2021, arXiv 2110.03141. The authors' code masks whole tensors, so that the length of e is always
-/// ρ/β; the paper masks coordinates. We keep the ⌈γ·b⌉ samples that rose most, where the authors' code keeps
-/// one less, and none at all where losses tie. Running statistics move in the first gradient alone; the
-/// authors' code moves them in all three evaluations. β = γ = 1 gives SAM.
+/// ESAM, 2021, arXiv 2110.03141. The authors' code masks whole tensors, so that the length of e is
+/// always ρ/β; the paper masks coordinates. We keep the ⌈γ·b⌉ samples that rose most, where the
+/// authors' code keeps one less, and none at all where losses tie. Running statistics move in the
+/// first gradient alone; the authors' code moves them in all three evaluations. β = γ = 1 gives
+/// SAM.
 ///
 /// Authors' code: <https://github.com/dydjw9/Efficient_SAM>.
 ///
@@ -65,8 +66,8 @@ use crate::{Active, Result};
 pub struct EsamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// β, the probability with which a weight takes part in the ascent, and γ, the share of the batch
-    /// that the second gradient is taken on.
+    /// β, the probability with which a weight takes part in the ascent, and γ, the share of the
+    /// batch that the second gradient is taken on.
     pub select: TopRiseConfig,
     /// What β draws.
     pub mask: EsamMask,
@@ -135,8 +136,8 @@ pub enum EsamMask {
     Coordinates,
 }
 
-/// `e = (ρ/β)·m⊙g/(‖g‖ + 1e-12)` with `m_i ~ Bernoulli(β)` drawn anew for every coordinate at each step, so that
-/// the mean of e is that of SAM.
+/// `e = (ρ/β)·m⊙g/(‖g‖ + 1e-12)` with `m_i ~ Bernoulli(β)` drawn anew for every coordinate at each
+/// step, so that the mean of e is that of SAM.
 #[derive(Debug, Clone, Copy)]
 pub struct Masked {
     rho: f64,
@@ -176,8 +177,8 @@ pub struct TopRiseConfig {
     /// γ, the share of the batch that the second gradient is taken on, above 0 and at most 1.
     /// Default 0.5 (authors' script for ResNet-18).
     pub gamma: f64,
-    /// β, the probability with which a parameter tensor takes part in the first gradient, above 0 and
-    /// at most 1; with 1 all do. Default 0.6 (the same).
+    /// β, the probability with which a parameter tensor takes part in the first gradient, above 0
+    /// and at most 1; with 1 all do. Default 0.6 (the same).
     pub beta: f64,
 }
 
@@ -188,8 +189,8 @@ impl Default for TopRiseConfig {
 }
 
 /// Takes the first gradient on the whole batch with respect to parameter tensors drawn with
-/// probability β each, and the second with respect to all on the `⌈γ·b⌉` samples whose losses rise most
-/// from `w` to `w + e`. That takes a forward pass over the whole batch at `w + e` and one
+/// probability β each, and the second with respect to all on the `⌈γ·b⌉` samples whose losses rise
+/// most from `w` to `w + e`. That takes a forward pass over the whole batch at `w + e` and one
 /// read-back; none where γ is 1.
 #[derive(Debug, Clone, Copy)]
 pub struct TopRise {

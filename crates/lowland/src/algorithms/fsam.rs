@@ -14,8 +14,9 @@ use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Surface};
 use crate::state::Memory;
 use crate::{ParamVec, Result};
 
-/// F-SAM (friendly SAM): ascends along the gradient minus its running average, so along what is this batch's
-/// own, and spares the direction that all batches share. Choose it as a drop-in for SAM.
+/// F-SAM (friendly SAM): ascends along the gradient minus its running average, so along what is
+/// this batch's own, and spares the direction that all batches share. Choose it as a drop-in for
+/// SAM.
 ///
 /// # Update
 /// ```text
@@ -30,7 +31,8 @@ use crate::{ParamVec, Result};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' command).
-/// - `sigma`: σ, the share of the average that is taken off, dimensionless. Default 1 (authors' code).
+/// - `sigma`: σ, the share of the average that is taken off, dimensionless. Default 1 (authors'
+///   code).
 /// - `lambda`: λ, the decay of the average, between 0 and 1. Default 0.95 (authors' command; their
 ///   class has 0.9).
 ///
@@ -140,8 +142,8 @@ impl Ascend for LessAverage {
             self.average = Some(ParamVec::clone(g));
             return Ok(Perturbation::along(g, self.rho));
         };
-        // By its difference to g, so that a gradient that does not change leaves m exactly as it is:
-        // a residue of rounding would be stretched to the whole radius.
+        // By its difference to g, so that a gradient that does not change leaves m exactly as it
+        // is: a residue of rounding would be stretched to the whole radius.
         let difference = ParamVec::clone(g).minus(&m);
         let d = g.ascent().clone().plus_scaled(&m, -self.sigma);
         self.average = Some(m.plus_scaled(&difference, 1.0 - self.lambda));

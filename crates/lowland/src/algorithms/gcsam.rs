@@ -13,8 +13,8 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Surface};
 use crate::{ParamVec, Result};
 
-/// GCSAM: SAM whose perturbation leaves out what of the gradient is common to all inputs of an output.
-/// Choose it beside SAM where gradient centralisation helps the base optimizer.
+/// GCSAM: SAM whose perturbation leaves out what of the gradient is common to all inputs of an
+/// output. Choose it beside SAM where gradient centralisation helps the base optimizer.
 ///
 /// # Update
 /// ```text
@@ -22,7 +22,8 @@ use crate::{ParamVec, Result};
 /// e = ρ·c/(‖g‖ + 1e-12),   ĝ = ∇L(w + e)
 /// ```
 /// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ runs over all trainable parameters: the
-/// norm is that of g before it is centred, so that `‖e‖ ≤ ρ`. ĝ goes to the base optimizer as it is.
+/// norm is that of g before it is centred, so that `‖e‖ ≤ ρ`. ĝ goes to the base optimizer as it
+/// is.
 ///
 /// # Cost
 /// Passes per step: 2. Memory: none between steps.
@@ -32,8 +33,8 @@ use crate::{ParamVec, Result};
 ///
 /// # Fidelity
 /// GCSAM, 2025, arXiv 2501.11584, in the form of `SAM(use_gc=True)` of `pytorch_optimizer`; the
-/// authors' code is not known to us. The outputs are the first axis, but the second of a weight that
-/// a `Linear` layer keeps as `[in, out]`.
+/// authors' code is not known to us. The outputs are the first axis, but the second of a weight
+/// that a `Linear` layer keeps as `[in, out]`.
 ///
 /// # Example
 /// ```

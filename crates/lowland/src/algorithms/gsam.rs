@@ -13,8 +13,9 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Pair, Rule, Update};
 use crate::{ParamVec, Result};
 
-/// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by taking off
-/// what of the plain gradient lies across SAM's. Choose it beside SAM where a second knob may pay.
+/// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by taking
+/// off what of the plain gradient lies across SAM's. Choose it beside SAM where a second knob may
+/// pay.
 ///
 /// # Update
 /// ```text
@@ -31,8 +32,8 @@ use crate::{ParamVec, Result};
 /// - `alpha`, in the table `descend`: see [`SurrogateGapConfig`]; 0 gives SAM.
 ///
 /// # Fidelity
-/// Surrogate gap minimisation, 2022, arXiv 2203.08065. The radius is constant here; the authors let it
-/// follow the learning rate.
+/// Surrogate gap minimisation, 2022, arXiv 2203.08065. The radius is constant here; the authors let
+/// it follow the learning rate.
 ///
 /// Authors' code: <https://github.com/juntang-zhuang/GSAM>.
 ///
@@ -117,8 +118,8 @@ impl Default for SurrogateGapConfig {
     }
 }
 
-/// `g_s − α·g_⊥` with `g_⊥ = g − (⟨g, g_s⟩/‖g_s‖²)·g_s` where there is a second gradient, g otherwise.
-/// Remembers nothing.
+/// `g_s − α·g_⊥` with `g_⊥ = g − (⟨g, g_s⟩/‖g_s‖²)·g_s` where there is a second gradient, g
+/// otherwise. Remembers nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct SurrogateGap {
     alpha: f64,

@@ -14,16 +14,17 @@ use crate::rule::{ComposedRule, Rule, Samples, Selection, Surface};
 use crate::vector::read;
 use crate::{Error, Result};
 
-/// K-SAM: SAM on the k samples of each batch that have the largest losses, which a forward pass over the
-/// whole batch finds. Choose it where the backward pass dominates and labels are clean: the largest losses
-/// are where wrong labels are.
+/// K-SAM: SAM on the k samples of each batch that have the largest losses, which a forward pass
+/// over the whole batch finds. Choose it where the backward pass dominates and labels are clean:
+/// the largest losses are where wrong labels are.
 ///
 /// # Update
 /// ```text
 /// S = the ⌈fraction·b⌉ samples with the largest losses at w
 /// g = ∇L_S(w),   e = ρ·g/(‖g‖ + 1e-12),   ĝ = ∇L_S(w + e)
 /// ```
-/// `L_S` is the mean loss over S; ‖·‖ runs over all trainable parameters. ĝ goes to the base optimizer.
+/// `L_S` is the mean loss over S; ‖·‖ runs over all trainable parameters. ĝ goes to the base
+/// optimizer.
 ///
 /// # Cost
 /// Passes per step: 1/3 + 2·fraction. Memory: none between steps. One read-back in each step.
@@ -37,9 +38,10 @@ use crate::{Error, Result};
 /// The loss closure must give the losses of the samples it is asked for.
 ///
 /// # Fidelity
-/// K-SAM, 2022, arXiv 2210.12864. No authors' code is known to us. Both gradients are taken on the same
-/// samples, and running statistics move in the ranking pass, the only one over the whole batch; the paper's
-/// ways are not known to us. `fraction = 1` gives SAM's weights at 1/3 of a pass more.
+/// K-SAM, 2022, arXiv 2210.12864. No authors' code is known to us. Both gradients are taken on the
+/// same samples, and running statistics move in the ranking pass, the only one over the whole
+/// batch; the paper's ways are not known to us. `fraction = 1` gives SAM's weights at 1/3 of a pass
+/// more.
 ///
 /// # Example
 /// ```
@@ -121,9 +123,9 @@ impl Default for TopLossConfig {
     }
 }
 
-/// Takes both gradients on the `⌈fraction·b⌉` samples of the batch with the largest losses. A forward pass
-/// over the whole batch ranks them; it is the one that moves running statistics. One read-back
-/// a step.
+/// Takes both gradients on the `⌈fraction·b⌉` samples of the batch with the largest losses. A
+/// forward pass over the whole batch ranks them; it is the one that moves running statistics. One
+/// read-back a step.
 #[derive(Debug, Clone, Copy)]
 pub struct TopLoss {
     fraction: f64,

@@ -33,8 +33,8 @@ use crate::rule::{ComposedRule, Rule};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
-/// - `start`: the share of training after which SAM begins, between 0 and 1; 0 gives SAM, 1 the base
-///   optimizer. Default 0.9375, the last 10 of 160 epochs (authors' code).
+/// - `start`: the share of training after which SAM begins, between 0 and 1; 0 gives SAM, 1 the
+///   base optimizer. Default 0.9375, the last 10 of 160 epochs (authors' code).
 ///
 /// Any algorithm with a schedule can start late: see
 /// [`with_late_start`](crate::Scheduled::with_late_start).

@@ -15,8 +15,9 @@ use crate::state::Memory;
 use crate::vector::{STABILISER, one, scaled, wide_norm};
 use crate::{ParamVec, Result};
 
-/// LookSAM: takes SAM's second gradient every k-th step and, in between, adds the part of the latest
-/// one that lies across the plain gradient. Choose it for a part of SAM's cost that is known before.
+/// LookSAM: takes SAM's second gradient every k-th step and, in between, adds the part of the
+/// latest one that lies across the plain gradient. Choose it for a part of SAM's cost that is known
+/// before.
 ///
 /// # Update
 /// ```text
@@ -32,10 +33,11 @@ use crate::{ParamVec, Result};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
-/// - `k`: the steps from one second gradient to the next, at least 1. Default 5 (paper's LookSAM-5).
+/// - `k`: the steps from one second gradient to the next, at least 1. Default 5 (paper's
+///   LookSAM-5).
 /// - `alpha`, in the table `descend`: see [`ReuseOrthogonalConfig`].
-/// - `ascent`: `global`, `per-tensor` or `layer-wise`. Default global. The other two are unconfirmed:
-///   public implementations disagree on them, and no authors' code is known to us.
+/// - `ascent`: `global`, `per-tensor` or `layer-wise`. Default global. The other two are
+///   unconfirmed: public implementations disagree on them, and no authors' code is known to us.
 ///
 /// # Fidelity
 /// LookSAM, 2022, arXiv 2203.02714. Norms and projections run over all parameters, as in the paper;
@@ -212,9 +214,9 @@ impl Default for ReuseOrthogonalConfig {
     }
 }
 
-/// `g_s` where there is one; otherwise `g + α·‖g‖·g_v/(‖g_v‖ + 1e-12)`, where `g_v = g_s − (⟨g, g_s⟩/‖g‖²)·g` is
-/// the latest second gradient less what of it lies along the plain one. Plain g before there is
-/// any, and where `g_v` is zero.
+/// `g_s` where there is one; otherwise `g + α·‖g‖·g_v/(‖g_v‖ + 1e-12)`, where
+/// `g_v = g_s − (⟨g, g_s⟩/‖g‖²)·g` is the latest second gradient less what of it lies along the
+/// plain one. Plain g before there is any, and where `g_v` is zero.
 ///
 /// Keeps one copy of the parameters, `g_v`, between steps.
 #[derive(Debug, Clone)]

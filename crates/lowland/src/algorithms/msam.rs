@@ -10,30 +10,31 @@ use crate::rule::{Gradient, Rule, Selection, Surface, Update};
 use crate::state::Memory;
 use crate::{ParamVec, Result};
 
-/// MSAM (momentum SAM): takes its only gradient at weights perturbed further along the way they came. Choose it for
-/// something of SAM's effect at the cost of the base optimizer.
+/// MSAM (momentum SAM): takes its only gradient at weights perturbed further along the way they
+/// came. Choose it for something of SAM's effect at the cost of the base optimizer.
 ///
 /// # Update
 /// ```text
 /// d = w_t − w_{t−1},   e = ρ·d/(‖d‖ + 1e-12),   ĝ = ∇L(w_t + e)
 /// ```
-/// L is the batch's mean loss; ‖·‖ runs over all trainable parameters. ĝ goes to the base optimizer. The
-/// first step has no d, and e = 0. The base optimizer's last step d points along its momentum buffer v,
-/// `d = −lr·v` for SGD with momentum, so that `e = −ρ·v/‖v‖`.
+/// L is the batch's mean loss; ‖·‖ runs over all trainable parameters. ĝ goes to the base
+/// optimizer. The first step has no d, and e = 0. The base optimizer's last step d points along its
+/// momentum buffer v, `d = −lr·v` for SGD with momentum, so that `e = −ρ·v/‖v‖`.
 ///
 /// # Cost
 /// Passes per step: 1. Memory: one copy of the parameters (the weights of before).
 ///
 /// # Parameters
-/// - `rho`: ρ, the radius, a length in parameter space, at least 0; the paper's are about ten times SAM's.
-///   Default 0.3 (authors' setting for ResNet-50 on ImageNet; 3 on CIFAR-100).
+/// - `rho`: ρ, the radius, a length in parameter space, at least 0; the paper's are about ten times
+///   SAM's. Default 0.3 (authors' setting for ResNet-50 on ImageNet; 3 on CIFAR-100).
 ///
 /// # Fidelity
-/// Momentum-SAM, 2024, arXiv 2401.12033. The authors' code keeps perturbed weights in the model and must
-/// take the perturbation off before evaluation; here the module always holds the clean ones. Weight
-/// decay acts on the clean weights (the code: on the perturbed ones). Over AdamW the authors perturb along
-/// the mean gradient; here it is along the step that AdamW made of it. Running statistics move at the
-/// perturbed weights, the only ones evaluated; the authors estimate them anew before the test.
+/// Momentum-SAM, 2024, arXiv 2401.12033. The authors' code keeps perturbed weights in the model and
+/// must take the perturbation off before evaluation; here the module always holds the clean ones.
+/// Weight decay acts on the clean weights (the code: on the perturbed ones). Over AdamW the authors
+/// perturb along the mean gradient; here it is along the step that AdamW made of it. Running
+/// statistics move at the perturbed weights, the only ones evaluated; the authors estimate them
+/// anew before the test.
 ///
 /// Authors' code: <https://github.com/MarlonBecker/MSAM>.
 ///

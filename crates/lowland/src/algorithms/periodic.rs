@@ -12,9 +12,9 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Rule};
 use crate::{Error, Result};
 
-/// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the others.
-/// Choose it as the plainest way to spend less than SAM, and as the mark that cleverer schedules must
-/// beat at equal cost.
+/// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the
+/// others. Choose it as the plainest way to spend less than SAM, and as the mark that cleverer
+/// schedules must beat at equal cost.
 ///
 /// # Update
 /// ```text

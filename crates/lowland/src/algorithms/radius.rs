@@ -23,7 +23,8 @@ pub struct RadiusConfig {
     pub warmup: Warmup,
     /// Which parameters are perturbed at all. Default all.
     pub perturb: Perturb,
-    /// Factors on the radius of parameters by their paths, at most 64. The last that matches counts.
+    /// Factors on the radius of parameters by their paths, at most 64. The last that matches
+    /// counts.
     pub groups: Vec<RadiusGroup>,
 }
 
@@ -79,14 +80,15 @@ impl Perturb {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RadiusGroup {
-    /// A regular expression on the path of a parameter, such as `^fc` or `bias$`. It must stay within 256 KiB when
-    /// it is compiled, which only large repetitions do not.
+    /// A regular expression on the path of a parameter, such as `^fc` or `bias$`. It must stay
+    /// within 256 KiB when it is compiled, which only large repetitions do not.
     pub path: String,
     /// The factor on the radius, at least 0; with 0 they are not perturbed.
     pub factor: f64,
 }
 
-/// A few letters of a regular expression can stand for megabytes: its compiled size is bounded, in bytes.
+/// A few letters of a regular expression can stand for megabytes: its compiled size is bounded, in
+/// bytes.
 const MOST_PATTERN: usize = 1 << 18;
 
 /// And so is the number of expressions.
@@ -105,8 +107,8 @@ impl Radius {
     /// Checks the settings.
     ///
     /// # Errors
-    /// A factor that is negative or not finite, too many groups, a path that is no regular expression or a
-    /// very large one.
+    /// A factor that is negative or not finite, too many groups, a path that is no regular
+    /// expression or a very large one.
     pub fn new(config: &RadiusConfig) -> Result<Self> {
         match config.schedule {
             RadiusSchedule::Constant => {}
@@ -152,8 +154,8 @@ impl Radius {
     }
 }
 
-/// The group of a regular expression. Burn compiles it without a bound on its size, so it is compiled with one
-/// before.
+/// The group of a regular expression. Burn compiles it without a bound on its size, so it is
+/// compiled with one before.
 fn group(path: &String) -> Result<ParamGroup> {
     let refused = |allowed| Error::config("path", path, allowed);
     match RegexBuilder::new(path).size_limit(MOST_PATTERN).build() {
@@ -172,8 +174,8 @@ fn group(path: &String) -> Result<ParamGroup> {
 /// e_l = factor(t)·factor_l·e'_l
 /// ```
 ///
-/// where e' is what the other ascent gives for the gradient of the parameters whose factor is not 0: they
-/// alone are perturbed, and norms run over them.
+/// where e' is what the other ascent gives for the gradient of the parameters whose factor is not
+/// 0: they alone are perturbed, and norms run over them.
 #[derive(Debug, Clone)]
 pub struct ScaledRadius {
     inner: Box<dyn Ascend>,

@@ -12,8 +12,8 @@ use crate::state::Memory;
 use crate::vector::one;
 use crate::{ParamVec, Result};
 
-/// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can take them
-/// at once. Choose it where a second device is at hand; on one it costs what SAM costs.
+/// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can
+/// take them at once. Choose it where a second device is at hand; on one it costs what SAM costs.
 ///
 /// # Update
 /// ```text
@@ -21,26 +21,27 @@ use crate::{ParamVec, Result};
 /// x̃_t = x_t + ρ·g_{t−1}/‖g_{t−1}‖,  g̃_t = ∇L_{B_{t−1}}(x̃_t)
 /// ĝ = (1 − λ)·g̃_t + λ·g_t
 /// ```
-/// `L_B` is the mean loss of a batch; ‖·‖ runs over all trainable parameters; `base(x, g)` is the step that the
-/// base optimizer would take. ĝ goes to the base optimizer, at x. At the first step both gradients are
-/// taken at the first weights on the first batch.
+/// `L_B` is the mean loss of a batch; ‖·‖ runs over all trainable parameters; `base(x, g)` is the
+/// step that the base optimizer would take. ĝ goes to the base optimizer, at x. At the first step
+/// both gradients are taken at the first weights on the first batch.
 ///
-/// g̃ of a step is taken as soon as x is known, at the end of the step before, while that step's batch is
-/// at hand. It and the next g depend on x and the latest g alone, not on each other.
+/// g̃ of a step is taken as soon as x is known, at the end of the step before, while that step's
+/// batch is at hand. It and the next g depend on x and the latest g alone, not on each other.
 ///
 /// # Cost
-/// Passes per step: 2, one after the other. The last step's g̃ goes unused. Memory: two copies of the
-/// parameters (g and g̃).
+/// Passes per step: 2, one after the other. The last step's g̃ goes unused. Memory: two copies of
+/// the parameters (g and g̃).
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' code).
 /// - `lambda`: λ, the share of g, between 0 and 1. Default 0.2 (authors' code).
 ///
 /// # Fidelity
-/// SAMPa, 2024, arXiv 2410.10683, as the authors' code has it: y is predicted with the base optimizer's
-/// whole step, momentum and weight decay included, and g̃ is taken on the batch that made g. Any base optimizer
-/// can predict here, and λ = 0 works, which the code divides by. Running statistics move at y; the code keeps
-/// those of each device and evaluates with those of x̃. Gradient clipping also acts on the prediction.
+/// SAMPa, 2024, arXiv 2410.10683, as the authors' code has it: y is predicted with the base
+/// optimizer's whole step, momentum and weight decay included, and g̃ is taken on the batch that
+/// made g. Any base optimizer can predict here, and λ = 0 works, which the code divides by. Running
+/// statistics move at y; the code keeps those of each device and evaluates with those of x̃.
+/// Gradient clipping also acts on the prediction.
 ///
 /// Authors' code: <https://github.com/LIONS-EPFL/SAMPa>.
 ///

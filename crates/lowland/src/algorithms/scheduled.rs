@@ -10,9 +10,10 @@ use crate::rule::Rule;
 use crate::rule::schedule::{Frequency, LateStart, Warmup};
 use crate::{Error, Result};
 
-/// An algorithm with a budget, a late start, a radius that changes, or several of these. Every algorithm's settings have the
-/// same builders (`with_budget`, `with_radius_schedule`, …) and give this; the builders of the
-/// algorithm's own settings are here too, so that their order does not matter.
+/// An algorithm with a budget, a late start, a radius that changes, or several of these. Every
+/// algorithm's settings have the same builders (`with_budget`, `with_radius_schedule`, …) and give
+/// this; the builders of the algorithm's own settings are here too, so that their order does not
+/// matter.
 ///
 /// What does not apply to the algorithm is refused with [`Error::Unsupported`] where the rule is
 /// made.
@@ -58,8 +59,8 @@ impl<C> From<C> for Scheduled<C> {
 }
 
 impl<C> Scheduled<C> {
-    /// Limits what a step may cost on average, in passes: second gradients are taken as often as the
-    /// limit allows, by [`Budget`] in place of the algorithm's own schedule.
+    /// Limits what a step may cost on average, in passes: second gradients are taken as often as
+    /// the limit allows, by [`Budget`] in place of the algorithm's own schedule.
     #[must_use]
     pub fn with_budget(self, passes: f64) -> Self {
         self.with_budget_of(BudgetConfig::default().with_limit(passes))
@@ -79,13 +80,13 @@ impl<C> Scheduled<C> {
         self
     }
 
-    /// Takes no second gradient in the first part of training, up to this share of its steps; then the
-    /// algorithm's own schedule or the budget begins (late SAM, arXiv 2410.10373), as
+    /// Takes no second gradient in the first part of training, up to this share of its steps; then
+    /// the algorithm's own schedule or the budget begins (late SAM, arXiv 2410.10373), as
     /// [`LateStart`] says. The optimizer must know the number of steps of the training.
     ///
     /// It works with a learning rate that has not yet decayed to nothing in the last part. Under a
-    /// cosine to 0 the last quarter of the steps has 2.5 % of the sum of all rates: choose rates that
-    /// fall in steps, or that end above 0.
+    /// cosine to 0 the last quarter of the steps has 2.5 % of the sum of all rates: choose rates
+    /// that fall in steps, or that end above 0.
     #[must_use]
     pub fn with_late_start(mut self, start: f64) -> Self {
         self.late_start = Some(start);
@@ -151,8 +152,8 @@ impl<C: AlgorithmConfig> Scheduled<C> {
     /// Checks the settings and makes the rule.
     ///
     /// # Errors
-    /// A value outside its allowed range, and [`Error::Unsupported`] for a budget or radius that does
-    /// not apply to the algorithm.
+    /// A value outside its allowed range, and [`Error::Unsupported`] for a budget or radius that
+    /// does not apply to the algorithm.
     pub fn build(&self) -> Result<Box<dyn Rule>> {
         self.over(self.algorithm.build()?)
     }

@@ -14,9 +14,9 @@ use crate::rule::{ComposedRule, Note, Pair, Rule, Samples, Selection, Surface};
 use crate::state::Memory;
 use crate::{Active, Result};
 
-/// SL-SAM (sparse-layer SAM): takes both gradients of some layers only, drawn anew at each step by a
-/// bandit that prefers layers with long gradients, and leaves the others as they are. Choose it for
-/// fine-tuning, where the time and memory of weight gradients count.
+/// SL-SAM (sparse-layer SAM): takes both gradients of some layers only, drawn anew at each step by
+/// a bandit that prefers layers with long gradients, and leaves the others as they are. Choose it
+/// for fine-tuning, where the time and memory of weight gradients count.
 ///
 /// # Update
 /// ```text
@@ -31,9 +31,9 @@ use crate::{Active, Result};
 /// decay, no momentum, and their moments and counts of steps stand still.
 ///
 /// # Cost
-/// Passes per step: 2·(1 + d + φ)/3, where φ is the active share of the weights and d the share from
-/// the first active tensor on, down to which the gradients of inputs must flow. Memory: a number a
-/// tensor. One read-back in each step.
+/// Passes per step: 2·(1 + d + φ)/3, where φ is the active share of the weights and d the share
+/// from the first active tensor on, down to which the gradients of inputs must flow. Memory: a
+/// number a tensor. One read-back in each step.
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.01 (authors' runs).
@@ -118,8 +118,8 @@ impl AlgorithmConfig for SparseLayerSamConfig {
 #[setters(generate_delegates(ty = "SparseLayerSamConfig", field = "select"))]
 #[setters(generate_delegates(ty = "Scheduled<SparseLayerSamConfig>", method = "select"))]
 pub struct SampledLayersConfig {
-    /// s, the expected share of active layers, above 0 and at most 1; with 1 all are active. Default
-    /// 0.2 (authors' commands; their class has 0.5).
+    /// s, the expected share of active layers, above 0 and at most 1; with 1 all are active.
+    /// Default 0.2 (authors' commands; their class has 0.5).
     pub s: f64,
     /// `α_p`, the rate of the bandit, at least 0; with 0 layers are drawn uniformly. It acts on
     /// squared norms of gradients: where these are of the order of 10, most probabilities fall
@@ -309,10 +309,9 @@ mod tests {
             ..proptest::test_runner::Config::default()
         })]
 
-        /// The sum is s·n up to the clip and the least sum; a permutation of the tensors permutes p;
-        /// a rate of 0 leaves it at s;
-        /// one active tensor changes nothing; of two with equal p, the one with the longer gradient
-        /// does not fall below the other.
+        /// The sum is s·n up to the clip and the least sum; a permutation of the tensors permutes
+        /// p; a rate of 0 leaves it at s; one active tensor changes nothing; of two with equal p,
+        /// the one with the longer gradient does not fall below the other.
         #[test]
         fn probabilities_keep_their_laws(
             lengths in proptest::collection::vec(0.0..1.0_f64, 2..12),

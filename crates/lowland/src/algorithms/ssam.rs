@@ -14,8 +14,8 @@ use crate::rule::{ComposedRule, Gradient, Pair, Perturbation, Rule, Surface, Upd
 use crate::vector::{one, ratio};
 use crate::{ParamVec, Result};
 
-/// SSAM (stable SAM): SAM's direction at the plain gradient's length. Choose it where SAM is unstable,
-/// at large learning rates and radii.
+/// SSAM (stable SAM): SAM's direction at the plain gradient's length. Choose it where SAM is
+/// unstable, at large learning rates and radii.
 ///
 /// # Update
 /// ```text
@@ -135,8 +135,8 @@ impl Ascend for RawGradient {
     }
 }
 
-/// `g_s·‖g‖/‖g_s‖` where there is a second gradient, g otherwise; zero where `g_s` is zero. Remembers
-/// nothing.
+/// `g_s·‖g‖/‖g_s‖` where there is a second gradient, g otherwise; zero where `g_s` is zero.
+/// Remembers nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rescaled;
 

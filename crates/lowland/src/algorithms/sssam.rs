@@ -33,7 +33,8 @@ use crate::{Error, Result};
 ///   a probability of 1 gives SAM, 0 the base optimizer.
 ///
 /// # Fidelity
-/// After stochastic scheduled SAM, 2022, arXiv 2203.09962, whose text we have not checked. The draw comes from the optimizer's seeded generator.
+/// After stochastic scheduled SAM, 2022, arXiv 2203.09962, whose text we have not checked. The draw
+/// comes from the optimizer's seeded generator.
 ///
 /// Authors' code: none known to us.
 ///

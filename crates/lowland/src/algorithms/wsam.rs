@@ -22,9 +22,9 @@ use crate::{Error, ParamVec, Result};
 /// decoupled:   w ← base(w, g) − lr·κ·(g_s − g)
 /// coupled:     w ← base(w, g + κ·(g_s − g))
 /// ```
-/// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ runs over all trainable parameters; lr is
-/// the learning rate of each parameter. Decoupled, the sharpness term is a plain SGD step beside the
-/// base's: over Adam it does not follow Adam's scale.
+/// g = ∇L(w) is the gradient of the batch's mean loss; ‖·‖ runs over all trainable parameters; lr
+/// is the learning rate of each parameter. Decoupled, the sharpness term is a plain SGD step beside
+/// the base's: over Adam it does not follow Adam's scale.
 ///
 /// # Cost
 /// Passes per step: 2. Memory: none between steps.
@@ -123,8 +123,8 @@ impl Default for WeightedConfig {
     }
 }
 
-/// `g + κ·(g_s − g)` with `κ = γ/(1 − γ)` where there is a second gradient, g otherwise; decoupled, g
-/// and a displacement by `κ·(g_s − g)` after the base optimizer's step. Remembers nothing.
+/// `g + κ·(g_s − g)` with `κ = γ/(1 − γ)` where there is a second gradient, g otherwise; decoupled,
+/// g and a displacement by `κ·(g_s − g)` after the base optimizer's step. Remembers nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Weighted {
     kappa: f64,

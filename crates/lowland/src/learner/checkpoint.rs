@@ -14,8 +14,8 @@ use super::metric::Link;
 use crate::state::Fields;
 use crate::{Error, Result};
 
-/// Burn's checkpoints of the optimizer, `optim-EPOCH.bpk`, and with each of them the state of the rule,
-/// `rule-EPOCH.bpk`: saved, loaded and deleted together.
+/// Burn's checkpoints of the optimizer, `optim-EPOCH.bpk`, and with each of them the state of the
+/// rule, `rule-EPOCH.bpk`: saved, loaded and deleted together.
 /// [`SharpnessAwareStrategy::checkpointer`](super::SharpnessAwareStrategy::checkpointer) makes it.
 pub struct RuleCheckpointer {
     optimizer: FileCheckpointer,

@@ -19,7 +19,8 @@ use crate::rule::{Cost, PSF_NORM};
 use crate::step::driver::Driver;
 use crate::{Error, Result, StepReport};
 
-/// What a strategy shares with its metrics and checkpoints, which Burn runs on threads of their own.
+/// What a strategy shares with its metrics and checkpoints, which Burn runs on threads of their
+/// own.
 #[derive(Debug, Default)]
 pub(super) struct Link(Mutex<Shared>);
 
@@ -61,8 +62,8 @@ impl Link {
         shared.snapshots.clear();
     }
 
-    /// Keeps the state at the end of an epoch for as long as Burn may want to save it, which it does in the
-    /// background: the one before may still be under way.
+    /// Keeps the state at the end of an epoch for as long as Burn may want to save it, which it
+    /// does in the background: the one before may still be under way.
     pub(super) fn keep(&self, epoch: usize, driver: Driver) {
         let snapshots = &mut self.lock().snapshots;
         snapshots.truncate(1);
@@ -154,7 +155,8 @@ pub struct StepMetric {
     state: State,
 }
 
-/// As [`NumericMetricState`], which cannot be shown in debugging, and whether the latest step had a value.
+/// As [`NumericMetricState`], which cannot be shown in debugging, and whether the latest step had a
+/// value.
 #[derive(Clone, Default)]
 struct State {
     numeric: NumericMetricState,

@@ -79,7 +79,8 @@ where
         }
     }
 
-    /// Finds the number of steps in an epoch, where it is not known, from the size of the first batch.
+    /// Finds the number of steps in an epoch, where it is not known, from the size of the first
+    /// batch.
     fn measure_epoch(&mut self, first: &Progress) {
         if self.driver.settings.steps_per_epoch.is_none() && first.items_processed > 0 {
             let batches = first.items_total.div_ceil(first.items_processed);

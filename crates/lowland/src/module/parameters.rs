@@ -39,7 +39,8 @@ pub struct Parameters {
     pub(super) list: Vec<Parameter>,
     pub(super) index: HashMap<ParamId, usize>,
     pub(super) contexts: HashMap<ParamId, Context>,
-    /// The paths of a trainable tensor's first and of another place, one pair for each further place.
+    /// The paths of a trainable tensor's first and of another place, one pair for each further
+    /// place.
     ties: Vec<[String; 2]>,
     /// The float values that are not trainable: frozen parameters and running statistics.
     others: Vec<Parameter>,
@@ -136,8 +137,8 @@ impl Parameters {
         }
     }
 
-    /// What in the module, trainable or not, has this identifier of Burn's or, where nothing has it, this
-    /// path.
+    /// What in the module, trainable or not, has this identifier of Burn's or, where nothing has
+    /// it, this path.
     pub(crate) fn named(&self, id: ParamId, path: &str) -> Option<&Parameter> {
         let all = || self.list.iter().chain(&self.others);
         all().find(|own| own.id == id).or_else(|| all().find(|own| own.path == path))
@@ -148,8 +149,8 @@ impl Parameters {
         &self.ties
     }
 
-    /// The place of each of these parameters among `others`: of the same name of Burn's or, where there is
-    /// none, of the same path; and of the same size.
+    /// The place of each of these parameters among `others`: of the same name of Burn's or, where
+    /// there is none, of the same path; and of the same size.
     pub(crate) fn places_among(&self, others: &Self) -> Vec<Option<usize>> {
         let by_path: HashMap<&str, usize> =
             others.list.iter().enumerate().map(|(i, other)| (other.path.as_str(), i)).collect();
@@ -190,10 +191,10 @@ impl Parameters {
     }
 
     /// The share of a gradient evaluation's cost that one with respect to `active` alone takes:
-    /// `(1 + d + φ)/3`, a third for the forward pass, one for the gradients of the layers' inputs, one
-    /// for those of the weights. φ is the active share of all weights. d is the share of the weights
-    /// from the first active parameter on, for input gradients must flow down to it; it holds
-    /// where modules are visited in the order of their forward pass.
+    /// `(1 + d + φ)/3`, a third for the forward pass, one for the gradients of the layers' inputs,
+    /// one for those of the weights. φ is the active share of all weights. d is the share of the
+    /// weights from the first active parameter on, for input gradients must flow down to it; it
+    /// holds where modules are visited in the order of their forward pass.
     pub fn cost(&self, active: &Active) -> f64 {
         if *active == Active::All {
             return 1.0;

@@ -61,8 +61,8 @@ pub(crate) fn into_gradients<M: Module>(
     visitor.gradients
 }
 
-/// `module` with the value of its first place in all places of each trainable tensor: Burn's optimizers
-/// step the first place only.
+/// `module` with the value of its first place in all places of each trainable tensor: Burn's
+/// optimizers step the first place only.
 pub(crate) fn retied<M: Module>(parameters: &Parameters, module: M) -> M {
     if parameters.ties().is_empty() {
         return module;
@@ -88,8 +88,8 @@ pub(crate) fn displaced<M: Module>(
     })
 }
 
-/// `module` at `w + scale·direction`, or at `w` where there is no perturbation; the active parameters as
-/// leaves of a new gradient graph, the others without one.
+/// `module` at `w + scale·direction`, or at `w` where there is no perturbation; the active
+/// parameters as leaves of a new gradient graph, the others without one.
 ///
 /// A module from [`Module::valid`] and [`Module::train`] has running statistics of its own, which a
 /// plain clone shares with the live module.
@@ -189,7 +189,8 @@ pub(crate) fn float_bytes<M: Module>(module: &M) -> Result<Vec<u8>> {
     bytes
 }
 
-/// `module` with other float values, whose bytes [`float_bytes`] gave for a module of the same make.
+/// `module` with other float values, whose bytes [`float_bytes`] gave for a module of the same
+/// make.
 pub(crate) fn with_float_bytes<M: Module>(module: M, mut bytes: &[u8]) -> M {
     map_flat(module, &mut |float| {
         let old = float.value();

@@ -18,8 +18,8 @@ impl Context {
         }
     }
 
-    /// Gives a tensor the state back, so that a pass on a copy of the module runs as one on the live
-    /// module does: checkpointed alike, and its gradients reduced over devices alike.
+    /// Gives a tensor the state back, so that a pass on a copy of the module runs as one on the
+    /// live module does: checkpointed alike, and its gradients reduced over devices alike.
     fn restore<const D: usize>(self, id: ParamId, mut tensor: Tensor<D>, leaf: bool) -> Tensor<D> {
         if let Some(strategy) = self.checkpointing {
             tensor = tensor.with_gradient_checkpointing_strategy(strategy);
@@ -85,8 +85,8 @@ pub(crate) struct Replacement {
     pub(crate) context: Option<Context>,
 }
 
-/// The module with what `map` gives in place of each float value, in visit order; values for which it gives
-/// nothing stay as they are.
+/// The module with what `map` gives in place of each float value, in visit order; values for which
+/// it gives nothing stay as they are.
 pub(crate) fn map_flat<M: Module>(
     module: M,
     map: &mut dyn FnMut(Float<'_>) -> Option<Replacement>,

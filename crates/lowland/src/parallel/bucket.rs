@@ -32,7 +32,8 @@ pub(crate) struct Mean {
     pub(crate) samples: f64,
 }
 
-/// Numbers that stand behind the gradient and before the flags of its tensors: the samples, the loss.
+/// Numbers that stand behind the gradient and before the flags of its tensors: the samples, the
+/// loss.
 const EXTRA: usize = 2;
 
 impl Bucket {
@@ -53,8 +54,8 @@ impl Bucket {
         Ok(Self { tensors, device: first.device(), dtype })
     }
 
-    /// The mean over the samples of all whom `through` reaches: each has a mean over its own, `samples` in
-    /// number.
+    /// The mean over the samples of all whom `through` reaches: each has a mean over its own,
+    /// `samples` in number.
     pub(crate) fn mean(
         &self,
         through: &dyn Collective,
@@ -91,8 +92,8 @@ impl Bucket {
         self.tensors.iter().flatten().map(|(length, _)| length).sum()
     }
 
-    /// The own gradient times the samples, the samples, the loss times the samples, and for each tensor
-    /// whether it is there: in one transfer from the device.
+    /// The own gradient times the samples, the samples, the loss times the samples, and for each
+    /// tensor whether it is there: in one transfer from the device.
     fn flat<E: Element>(
         &self,
         own: Option<&ParamVec>,
@@ -157,9 +158,9 @@ fn other_kind() -> Error {
     Error::Collective("numbers of another kind".to_owned())
 }
 
-/// `module` with the running statistics that are the mean over all workers: what each added to those of
-/// `before`, the module's [`Module::valid`] copy of before the step, with the weight of its samples. What is
-/// not trained and did not move is left as it is.
+/// `module` with the running statistics that are the mean over all workers: what each added to
+/// those of `before`, the module's [`Module::valid`] copy of before the step, with the weight of
+/// its samples. What is not trained and did not move is left as it is.
 pub(crate) fn mean_running_state<M: Module>(
     workers: &Workers,
     parameters: &Parameters,

@@ -6,14 +6,14 @@ use super::{AscentScope, Collective, Numbers, Workers};
 use crate::error::at_least_one;
 use crate::{Error, Result};
 
-/// Workers that are threads of one process, such as one for each of its devices: a value for each of `count`
-/// threads. They ascend in groups of `group` with neighbouring numbers, the last of which can be smaller: 1 for
-/// each alone, `count` or more for all together.
+/// Workers that are threads of one process, such as one for each of its devices: a value for each
+/// of `count` threads. They ascend in groups of `group` with neighbouring numbers, the last of
+/// which can be smaller: 1 for each alone, `count` or more for all together.
 ///
 /// Where a thread ends and drops its value, the others get [`Error::Collective`] and do not wait.
 ///
-/// Burn's CPU backend has one random generator for the whole process: with several threads on it, dropout is not
-/// repeatable, nor is, beside dropout, what a rule draws on the device.
+/// Burn's CPU backend has one random generator for the whole process: with several threads on it,
+/// dropout is not repeatable, nor is, beside dropout, what a rule draws on the device.
 ///
 /// # Errors
 /// A count or group of 0.

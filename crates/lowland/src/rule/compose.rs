@@ -25,8 +25,8 @@ pub struct ComposedRule {
 }
 
 impl ComposedRule {
-    /// Joins four parts: which samples each gradient is taken on, at which steps a second one is due,
-    /// in which direction and how far the perturbed weights lie, which gradient goes to the
+    /// Joins four parts: which samples each gradient is taken on, at which steps a second one is
+    /// due, in which direction and how far the perturbed weights lie, which gradient goes to the
     /// base optimizer.
     ///
     /// # Errors

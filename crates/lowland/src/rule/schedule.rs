@@ -210,8 +210,8 @@ impl Course {
 /// t, counted from 0, with `t ≥ ⌈start·T⌉`.
 ///
 /// What the other schedule counts and averages begins at the turn: periods, windows, warm-ups and
-/// budgets. What moves with the share of training that is done stays with the whole training: AE-SAM's
-/// threshold, the probability of SS-SAM.
+/// budgets. What moves with the share of training that is done stays with the whole training:
+/// AE-SAM's threshold, the probability of SS-SAM.
 ///
 /// The optimizer must know T, the number of steps of the training.
 #[derive(Debug, Clone)]

@@ -19,8 +19,8 @@ pub trait Select: Debug + DynClone + Send {
     /// What an evaluation on the way gives.
     fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection>;
 
-    /// The selection for the gradient at `w + e`; by default that of the first. Called right after the
-    /// first gradient.
+    /// The selection for the gradient at `w + e`; by default that of the first. Called right after
+    /// the first gradient.
     ///
     /// # Errors
     /// What an evaluation on the way gives.
@@ -57,7 +57,8 @@ pub trait Select: Debug + DynClone + Send {
         Ok(())
     }
 
-    /// Whether some parameters are left out of the second gradient, and so are not trained in a step.
+    /// Whether some parameters are left out of the second gradient, and so are not trained in a
+    /// step.
     fn leaves_parameters_out(&self) -> bool {
         false
     }
@@ -89,7 +90,8 @@ pub(crate) fn largest(values: &[f64], count: usize) -> Vec<usize> {
     positions
 }
 
-/// `⌈fraction·of⌉`, at least 1; a product that rounding lifts above a whole number counts as that number.
+/// `⌈fraction·of⌉`, at least 1; a product that rounding lifts above a whole number counts as that
+/// number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ fraction ≤ 1")]
 pub(crate) fn share(fraction: f64, of: usize) -> usize {
     ((fraction * of as f64 - 1e-9).ceil() as usize).max(1)

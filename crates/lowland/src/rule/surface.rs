@@ -12,8 +12,8 @@ use crate::{ParamVec, Parameters, Result};
 /// Gradients, losses, indices and positions are over the whole batch, in however many places it
 /// is evaluated; a rule and a wrapper around a surface need not know.
 ///
-/// Every evaluation is counted, in fractions of a batch: a forward pass is a third of a gradient, the
-/// gradients of the weights another, those of the layers' inputs the last.
+/// Every evaluation is counted, in fractions of a batch: a forward pass is a third of a gradient,
+/// the gradients of the weights another, those of the layers' inputs the last.
 pub trait Surface {
     /// `∇L(w)`, the gradient of the mean loss over a selection at the weights.
     ///
@@ -24,16 +24,16 @@ pub trait Surface {
     /// What the loss closure gave is not usable.
     fn gradient(&mut self, of: &Selection) -> Result<Gradient>;
 
-    /// `∇L(w + e)`: as [`gradient`](Self::gradient), on a perturbed copy of the weights.
-    /// Running statistics stay as they are, unless this is the first evaluation of the step; dropout
-    /// draws the masks of the first evaluation.
+    /// `∇L(w + e)`: as [`gradient`](Self::gradient), on a perturbed copy of the weights. Running
+    /// statistics stay as they are, unless this is the first evaluation of the step; dropout draws
+    /// the masks of the first evaluation.
     ///
     /// # Errors
     /// What the loss closure gave is not usable.
     fn gradient_at(&mut self, e: &Perturbation<'_>, of: &Selection) -> Result<ParamVec>;
 
-    /// The losses of `samples`, `[samples]`, at `w` or at `w + e`, by a forward pass alone, which moves
-    /// running statistics where it is the first evaluation of the step.
+    /// The losses of `samples`, `[samples]`, at `w` or at `w + e`, by a forward pass alone, which
+    /// moves running statistics where it is the first evaluation of the step.
     ///
     /// # Errors
     /// What the loss closure gave is not usable, or is one mean loss.
@@ -46,8 +46,8 @@ pub trait Surface {
     fn latest_losses(&self) -> Result<Tensor<1>>;
 
     /// The step `base(w, g) − w` that the base optimizer would take with the gradient `g`; takes no
-    /// step. A rule that looks ahead has no other way to the base optimizer: SAMPa predicts weights by
-    /// it, and so would any extragradient method.
+    /// step. A rule that looks ahead has no other way to the base optimizer: SAMPa predicts weights
+    /// by it, and so would any extragradient method.
     fn base_step(&self, g: &ParamVec) -> ParamVec;
 
     /// The weights `w`. Shares memory with the module: drop it before the step ends, or it costs a
@@ -58,8 +58,8 @@ pub trait Surface {
     fn parameters(&self) -> &Parameters;
 
     /// The numbers of this batch's samples in the data set, where they were given
-    /// (`BatchInfo::with_indices`). A rule that remembers something of each sample has no other way to
-    /// know one again: AUSAM its scores, a method with a memory of past outputs its targets.
+    /// (`BatchInfo::with_indices`). A rule that remembers something of each sample has no other way
+    /// to know one again: AUSAM its scores, a method with a memory of past outputs its targets.
     fn indices(&self) -> Option<&[usize]>;
 
     /// A number drawn uniformly from `[0, 1)`, from the optimizer's seeded generator.

@@ -42,8 +42,8 @@ const DOUBLINGS: i32 = 6;
 /// How often that by the type is halved at most, for a loss that curves more sharply.
 const HALVINGS: usize = 8;
 
-/// The length of [`Difference::Auto`]. `product` is the product with one vector, which should not be
-/// unlike those that matter, at a length.
+/// The length of [`Difference::Auto`]. `product` is the product with one vector, which should not
+/// be unlike those that matter, at a length.
 pub(super) fn chosen(
     by_type: f64,
     mut product: impl FnMut(f64) -> Result<ParamVec>,

@@ -75,10 +75,11 @@ pub struct LargestRise {
     /// The largest rise found, at least 0: the weights themselves lie within the radius.
     pub rise: f64,
     /// The standard error of the rise over the samples: `s/√n` with the sample standard deviation
-    /// `s` of the rises of the n samples' own losses at the perturbation that was found. The samples
-    /// are taken for independent draws, and the perturbation for given: that it was found on the
-    /// same samples makes the rise too large for others, by what is not in the error. `None` of one
-    /// sample, where the surface has the mean loss of a batch alone, and where no rise was found.
+    /// `s` of the rises of the n samples' own losses at the perturbation that was found. The
+    /// samples are taken for independent draws, and the perturbation for given: that it was found
+    /// on the same samples makes the rise too large for others, by what is not in the error. `None`
+    /// of one sample, where the surface has the mean loss of a batch alone, and where no rise was
+    /// found.
     pub standard_error: Option<f64>,
     /// The loss at the weights.
     pub loss: f64,

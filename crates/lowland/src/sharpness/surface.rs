@@ -70,9 +70,9 @@ where
     /// produce it only once.
     ///
     /// # Errors
-    /// No batch, an empty one, a difference that is not above 0; [`Error::Untracked`] for a module that
-    /// is not on an autodiff device, or its [`valid`](Module::valid) copy, which has no trainable
-    /// parameter; [`Error::NoParameters`] where all are frozen.
+    /// No batch, an empty one, a difference that is not above 0; [`Error::Untracked`] for a module
+    /// that is not on an autodiff device, or its [`valid`](Module::valid) copy, which has no
+    /// trainable parameter; [`Error::NoParameters`] where all are frozen.
     pub fn new(module: &M, batches: &[usize], config: &SurfaceConfig, losses: F) -> Result<Self> {
         if batches.is_empty() || batches.contains(&0) {
             let found = format!("{batches:?}");

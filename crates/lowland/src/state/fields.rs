@@ -35,8 +35,8 @@ impl Fields {
         writer
     }
 
-    /// What [`pack`](Self::pack) packed, the tensor beside the fields among the tensors; the reader's bytes were
-    /// `rest` in number.
+    /// What [`pack`](Self::pack) packed, the tensor beside the fields among the tensors; the
+    /// reader's bytes were `rest` in number.
     pub(crate) fn unpack(reader: Reader, mut rest: usize) -> Result<Self> {
         let scalars = reader.scalars().clone();
         let parameters = parameters(reader.metadata())?;

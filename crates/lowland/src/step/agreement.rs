@@ -21,8 +21,8 @@ impl Shard {
         Self { before, own: sizes[rank], all: sizes.iter().sum() }
     }
 
-    /// Its part of positions among the samples of all, counted from its own first, and where that part
-    /// begins among them.
+    /// Its part of positions among the samples of all, counted from its own first, and where that
+    /// part begins among them.
     pub(super) fn part(&self, positions: &[usize]) -> (Vec<usize>, usize) {
         let own = self.before..self.before + self.own;
         let before = positions.iter().filter(|&&position| position < own.start).count();
@@ -38,7 +38,8 @@ pub(super) struct Agreement {
     whole: Shard,
     /// Its part in each micro-batch, where the rule takes them one by one.
     pieces: Vec<Shard>,
-    /// The numbers of the samples of all workers in the data set: of the batch and of each micro-batch.
+    /// The numbers of the samples of all workers in the data set: of the batch and of each
+    /// micro-batch.
     indices: Option<(Vec<usize>, Vec<Vec<usize>>)>,
     /// The seconds of steps so far, without and with a second gradient, the mean over the workers.
     pub(super) seconds: [f64; 2],
@@ -67,7 +68,8 @@ impl Agreement {
     }
 }
 
-/// Finds out who has how many samples, and whether all are at the same step. `None` for a worker alone.
+/// Finds out who has how many samples, and whether all are at the same step. `None` for a worker
+/// alone.
 pub(super) fn agree(
     workers: &Workers,
     batch: &BatchInfo<'_>,
@@ -116,8 +118,8 @@ pub(super) fn agree(
     Ok(Some(agreement))
 }
 
-/// The sizes of the micro-batches that the rule takes one by one; none where it takes the batch as a
-/// whole.
+/// The sizes of the micro-batches that the rule takes one by one; none where it takes the batch as
+/// a whole.
 fn pieces(batch: &BatchInfo<'_>, own: usize) -> Vec<usize> {
     match batch.accumulate {
         Accumulate::WholeBatch => Vec::new(),
@@ -141,8 +143,8 @@ fn counts(numbers: impl Iterator<Item = f64>) -> impl Iterator<Item = usize> {
     numbers.map(|number| number as usize)
 }
 
-/// How many samples each worker has in each of `most` micro-batches, worker by worker; those who have fewer
-/// have none in the rest.
+/// How many samples each worker has in each of `most` micro-batches, worker by worker; those who
+/// have fewer have none in the rest.
 fn piece_sizes(workers: &Workers, pieces: Vec<usize>, most: usize) -> Result<Vec<usize>> {
     let mut own: Vec<f64> = pieces.into_iter().map(|size| size as f64).collect();
     own.resize(most, 0.0);

@@ -20,8 +20,8 @@ pub(crate) trait Base<M> {
     /// The learning rate of one parameter.
     fn learning_rate_of(&self, parameter: &Parameter) -> f64;
 
-    /// Whether training continues with the module that [`step`](Self::step) gives, so that the driver
-    /// can change it after the step: one value in all places of a tensor, a displacement.
+    /// Whether training continues with the module that [`step`](Self::step) gives, so that the
+    /// driver can change it after the step: one value in all places of a tensor, a displacement.
     fn lets_go(&self) -> bool;
 }
 

@@ -20,17 +20,17 @@ pub struct BatchInfo<'a> {
 }
 
 /// What the gradients of a step are when its batch comes in micro-batches. What goes to the base
-/// optimizer, once a step, is always a mean over micro-batches, each with the weight of its share of
-/// the batch's samples. Running statistics move once for each micro-batch.
+/// optimizer, once a step, is always a mean over micro-batches, each with the weight of its share
+/// of the batch's samples. Running statistics move once for each micro-batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Accumulate {
-    /// Each gradient is the mean over the micro-batches before the rule sees it: ascent over the whole
-    /// batch, as if it had been taken in one piece.
+    /// Each gradient is the mean over the micro-batches before the rule sees it: ascent over the
+    /// whole batch, as if it had been taken in one piece.
     #[default]
     WholeBatch,
-    /// The rule takes each micro-batch for a batch of its own, and what it gives for each is averaged:
-    /// ascent along the micro-batch's own gradient (m-sharpness). A rule that counts steps counts
-    /// micro-batches; what it keeps is that of the latest.
+    /// The rule takes each micro-batch for a batch of its own, and what it gives for each is
+    /// averaged: ascent along the micro-batch's own gradient (m-sharpness). A rule that counts
+    /// steps counts micro-batches; what it keeps is that of the latest.
     EachMicroBatch,
 }
 
@@ -43,8 +43,8 @@ impl<'a> BatchInfo<'a> {
     }
 
     /// Sets the number of samples. Required with [`Workers`](crate::Workers) unless indices or
-    /// micro-batches are given. A worker without samples in a step sets 0, and its loss is not asked
-    /// for.
+    /// micro-batches are given. A worker without samples in a step sets 0, and its loss is not
+    /// asked for.
     #[must_use]
     pub fn with_size(mut self, samples: usize) -> Self {
         self.size = Some(samples);

@@ -75,8 +75,8 @@ impl Driver {
         Ok((module, report))
     }
 
-    /// The module after the step, or as it was where the step is not finite. The rule may be halfway
-    /// through the step where this fails.
+    /// The module after the step, or as it was where the step is not finite. The rule may be
+    /// halfway through the step where this fails.
     fn attempt<M: Module>(
         &mut self,
         base: &mut dyn Base<M>,
@@ -150,8 +150,8 @@ impl Driver {
         Ok((retied(&parameters, module), report))
     }
 
-    /// The trainable parameters of `module`. Where they are not those of the step before (layers were
-    /// frozen or unfrozen), what the rule remembers is carried over.
+    /// The trainable parameters of `module`. Where they are not those of the step before (layers
+    /// were frozen or unfrozen), what the rule remembers is carried over.
     fn parameters<M: Module>(&mut self, base: &dyn Base<M>, module: &M) -> Result<Arc<Parameters>> {
         let parameters = match &self.parameters {
             Some(parameters) if parameters.fit(module) => Arc::clone(parameters),
@@ -178,8 +178,9 @@ impl Driver {
         Ok(parameters)
     }
 
-    /// Draws the optimizer's own number, before its first step: what is drawn on the device afterwards
-    /// depends on it, and so on the seed that the user gave the device. One for all workers.
+    /// Draws the optimizer's own number, before its first step: what is drawn on the device
+    /// afterwards depends on it, and so on the seed that the user gave the device. One for all
+    /// workers.
     fn draw<M: Module>(&mut self, module: &M) -> Result<()> {
         if self.state.drawn > 0 {
             return Ok(());
@@ -196,9 +197,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Leaves the module's devices in a state that depends on this optimizer and the step, not on how the
-    /// step seeded them: what is drawn between steps is new at every step, differs between optimizers, and
-    /// is the same after a resume. Workers draw apart.
+    /// Leaves the module's devices in a state that depends on this optimizer and the step, not on
+    /// how the step seeded them: what is drawn between steps is new at every step, differs between
+    /// optimizers, and is the same after a resume. Workers draw apart.
     fn leave_seeded<M: Module>(&self, module: &M) {
         let mut generator = ChaCha8Rng::seed_from_u64(self.state.drawn);
         // A stream that no step draws from.
@@ -240,7 +241,8 @@ impl Driver {
         Ok(fields)
     }
 
-    /// Puts back what [`fields`](Self::fields) gave, for the parameters of `module`, and returns these.
+    /// Puts back what [`fields`](Self::fields) gave, for the parameters of `module`, and returns
+    /// these.
     pub(crate) fn load<M: Module>(
         &mut self,
         mut fields: Fields,

@@ -63,12 +63,12 @@ impl std::fmt::Debug for SharpnessAware {
 
 impl SharpnessAware {
     /// Puts an algorithm over a base optimizer: the settings of a named one
-    /// (`ArsamConfig::new(0.05)`), the same with a [budget or radius schedule](crate::Scheduled), an
-    /// [`Algorithm`](crate::Algorithm) from a file, or a [`Rule`] of your own.
+    /// (`ArsamConfig::new(0.05)`), the same with a [budget or radius schedule](crate::Scheduled),
+    /// an [`Algorithm`](crate::Algorithm) from a file, or a [`Rule`] of your own.
     ///
-    /// Note that Burn's momentum has a dampening of 0.1 unless it is set to 0, as every published recipe
-    /// has it. The defaults: a seed drawn from the device, no clipping, at most 10 non-finite steps in
-    /// a row, [`Diagnostics::All`].
+    /// Note that Burn's momentum has a dampening of 0.1 unless it is set to 0, as every published
+    /// recipe has it. The defaults: a seed drawn from the device, no clipping, at most 10
+    /// non-finite steps in a row, [`Diagnostics::All`].
     ///
     /// # Errors
     /// A setting outside its allowed range, named; [`Error::Unsupported`] for a budget or radius
@@ -107,8 +107,8 @@ impl SharpnessAware {
         self
     }
 
-    /// As [`with_total_steps`](Self::with_total_steps), for a training whose length becomes clear only as it
-    /// goes on.
+    /// As [`with_total_steps`](Self::with_total_steps), for a training whose length becomes clear
+    /// only as it goes on.
     pub fn set_total_steps(&mut self, steps: u64) {
         self.driver.settings.total_steps = Some(steps);
     }
@@ -137,8 +137,8 @@ impl SharpnessAware {
         self
     }
 
-    /// Trains together with other workers. Batches must then say how many samples they have, and come to
-    /// [`step_micro_batches`](Self::step_micro_batches).
+    /// Trains together with other workers. Batches must then say how many samples they have, and
+    /// come to [`step_micro_batches`](Self::step_micro_batches).
     #[must_use]
     pub fn with_workers(mut self, workers: Workers) -> Self {
         self.driver.settings.workers = workers;
@@ -182,18 +182,19 @@ impl SharpnessAware {
 
     /// Takes one step on the mean loss of a batch; returns the module after it and a report.
     ///
-    /// `loss` returns the mean loss of the batch, `[1]`. It is called once for every gradient, with the
-    /// module at the weights or at perturbed ones, and must use the same batch each time. `lr` is a
-    /// learning rate or Burn's [`ModuleLearningRate`], which has one for each group of parameters.
+    /// `loss` returns the mean loss of the batch, `[1]`. It is called once for every gradient, with
+    /// the module at the weights or at perturbed ones, and must use the same batch each time. `lr`
+    /// is a learning rate or Burn's [`ModuleLearningRate`], which has one for each group of
+    /// parameters.
     ///
     /// # Errors
     /// [`Error::PerSample`] for algorithms that choose samples, which need
-    /// [`step_samples`](Self::step_samples); [`Error::Untracked`] for a module that is not on an autodiff
-    /// device; [`Error::Missing`] where the algorithm needs to know more of the training; a learning rate
-    /// that is negative or not finite; more non-finite steps in a row than allowed; a device that
-    /// fails. The module is gone then; clone it before, which is cheap, where it is still needed. The
-    /// optimizer is as it was before the step, but for its count of non-finite steps, and goes on with
-    /// such a clone.
+    /// [`step_samples`](Self::step_samples); [`Error::Untracked`] for a module that is not on an
+    /// autodiff device; [`Error::Missing`] where the algorithm needs to know more of the training;
+    /// a learning rate that is negative or not finite; more non-finite steps in a row than allowed;
+    /// a device that fails. The module is gone then; clone it before, which is cheap, where it is
+    /// still needed. The optimizer is as it was before the step, but for its count of non-finite
+    /// steps, and goes on with such a clone.
     pub fn step<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
@@ -211,8 +212,8 @@ impl SharpnessAware {
         self.step_micro_batches(lr, module, &batch, |module, _, _| loss(module))
     }
 
-    /// Takes one step of an algorithm that chooses samples, or on a batch of which more is said: the
-    /// positions of its samples in the data set, or their number.
+    /// Takes one step of an algorithm that chooses samples, or on a batch of which more is said:
+    /// the positions of its samples in the data set, or their number.
     ///
     /// `losses` returns the losses of the samples it is asked for, `[samples]`, in their order
     /// ([`Samples::select`] picks them from a tensor of the batch); algorithms that never choose
@@ -258,10 +259,12 @@ impl SharpnessAware {
         self.step_micro_batches(lr, module, batch, |module, _, samples| losses(module, samples))
     }
 
-    /// Takes one step on a batch that comes in micro-batches, because it is too large for the device.
+    /// Takes one step on a batch that comes in micro-batches, because it is too large for the
+    /// device.
     ///
-    /// `losses` is also given the number of the micro-batch, counted from 0, and positions within it; it
-    /// is called for each micro-batch in turn. All else is as in [`step_samples`](Self::step_samples).
+    /// `losses` is also given the number of the micro-batch, counted from 0, and positions within
+    /// it; it is called for each micro-batch in turn. All else is as in
+    /// [`step_samples`](Self::step_samples).
     ///
     /// # Errors
     /// As [`step_samples`](Self::step_samples).
@@ -288,16 +291,16 @@ impl SharpnessAware {
         Ok(SharpnessAwareRecord { base: self.base.to_record(), own: self.driver.fields()? })
     }
 
-    /// Puts back what [`to_record`](Self::to_record) gave, for the module whose weights were saved at the
-    /// same time. The optimizer must have been made with the same base, algorithm and settings; training
-    /// then continues as if it had never stopped.
+    /// Puts back what [`to_record`](Self::to_record) gave, for the module whose weights were saved
+    /// at the same time. The optimizer must have been made with the same base, algorithm and
+    /// settings; training then continues as if it had never stopped.
     ///
     /// Parameters are known by the identifiers that Burn saves with a module and, where these are
     /// others (weights from SafeTensors have none), by their paths.
     ///
     /// # Errors
-    /// [`Error::Record`] where the record is of another base, algorithm or module, with the first thing
-    /// that does not fit.
+    /// [`Error::Record`] where the record is of another base, algorithm or module, with the first
+    /// thing that does not fit.
     pub fn load_record<M: Module>(
         mut self,
         record: SharpnessAwareRecord,
@@ -331,8 +334,8 @@ impl SharpnessAware {
         Ok(self)
     }
 
-    /// Saves the [record](Self::to_record) to a file, in Burn's burnpack format. The file takes its name
-    /// once it is whole. Save the module beside it.
+    /// Saves the [record](Self::to_record) to a file, in Burn's burnpack format. The file takes its
+    /// name once it is whole. Save the module beside it.
     ///
     /// # Errors
     /// [`Error::File`] where it cannot be written.
@@ -365,7 +368,8 @@ impl SharpnessAware {
     /// Puts back what [`save`](Self::save) wrote; see [`load_record`](Self::load_record).
     ///
     /// # Errors
-    /// [`Error::File`] where the file cannot be read, and those of [`load_record`](Self::load_record).
+    /// [`Error::File`] where the file cannot be read, and those of
+    /// [`load_record`](Self::load_record).
     pub fn load<M: Module>(self, path: impl AsRef<Path>, module: &M) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| Error::file("read", path, error))?;

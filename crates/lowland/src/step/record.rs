@@ -7,8 +7,8 @@ use burn_pack::{Reader, Tensor, Writer};
 use crate::state::{Fields, broken};
 use crate::{Error, Result};
 
-/// All that a [`SharpnessAware`](crate::SharpnessAware) carries from step to step: its counters, the
-/// state of its rule, and the record of its base optimizer.
+/// All that a [`SharpnessAware`](crate::SharpnessAware) carries from step to step: its counters,
+/// the state of its rule, and the record of its base optimizer.
 #[derive(Debug)]
 pub struct SharpnessAwareRecord {
     pub(crate) base: OptimizerRecord,
@@ -44,8 +44,8 @@ impl SharpnessAwareRecord {
     }
 }
 
-/// The record of a base optimizer for parameters that Burn has other names for, `name(id, path)`; the path
-/// is known where Burn saved it.
+/// The record of a base optimizer for parameters that Burn has other names for, `name(id, path)`;
+/// the path is known where Burn saved it.
 pub(crate) fn renamed(
     record: OptimizerRecord,
     name: &dyn Fn(u64, Option<&str>) -> Result<u64>,

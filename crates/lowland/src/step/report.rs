@@ -45,8 +45,8 @@ pub struct StepValues {
     pub cosine: Option<f64>,
     /// The norm of the gradient that went to the base optimizer, before clipping.
     pub update_norm: Option<f64>,
-    /// `‖e‖`, the length of the perturbation, at steps that took a gradient at perturbed weights; of
-    /// several, the last.
+    /// `‖e‖`, the length of the perturbation, at steps that took a gradient at perturbed weights;
+    /// of several, the last.
     pub radius: Option<f64>,
     /// What the rule noted beyond that, by name.
     pub notes: BTreeMap<&'static str, f64>,

@@ -15,7 +15,8 @@ pub enum Diagnostics {
     /// Whether the loss and the final gradient are finite: a step that is not changes nothing. One
     /// read-back a step.
     Finite,
-    /// Nothing: no read-back but the rule's own, and a loss that is not finite goes into the weights.
+    /// Nothing: no read-back but the rule's own, and a loss that is not finite goes into the
+    /// weights.
     Nothing,
 }
 
@@ -40,7 +41,8 @@ pub(crate) struct State {
     pub(crate) second_gradients: u64,
     pub(crate) non_finite: u64,
     pub(super) non_finite_in_a_row: u64,
-    /// A number that was drawn from the module's device before the first step, and 1; 0 before that.
+    /// A number that was drawn from the module's device before the first step, and 1; 0 before
+    /// that.
     pub(super) drawn: u64,
     /// Steps since this optimizer was made or loaded.
     pub(super) here: u64,

@@ -64,8 +64,8 @@ pub(crate) struct ConvBn {
     fc: Linear,
 }
 
-/// BatchNorm as PyTorch has it: the running variance takes the unbiased variance of the batch, where
-/// Burn's own layer takes the biased one. A layer that this library cannot know by name.
+/// BatchNorm as PyTorch has it: the running variance takes the unbiased variance of the batch,
+/// where Burn's own layer takes the biased one. A layer that this library cannot know by name.
 #[derive(Module, Debug)]
 pub(crate) struct Normalisation {
     gamma: Param<Tensor<1>>,

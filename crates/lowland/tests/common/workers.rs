@@ -83,7 +83,8 @@ pub(crate) fn batch_of(step: u64) -> Vec<usize> {
     (0..size).map(|i| (usize::try_from(step).unwrap() * 7 + i * 11) % SAMPLES).collect()
 }
 
-/// The part of a batch that worker `rank` of `count` has: the first have one more where it does not go up.
+/// The part of a batch that worker `rank` of `count` has: the first have one more where it does not
+/// go up.
 pub(crate) fn part(size: usize, rank: usize, count: usize) -> Range<usize> {
     let start = |rank: usize| rank * (size / count) + rank.min(size % count);
     start(rank)..start(rank + 1)
@@ -129,7 +130,8 @@ pub(crate) fn optimizer(
         .with_workers(workers.with_check_every(Some(1)))
 }
 
-/// All algorithms, those with a warm-up with a short one, and rules of parts that no algorithm joins.
+/// All algorithms, those with a warm-up with a short one, and rules of parts that no algorithm
+/// joins.
 pub(crate) fn all() -> Vec<Algorithm> {
     let controller = ControllerConfig {
         warmup: Warmup::Steps(4),

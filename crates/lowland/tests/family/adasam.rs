@@ -7,8 +7,8 @@ use lowland::{AdaSamConfig, Parameters};
 use super::{LR, RHO, base_state, flat, follow, near, weights};
 use crate::workers::{batch_of, net};
 
-/// AMSGrad without bias correction, by hand, on what the rule gives; `v̂` never falls. Without a radius that
-/// is the gradient at the weights.
+/// AMSGrad without bias correction, by hand, on what the rule gives; `v̂` never falls. Without a
+/// radius that is the gradient at the weights.
 #[test]
 fn adasam_is_amsgrad_without_bias_correction() {
     for rho in [0.0, RHO] {

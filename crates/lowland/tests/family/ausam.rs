@@ -17,7 +17,8 @@ fn changes(seen: &Seen) -> BTreeMap<u64, [f64; 2]> {
     list.chunks_exact(3).map(entry).collect()
 }
 
-/// A is the mean of `d = |ℓ(w + e) − ℓ(w)|` over the steps that drew the sample, and no other is counted.
+/// A is the mean of `d = |ℓ(w + e) − ℓ(w)|` over the steps that drew the sample, and no other is
+/// counted.
 #[test]
 fn ausams_scores_are_the_means_of_the_changes_that_it_saw() {
     for rho in [RHO, 0.0] {

@@ -80,8 +80,9 @@ fn precision(seen: &Seen) -> Vec<f64> {
     flat(&seen.memory.clone().take_vector("precision").unwrap().unwrap())
 }
 
-/// The whole recursion, with and without noise and radius. Without either it is momentum on `g + δw` over
-/// the running precision, from the weights themselves. No precision falls below `min(s₀, γ + δ)`.
+/// The whole recursion, with and without noise and radius. Without either it is momentum on
+/// `g + δw` over the running precision, from the weights themselves. No precision falls below
+/// `min(s₀, γ + δ)`.
 #[test]
 fn bsam_is_momentum_over_a_running_precision() {
     let _alone = alone();

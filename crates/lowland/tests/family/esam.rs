@@ -6,8 +6,8 @@ use super::{RHO, difference, follow, near, norm, present, share_of_one};
 use crate::common::{alone, sgd};
 use crate::workers::batch_of;
 
-/// `‖e‖ = ρ/β` over drawn tensors, `‖e‖ ≤ ρ/β` over drawn coordinates, each 0 or that of the equation; the
-/// second gradient is of `⌈γ·b⌉` samples, that whose loss rises most among them.
+/// `‖e‖ = ρ/β` over drawn tensors, `‖e‖ ≤ ρ/β` over drawn coordinates, each 0 or that of the
+/// equation; the second gradient is of `⌈γ·b⌉` samples, that whose loss rises most among them.
 #[test]
 fn esams_perturbation_is_at_most_the_radius_over_its_share() {
     let (beta, gamma) = (0.6, 0.3);

@@ -8,8 +8,8 @@ use crate::common::spy::{Seen, spied};
 use crate::common::{Net, numbers, sgd};
 use crate::workers::{batch_of, conv, conv_losses, net};
 
-/// The numbers of a tensor by output: rows where the outputs are the first axis, columns where they are
-/// the second.
+/// The numbers of a tensor by output: rows where the outputs are the first axis, columns where they
+/// are the second.
 fn by_output(values: &[f64], shape: &[usize], outputs: usize) -> Vec<Vec<usize>> {
     let inner = values.len() / shape[0];
     match outputs {
@@ -20,8 +20,8 @@ fn by_output(values: &[f64], shape: &[usize], outputs: usize) -> Vec<Vec<usize>>
     }
 }
 
-/// In every tensor of two axes or more the part of e that belongs to an output sums to 0, vectors keep
-/// their gradient, and `‖e‖ = ρ‖c‖/‖g‖`, which is at most ρ.
+/// In every tensor of two axes or more the part of e that belongs to an output sums to 0, vectors
+/// keep their gradient, and `‖e‖ = ρ‖c‖/‖g‖`, which is at most ρ.
 fn check_gcsam(parameters: &Parameters, seen: &Seen) {
     let (g, e) = (&seen.gradients[0], &seen.perturbations[0]);
     let length = norm(&flat(g));

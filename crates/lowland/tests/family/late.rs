@@ -5,8 +5,8 @@ use lowland::LateSamConfig;
 use super::{RHO, base_path, bases, follow, near, norm, share_of_one};
 use crate::workers::batch_of;
 
-/// The first `⌈start·T⌉` steps are the base's to the bit, with no second gradient, and the rest SAM's with
-/// one in each.
+/// The first `⌈start·T⌉` steps are the base's to the bit, with no second gradient, and the rest
+/// SAM's with one in each.
 #[test]
 fn late_sam_begins_as_the_base_bit_for_bit() {
     for (name, base) in bases() {

@@ -1,5 +1,5 @@
-//! What each algorithm keeps to by its own equations: the invariants that its paper, or its authors'
-//! code, gives. In `f64`, on a small network.
+//! What each algorithm keeps to by its own equations: the invariants that its paper, or its
+//! authors' code, gives. In `f64`, on a small network.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::float_cmp, reason = "what is equal here is equal to the bit")]
@@ -156,7 +156,8 @@ fn plus(a: &[f64], b: &[f64], factor: f64) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
 }
 
-/// Fails where two lists differ by more than 1e-12, relative to the largest number where that is above 1.
+/// Fails where two lists differ by more than 1e-12, relative to the largest number where that is
+/// above 1.
 fn near(found: &[f64], expected: &[f64], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1.0_f64, |scale, x| scale.max(x.abs()));
@@ -202,7 +203,8 @@ fn vector(values: &[f64]) -> Vector {
     Vector { w: Param::from_tensor(constant(values)) }
 }
 
-/// Trains a vector on one loss; the weights after each step, and the gradients that went to the base.
+/// Trains a vector on one loss; the weights after each step, and the gradients that went to the
+/// base.
 fn descend(
     rule: Box<dyn Rule>,
     start: &[f64],

@@ -24,7 +24,8 @@ fn sampa_without_radius_and_share_is_the_base() {
     }
 }
 
-/// The gradient for the next step is taken at that step's weights, a radius away along the latest g.
+/// The gradient for the next step is taken at that step's weights, a radius away along the latest
+/// g.
 #[test]
 fn sampa_ascends_from_the_next_weights() {
     let rule = SampaConfig { rho: RHO, lambda: 0.2 }.build().unwrap();

@@ -22,7 +22,8 @@ fn ssam_has_the_direction_of_one_gradient_and_the_length_of_the_other() {
     }
 }
 
-/// On a quadratic whose Hessian is a multiple of the identity `g_s` is along g, so that SSAM is plain descent.
+/// On a quadratic whose Hessian is a multiple of the identity `g_s` is along g, so that SSAM is
+/// plain descent.
 #[test]
 fn ssam_on_an_isotropic_quadratic_is_plain_descent() {
     let centre = constant(&[0.3, -1.0, 2.0]);

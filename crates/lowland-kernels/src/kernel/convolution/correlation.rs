@@ -96,7 +96,8 @@ fn block<T>(width: usize) -> usize {
     (BLOCK / (width * size_of::<T>())).max(1)
 }
 
-/// The outputs `[images, groups · to, pixels]` of a plan, of `x` `[images, groups · from, height, width]`.
+/// The outputs `[images, groups · to, pixels]` of a plan, of `x`
+/// `[images, groups · from, height, width]`.
 pub(super) fn correlate<T: Real>(plan: &Plan, x: &[T], w: &[T], bias: Option<&[T]>) -> Vec<T> {
     let mut output = vec![T::ZERO; plan.images * plan.groups * plan.to * plan.pixels];
     if output.is_empty() || plan.from == 0 {
@@ -141,7 +142,8 @@ impl Plan {
         pixels.unwrap_or(0) * 2 * registers.lanes
     }
 
-    /// How many images go through the same weights before the next ones are read: several where they are small.
+    /// How many images go through the same weights before the next ones are read: several where
+    /// they are small.
     fn at_once<T>(&self) -> usize {
         let size = self.from * self.layout.plane() * size_of::<T>();
         let fit = (IMAGES / size.max(1)).min(PIXELS / self.pixels.max(1));

@@ -42,8 +42,8 @@ impl Layout {
     }
 }
 
-/// A part of the output for which the same taps count: all of it, or for a gradient of the input every
-/// stride-th row and column.
+/// A part of the output for which the same taps count: all of it, or for a gradient of the input
+/// every stride-th row and column.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     /// Rows and columns.

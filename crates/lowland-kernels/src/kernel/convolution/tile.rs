@@ -27,8 +27,8 @@ pub(super) fn cut(
     overlap: bool,
 ) -> Vec<(usize, usize)> {
     let fits = |&&width: &&usize| width * vectors + vectors < registers.count;
-    // A step in half cycles: two multiplications a cycle, two loads a cycle, and at least the four cycles that a sum
-    // takes until the next can be added to it; and a little for the tile itself.
+    // A step in half cycles: two multiplications a cycle, two loads a cycle, and at least the four
+    // cycles that a sum takes until the next can be added to it; and a little for the tile itself.
     let cost = |width: usize| 16 * (width * vectors).max(width + vectors).max(8) + 8;
     // A long row begins with tiles of the width that costs least for each place.
     let widths = WIDTHS.iter().filter(fits);
@@ -68,8 +68,8 @@ pub(super) struct Taps<'a, T> {
     pub(super) image: &'a [T],
 }
 
-/// Adds to `sums` `[place][vectors]`, for `width` neighbouring places, the taps' products; or puts them there if
-/// `first`.
+/// Adds to `sums` `[place][vectors]`, for `width` neighbouring places, the taps' products; or puts
+/// them there if `first`.
 #[inline(always)]
 pub(super) fn correlate<T: Real, S: Simd, const V: usize>(
     simd: S,
@@ -126,7 +126,8 @@ pub(super) struct Rows<'a, T> {
     pub(super) pitch: [usize; 2],
 }
 
-/// Adds to `sums` `[tap][vectors]`, for the taps that read at `offsets`, the products with all pixels.
+/// Adds to `sums` `[tap][vectors]`, for the taps that read at `offsets`, the products with all
+/// pixels.
 #[inline(always)]
 pub(super) fn accumulate<T: Real, S: Simd, const V: usize>(
     simd: S,

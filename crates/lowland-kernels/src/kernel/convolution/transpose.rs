@@ -3,8 +3,8 @@
 use super::super::float::Real;
 use super::plan::Part;
 
-/// Writes sums `[pixel][width]` of a part into the planes `[channel][pixels]` of the output, with the bias of each
-/// channel added.
+/// Writes sums `[pixel][width]` of a part into the planes `[channel][pixels]` of the output, with
+/// the bias of each channel added.
 #[inline(always)]
 pub(super) fn to_planes<T: Real>(
     part: &Part,
@@ -30,7 +30,8 @@ pub(super) fn to_planes<T: Real>(
     }
 }
 
-/// Writes planes `[channel][pixels]` as pixels `[pixel][width]`; channels that there are not stay as they are.
+/// Writes planes `[channel][pixels]` as pixels `[pixel][width]`; channels that there are not stay
+/// as they are.
 #[inline(always)]
 pub(super) fn to_pixels<T: Real>(planes: &[T], pixels: usize, width: usize, target: &mut [T]) {
     const BLOCK: usize = 16;

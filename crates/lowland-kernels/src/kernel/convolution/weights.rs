@@ -27,8 +27,8 @@ const PARTS: usize = 16;
 
 /// The gradient with respect to the weights, of the gradient `g` with respect to the output.
 ///
-/// Images are added in parts that depend on the sizes alone, and parts in their order, so that the sum is
-/// the same bit for bit on any number of threads.
+/// Images are added in parts that depend on the sizes alone, and parts in their order, so that the
+/// sum is the same bit for bit on any number of threads.
 pub(crate) fn weight_gradient<T: Real>(geometry: &Geometry, x: &[T], g: &[T]) -> Vec<T> {
     let plan = Plan::forward(geometry);
     let taps = plan.from * plan.parts[0].taps.len();

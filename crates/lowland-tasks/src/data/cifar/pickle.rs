@@ -1,5 +1,5 @@
-//! The Python version of CIFAR: pickles of a dictionary with an array of pixels and a list of labels.
-//! The calls that NumPy writes for an array are recognised by name.
+//! The Python version of CIFAR: pickles of a dictionary with an array of pixels and a list of
+//! labels. The calls that NumPy writes for an array are recognised by name.
 
 use crate::pickle::{Machine, Value};
 

@@ -25,8 +25,9 @@ pub struct FolderConfig {
     /// The side in pixels that images are brought to, 1 to [`LARGEST_SIZE`]. Default: they are left
     /// as they are.
     pub image_size: Option<usize>,
-    /// Whether damaged files are left out, and counted in [`Splits::remarks`](crate::data::Splits::remarks). Default: they are an
-    /// error that names them.
+    /// Whether damaged files are left out, and counted in
+    /// [`Splits::remarks`](crate::data::Splits::remarks). Default: they are an error that names
+    /// them.
     pub skip_damaged: bool,
     /// How files become images.
     pub decoding: Decoding,

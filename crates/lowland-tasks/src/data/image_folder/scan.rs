@@ -123,8 +123,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Whether a name is one of those that archivers, viewers and editors leave behind, and whoever made
-/// the data set did not write.
+/// Whether a name is one of those that archivers, viewers and editors leave behind, and whoever
+/// made the data set did not write.
 fn is_leftover(path: &Path) -> bool {
     const KNOWN: [&str; 6] =
         ["__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir"];
