@@ -1,7 +1,7 @@
 //! The command `lowland` as a library: it trains, compares, measures and reports.
 //!
-//! A program calls [`run()`] with its command line, `std::env::args_os()`, or one that it makes, and
-//! ends with the exit code that comes back:
+//! A program calls [`run()`] with its command line, `std::env::args_os()`, or one that it makes,
+//! and ends with the exit code that comes back:
 //!
 //! ```
 //! fn main() -> std::process::ExitCode {

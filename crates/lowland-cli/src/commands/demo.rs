@@ -16,8 +16,8 @@ use crate::terminal::Output;
 /// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost
 ///
 /// Three seeds, the same starts and the same data order for all, 30 % of the training labels drawn
-/// anew at random. Prints one table and writes report.html and summary.json. Takes about a minute on
-/// two idle cores. lowland resume DIR resumes an interrupted demo.
+/// anew at random. Prints one table and writes report.html and summary.json. Takes about a minute
+/// on two idle cores. lowland resume DIR resumes an interrupted demo.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// The folder of the comparison
