@@ -13,7 +13,7 @@
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let data = folder.path();
 //! # let rows = "sentence\tlabel\na fine film\t1\na dull one\t0\nfine again\t1\n";
-//! # for file in ["train.tsv", "dev.tsv"] {
+//! # for file in ["train.tsv", "dev.tsv", "test.tsv"] {
 //! #     std::fs::write(data.join(file), rows).unwrap();
 //! # }
 //! // `model` and `data` are paths of two such folders; a text gets at most 16 tokens.

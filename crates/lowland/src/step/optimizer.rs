@@ -194,7 +194,7 @@ impl SharpnessAware {
     /// a learning rate that is negative or not finite; more non-finite steps in a row than allowed;
     /// a device that fails. The module is gone then; clone it before, which is cheap, where it is
     /// still needed. The optimizer is as it was before the step, but for its count of non-finite
-    /// steps, and goes on with such a clone.
+    /// steps, and can train such a clone further.
     pub fn step<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
