@@ -608,7 +608,8 @@ fn slsam_on_l(base: (ModuleOptimizer, f64), rate: f64) -> (Vec<[f64; 2]>, Vec<[f
     let path = train_on_l(two(), &|two, batch| logistic_two(two, batch), rule, base);
     let memories = memories.lock().unwrap().clone();
     let probabilities = memories.into_iter().map(|mut memory| {
-        let list = memory.within("select", |memory| memory.take_per_parameter("probabilities", 0.5));
+        let list =
+            memory.within("select", |memory| memory.take_per_parameter("probabilities", 0.5));
         list.unwrap().try_into().unwrap()
     });
     (path, probabilities.collect())
