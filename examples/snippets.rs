@@ -40,7 +40,8 @@ fn without_lowland(mut model: Network, mut optimizer: ModuleOptimizer, batch: &B
 }
 
 /// `docs/src/your-own-loop.md`: the same with Lowland.
-fn with_lowland(mut model: Network, batch: Batch) -> lowland::Result<Network> {
+fn with_lowland(mut model: Network, batch: &Batch) -> lowland::Result<Network> {
+    let batch = batch.clone();
     let learning_rate = 0.1;
     let mut optimizer = SharpnessAware::new(AdamWConfig::new().init(), ArsamConfig::new(0.05))?;
     // for each batch:
@@ -83,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let y = Tensor::<1, Int>::from_ints([0, 1, 2, 1, 0, 1, 2, 1], &device);
     let batch = (x, y);
     model = without_lowland(model, SgdConfig::new().init(), &batch);
-    model = with_lowland(model, batch.clone())?;
+    model = with_lowland(model, &batch)?;
     model = with_losses_of_samples(model, batch.clone())?;
     model = coming_from_pytorch(model, vec![batch.clone(), batch.clone()])?;
     println!("loss {}", loss(&model, &batch).into_scalar::<f32>());

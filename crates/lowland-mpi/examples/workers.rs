@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let world = World::join(&Join::default())?;
     let workers = world.workers(world.count())?; // all ascend together; 1: each alone
-    let (part, parts) = workers.shard(); // of each batch
+    let (part, parts) = (workers.rank(), workers.count()); // of each batch
     let mut optimizer = SharpnessAware::new(base, rule)?.with_workers(workers.clone());
     let mut model = workers.share(model)?; // the weights of worker 0
     // A worker without a batch of its own takes part with a step of size 0.
@@ -53,7 +53,7 @@ fn batch(number: usize, part: usize, parts: usize, device: &Device) -> (Tensor<2
     let own: Vec<usize> = (0..8).skip(part).step_by(parts).collect();
     let rows = own.iter().flat_map(|i| [0, 1, 2, 3].map(|j| ((number + 3 * i + j) % 5) as f32));
     let rows: Vec<f32> = rows.collect();
-    let classes: Vec<i32> = own.iter().map(|i| (i % 3) as i32).collect();
+    let classes: Vec<i32> = own.iter().map(|i| [0, 1, 2][i % 3]).collect();
     let x = Tensor::<1>::from_floats(rows.as_slice(), device).reshape([own.len(), 4]);
     (x, Tensor::from_ints(classes.as_slice(), device))
 }

@@ -49,7 +49,7 @@ macro_rules! register {
     )*) => {
         /// One of the networks of this crate, so that a program can choose at run time.
         #[derive(Module, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "a program has one model, or a few")]
+        #[allow(clippy::large_enum_variant, reason = "a program has one model, or a few")]
         pub enum Model {
             $(
                 #[doc = concat!("The network named `", $name, "`.")]

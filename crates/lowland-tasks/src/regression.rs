@@ -59,7 +59,7 @@ pub fn mean_ranks(numbers: &[f64]) -> Vec<f64> {
     let mut before = 0;
     // 0 and −0 are the same number, which their order does not say.
     for equal in order.chunk_by(|&a, &b| numbers[a] >= numbers[b]) {
-        let rank = before as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        let rank = before as f64 + f64::midpoint(equal.len() as f64, 1.0);
         equal.iter().for_each(|&index| ranks[index] = rank);
         before += equal.len();
     }

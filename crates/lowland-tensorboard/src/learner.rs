@@ -218,6 +218,7 @@ impl TensorBoardLogger {
 }
 
 /// Of what an update is.
+#[derive(Clone, Copy)]
 struct At<'a> {
     split: &'a Split,
     epoch: usize,

@@ -26,7 +26,7 @@
 //!
 //! | feature | what it adds |
 //! | --- | --- |
-//! | `learner` | [`TensorBoardLogger`], a metric logger for the `Learner` of Burn 0.22 |
+//! | `learner` | `TensorBoardLogger`, a metric logger for the `Learner` of Burn 0.22 |
 //!
 //! None is on by default: the crate then depends on `prost` and `crc` alone.
 

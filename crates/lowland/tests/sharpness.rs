@@ -590,8 +590,8 @@ fn the_largest_rise_of_a_quadratic_is_found_from_below() {
 /// known.
 #[test]
 fn a_largest_rise_has_its_standard_error_over_the_samples() {
-    let _alone = alone();
     const SHARES: [f64; 5] = [0.5, 1.0, 1.5, 4.0, 0.25];
+    let _alone = alone();
     let model = Vector::new(&[3.0, -4.0], DType::F64);
     let shares = |places: std::ops::Range<usize>| {
         let data = TensorData::new(SHARES[places.clone()].to_vec(), [places.len()]);

@@ -252,9 +252,9 @@ fn a_scaled_psf_grows_and_shrinks_with_the_gradient() {
     let first = times(h, [1.0, 1.0]);
     let psf = times(h, first).map(|part| 0.1 * part / first[0].hypot(first[1]));
     let mut w = [1.0, 1.0];
-    for (step, found) in path.iter().enumerate() {
+    for (step, found) in (0..).zip(&path) {
         let g = times(h, w);
-        let factor = g[0].hypot(g[1]) / first[0].hypot(first[1]) * f64::powi(0.9, step as i32);
+        let factor = g[0].hypot(g[1]) / first[0].hypot(first[1]) * f64::powi(0.9, step);
         w = [0, 1].map(|i| w[i] - 0.1 * (g[i] + factor * psf[i]));
         assert_at(*found, w, 1e-11);
     }
