@@ -32,8 +32,9 @@ fn loss(model: &Network, (x, y): &Batch) -> Tensor<1> {
 
 /// `docs/src/your-own-loop.md`: a step of Burn's own optimizer.
 fn without_lowland(mut model: Network, mut optimizer: ModuleOptimizer, batch: &Batch) -> Network {
+    let batch = batch.clone();
     let learning_rate = 0.1;
-    let loss = loss(&model, batch);
+    let loss = loss(&model, &batch);
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     model = optimizer.step(learning_rate, model, gradients);
     model
