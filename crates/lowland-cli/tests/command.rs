@@ -104,9 +104,9 @@ fn a_run_without_a_finite_step_fails() {
     let out = path(folder.path(), "run");
     let output = lowland(&short(&out, &["--rho", "1e300"]));
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output.stderr);
-    let last = told.lines().last().unwrap();
-    assert!(last.starts_with("error: training failed: 8 of 8 steps"), "{told}");
+    let stderr = text(&output.stderr);
+    let last = stderr.lines().last().unwrap();
+    assert!(last.starts_with("error: training failed: 8 of 8 steps"), "{stderr}");
     assert!(!Path::new(&out).join("model.bpk").exists());
 }
 
@@ -214,7 +214,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
              or bring it: lowland data fetch cifar10 --data-dir data",
         ),
     ];
-    let told = |arguments: &[&str]| {
+    let last_line = |arguments: &[&str]| {
         let output = lowland(&short(&out, arguments));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
@@ -224,19 +224,19 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         text.trim_end().to_owned()
     };
     for (arguments, expected) in cases {
-        assert_eq!(told(arguments), *expected);
+        assert_eq!(last_line(arguments), *expected);
     }
-    let line = told(&["--data", "cifar10", "--data-dir", &absent]);
+    let line = last_line(&["--data", "cifar10", "--data-dir", &absent]);
     assert!(line.contains(&absent) && line.contains("expected a folder"), "{line}");
-    let line = told(&["--data", "cifar10", "--data-dir", &broken]);
+    let line = last_line(&["--data", "cifar10", "--data-dir", &broken]);
     assert!(line.contains("data_batch_1.bin") && line.contains("expected"), "{line}");
-    let line = told(&["--config", &absent]);
+    let line = last_line(&["--config", &absent]);
     assert!(line.starts_with(&format!("error: cannot read {absent}: ")), "{line}");
-    let line = told(&["--model", "vgg"]);
+    let line = last_line(&["--model", "vgg"]);
     let expected =
         "error: model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
     assert!(line.starts_with(expected), "{line}");
-    let line = told(&["--lrr", "1"]);
+    let line = last_line(&["--lrr", "1"]);
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
 }
 
@@ -264,8 +264,8 @@ fn a_report_knows_where_runs_end() {
     std::fs::write(&metrics, cut(&cut(&whole))).unwrap();
     let output = lowland(&["report", &longer]);
     assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
-    assert!(told.contains("is not finished: 1 of at most 5 epochs are done"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("is not finished: 1 of at most 5 epochs are done"), "{stderr}");
 }
 
 /// The same start, the same first batch and the same second: the first step's loss is the same for
@@ -374,7 +374,7 @@ fn a_file_puts_parts_budget_and_radius_together() {
     let steps: Vec<_> = lines(&first).into_iter().filter(|line| line["kind"] == "step").collect();
     assert!(steps.iter().any(|step| step["second_gradient"] == true));
 
-    for (from, to, told) in [
+    for (from, to, expected) in [
         ("periodic = { k = 3 }", "periodic = { kk = 3 }", "kk"),
         ("{ periodic = { k = 3 } }", "\"every-step\"", "takes one at every step"),
         ("{ periodic = { k = 3 } }", "\"never\"", "never takes one"),
@@ -390,7 +390,10 @@ fn a_file_puts_parts_budget_and_radius_together() {
         let output = lowland(&short(&path(folder.path(), "third"), &["--config", &file]));
         let error = self::text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+        assert!(
+            error.contains(expected) && error.lines().count() == 1,
+            "{expected:?} is not in {error:?}"
+        );
     }
 }
 
@@ -403,7 +406,7 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
         let output = run(&[&limits[..], &["--out", &out], flags].concat());
         (lines(&out), text(&output.stderr))
     };
-    let (lines, told) =
+    let (lines, stderr) =
         run_with("budget", &["--epochs", "8", "--algorithm", "arsam", "--budget", "1.15"]);
     let passes: Vec<_> = lines
         .iter()
@@ -413,13 +416,13 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
     let average = passes.iter().sum::<f64>() / passes.len() as f64;
     assert_eq!(passes.len(), 512);
     assert!((average / 1.15 - 1.0).abs() < 0.01, "{average} passes per step");
-    assert!(!told.contains("warning"), "{told}");
+    assert!(!stderr.contains("warning"), "{stderr}");
 
-    let (_, told) = run_with("none", &["--epochs", "1", "--algorithm", "sam:budget=1"]);
-    assert!(told.contains("warning: SAM took no second gradient in 64 steps"), "{told}");
+    let (_, stderr) = run_with("none", &["--epochs", "1", "--algorithm", "sam:budget=1"]);
+    assert!(stderr.contains("warning: SAM took no second gradient in 64 steps"), "{stderr}");
 
     let out = path(folder.path(), "no-place");
-    for (algorithm, told) in [
+    for (algorithm, expected) in [
         ("sgd", "never takes a second gradient"),
         ("msam", "every step computes the same gradients"),
     ] {
@@ -427,7 +430,7 @@ fn a_budget_is_met_and_one_that_allows_nothing_is_warned_of() {
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(
-            error.starts_with("error: `budget` does not apply to ") && error.contains(told),
+            error.starts_with("error: `budget` does not apply to ") && error.contains(expected),
             "{error}"
         );
     }
@@ -494,7 +497,7 @@ fn a_network_is_quantised_from_the_weights_of_a_run() {
     assert!(found["eigenvalues"][0]["value"].is_number(), "{found}");
 
     let out = path(folder.path(), "other");
-    for (flags, told) in [
+    for (flags, expected) in [
         (["--from", &float, "--model", "resnet20"], "does not hold the weights of the network"),
         (["--from", &out, "--model", "small-cnn"], "cannot read"),
         (["--from", &float, "--bits", "9"], "quantise.weights must be between 2 and 8, found 9"),
@@ -502,6 +505,9 @@ fn a_network_is_quantised_from_the_weights_of_a_run() {
         let output = lowland(&short(&out, &flags));
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+        assert!(
+            error.contains(expected) && error.lines().count() == 1,
+            "{expected:?} is not in {error:?}"
+        );
     }
 }

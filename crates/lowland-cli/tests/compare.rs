@@ -171,9 +171,9 @@ fn algorithms_get_the_same_passes() {
     let output =
         lowland(&["compare", "--equal", "time", "--max-passes", "6", "--out", "nowhere", "-q"]);
     assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
-    assert!(told.starts_with("error: --equal cannot be used with a limit"), "{told}");
-    assert_eq!(told.lines().count(), 1);
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("error: --equal cannot be used with a limit"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1);
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn a_run_that_diverges_is_recorded_and_final() {
     assert!(result("sgd-seed-1")["run"]["final_accuracy"].is_number());
     let output = run(&["resume", &out]);
     assert!(text(&output.stdout).contains("2 of 2 diverged"), "{}", text(&output.stdout));
-    let told = text(&output.stderr);
-    assert!(told.trim_end().ends_with("all runs are done: nothing is trained"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.trim_end().ends_with("all runs are done: nothing is trained"), "{stderr}");
 }
 
 /// In threads of one process, they would disturb each other's dropout and masks.
@@ -283,7 +283,7 @@ fn more_can_be_added_to_a_comparison() {
     assert_eq!(added.0, at_once.0);
     assert_eq!((added.1, at_once.1), (3, 1), "a line for each command");
 
-    for (flags, told) in [
+    for (flags, expected) in [
         (["--set", "optimizer.momentum=0.5"], "optimizer.momentum was 0.9 and is 0.5"),
         (["--label-noise", "0.5"], "data.label_noise was 0.0 and is 0.5"),
         (["--equal", "passes"], "--equal was epochs and is passes"),
@@ -292,7 +292,10 @@ fn more_can_be_added_to_a_comparison() {
         let output = lowland(&comparison(&out, &flags));
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+        assert!(
+            error.contains(expected) && error.lines().count() == 1,
+            "{expected:?} is not in {error:?}"
+        );
     }
     assert_eq!(results(), before);
 }
@@ -306,11 +309,14 @@ fn a_folder_with_something_else_is_refused() {
     std::fs::create_dir(&notes).unwrap();
     std::fs::write(Path::new(&notes).join("notes.txt"), "of mine").unwrap();
     run(&comparison(&out, &["--algorithms", "sgd", "--seeds", "1"]));
-    let refused = |arguments: &[&str], told: &str| {
+    let refused = |arguments: &[&str], expected: &str| {
         let output = lowland(arguments);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+        assert!(
+            error.contains(expected) && error.lines().count() == 1,
+            "{expected:?} is not in {error:?}"
+        );
     };
     refused(
         &comparison(&a_run, &[]),

@@ -26,10 +26,10 @@ fn fetch(folder: &str, mirror: &str) -> Output {
 
 /// The one line of a command that failed.
 fn error(output: &Output, code: i32) -> String {
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
-    told.trim_end().to_owned()
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    stderr.trim_end().to_owned()
 }
 
 fn files(folder: &str) -> Vec<String> {
@@ -45,11 +45,11 @@ fn mistakes_are_told_before_anything_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let output = lowland(&["data", "fetch", "imagenet", "--data-dir", &data]);
-    let told = error(&output, 2);
+    let message = error(&output, 2);
     assert!(
-        told.contains("'imagenet'")
-            && told.contains("[possible values: cifar10, cifar100, fashion-mnist, mnist]"),
-        "{told}"
+        message.contains("'imagenet'")
+            && message.contains("[possible values: cifar10, cifar100, fashion-mnist, mnist]"),
+        "{message}"
     );
     assert_eq!(
         error(&fetch(&data, "example.org/mnist"), 2),
@@ -57,8 +57,8 @@ fn mistakes_are_told_before_anything_is_asked_for() {
     );
     assert!(!Path::new(&data).exists());
     fs::write(&data, "a file").unwrap();
-    let told = error(&fetch(&data, "http://127.0.0.1:9"), 2);
-    assert!(told.ends_with("data is not a folder"), "{told}");
+    let message = error(&fetch(&data, "http://127.0.0.1:9"), 2);
+    assert!(message.ends_with("data is not a folder"), "{message}");
 }
 
 #[test]
@@ -67,15 +67,15 @@ fn a_server_without_the_file_or_with_another_is_told() {
     let data = path(folder.path(), "data");
     let server = Server::start(|_| Reply::status("404 Not Found"));
     let name = format!("{}/train-images-idx3-ubyte.gz", server.address());
-    let told = error(&fetch(&data, &server.address()), 1);
-    assert_eq!(told, format!("error: {name} answered with 404 Not Found"));
+    let message = error(&fetch(&data, &server.address()), 1);
+    assert_eq!(message, format!("error: {name} answered with 404 Not Found"));
     assert!(files(&data).is_empty());
 
     let server = Server::start(|_| Reply::whole(&vec![0; IMAGES]));
-    let told = error(&fetch(&data, &server.address()), 1);
+    let message = error(&fetch(&data, &server.address()), 1);
     let sum = "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609";
-    assert!(told.contains(&format!("expected SHA-256 {sum}, found ")), "{told}");
-    assert!(told.ends_with("they were removed"), "{told}");
+    assert!(message.contains(&format!("expected SHA-256 {sum}, found ")), "{message}");
+    assert!(message.ends_with("they were removed"), "{message}");
     assert!(files(&data).is_empty());
 }
 
@@ -153,9 +153,12 @@ fn a_full_disk_is_told_and_what_came_is_kept() {
         eprintln!("not run: this system gives no private mounts");
         return;
     }
-    let told = error(&room(&script).unwrap(), 1);
-    assert!(told.starts_with("error: cannot write ") && told.contains("No space left"), "{told}");
-    assert!(told.ends_with(" MB are kept, and the same command goes on"), "{told}");
+    let message = error(&room(&script).unwrap(), 1);
+    assert!(
+        message.starts_with("error: cannot write ") && message.contains("No space left"),
+        "{message}"
+    );
+    assert!(message.ends_with(" MB are kept, and the same command goes on"), "{message}");
 }
 
 #[test]
@@ -203,8 +206,8 @@ fn a_set_with_other_figures_than_the_published_ones_fails_the_check() {
         assert_eq!(json["differences"].as_array().unwrap().len(), 4);
     }
     let absent = path(folder.path(), "absent");
-    let told = error(&lowland(&["data", "check", "cifar10", "--data-dir", &absent]), 2);
-    assert!(told.contains("absent: expected a folder with data_batch_1.bin"), "{told}");
+    let message = error(&lowland(&["data", "check", "cifar10", "--data-dir", &absent]), 2);
+    assert!(message.contains("absent: expected a folder with data_batch_1.bin"), "{message}");
 }
 
 #[test]
@@ -223,8 +226,8 @@ fn an_image_folder_is_checked_and_trained_on() {
     }
     let data = folder.path().display().to_string();
     let check = ["data", "check", "image-folder", "--data-dir", &data];
-    let told = error(&lowland(&check), 2);
-    assert!(told.contains("train/dark/1.png: expected 20x18 pixels, as the first"), "{told}");
+    let message = error(&lowland(&check), 2);
+    assert!(message.contains("train/dark/1.png: expected 20x18 pixels, as the first"), "{message}");
     let sized = [&check[..], &["--image-size", "16", "--json"]].concat();
     let json: Value = serde_json::from_slice(&run(&sized).stdout).unwrap();
     assert_eq!((&json["train"]["samples"], &json["train"]["height"]), (&24.into(), &16.into()));
@@ -235,11 +238,11 @@ fn an_image_folder_is_checked_and_trained_on() {
     run(&[&train[..], &rest].concat());
     let config = fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
     assert!(config.contains("image_size = 16"), "{config}");
-    let told =
+    let message =
         error(&lowland(&["train", "--image-size", "16", "--out", &path(folder.path(), "x")]), 2);
     assert!(
-        told.contains("image_size must be left out unless the data is an image-folder"),
-        "{told}"
+        message.contains("image_size must be left out unless the data is an image-folder"),
+        "{message}"
     );
 }
 
@@ -268,8 +271,8 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
         (&json["train"]["samples"], &json["test"]["classes"][1]["samples"]),
         (&4.into(), &1.into())
     );
-    let told = error(&lowland(&[&check[..], &["--label-column", "stars"]].concat()), 2);
-    assert!(told.contains("columns named"), "{told}");
+    let message = error(&lowland(&[&check[..], &["--label-column", "stars"]].concat()), 2);
+    assert!(message.contains("columns named"), "{message}");
 
     let people = folder.path().join("people");
     fs::create_dir(&people).unwrap();
@@ -306,20 +309,21 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
     let (data, out) = (folder.path().display().to_string(), path(folder.path(), "run"));
     let train =
         ["train", "--data", "image-folder", "--data-dir", &data, "--epochs", "1", "--out", &out];
-    let told = error(&lowland(&train), 2);
+    let stderr = error(&lowland(&train), 2);
     assert!(
-        told.contains("train/dark/bad.png: expected an image") && told.contains("--skip-damaged"),
-        "{told}"
+        stderr.contains("train/dark/bad.png: expected an image")
+            && stderr.contains("--skip-damaged"),
+        "{stderr}"
     );
     let more = ["--skip-damaged", "--train-limit", "4", "--test-limit", "2", "--batch-size", "2"];
-    let told = text(&run(&[&train[..], &more].concat()).stderr);
+    let stderr = text(&run(&[&train[..], &more].concat()).stderr);
     for line in [
         "data: left out 1 file (.txt) not read as images: train/dark/readme.txt",
         "data: left out 1 damaged file: train/dark/bad.png",
         "data: 4 of 12 training images, drawn over both classes with seed 0",
         "data: 2 of 6 test images, drawn over both classes with seed 0",
     ] {
-        assert!(told.lines().any(|found| found == line), "{line} in {told}");
+        assert!(stderr.lines().any(|found| found == line), "{line} in {stderr}");
     }
 
     // The data moves, and the run goes on where it lies then.
@@ -328,8 +332,8 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
     for part in ["train", "test"] {
         fs::rename(folder.path().join(part), Path::new(&moved).join(part)).unwrap();
     }
-    let told = error(&lowland(&["resume", &out, "-q"]), 2);
-    assert!(told.contains("name another folder with --data-dir"), "{told}");
+    let stderr = error(&lowland(&["resume", &out, "-q"]), 2);
+    assert!(stderr.contains("name another folder with --data-dir"), "{stderr}");
     run(&["resume", &out, "-q", "--data-dir", &moved]);
     let config = fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
     assert!(config.contains(&format!("dir = \"{moved}\"")), "{config}");

@@ -56,7 +56,7 @@ fn the_demo_leaves_a_comparison() {
     let table = text(&run(&["report", &out]).stdout);
     let words: Vec<&str> = table.split_whitespace().collect();
     assert!(words.join(" ").contains("1 of 3 runs is missing: SGD seed 10"), "{table}");
-    let told = text(&run(&["resume", &out]).stderr);
-    assert!(told.contains("2 of 3 runs done already; trains 1 run"), "{told}");
+    let resumed = text(&run(&["resume", &out]).stderr);
+    assert!(resumed.contains("2 of 3 runs done already; trains 1 run"), "{resumed}");
     assert_eq!(summary(), whole);
 }

@@ -174,7 +174,7 @@ fn mistakes_are_one_line_and_exit_2() {
     run(&short(&done, &["--epochs", "1"]));
     run(&short(&other, &["--epochs", "1", "--label-noise", "0.5"]));
     let empty = path(folder.path(), "empty");
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (vec!["sharpness", &empty], "holds no run"),
         (vec!["sharpness", &done, "--images", "0"], "images must be at least 1, found 0"),
         (vec!["sharpness", &done, "--rho", "-1"], "rho must be finite and at least 0, found -1"),
@@ -188,14 +188,17 @@ fn mistakes_are_one_line_and_exit_2() {
         let output = lowland(&arguments);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+        assert!(
+            error.contains(expected) && error.lines().count() == 1,
+            "{expected:?} is not in {error:?}"
+        );
     }
     let metrics = Path::new(&done).join("metrics.jsonl");
     let whole = fs::read_to_string(&metrics).unwrap();
     // Without the test, and without the last epoch.
     let untested = whole.trim_end().rsplit_once('\n').unwrap().0;
     let cut = untested.rsplit_once('\n').unwrap().0;
-    for (text_, told) in [
+    for (text_, expected) in [
         (cut.to_owned(), "0 of 1 epochs are done"),
         (format!("{cut}\n{{"), "metrics.jsonl line 5: "),
     ] {
@@ -203,6 +206,9 @@ fn mistakes_are_one_line_and_exit_2() {
         let output = lowland(&["report", &done]);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told:?} is not in {error:?}");
+        assert!(
+            error.contains(expected) && error.lines().count() == 1,
+            "{expected:?} is not in {error:?}"
+        );
     }
 }

@@ -178,11 +178,11 @@ fn runs_that_do_not_fit_have_no_landscape() {
         let little = ["--points", "2", "--extent", "0.5", "--out", &out, "-q"];
         lowland(&[&["landscape"], runs, &little[..], more].concat())
     };
-    let refused = |runs: &[&str], more: &[&str], told: &str| {
+    let refused = |runs: &[&str], more: &[&str], expected: &str| {
         let output = landscape(runs, more);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.lines().count() == 1, "{told}: {error}");
+        assert!(error.contains(expected) && error.lines().count() == 1, "{expected}: {error}");
         assert!(!Path::new(&out).exists());
     };
     refused(&[&whole, &head], &[], "has another network or other data than");
@@ -363,8 +363,8 @@ fn a_batch_larger_than_the_training_set_is_all_of_it_and_is_named() {
     assert_eq!(steps, 3, "one step in each epoch");
 
     let error = lowland(&embedded(&none, &["--batch-size", "1000", "--drop-last"]));
-    let told = text(&error.stderr);
-    assert_eq!(error.status.code(), Some(2), "{told}");
-    assert!(told.contains("at most the number of samples with drop_last"), "{told}");
+    let stderr = text(&error.stderr);
+    assert_eq!(error.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("at most the number of samples with drop_last"), "{stderr}");
     assert!(!Path::new(&none).exists());
 }

@@ -69,8 +69,8 @@ fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn processes_make_one_run_that_repeats_to_the_byte() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let Some(told) = done(2, &train(&[]), &at("a")) else { return };
-    assert_eq!(told.matches("The run:").count(), 1, "{told}");
+    let Some(message) = done(2, &train(&[]), &at("a")) else { return };
+    assert_eq!(message.matches("The run:").count(), 1, "{message}");
     done(2, &train(&[]), &at("b"));
     let model = |name: &str| fs::read(at(name).join("model.safetensors")).unwrap();
     assert!(model("a") == model("b"));
@@ -145,8 +145,8 @@ fn a_killed_process_ends_the_run_within_seconds_and_another_number_of_processes_
         config.replace("epochs = 400", &format!("epochs = {epochs}")),
     )
     .unwrap();
-    let told = done(2, &["resume", "--mpi", "--accept-changes"], &run).unwrap();
-    assert!(told.contains("resumes from step"), "{told}");
+    let message = done(2, &["resume", "--mpi", "--accept-changes"], &run).unwrap();
+    assert!(message.contains("resumes from step"), "{message}");
     let steps: Vec<u64> = losses(&run).into_iter().map(|(step, _)| step).collect();
     assert_eq!(steps, (1..=10 * epochs).collect::<Vec<_>>());
 }

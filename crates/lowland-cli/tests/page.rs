@@ -41,8 +41,8 @@ fn browser() -> Option<Browser> {
         Ok(browser) => Some(browser),
         Err(why) => {
             // Past the test harness, which keeps what a passing test prints.
-            let told = "no page was opened, for there is no browser";
-            let _ = writeln!(std::io::stderr(), "{told}: {why}");
+            let message = "no page was opened, for there is no browser";
+            let _ = writeln!(std::io::stderr(), "{message}: {why}");
             None
         }
     }
@@ -296,20 +296,20 @@ fn paper(tab: &mut Tab<'_>) -> Vec<String> {
 
 /// What the browser said that it would not say of a page without faults.
 fn complaint(event: &Value, url: &str) -> Option<String> {
-    let told = &event["params"];
+    let message = &event["params"];
     match event["method"].as_str()? {
         "Network.requestWillBeSent" => {
-            let asked = told["request"]["url"].as_str()?;
+            let asked = message["request"]["url"].as_str()?;
             (asked != url).then(|| format!("request: {asked}"))
         }
-        "Network.webSocketCreated" => Some(format!("request: {}", told["url"])),
-        "Runtime.exceptionThrown" => Some(format!("console: {}", told["exceptionDetails"])),
+        "Network.webSocketCreated" => Some(format!("request: {}", message["url"])),
+        "Runtime.exceptionThrown" => Some(format!("console: {}", message["exceptionDetails"])),
         "Runtime.consoleAPICalled" => {
-            let loud = ["error", "warning", "assert"].contains(&told["type"].as_str()?);
-            loud.then(|| format!("console: {}", told["args"]))
+            let loud = ["error", "warning", "assert"].contains(&message["type"].as_str()?);
+            loud.then(|| format!("console: {}", message["args"]))
         }
         "Log.entryAdded" => {
-            let entry = &told["entry"];
+            let entry = &message["entry"];
             let loud = ["error", "warning"].contains(&entry["level"].as_str()?);
             loud.then(|| format!("console: {}", entry["text"]))
         }

@@ -23,17 +23,17 @@ fn long_run(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut before = Vec::new();
-    let first = told.by_ref().map(Result::unwrap).find(|line| {
+    let first = stderr.by_ref().map(Result::unwrap).find(|line| {
         before.push(line.clone());
         line.starts_with("epoch")
     });
     assert!(first.is_some(), "the run is under way: {before:?}");
     assert!(before.iter().any(|line| line.starts_with("learns from ")), "{before:?}");
-    // An epoch is told before it is saved: the second one says that the first is on the disk.
-    assert!(told.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
-    (child, told)
+    // An epoch is printed before it is saved: the second one says that the first is on the disk.
+    assert!(stderr.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
+    (child, stderr)
 }
 
 fn signal(child: &Child, name: &str) {
@@ -64,9 +64,9 @@ fn signals_end_a_run_in_good_order_and_say_how_it_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let out = path(folder.path(), name);
-        let (mut child, told) = long_run(&out);
+        let (mut child, printed) = long_run(&out);
         signal(&child, name);
-        let last = told.map(Result::unwrap).last().unwrap();
+        let last = printed.map(Result::unwrap).last().unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code));
         assert!(
             last.starts_with("error: interrupted after ") && last.contains("epochs done"),
@@ -78,9 +78,9 @@ fn signals_end_a_run_in_good_order_and_say_how_it_goes_on() {
         let newest = checkpoints(&out).remove(0);
         assert!(newest.ends_with(&format!("step-{steps:08}")), "{newest} after {steps} steps");
 
-        let (mut child, told) = goes_on(&out);
+        let (mut child, printed) = goes_on(&out);
         signal(&child, name);
-        assert!(told.map(Result::unwrap).last().unwrap().contains("interrupted"), "{name}");
+        assert!(printed.map(Result::unwrap).last().unwrap().contains("interrupted"), "{name}");
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }
 }
@@ -92,11 +92,11 @@ fn goes_on(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(told.next().unwrap().unwrap().starts_with("resumes from step "));
-    assert!(told.next().unwrap().unwrap().starts_with("learns from "));
-    assert!(told.next().unwrap().unwrap().starts_with("epoch"));
-    (child, told)
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(stderr.next().unwrap().unwrap().starts_with("resumes from step "));
+    assert!(stderr.next().unwrap().unwrap().starts_with("learns from "));
+    assert!(stderr.next().unwrap().unwrap().starts_with("epoch"));
+    (child, stderr)
 }
 
 /// Whatever the first signal has begun, the second one ends at once.
@@ -104,24 +104,24 @@ fn goes_on(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
 fn a_second_ctrl_c_loses_nothing_that_was_saved() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
-    let (mut child, told) = long_run(&out);
+    let (mut child, printed) = long_run(&out);
     signal(&child, "-INT");
     // It may be gone already.
     let _ =
         Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
-    drop(told);
+    drop(printed);
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let (mut child, told) = goes_on(&out);
+    let (mut child, printed) = goes_on(&out);
     child.kill().unwrap();
     child.wait().unwrap();
-    drop(told);
+    drop(printed);
 }
 
 #[test]
 fn a_folder_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
-    let (mut child, told) = long_run(&out);
+    let (mut child, printed) = long_run(&out);
     let process = format!("(process {})", child.id());
     let output = lowland(&["resume", &out]);
     let error = text(&output.stderr);
@@ -134,7 +134,7 @@ fn a_folder_in_use_is_left_alone() {
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     child.kill().unwrap();
     child.wait().unwrap();
-    drop(told);
+    drop(printed);
     // The system lets go of the lock of a program that was killed.
     let (mut child, _told) = goes_on(&out);
     child.kill().unwrap();
@@ -157,11 +157,11 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     bytes[1000] ^= 4;
     fs::write(&damaged, bytes).unwrap();
     let output = run(&["resume", &cut]);
-    let told = text(&output.stderr);
-    assert!(told.contains(&damaged.display().to_string()), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains(&damaged.display().to_string()), "{stderr}");
     assert!(
-        told.contains("does not match its checksum") && told.contains("resumes from step 9"),
-        "{told}"
+        stderr.contains("does not match its checksum") && stderr.contains("resumes from step 9"),
+        "{stderr}"
     );
     assert_eq!(result(&cut), result(&whole));
 
@@ -192,12 +192,15 @@ fn a_run_goes_on_with_other_settings_only_where_it_is_told_to() {
         assert!(good.contains(from), "{good}");
         fs::write(&config, good.replacen(from, to, 1)).unwrap();
     };
-    let refused = |told: &str, flags: &[&str]| {
+    let refused = |expected: &str, flags: &[&str]| {
         let before = result(&out);
         let output = lowland(&[&["resume", &out], flags].concat());
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told) && error.trim_end().lines().count() == 1, "{told:?}: {error}");
+        assert!(
+            error.contains(expected) && error.trim_end().lines().count() == 1,
+            "{expected:?}: {error}"
+        );
         assert_eq!(result(&out), before);
     };
     change("epochs = 2", "epochs = 3");
@@ -283,15 +286,15 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
     );
     fs::create_dir(format!("{whole}-resumed")).unwrap();
     let Some(output) = in_a_namespace(&script) else { return };
-    let (told, listed) = (text(&output.stderr), text(&output.stdout));
+    let (stderr, listed) = (text(&output.stderr), text(&output.stdout));
     assert!(
-        told.contains("error: cannot write ") && told.contains("No space left on device"),
-        "{told}"
+        stderr.contains("error: cannot write ") && stderr.contains("No space left on device"),
+        "{stderr}"
     );
-    assert!(told.contains("to go on from step "), "{told}\n{listed}");
+    assert!(stderr.contains("to go on from step "), "{stderr}\n{listed}");
     assert!(
         listed.contains("code 1\n") && listed.trim_end().ends_with("code 0"),
-        "{listed}\n{told}"
+        "{listed}\n{stderr}"
     );
     assert_eq!(result(&format!("{whole}-resumed")), result(&whole));
 }

@@ -41,8 +41,8 @@ fn signals_end_a_comparison_at_checkpoints() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(told.next().unwrap().unwrap().ends_with("10,000 epochs, 1 seed: 2 runs"));
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(stderr.next().unwrap().unwrap().ends_with("10,000 epochs, 1 seed: 2 runs"));
         // Both runs have an epoch behind them.
         let saved = |run: &str| {
             let list = fs::read_dir(run_folder(&out, run).join("checkpoints"));
@@ -54,7 +54,7 @@ fn signals_end_a_comparison_at_checkpoints() {
         }
         let id = child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-        let last = told.map(Result::unwrap).last().unwrap();
+        let last = stderr.map(Result::unwrap).last().unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{last}");
         let way_on = format!("to go on: lowland resume {out}");
         let expected = format!("error: interrupted after 0 of 2 runs were done; {way_on}");
@@ -99,9 +99,12 @@ fn what_is_missing_is_shown_and_trained() {
     assert_eq!(summary(&out)["missing"].as_array().unwrap().len(), 3);
 
     let output = run(&["resume", &out, "--jobs", "3"]);
-    let told = text(&output.stderr);
-    assert!(told.contains("3 of 6 runs done already; trains 3 runs, 3 at a time, those"), "{told}");
-    assert_eq!(told.lines().filter(|line| line.starts_with("seed ")).count(), 3, "{told}");
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("3 of 6 runs done already; trains 3 runs, 3 at a time, those"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("seed ")).count(), 3, "{stderr}");
     assert_eq!(fs::read(run_folder(&out, "sam-seed-0").join("result.json")).unwrap(), kept);
     let mut now = summary(&out);
     assert!(now["hardware"].as_str().unwrap().contains("2 runs at a time"), "{}", now["hardware"]);
@@ -160,14 +163,14 @@ fn a_run_that_fails_leaves_the_others_alone() {
     let good = fs::read_to_string(&config).unwrap();
     fs::write(&config, good.replace("epochs = 2", "epochs = 3")).unwrap();
     let output = lowland(&["resume", &out, "-q"]);
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    let last = told.lines().last().unwrap();
-    assert!(last.starts_with("error: 1 run failed: seed 0 SAM: "), "{told}");
-    assert!(last.contains("epochs was 2 and is 3; put it back, or remove"), "{told}");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    assert!(last.starts_with("error: 1 run failed: seed 0 SAM: "), "{stderr}");
+    assert!(last.contains("epochs was 2 and is 3; put it back, or remove"), "{stderr}");
     assert!(
         last.ends_with(&format!("3 of 4 runs are done; to go on: lowland resume {out}")),
-        "{told}"
+        "{stderr}"
     );
     fs::write(&config, good).unwrap();
     run(&["resume", &out, "-q"]);
@@ -180,10 +183,10 @@ fn a_run_that_fails_leaves_the_others_alone() {
     let checksum = text_.lines().find_map(|line| line.strip_prefix("test = ")).unwrap();
     fs::write(&plan, text_.replace(checksum, "\"another\"")).unwrap();
     let output = lowland(&["resume", &out]);
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("the test data is not the data that the comparison in "), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("the test data is not the data that the comparison in "), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
 /// A disk of its own that fills up: the error names the run's folder, what was done stays, and with
@@ -212,16 +215,16 @@ fn a_full_disk_loses_nothing() {
     );
     fs::create_dir(format!("{whole}-resumed")).unwrap();
     let Some(output) = in_a_namespace(&script) else { return };
-    let (told, listed) = (text(&output.stderr), text(&output.stdout));
+    let (stderr, listed) = (text(&output.stderr), text(&output.stdout));
     assert!(
-        told.contains(" failed: seed ")
-            && told.contains(": cannot write ")
-            && told.contains("/out/runs/"),
-        "{told}"
+        stderr.contains(" failed: seed ")
+            && stderr.contains(": cannot write ")
+            && stderr.contains("/out/runs/"),
+        "{stderr}"
     );
-    assert!(told.contains("No space left on device"), "{told}");
-    assert!(told.contains(&format!("to go on: lowland resume {out}")), "{told}\n{listed}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    assert!(stderr.contains(&format!("to go on: lowland resume {out}")), "{stderr}\n{listed}");
     assert!(listed.starts_with("code 1\nsgd-seed-0\n") || listed.contains("code 1\n"), "{listed}");
-    assert!(listed.contains("\ncode 0\n"), "{listed}\n{told}");
+    assert!(listed.contains("\ncode 0\n"), "{listed}\n{stderr}");
     assert_eq!(summary(&format!("{whole}-resumed")), summary(&whole));
 }

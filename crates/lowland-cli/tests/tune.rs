@@ -63,7 +63,7 @@ fn a_search_answers_within_its_budget_and_takes_more() {
     // Nothing is trained without a larger budget.
     let again = run(&["resume", &out, "-q"]);
     assert_eq!(text(&again.stdout), table);
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (&["resume", &out, "--budget-runs", "50"][..], "a budget of 25 passes, all in all: give"),
         (&["resume", &out, "--budget-passes", "20"], "a larger one of the same unit"),
         (&["compare", "--out", &out], "holds a search for settings: name another --out"),
@@ -72,7 +72,7 @@ fn a_search_answers_within_its_budget_and_takes_more() {
         let output = lowland(arguments);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(told), "{told:?} is not in {error:?}");
+        assert!(error.contains(expected), "{expected:?} is not in {error:?}");
     }
 
     let output = run(&["resume", &out, "--budget-passes", "62"]);
@@ -108,7 +108,7 @@ fn a_search_answers_within_its_budget_and_takes_more() {
 fn mistakes_in_a_search_are_one_line_and_exit_2() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "search");
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (&[][..], "say how long to search"),
         (&["--budget-runs", "8"], "--budget-runs 8 is too few for 4 settings: give at least 9"),
         (&["--budget-runs", "9", "--margin", "0"], "margin must be above 0"),
@@ -121,7 +121,7 @@ fn mistakes_in_a_search_are_one_line_and_exit_2() {
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
         let last = error.lines().last().unwrap();
-        assert!(last.contains(told), "{told:?} is not in {error:?}");
+        assert!(last.contains(expected), "{expected:?} is not in {error:?}");
         assert!(!Path::new(&out).exists(), "{arguments:?}");
     }
 }

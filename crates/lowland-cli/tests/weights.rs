@@ -66,9 +66,9 @@ fn a_run_starts_from_another_with_a_new_last_layer() {
     let second = path(folder.path(), "second");
     let start = ["--model", "resnet20", "--from", &portable, "--new-head"];
     let output = run(&training(&second, "image-folder", &three, &start));
-    let told = text(&output.stderr);
+    let stderr = text(&output.stderr);
     let note = format!("weights: those of {portable} at the start; its last layer is drawn anew");
-    assert!(told.contains(&note), "{told}");
+    assert!(stderr.contains(&note), "{stderr}");
     let settings = fs::read_to_string(Path::new(&second).join("config.toml")).unwrap();
     assert!(settings.contains("new_head = true"), "{settings}");
     run(&["evaluate", &second]);
@@ -89,15 +89,18 @@ fn networks_of_imagenet_are_fed_as_published_weights_want_it() {
         (metadata(&out), text(&output.stderr))
     };
     let network = ["--model", "resnet18-imagenet", "--train-limit", "6", "--test-limit", "2"];
-    let (about, told) = train("default", &network);
-    assert!(told.contains("pixels are normalised with the means and deviations of ImageNet"));
+    let (about, stderr) = train("default", &network);
+    assert!(stderr.contains("pixels are normalised with the means and deviations of ImageNet"));
     assert_eq!(about["image_mean"], "[0.485,0.456,0.406]");
     assert_eq!(about["image_std"], "[0.229,0.224,0.225]");
-    let (about, told) = train("small", &["--normalisation", "imagenet"]);
-    assert!(told.contains("(--normalisation measured takes"), "{told}");
+    let (about, stderr) = train("small", &["--normalisation", "imagenet"]);
+    assert!(stderr.contains("(--normalisation measured takes"), "{stderr}");
     assert_eq!(about["image_mean"], "[0.485,0.456,0.406]");
-    let (about, told) = train("measured", &["--normalisation", "measured"]);
-    assert!(!told.contains("ImageNet") && about["image_mean"] != "[0.485,0.456,0.406]", "{told}");
+    let (about, stderr) = train("measured", &["--normalisation", "measured"]);
+    assert!(
+        !stderr.contains("ImageNet") && about["image_mean"] != "[0.485,0.456,0.406]",
+        "{stderr}"
+    );
 
     let out = path(folder.path(), "grey");
     let output = lowland(&["train", "--out", &out, "--normalisation", "imagenet"]);
@@ -127,8 +130,8 @@ fn the_folder_of_a_fine_tuned_run_is_that_of_a_model() {
     let first = path(folder.path(), "first");
     let task = ["--task", "fine-tune", "--set", "text.max_length=12", "--from"];
     let output = run(&training(&first, "sst2", &data, &[&task[..], &[&from]].concat()));
-    let told = text(&output.stderr);
-    assert!(told.contains("the last layer is drawn anew: the weights have none of Lowland's"));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("the last layer is drawn anew: the weights have none of Lowland's"));
 
     let config = fs::read(Path::new(&first).join("config.json")).unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
@@ -138,8 +141,8 @@ fn the_folder_of_a_fine_tuned_run_is_that_of_a_model() {
 
     let second = path(folder.path(), "second");
     let output = run(&training(&second, "sst2", &data, &[&task[..], &[&first]].concat()));
-    let told = text(&output.stderr);
-    assert!(!told.contains("drawn anew"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(!stderr.contains("drawn anew"), "{stderr}");
     let evaluated = run(&["evaluate", &second, "--json"]);
     assert!(serde_json::from_slice::<Value>(&evaluated.stdout).unwrap()["accuracy"].is_f64());
 

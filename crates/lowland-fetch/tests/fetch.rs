@@ -150,8 +150,8 @@ fn after_a_cut_connection_the_rest_alone_is_asked_for() {
     let error = fixture.fetch(&[&server.address()], &options()).unwrap_err();
     let line = error.to_string();
     let address = server.address();
-    let told = "ended the connection after 120000 of 300000 bytes";
-    assert_eq!(line, format!("{address}/numbers.bin {told}"));
+    let message = "ended the connection after 120000 of 300000 bytes";
+    assert_eq!(line, format!("{address}/numbers.bin {message}"));
     assert_eq!(fixture.files(), ["set/numbers.bin.part"], "nothing has the final name");
     assert_eq!(fs::read(fixture.path("numbers.bin.part")).unwrap(), numbers()[..120_000]);
 
@@ -564,8 +564,8 @@ fn archives_that_are_not_what_they_should_be_are_refused() {
         let fixture = Fixture::with_members(&archive, &MEMBERS);
         let server = Server::start(move |_| Reply::whole(&archive));
         let error = fixture.fetch(&[&server.address()], &options()).unwrap_err().to_string();
-        let told = error.split_once("numbers.bin.part ").unwrap().1;
-        assert!(told.starts_with(&expected), "{told}, expected {expected}");
+        let message = error.split_once("numbers.bin.part ").unwrap().1;
+        assert!(message.starts_with(&expected), "{message}, expected {expected}");
         assert!(!fixture.folder.path().join("escaped").exists());
         assert!(!Path::new("/tmp/escaped").exists());
         let inside = |file: &String| file.starts_with("set/") && !file.ends_with("bin.part.part");

@@ -194,8 +194,11 @@ fn a_limit_on_passes_is_kept_and_goes_on_bit_for_bit() {
         let (mut over, _) = start(&config).restore(snapshot.clone(), false).unwrap();
         assert!(over.is_done() && over.advance().unwrap().is_none());
         config.max_passes = Some(30.0);
-        let told = start(&config).restore(snapshot, true).unwrap_err().to_string();
-        assert!(told.ends_with("the state is that of a run whose limit was used up"), "{told}");
+        let message = start(&config).restore(snapshot, true).unwrap_err().to_string();
+        assert!(
+            message.ends_with("the state is that of a run whose limit was used up"),
+            "{message}"
+        );
     }
 }
 
@@ -232,13 +235,13 @@ fn a_snapshot_of_another_run_is_refused_with_the_reason() {
         clip_norm: Some(1.0),
         ..sam.clone()
     };
-    let told = refused(&changed, false);
+    let message = refused(&changed, false);
     for change in [
         "batch_size was 12 and is 6",
         "algorithm.name was \"sam\" and is \"arsam\"",
         "clip_norm was unset and is 1.0",
     ] {
-        assert!(told.contains(change), "{told}");
+        assert!(message.contains(change), "{message}");
     }
     // What is accepted must still fit.
     for (other, problem) in [
@@ -259,16 +262,16 @@ fn a_snapshot_of_another_run_is_refused_with_the_reason() {
         ),
         (TrainConfig { seed: 6, ..sam.clone() }, "the data"),
     ] {
-        let told = refused(&other, true);
-        assert!(told.contains(problem), "{problem:?} is not in {told:?}");
+        let message = refused(&other, true);
+        assert!(message.contains(problem), "{problem:?} is not in {message:?}");
     }
     let mut resnet = snapshot.clone();
     let other = TrainConfig { model: "resnet20".parse().unwrap(), ..sam.clone() };
     resnet.files[0] = start(&other).snapshot().unwrap().files[0].clone();
-    let told = start(&sam).restore(resnet, false).unwrap_err().to_string();
-    assert!(told.starts_with("the checkpoint does not fit the run: the model "), "{told}");
+    let message = start(&sam).restore(resnet, false).unwrap_err().to_string();
+    assert!(message.starts_with("the checkpoint does not fit the run: the model "), "{message}");
 
-    // A learning rate may change, and is told.
+    // A learning rate may change, which is reported.
     let optimizer = OptimizerConfig { learning_rate: 0.01, ..OptimizerConfig::default() };
     let (mut training, changes) =
         start(&TrainConfig { optimizer, ..sam }).restore(snapshot, true).unwrap();
@@ -309,9 +312,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// What `latest` returns, and the errors that it reported on the way.
 fn tried(checkpoints: &Checkpoints) -> (Option<u64>, Vec<String>) {
-    let mut told = Vec::new();
-    let found = checkpoints.latest(&mut |_, error| told.push(error.to_string())).unwrap();
-    (found.map(|(found, _)| found.step), told)
+    let mut errors = Vec::new();
+    let found = checkpoints.latest(&mut |_, error| errors.push(error.to_string())).unwrap();
+    (found.map(|(found, _)| found.step), errors)
 }
 
 /// Bytes flipped, cut off and added at many places of every file, and every file removed: the error
@@ -331,14 +334,14 @@ fn damage_is_found_wherever_it_is() {
                 Some(bad) => fs::write(&file, bad).unwrap(),
                 None => fs::remove_file(&file).unwrap(),
             }
-            let (step, told) = tried(&checkpoints);
+            let (step, errors) = tried(&checkpoints);
             assert_eq!(step, Some(4), "{what} of {}", file.display());
             let manifest_gone = bad.is_none() && file.ends_with("manifest.toml");
             if manifest_gone {
-                assert!(told.is_empty(), "a checkpoint without a manifest was never finished");
+                assert!(errors.is_empty(), "a checkpoint without a manifest was never finished");
             } else {
-                assert_eq!(told.len(), 1, "{what} of {}", file.display());
-                assert!(told[0].starts_with(&file.display().to_string()), "{told:?}");
+                assert_eq!(errors.len(), 1, "{what} of {}", file.display());
+                assert!(errors[0].starts_with(&file.display().to_string()), "{errors:?}");
             }
             damages += 1;
         };
@@ -359,12 +362,12 @@ fn damage_is_found_wherever_it_is() {
     }
     assert!(damages > 450, "{damages}");
 
-    // All of them damaged: each is told, and none is taken.
+    // All of them damaged: each is named, and none is taken.
     for found in checkpoints.list().unwrap() {
         fs::write(found.path.join("state.json"), "{}").unwrap();
     }
-    let (step, told) = tried(&checkpoints);
-    assert_eq!((step, told.len()), (None, 3));
+    let (step, errors) = tried(&checkpoints);
+    assert_eq!((step, errors.len()), (None, 3));
 }
 
 /// Files of one checkpoint in another, each whole by itself.
@@ -377,9 +380,9 @@ fn files_of_other_checkpoints_are_found_out() {
     for name in Snapshot::FILES {
         let good = fs::read(list[0].path.join(name)).unwrap();
         fs::copy(list[1].path.join(name), list[0].path.join(name)).unwrap();
-        let (step, told) = tried(&checkpoints);
+        let (step, errors) = tried(&checkpoints);
         assert_eq!(step, Some(4), "{name}");
-        assert!(told[0].contains(name), "{told:?}");
+        assert!(errors[0].contains(name), "{errors:?}");
         fs::write(list[0].path.join(name), good).unwrap();
     }
 }
@@ -458,14 +461,14 @@ fn a_manifest_of_another_form_or_with_other_files_is_refused() {
         Manifest::from_bytes(format!("{body}# sha256 of the lines above: {digest}\n").as_bytes())
     };
     assert!(sealed(body).is_ok());
-    for (from, to, told) in [
+    for (from, to, expected) in [
         ("format = 2", "format = 1", "is of form 1, and this program reads form 2"),
         ("model.bpk", "../../secret", "must list model.bpk, optimizer.bpk, state.json"),
         ("step =", "steps =", "cannot be read: "),
         ("\nlength = ", "\nlength = -", "cannot be read: "),
     ] {
         let error = sealed(&body.replacen(from, to, 1)).unwrap_err();
-        assert!(error.starts_with(told), "{error}");
+        assert!(error.starts_with(expected), "{error}");
     }
 }
 

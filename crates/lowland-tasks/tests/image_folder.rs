@@ -333,8 +333,8 @@ fn images_of_several_sizes_need_an_image_size() {
     let shape = read_folder(fixture.0.path(), &sized(Some(3))).unwrap().train.shape();
     assert_eq!(shape, ImageShape { channels: 3, height: 3, width: 3 });
     for size in [0, 4097] {
-        let told = format!("image_size must be 1 to 4096, found {size}");
-        assert_eq!(fixture.error(Some(size)), told);
+        let message = format!("image_size must be 1 to 4096, found {size}");
+        assert_eq!(fixture.error(Some(size)), message);
     }
 }
 
@@ -405,7 +405,7 @@ fn damaged_images_are_named_and_the_first_one_first() {
     let (png, jpeg) = (png(&noise.clone().into()), jpeg(&noise.into()));
     let mut flipped = png.clone();
     flipped[png.len() / 2] ^= 4;
-    for (file, told) in [
+    for (file, wanted) in [
         (vec![], "an image (JPEG, PNG, WebP, BMP, GIF, TIFF), found 0 bytes of something else"),
         (b"qoif and more".to_vec(), "an image (JPEG, PNG, WebP, BMP, GIF, TIFF), found Qoi"),
         (b"MM\0*and more".to_vec(), "a whole image, found a damaged one ("),
@@ -420,8 +420,8 @@ fn damaged_images_are_named_and_the_first_one_first() {
         fixture.put("train/dog/b.jpg", &file);
         fixture.put("train/dog/c.jpg", "x");
         let error = fixture.error(Some(8));
-        let told = format!("2 damaged files: train/dog/b.jpg: expected {told}");
-        assert!(error.starts_with(&told), "{error}");
+        let wanted = format!("2 damaged files: train/dog/b.jpg: expected {wanted}");
+        assert!(error.starts_with(&wanted), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
     // What a file is called does not decide what it is.
@@ -434,14 +434,14 @@ fn damaged_images_are_named_and_the_first_one_first() {
 #[test]
 fn an_image_size_has_no_place_with_other_data() {
     let error = DataName::Cifar10.load_with(Some(Path::new("x")), &sized(64)).unwrap_err();
-    let told =
+    let message =
         "image_size must be left out unless the data is an image-folder, found 64 with cifar10";
-    assert_eq!(error.to_string(), told);
+    assert_eq!(error.to_string(), message);
     let config = |name, image_size| {
         let data = DataConfig { name, image_size, ..DataConfig::default() };
         TrainConfig { data, ..TrainConfig::default() }.check().map_err(|error| error.to_string())
     };
-    assert_eq!(config(DataName::Cifar10, Some(64)), Err(told.to_owned()));
+    assert_eq!(config(DataName::Cifar10, Some(64)), Err(message.to_owned()));
     let range = "image_size must be 1 to 4096, found 5000".to_owned();
     assert_eq!(config(DataName::ImageFolder, Some(5000)), Err(range));
     assert_eq!(config(DataName::ImageFolder, Some(64)), Ok(()));

@@ -157,10 +157,10 @@ fn only_what_can_compute_in_bf16_may_be_asked_to() {
         change(&mut config);
         config.check().unwrap_err().to_string()
     };
-    let told = "precision must be f32 for transformers, a program's own networks and quantised ones, found bf16";
-    assert_eq!(refused(&|config| config.model = ModelName::Vit), told);
-    assert_eq!(refused(&|config| config.model = ModelName::Transformer), told);
-    assert_eq!(refused(&|config| config.quantise = Some(QuantiseConfig::default())), told);
+    let message = "precision must be f32 for transformers, a program's own networks and quantised ones, found bf16";
+    assert_eq!(refused(&|config| config.model = ModelName::Vit), message);
+    assert_eq!(refused(&|config| config.model = ModelName::Transformer), message);
+    assert_eq!(refused(&|config| config.quantise = Some(QuantiseConfig::default())), message);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Texts from files, and batches of them.
+//! Texts from files, and batches of them. In one file, since all cases share what writes the files.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 

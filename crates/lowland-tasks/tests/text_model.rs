@@ -1,4 +1,5 @@
-//! The transformer: what it computes is what PyTorch computes, and what is learned of it.
+//! The transformer: it computes what PyTorch computes, and learns the parts that it should. In one
+//! file, since all cases share the small encoder and its tokens.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 

@@ -101,9 +101,14 @@ fn what_does_not_apply_to_an_algorithm_is_refused_with_the_reason() {
     assert_eq!(sorted(found), without_radius);
 }
 
-/// The settings of ARSAM's parts have builders on ARSAM, before and after those of a budget.
+/// A controller with this warm-up.
+fn warmup(warmup: Warmup) -> ControllerConfig {
+    ControllerConfig::default().with_warmup(warmup)
+}
+
+/// The controller's settings are set on ARSAM, before and after a budget.
 #[test]
-fn the_settings_of_arsams_parts_are_set_on_arsam() {
+fn the_settings_of_the_controller_are_set_on_arsam() {
     let controller = ControllerConfig {
         window: 20,
         blocks: 4,
@@ -114,7 +119,7 @@ fn the_settings_of_arsams_parts_are_set_on_arsam() {
         warmup: Warmup::Steps(7),
     };
     let expected = ArsamConfig { controller, ..ArsamConfig::new(0.1) };
-    let before = ArsamConfig::new(0.1)
+    let built = ControllerConfig::default()
         .with_window(20)
         .with_blocks(4)
         .with_gain_ratio(0.1)
@@ -122,21 +127,13 @@ fn the_settings_of_arsams_parts_are_set_on_arsam() {
         .with_max_fraction(0.5)
         .with_norm_tensors(3)
         .with_warmup(Warmup::Steps(7));
-    assert_eq!(before, expected);
-    let after = ArsamConfig::new(0.1)
-        .with_budget(1.2)
-        .with_window(20)
-        .with_blocks(4)
-        .with_gain_ratio(0.1)
-        .with_gain_variance(0.2)
-        .with_max_fraction(0.5)
-        .with_norm_tensors(3)
-        .with_warmup(Warmup::Steps(7));
+    assert_eq!(ArsamConfig::new(0.1).with_controller(built.clone()), expected);
+    let after = ArsamConfig::new(0.1).with_budget(1.2).with_controller(built);
     assert_eq!(after.algorithm, expected);
     assert_eq!(after.budget, expected.with_budget(1.2).budget);
 
     let _alone = common::alone();
-    let arsam = ArsamConfig::new(0.05).with_warmup(Warmup::Steps(3));
+    let arsam = ArsamConfig::new(0.05).with_controller(warmup(Warmup::Steps(3)));
     let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), arsam).unwrap();
     run(&mut optimizer, Pair::new(&device()), 0..8);
     assert_eq!(optimizer.second_gradients(), 3, "those of the warm-up");
@@ -173,7 +170,8 @@ fn settings_are_checked_where_the_optimizer_is_made() {
         refused(SharpnessAware::new(SgdConfig::new().init(), budget)),
         "budget must be finite and above 0, found -1"
     );
-    let arsam = ArsamConfig::new(0.1).with_window(0).with_budget(1.2);
+    let controller = ControllerConfig::default().with_window(0);
+    let arsam = ArsamConfig::new(0.1).with_controller(controller).with_budget(1.2);
     assert!(refused(SharpnessAware::new(SgdConfig::new().init(), arsam)).starts_with("window"));
 }
 
@@ -221,7 +219,7 @@ fn what_only_the_loop_knows_is_asked_for_by_name() {
     assert_eq!(asked(AesamConfig::default().into(), &unknown), steps);
     let falling = StochasticSamConfig::new(0.1).with_last_probability(0.1);
     assert_eq!(asked(falling.into(), &unknown), steps);
-    let in_epochs = ArsamConfig::new(0.1).with_warmup(Warmup::Epochs(3));
+    let in_epochs = ArsamConfig::new(0.1).with_controller(warmup(Warmup::Epochs(3)));
     assert_eq!(asked(in_epochs.into(), &unknown), epoch);
     let error = asked(AusamConfig::default().into(), &unknown);
     assert!(error.to_string().contains("call `BatchInfo::with_indices`"), "{error}");

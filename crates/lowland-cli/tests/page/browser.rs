@@ -58,7 +58,7 @@ impl Browser {
         };
         // Some systems have a script of that name that only tells how to install a browser.
         let works = Command::new(&program).arg("--version").output();
-        if !works.is_ok_and(|told| told.status.success()) {
+        if !works.is_ok_and(|answer| answer.status.success()) {
             return Err(format!("{} does not start", program.display()));
         }
         Ok(Self::open(&program))

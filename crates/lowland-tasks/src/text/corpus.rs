@@ -1,4 +1,5 @@
-//! Texts of a data set with labels or numbers, before they are tokens.
+//! Texts of a data set with labels or numbers, before they are tokens. In one file: each reader of a
+//! form is a few lines on the table that they share.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;

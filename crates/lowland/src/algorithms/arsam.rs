@@ -9,7 +9,6 @@ use crate::algorithms::scheduled::Scheduled;
 use crate::error::fraction;
 use crate::rule::ascend::AlongGradient;
 use crate::rule::descend::Descend;
-use crate::rule::schedule::Warmup;
 use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Pair, Rule, Update};
 use crate::state::Memory;
@@ -50,9 +49,10 @@ use crate::{Error, ParamVec, Result};
 ///
 /// # Example
 /// ```
-/// use lowland::{ArsamConfig, Warmup};
+/// use lowland::{ArsamConfig, ControllerConfig, Warmup};
 ///
-/// let rule = ArsamConfig::new(0.1).with_warmup(Warmup::Steps(100)).build()?;
+/// let controller = ControllerConfig::default().with_warmup(Warmup::Steps(100));
+/// let rule = ArsamConfig::new(0.1).with_beta(0.9).with_controller(controller).build()?;
 /// # Ok::<(), lowland::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Setters)]
@@ -95,43 +95,6 @@ impl ArsamConfig {
         Self { rho, ..Self::default() }
     }
 }
-
-/// The builders of the controller's settings, on both that hold them.
-macro_rules! controller_builders {
-    ($($name:ident = $field:ident: $type:ty),* $(,)?) => {
-        impl ArsamConfig {
-            $(
-                #[doc = concat!("Sets [`ControllerConfig::", stringify!($field), "`].")]
-                #[must_use]
-                pub fn $name(mut self, $field: $type) -> Self {
-                    self.controller.$field = $field;
-                    self
-                }
-            )*
-        }
-
-        impl Scheduled<ArsamConfig> {
-            $(
-                #[doc = concat!("Sets [`ControllerConfig::", stringify!($field), "`].")]
-                #[must_use]
-                pub fn $name(mut self, $field: $type) -> Self {
-                    self.algorithm.controller.$field = $field;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-controller_builders!(
-    with_window = window: usize,
-    with_blocks = blocks: usize,
-    with_gain_ratio = gain_ratio: f64,
-    with_gain_variance = gain_variance: f64,
-    with_max_fraction = max_fraction: f64,
-    with_norm_tensors = norm_tensors: usize,
-    with_warmup = warmup: Warmup,
-);
 
 impl Scheduled<ArsamConfig> {
     fn descend(&mut self) -> &mut ReusePsfConfig {

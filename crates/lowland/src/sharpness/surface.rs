@@ -1,4 +1,5 @@
-//! The loss over stated batches as a function of the weights.
+//! The loss over stated batches as a function of the weights. In one file, since making a surface,
+//! moving on it and measuring it share its fields.
 
 use burn::module::Module;
 use burn::tensor::Tensor;

@@ -1,4 +1,5 @@
-//! The two networks of the golden traces, in any float type, and how to set and read them.
+//! The two networks of the golden traces, in any float type, and how to set and read them. In one
+//! file, since each is set and read the same way.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
