@@ -88,7 +88,7 @@ fn a_download_that_is_cut_off_says_how_it_goes_on_and_does() {
         Some(from) => Reply::rest(&vec![0; IMAGES], from).cut_after(0),
     });
     let expected = format!(
-        "error: {}/train-images-idx3-ubyte.gz ended the connection after 1000000 of {IMAGES} bytes; 1.00 MB are kept, and the same command goes on",
+        "error: {}/train-images-idx3-ubyte.gz ended the connection after 1000000 of {IMAGES} bytes; 1.00 MB are kept, and the same command resumes the download",
         server.address()
     );
     for _ in 0..2 {
@@ -125,7 +125,7 @@ fn a_signal_ends_a_download_at_once_and_keeps_what_came() {
         assert_eq!(
             text(&output.stderr),
             format!(
-                "9.91 MB from {address}/train-images-idx3-ubyte.gz\nerror: interrupted; 1.00 MB are kept, and the same command goes on\n"
+                "9.91 MB from {address}/train-images-idx3-ubyte.gz\nerror: interrupted; 1.00 MB are kept, and the same command resumes the download\n"
             )
         );
         assert_eq!(part.metadata().unwrap().len(), 1_000_000);
@@ -155,7 +155,7 @@ fn a_full_disk_is_told_and_what_came_is_kept() {
     }
     let told = error(&room(&script).unwrap(), 1);
     assert!(told.starts_with("error: cannot write ") && told.contains("No space left"), "{told}");
-    assert!(told.ends_with(" MB are kept, and the same command goes on"), "{told}");
+    assert!(told.ends_with(" MB are kept, and the same command resumes the download"), "{told}");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
         assert!(told.lines().any(|found| found == line), "{line} in {told}");
     }
 
-    // The data moves, and the run goes on where it lies then.
+    // The data moves, and the run resumes with it where it lies then.
     let moved = path(folder.path(), "moved");
     fs::create_dir(&moved).unwrap();
     for part in ["train", "test"] {

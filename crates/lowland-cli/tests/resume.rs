@@ -1,5 +1,5 @@
-//! Runs that end early and go on: signals, folders in use, damaged checkpoints, disks that are full
-//! or not to be written to, numbers that go bad.
+//! Runs that end early and are resumed: signals, folders in use, damaged checkpoints, disks that
+//! are full or not to be written to, numbers that go bad.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -85,7 +85,7 @@ fn signals_end_a_run_in_good_order_and_say_how_it_goes_on() {
     }
 }
 
-/// A run that goes on and is under way.
+/// A run that was resumed and is under way.
 fn goes_on(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("lowland"))
         .args(["resume", out])
@@ -141,7 +141,7 @@ fn a_folder_in_use_is_left_alone() {
     child.wait().unwrap();
 }
 
-/// Stopped in an epoch, its latest checkpoint damaged, gone on with, and again with settings that
+/// Stopped in an epoch, its latest checkpoint damaged, resumed, and again with settings that
 /// were changed.
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
@@ -222,7 +222,7 @@ fn a_run_goes_on_with_other_settings_only_where_it_is_told_to() {
     assert!(text(&output.stderr).contains("holds no run"), "{}", text(&output.stderr));
 }
 
-/// The run stops by itself, and goes on from its last good checkpoint with a smaller radius.
+/// The run stops by itself, and resumes from its last good checkpoint with a smaller radius.
 #[test]
 fn numbers_that_go_bad_stop_the_run_and_it_can_go_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -258,7 +258,7 @@ fn numbers_that_go_bad_stop_the_run_and_it_can_go_on() {
 }
 
 /// A disk of its own that fills up: the run says so, what it had saved stays, and with room again
-/// it goes on to the same end.
+/// it resumes to the same end.
 #[test]
 fn a_full_disk_is_told_and_what_was_saved_stays() {
     let folder = tempfile::tempdir().unwrap();
@@ -288,7 +288,7 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
         told.contains("error: cannot write ") && told.contains("No space left on device"),
         "{told}"
     );
-    assert!(told.contains("to go on from step "), "{told}\n{listed}");
+    assert!(told.contains("to resume from step "), "{told}\n{listed}");
     assert!(
         listed.contains("code 1\n") && listed.trim_end().ends_with("code 0"),
         "{listed}\n{told}"

@@ -1,4 +1,4 @@
-//! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were
+//! Runs that are stopped and resumed, and what becomes of checkpoints that are not as they were
 //! written. In one file, since each case damages or resumes the same runs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -96,7 +96,7 @@ fn latest(checkpoints: &Checkpoints) -> Snapshot {
     checkpoints.latest(never).unwrap().unwrap().1
 }
 
-/// Stopped three times, each time in another place and gone on with by other numbers of workers,
+/// Stopped three times, each time in another place and resumed by other numbers of workers,
 /// through files; `stops` are the steps between the stops.
 fn stopped(config: &TrainConfig, stops: [usize; 3]) -> (Vec<StepRecord>, Training) {
     let folder = tempfile::tempdir().unwrap();

@@ -45,7 +45,7 @@ fn weights(training: &Training) -> Vec<u8> {
     training.snapshot().unwrap().files[0].1.clone()
 }
 
-/// Fails unless a run that stops in the middle goes on as if it had not stopped.
+/// Fails unless a run that stops in the middle resumes as if it had not stopped.
 fn goes_on_bit_for_bit(config: &TrainConfig) -> Training {
     let (expected, rates, whole) = trained(start(config));
     let mut half = start(config);

@@ -1,4 +1,4 @@
-//! A task of one's own: learned, stopped and gone on with, measured.
+//! A program's own task: learned, stopped and resumed, measured.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -203,7 +203,7 @@ fn similarities_that_are_no_number_from_0_to_5_are_damaged_lines() {
     assert!(found.classes.is_empty());
 }
 
-/// Texts of one's own.
+/// Your own texts.
 fn own(files: &[(&str, &[u8])], columns: &TextColumns, skip: bool) -> Result<TextCorpus, Error> {
     TextKind::Own.corpus(folder(files).path(), columns, skip)
 }

@@ -170,7 +170,7 @@ fn runs_of_different_lengths_have_a_page() {
     ] {
         assert!(page.contains(&prose(text)), "missing: {text}");
     }
-    // Beside the name stands the mean of all three, and not that of the one that goes on.
+    // Beside the name stands the mean of all three, and not that of the one that trains longer.
     assert!(page.contains(&prose(&words::percent(last))));
     assert!(!page_of(fixture::contenders(3, 8)).contains("learning rate, SAM"));
 }

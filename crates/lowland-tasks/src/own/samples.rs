@@ -1,4 +1,4 @@
-//! Samples of a task of one's own.
+//! Samples of a program's own task.
 
 use crate::checkpoint::sha256;
 use crate::data::Labelled;
