@@ -12,13 +12,14 @@ use crate::settings::SettingFlags;
 use crate::{Arguments, Command, command_line};
 
 /// Words that stand for something of the reader's, with an example of it.
-const PLACEHOLDERS: [(&str, &str); 7] = [
+const PLACEHOLDERS: [(&str, &str); 8] = [
     ("N", "8"),
     ("R", "2"),
     ("EPOCHS", "3"),
     ("SHARE", "0.2"),
     ("URL", "http://localhost"),
     ("NAME", "small-cnn"),
+    ("SHELL", "bash"),
     ("KEY=VALUE", "seed=1"),
 ];
 

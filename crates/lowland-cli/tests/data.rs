@@ -41,7 +41,7 @@ fn files(folder: &str) -> Vec<String> {
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_asked_for() {
+fn mistakes_are_reported_before_anything_is_requested() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let output = lowland(&["data", "fetch", "imagenet", "--data-dir", &data]);
@@ -62,7 +62,7 @@ fn mistakes_are_told_before_anything_is_asked_for() {
 }
 
 #[test]
-fn a_server_without_the_file_or_with_another_is_told() {
+fn a_server_without_the_file_or_with_another_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let server = Server::start(|_| Reply::status("404 Not Found"));
@@ -80,7 +80,7 @@ fn a_server_without_the_file_or_with_another_is_told() {
 }
 
 #[test]
-fn a_download_that_is_cut_off_says_how_it_goes_on_and_does() {
+fn an_interrupted_download_says_how_to_resume_and_does() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let server = Server::start(|request| match request.from {
@@ -135,7 +135,7 @@ fn a_signal_ends_a_download_at_once_and_keeps_what_came() {
 /// A disk of its own that fills up.
 #[cfg(unix)]
 #[test]
-fn a_full_disk_is_told_and_what_came_is_kept() {
+fn a_full_disk_is_reported_and_what_came_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let disk = path(folder.path(), "disk");
     fs::create_dir(&disk).unwrap();
@@ -159,7 +159,7 @@ fn a_full_disk_is_told_and_what_came_is_kept() {
 }
 
 #[test]
-fn what_a_set_holds_is_told_as_a_table_and_as_json() {
+fn what_a_set_holds_is_printed_as_a_table_and_as_json() {
     let table = text(&run(&["data", "check", "embedded"]).stdout);
     for part in ["2,500", "28x28", "Ankle boot", "0.2", "SHA-256:"] {
         assert!(table.contains(part), "{part} in {table}");

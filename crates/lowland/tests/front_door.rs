@@ -439,7 +439,7 @@ impl Rule for Halved {
 }
 
 #[test]
-fn a_rule_of_ones_own_needs_no_box() {
+fn your_own_rule_needs_no_box() {
     let _alone = common::alone();
     let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), Halved).unwrap().with_seed(3);
     let halved = run(&mut optimizer, Pair::new(&device()), 0..1);

@@ -774,7 +774,7 @@ fn frozen_parameters_stay_and_parameters_without_gradient_do_not_decay() {
 }
 
 #[test]
-fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
+fn gradient_checkpointing_works_at_the_perturbed_weights() {
     let _alone = common::alone();
     let device = Device::flex().autodiff().gradient_checkpointing();
     for algorithm in all() {

@@ -135,7 +135,7 @@ fn without_sampling_there_is_no_sampling_figure() {
 }
 
 #[test]
-fn diverged_runs_are_told_and_drawn_around() {
+fn diverged_runs_are_named_and_drawn_around() {
     let mut contenders = fixture::contenders(3, 4);
     contenders[1].runs[0].epochs[1].train_loss = Some(f64::NAN);
     contenders[1].runs[0].epochs[3].test_loss = Some(f64::INFINITY);
