@@ -132,33 +132,36 @@ fn command(words: &[String]) -> Option<Vec<String>> {
 
 /// The commands of a page in their order, with the line of each.
 fn commands(text: &str) -> Vec<Printed> {
+    let pieces = pieces(text);
+    let of = |piece: &Piece<'_>| match piece.language {
+        Some("sh") => typed(piece),
+        Some(_) => Vec::new(),
+        None => mentioned(piece),
+    };
+    pieces.iter().flat_map(of).collect()
+}
+
+/// The commands of a block of code.
+fn typed(block: &Piece<'_>) -> Vec<Printed> {
     let mut found = Vec::new();
-    for piece in pieces(text) {
-        match piece.language {
-            Some("sh") => {
-                let joined = piece.text.replace("\\\n", "\u{1}");
-                let mut line = piece.line + 1;
-                for typed in joined.lines() {
-                    let words = shlex::split(&typed.replace('\u{1}', " ")).unwrap_or_default();
-                    if let Some(words) = command(&words) {
-                        found.push(Printed { line, words, is_whole: true });
-                    }
-                    line += 1 + typed.matches('\u{1}').count();
-                }
-            }
-            Some(_) => {}
-            None => {
-                for (below, span) in spans(&piece.text) {
-                    let words = shlex::split(&span).unwrap_or_default();
-                    if words.len() > 1 && words[0] == "lowland" {
-                        let words = command(&words).unwrap_or_default();
-                        found.push(Printed { line: piece.line + below, words, is_whole: false });
-                    }
-                }
-            }
-        }
+    let mut line = block.line + 1;
+    // A command goes over several lines where they end in a backslash.
+    for typed in block.text.replace("\\\n", "\u{1}").lines() {
+        let words = shlex::split(&typed.replace('\u{1}', " ")).unwrap_or_default();
+        let words = command(&words);
+        found.extend(words.map(|words| Printed { line, words, is_whole: true }));
+        line += 1 + typed.matches('\u{1}').count();
     }
     found
+}
+
+/// The commands between ticks in a text.
+fn mentioned(text: &Piece<'_>) -> Vec<Printed> {
+    let read = |(below, span): (usize, String)| {
+        let words = shlex::split(&span).filter(|words| words.len() > 1 && words[0] == "lowland")?;
+        Some(Printed { line: text.line + below, words: command(&words)?, is_whole: false })
+    };
+    spans(&text.text).into_iter().filter_map(read).collect()
 }
 
 /// The files of settings that a page shows: a block of TOML with the name that the text before it
@@ -269,10 +272,9 @@ fn subcommands() -> Vec<Vec<String>> {
     let mut names = Vec::new();
     for command in command_line(None).get_subcommands() {
         let name = command.get_name().to_owned();
-        names.extend(command.get_subcommands().map(|sub| {
-            let example = vec![name.clone(), sub.get_name().to_owned(), "cifar10".to_owned()];
-            example
-        }));
+        let example =
+            |sub: &clap::Command| vec![name.clone(), sub.get_name().to_owned(), "cifar10".into()];
+        names.extend(command.get_subcommands().map(example));
         names.push(vec![name]);
     }
     names
@@ -305,19 +307,10 @@ fn mentioned_flags_and_algorithms_are_known() {
         let text = std::fs::read_to_string(&page).unwrap();
         for piece in pieces(&text).iter().filter(|piece| piece.language.is_none()) {
             for (below, span) in spans(&piece.text) {
-                let problem = if let Some(flag) = span.strip_prefix("--") {
-                    let name = flag.split([' ', '=']).next().unwrap_or_default();
-                    let is_known = OTHERS.contains(&name) || is_taken(&span);
-                    (!is_known).then(|| "no command takes it".to_owned())
-                } else if is_algorithm(&span) {
-                    let mut each = span.split(',').filter(|name| !name.contains(".."));
-                    let names = SettingFlags::default();
-                    each.find_map(|name| names.resolve_among(name).err()).map(|e| e.to_string())
-                } else {
-                    continue;
-                };
+                let Some(known) = is_known(&span) else { continue };
                 seen += 1;
                 let line = piece.line + below;
+                let problem = known.err();
                 wrong
                     .extend(problem.map(|why| format!("{}:{line}: {span}: {why}", page.display())));
             }
@@ -325,6 +318,20 @@ fn mentioned_flags_and_algorithms_are_known() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 80, "only {seen} flags and algorithms were found");
+}
+
+/// Whether a flag or an algorithm with settings is known; `None` for all other code.
+fn is_known(span: &str) -> Option<Result<(), String>> {
+    if let Some(flag) = span.strip_prefix("--") {
+        let name = flag.split([' ', '=']).next().unwrap_or_default();
+        let is_known = OTHERS.contains(&name) || is_taken(span);
+        return Some(if is_known { Ok(()) } else { Err("no command takes it".to_owned()) });
+    }
+    let algorithms: Vec<&str> = span.split(',').filter(|part| is_algorithm(part)).collect();
+    let flags = SettingFlags::default();
+    let error = algorithms.iter().find_map(|name| flags.resolve_among(name).err());
+    let known = error.map_or(Ok(()), |error| Err(error.to_string()));
+    (!algorithms.is_empty()).then_some(known)
 }
 
 /// Whether a text is an algorithm with settings, such as `arsam:budget=1.2`.
