@@ -40,7 +40,7 @@ use lowland_tasks::own::OwnTask;
 
 pub use program::Program;
 
-/// Sharpness-aware training: train, compare, measure and report.
+/// Sharpness-aware training, which seeks flat minima: train, compare, measure and report.
 ///
 /// Without a command, `lowland` runs the demo, which trains on real images for about a minute on two
 /// idle cores, prints a table and writes a report page.

@@ -12,9 +12,10 @@ use crate::settings::SettingFlags;
 use crate::{Arguments, Command, command_line};
 
 /// Words that stand for something of the reader's, with an example of it.
-const PLACEHOLDERS: [(&str, &str); 8] = [
+const PLACEHOLDERS: [(&str, &str); 9] = [
     ("N", "8"),
     ("R", "2"),
+    ("BITS", "4"),
     ("EPOCHS", "3"),
     ("SHARE", "0.2"),
     ("URL", "http://localhost"),
@@ -51,8 +52,12 @@ fn root() -> PathBuf {
 }
 
 /// All Markdown files of the repository but for the changelog, whose commands may be those of
-/// another version.
-fn pages() -> Vec<PathBuf> {
+/// another version. `None` in the package alone, which has no book beside it.
+fn pages() -> Option<Vec<PathBuf>> {
+    if !root().join("docs/book.toml").exists() {
+        eprintln!("not in the repository: no pages are read");
+        return None;
+    }
     let mut pages = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
@@ -69,7 +74,7 @@ fn pages() -> Vec<PathBuf> {
         }
     }
     pages.sort();
-    pages
+    Some(pages)
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -81,7 +86,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
                 pieces.push(Piece { line, language: Some(language), text: String::new() });
             }
             (Some(_), Some(_)) => {
-                pieces.push(Piece { line, language: None, text: String::new() });
+                pieces.push(Piece { line: line + 1, language: None, text: String::new() });
             }
             (None, _) => {
                 open.text.push_str(content);
@@ -118,7 +123,7 @@ fn command(words: &[String]) -> Option<Vec<String>> {
         // What may be repeated, and what stands for more.
         let word = word.trim_end_matches('…');
         let known = PLACEHOLDERS.iter().find(|(placeholder, _)| *placeholder == word);
-        known.map_or(word, |(_, example)| example).to_owned()
+        known.map_or(word, |&(_, example)| example).to_owned()
     };
     let rest = words[begin + 1..].iter().map(example).filter(|word| !word.is_empty());
     let name = if is_cargo { "own-task" } else { "lowland" };
@@ -284,7 +289,8 @@ fn subcommands() -> Vec<Vec<String>> {
 fn printed_commands_are_taken() {
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for page in pages() {
+    let Some(pages) = pages() else { return };
+    for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
         let place = Place::of(&text);
         for printed in commands(&text) {
@@ -303,7 +309,8 @@ fn printed_commands_are_taken() {
 fn mentioned_flags_and_algorithms_are_known() {
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for page in pages() {
+    let Some(pages) = pages() else { return };
+    for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
         for piece in pieces(&text).iter().filter(|piece| piece.language.is_none()) {
             for (below, span) in spans(&piece.text) {

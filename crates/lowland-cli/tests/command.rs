@@ -195,7 +195,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (
             &["--max-passes", "5", "--max-seconds", "5"],
             "error: the argument '--max-passes <PASSES>' cannot be used with '--max-seconds <SECONDS>' (see \
-             lowland --help)",
+             lowland train --help)",
         ),
         (
             &["--max-passes", "5", "--set", "max_seconds=5.0"],
