@@ -41,7 +41,7 @@ impl Schedule for SecondHalf {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Which samples, at which steps, in which direction and how far, which gradient goes on.
+    // Which samples, at which steps, in which direction and how far, which gradient the base gets.
     let own = ComposedRule::new(
         AllSamples,
         SecondHalf { every: 3 },

@@ -1,4 +1,4 @@
-//! ARSAM in a training loop of one's own: all that changes is the step of the optimizer.
+//! ARSAM in your own training loop: all that changes is the step of the optimizer.
 //!
 //! ```sh
 //! cargo run --release -p lowland-examples --example custom-loop

@@ -1,4 +1,4 @@
-//! ARSAM on human pose: a network learns where the joints of people are, in a loop of one's own.
+//! ARSAM on human pose: a network learns where the joints of people are, in your own loop.
 //!
 //! The folder holds `train.json` and `val.json`, keypoints as COCO has them, and the images that
 //! they name. With a second argument, a page with what was found is written there.

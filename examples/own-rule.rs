@@ -1,4 +1,4 @@
-//! A rule of one's own: what the base optimizer gets is the mean of the gradients at `w` and at
+//! Your own rule: what the base optimizer gets is the mean of the gradients at `w` and at
 //! `w + e`.
 //!
 //! ```sh

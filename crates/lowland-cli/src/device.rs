@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_backend_says_is_told_without_what_surrounds_it() {
+    fn what_a_backend_says_is_printed_without_what_surrounds_it() {
         let torch = "called `Result::unwrap()` on an `Err` value: Torch(\"Found no driver.\\nframe #0: c10\")";
         assert_eq!(reason(torch), "Found no driver.");
         let wgpu = "Unable to acquire device: AdapterUnavailable { message:\n  \"no adapter\" }";
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_cannot_be_opened_is_told_in_a_line() {
+    fn a_device_that_cannot_be_opened_is_reported_in_a_line() {
         let error = answering("gpu", || panic!("no driver\n  was found")).unwrap_err();
         assert_eq!(error.to_string(), "device \"gpu\" does not answer: no driver was found");
         // Nothing of it is left.

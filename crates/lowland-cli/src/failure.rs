@@ -21,13 +21,13 @@ pub(crate) struct Interrupted {
     pub code: u8,
 }
 
-/// A run that ended early and can go on.
+/// A run that ended early and can be resumed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error:#}; {way_on}")]
 pub(crate) struct Ended {
     /// Why it ended.
     pub error: anyhow::Error,
-    /// How it goes on.
+    /// How to resume it.
     pub way_on: String,
 }
 
@@ -84,15 +84,25 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let text = error.render().to_string();
-    let text = text.split("\n\nUsage").next().unwrap_or(&text);
-    let text = text.split("\n\nFor more").next().unwrap_or(text);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(std::io::stderr(), "{}", broken(&format!("{line} (see lowland --help)")));
+    let line = usage_line(&error.render().to_string());
+    let _ = writeln!(std::io::stderr(), "{}", broken(&line));
     ExitCode::from(2)
 }
 
-/// Why a run ended, whether or not it can go on.
+/// What clap says of a mistake, in one line, with the command whose help says more.
+fn usage_line(text: &str) -> String {
+    let (what, usage) = match text.split_once("\n\nUsage: ") {
+        Some((what, usage)) => (what, usage),
+        None => (text.split("\n\nFor more").next().unwrap_or(text), "lowland"),
+    };
+    let is_name = |word: &&str| !word.starts_with(['[', '<', '-']);
+    let command: Vec<&str> = usage.split_whitespace().take_while(is_name).collect();
+    let what = what.replace("\n\n  tip: ", "; ");
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{what} (see {} --help)", command.join(" "))
+}
+
+/// Why a run ended, whether or not it can be resumed.
 fn cause(error: &anyhow::Error) -> &anyhow::Error {
     error.downcast_ref::<Ended>().map_or(error, |ended| &ended.error)
 }
@@ -110,5 +120,30 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
         2
     } else {
         1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usage_line;
+
+    #[test]
+    fn mistakes_are_one_line_that_names_the_commands_help() {
+        let end = "\n\nFor more information, try '--help'.\n";
+        let unknown = "error: unexpected argument '--lrr' found\n\n  tip: a similar argument exists: \
+                       '--lr'\n\nUsage: lowland train --out <DIR> --lr <F>";
+        assert_eq!(
+            usage_line(&format!("{unknown}{end}")),
+            "error: unexpected argument '--lrr' found; a similar argument exists: '--lr' (see \
+             lowland train --help)"
+        );
+        let missing =
+            "error: required:\n  <RUN>\n\nUsage: lowland [OPTIONS]\n       lowland <COMMAND>";
+        assert_eq!(
+            usage_line(&format!("{missing}{end}")),
+            "error: required: <RUN> (see lowland --help)"
+        );
+        let value = "error: invalid value 'x' for '--epochs <N>': no number";
+        assert_eq!(usage_line(&format!("{value}{end}")), format!("{value} (see lowland --help)"));
     }
 }

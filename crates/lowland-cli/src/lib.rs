@@ -23,6 +23,8 @@ mod device;
 mod failure;
 mod files;
 mod layout;
+#[cfg(test)]
+mod printed;
 mod program;
 mod report;
 mod run;
@@ -38,21 +40,21 @@ use lowland_tasks::own::OwnTask;
 
 pub use program::Program;
 
-/// Train neural networks so that they land in flat minima, and see what it buys.
+/// Sharpness-aware training, which seeks flat minima: train, compare, measure and report.
 ///
-/// Without a command, `lowland` runs the demo: training on real images for about a minute on two
-/// idle cores, one table and one page.
+/// Without a command, `lowland` runs the demo, which trains on real images for about a minute on two
+/// idle cores, prints a table and writes a report page.
 #[derive(Debug, Parser)]
 #[command(name = "lowland", version, about, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    #[command(flatten)]
-    demo: commands::demo::Demo,
-    /// Log what is done to standard error; twice, in more detail
+    /// Log to standard error; -vv logs more
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    #[command(flatten, next_help_heading = "Options of the demo")]
+    demo: commands::demo::Demo,
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,8 +137,8 @@ fn command_line(program: Option<&str>) -> clap::Command {
     let mut command = Arguments::command();
     let Some(name) = program else { return command };
     command = command.bin_name(name).arg_required_else_help(true).long_about(format!(
-        "Train {name}'s own network on its own data so that it lands in a flat minimum, and see what \
-         it buys."
+        "Sharpness-aware training of {name}'s own network on its own data: train, compare, measure \
+         and report."
     ));
     for of_demo in ["out", "seeds", "quiet", "json"] {
         command = command.mut_arg(of_demo, |argument| argument.hide(true));

@@ -1,4 +1,4 @@
-//! The task of one's own that a program brings, and the data of any run.
+//! The task that a program brings, and the data of any run.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +23,7 @@ pub struct Program {
 type Load = dyn Fn(&TrainConfig) -> Result<Arc<dyn Task>> + Send + Sync;
 
 impl Program {
-    /// The program of a task of one's own.
+    /// Creates the program of a task.
     pub fn of<T: OwnTask>(task: T) -> Self {
         let (name, settings) = (task.name().to_owned(), task.settings().to_owned());
         let task = Arc::new(task);

@@ -296,7 +296,7 @@ fn go_on(
     Ok(())
 }
 
-/// Says how a run that ended early goes on, where it can.
+/// Says how to resume a run that ended early, where it can be.
 fn with_way_on(error: anyhow::Error, folder: &RunFolder, workers: usize) -> anyhow::Error {
     let found = folder.checkpoints().list().unwrap_or_default();
     let Some(found) = found.into_iter().find(Found::is_finished) else {
@@ -310,12 +310,12 @@ fn with_way_on(error: anyhow::Error, folder: &RunFolder, workers: usize) -> anyh
     );
     let way_on = if non_finite {
         format!(
-            "the last good checkpoint is of step {}: change {path}/config.toml and go on from it with \
+            "the last good checkpoint is of step {}: change {path}/config.toml and resume from it with \
              {resume} {path} --accept-changes",
             found.step
         )
     } else {
-        format!("to go on from step {}: {resume} {path}", found.step)
+        format!("to resume from step {}: {resume} {path}", found.step)
     };
     Ended { error, way_on }.into()
 }

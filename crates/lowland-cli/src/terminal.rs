@@ -1,4 +1,4 @@
-//! What a person sees while a run goes on: a bar where there is a terminal, lines where not.
+//! What a person sees during a run: a bar where there is a terminal, lines where not.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ impl Progress {
         Self { bar, quiet, started: Instant::now(), before: AtomicU64::new(0) }
     }
 
-    /// Counts one step, with what goes on in a few words.
+    /// Counts one step, and describes it in a few words.
     pub(crate) fn step(&self, message: impl FnOnce() -> String) {
         self.bar.inc(1);
         if !self.bar.is_hidden() && self.bar.position().is_multiple_of(8) {
@@ -64,7 +64,7 @@ impl Progress {
         self.bar.set_position(done);
     }
 
-    /// What goes on, in a few words.
+    /// What is being done, in a few words.
     pub(crate) fn message(&self, message: &str) {
         if !self.bar.is_hidden() {
             self.bar.set_message(message.to_owned());

@@ -195,7 +195,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (
             &["--max-passes", "5", "--max-seconds", "5"],
             "error: the argument '--max-passes <PASSES>' cannot be used with '--max-seconds <SECONDS>' (see \
-             lowland --help)",
+             lowland train --help)",
         ),
         (
             &["--max-passes", "5", "--set", "max_seconds=5.0"],
@@ -211,7 +211,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
             &["--data", "cifar10"],
             "error: data set cifar10 is read from a folder and none was given: expected \
              data_batch_1.bin to data_batch_5.bin and test_batch.bin; name a folder with --data-dir, \
-             or bring it: lowland data fetch cifar10 --data-dir data",
+             or download it: lowland data fetch cifar10 --data-dir data",
         ),
     ];
     let last_line = |arguments: &[&str]| {
@@ -469,7 +469,7 @@ fn help_and_version_are_there() {
     }
 }
 
-/// Float weights, quantised, trained on, stopped and gone on with, measured.
+/// Float weights, quantised, trained on, stopped and resumed, measured.
 #[test]
 fn a_network_is_quantised_from_the_weights_of_a_run() {
     let folder = tempfile::tempdir().unwrap();

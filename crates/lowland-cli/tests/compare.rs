@@ -185,7 +185,7 @@ fn algorithms_get_the_same_time() {
         (run(0), run(1))
     }) {
         assert_eq!(sgd["epochs"].as_array().unwrap().len(), 4);
-        // Whatever else goes on, the clock ends the run and no step before that.
+        // Whatever else the machine does, the clock ends the run and no step before that.
         assert!(total(sam, "seconds") >= total(sgd, "seconds"));
         assert!(sam["final_accuracy"].is_number());
     }

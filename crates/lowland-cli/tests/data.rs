@@ -41,7 +41,7 @@ fn files(folder: &str) -> Vec<String> {
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_asked_for() {
+fn mistakes_are_reported_before_anything_is_requested() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let output = lowland(&["data", "fetch", "imagenet", "--data-dir", &data]);
@@ -62,7 +62,7 @@ fn mistakes_are_told_before_anything_is_asked_for() {
 }
 
 #[test]
-fn a_server_without_the_file_or_with_another_is_told() {
+fn a_server_without_the_file_or_with_another_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let server = Server::start(|_| Reply::status("404 Not Found"));
@@ -80,7 +80,7 @@ fn a_server_without_the_file_or_with_another_is_told() {
 }
 
 #[test]
-fn a_download_that_is_cut_off_says_how_it_goes_on_and_does() {
+fn an_interrupted_download_says_how_to_resume_and_does() {
     let folder = tempfile::tempdir().unwrap();
     let data = path(folder.path(), "data");
     let server = Server::start(|request| match request.from {
@@ -88,7 +88,7 @@ fn a_download_that_is_cut_off_says_how_it_goes_on_and_does() {
         Some(from) => Reply::rest(&vec![0; IMAGES], from).cut_after(0),
     });
     let expected = format!(
-        "error: {}/train-images-idx3-ubyte.gz ended the connection after 1000000 of {IMAGES} bytes; 1.00 MB are kept, and the same command goes on",
+        "error: {}/train-images-idx3-ubyte.gz ended the connection after 1000000 of {IMAGES} bytes; 1.00 MB are kept, and the same command resumes the download",
         server.address()
     );
     for _ in 0..2 {
@@ -125,7 +125,7 @@ fn a_signal_ends_a_download_at_once_and_keeps_what_came() {
         assert_eq!(
             text(&output.stderr),
             format!(
-                "9.91 MB from {address}/train-images-idx3-ubyte.gz\nerror: interrupted; 1.00 MB are kept, and the same command goes on\n"
+                "9.91 MB from {address}/train-images-idx3-ubyte.gz\nerror: interrupted; 1.00 MB are kept, and the same command resumes the download\n"
             )
         );
         assert_eq!(part.metadata().unwrap().len(), 1_000_000);
@@ -135,7 +135,7 @@ fn a_signal_ends_a_download_at_once_and_keeps_what_came() {
 /// A disk of its own that fills up.
 #[cfg(unix)]
 #[test]
-fn a_full_disk_is_told_and_what_came_is_kept() {
+fn a_full_disk_is_reported_and_what_came_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let disk = path(folder.path(), "disk");
     fs::create_dir(&disk).unwrap();
@@ -158,11 +158,14 @@ fn a_full_disk_is_told_and_what_came_is_kept() {
         message.starts_with("error: cannot write ") && message.contains("No space left"),
         "{message}"
     );
-    assert!(message.ends_with(" MB are kept, and the same command goes on"), "{message}");
+    assert!(
+        message.ends_with(" MB are kept, and the same command resumes the download"),
+        "{message}"
+    );
 }
 
 #[test]
-fn what_a_set_holds_is_told_as_a_table_and_as_json() {
+fn what_a_set_holds_is_printed_as_a_table_and_as_json() {
     let table = text(&run(&["data", "check", "embedded"]).stdout);
     for part in ["2,500", "28x28", "Ankle boot", "0.2", "SHA-256:"] {
         assert!(table.contains(part), "{part} in {table}");
@@ -326,7 +329,7 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
         assert!(stderr.lines().any(|found| found == line), "{line} in {stderr}");
     }
 
-    // The data moves, and the run goes on where it lies then.
+    // The data moves, and the run resumes with it where it lies then.
     let moved = path(folder.path(), "moved");
     fs::create_dir(&moved).unwrap();
     for part in ["train", "test"] {

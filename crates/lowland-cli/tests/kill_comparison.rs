@@ -41,7 +41,7 @@ fn compare(out: &str) -> Vec<&str> {
     [&what[..], &sizes, &more, &saved].concat()
 }
 
-/// A comparison that begins, or goes on where there is a plan, in a process group of its own.
+/// A comparison that begins, or resumes where there is a plan, in a process group of its own.
 fn start(out: &str) -> Child {
     let begun = Path::new(out).join("plan.toml").exists();
     let arguments = if begun { vec!["resume", out, "-q"] } else { compare(out) };

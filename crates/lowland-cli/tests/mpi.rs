@@ -113,7 +113,7 @@ fn children(parent: u32) -> Vec<u32> {
 }
 
 #[test]
-fn a_killed_process_ends_the_run_within_seconds_and_another_number_of_processes_goes_on_with_it() {
+fn a_killed_process_ends_the_run_within_seconds_and_another_number_of_processes_resumes_it() {
     let folder = tempdir().unwrap();
     let run = folder.path().join("run");
     let mut arguments = train(&["--checkpoint-steps", "5"]);

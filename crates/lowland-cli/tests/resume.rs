@@ -1,5 +1,5 @@
-//! Runs that end early and go on: signals, folders in use, damaged checkpoints, disks that are full
-//! or not to be written to, numbers that go bad.
+//! Runs that end early and are resumed: signals, folders in use, damaged checkpoints, disks that
+//! are full or not to be written to, numbers that go bad.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -60,7 +60,7 @@ fn checkpoints(out: &str) -> Vec<String> {
 }
 
 #[test]
-fn signals_end_a_run_in_good_order_and_say_how_it_goes_on() {
+fn signals_end_a_run_in_good_order_and_say_how_to_resume() {
     let folder = tempfile::tempdir().unwrap();
     for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let out = path(folder.path(), name);
@@ -78,15 +78,15 @@ fn signals_end_a_run_in_good_order_and_say_how_it_goes_on() {
         let newest = checkpoints(&out).remove(0);
         assert!(newest.ends_with(&format!("step-{steps:08}")), "{newest} after {steps} steps");
 
-        let (mut child, printed) = goes_on(&out);
+        let (mut child, printed) = resumed(&out);
         signal(&child, name);
         assert!(printed.map(Result::unwrap).last().unwrap().contains("interrupted"), "{name}");
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }
 }
 
-/// A run that goes on and is under way.
-fn goes_on(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
+/// A run that was resumed and is under way.
+fn resumed(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("lowland"))
         .args(["resume", out])
         .stderr(Stdio::piped())
@@ -111,7 +111,7 @@ fn a_second_ctrl_c_loses_nothing_that_was_saved() {
         Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
     drop(printed);
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let (mut child, printed) = goes_on(&out);
+    let (mut child, printed) = resumed(&out);
     child.kill().unwrap();
     child.wait().unwrap();
     drop(printed);
@@ -136,12 +136,12 @@ fn a_folder_in_use_is_left_alone() {
     child.wait().unwrap();
     drop(printed);
     // The system lets go of the lock of a program that was killed.
-    let (mut child, _told) = goes_on(&out);
+    let (mut child, _lines) = resumed(&out);
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-/// Stopped in an epoch, its latest checkpoint damaged, gone on with, and again with settings that
+/// Stopped in an epoch, its latest checkpoint damaged, resumed, and again with settings that
 /// were changed.
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
@@ -182,7 +182,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
 }
 
 #[test]
-fn a_run_goes_on_with_other_settings_only_where_it_is_told_to() {
+fn a_run_resumes_with_other_settings_only_if_they_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
     run(&short(&out, &["--algorithm", "sam"]));
@@ -225,9 +225,9 @@ fn a_run_goes_on_with_other_settings_only_where_it_is_told_to() {
     assert!(text(&output.stderr).contains("holds no run"), "{}", text(&output.stderr));
 }
 
-/// The run stops by itself, and goes on from its last good checkpoint with a smaller radius.
+/// The run stops by itself, and resumes from its last good checkpoint with a smaller radius.
 #[test]
-fn numbers_that_go_bad_stop_the_run_and_it_can_go_on() {
+fn non_finite_steps_stop_the_run_which_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let out = path(folder.path(), "run");
     let flags = ["--algorithm", "sam:rho=1e300", "--epochs", "4", "--checkpoint-steps", "2"];
@@ -261,9 +261,9 @@ fn numbers_that_go_bad_stop_the_run_and_it_can_go_on() {
 }
 
 /// A disk of its own that fills up: the run says so, what it had saved stays, and with room again
-/// it goes on to the same end.
+/// it resumes to the same end.
 #[test]
-fn a_full_disk_is_told_and_what_was_saved_stays() {
+fn a_full_disk_is_reported_and_what_was_saved_stays() {
     let folder = tempfile::tempdir().unwrap();
     let whole = path(folder.path(), "whole");
     let flags = ["--algorithm", "arsam", "--epochs", "3", "--keep", "9"];
@@ -291,7 +291,7 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
         stderr.contains("error: cannot write ") && stderr.contains("No space left on device"),
         "{stderr}"
     );
-    assert!(stderr.contains("to go on from step "), "{stderr}\n{listed}");
+    assert!(stderr.contains("to resume from step "), "{stderr}\n{listed}");
     assert!(
         listed.contains("code 1\n") && listed.trim_end().ends_with("code 0"),
         "{listed}\n{stderr}"
@@ -301,7 +301,7 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
 
 /// A folder and a file system that must not be written to: wrong usage before anything is trained.
 #[test]
-fn a_read_only_place_is_told_before_training() {
+fn a_read_only_folder_is_reported_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("lowland");
     fs::copy(assert_cmd::cargo::cargo_bin("lowland"), &program).unwrap();

@@ -1,5 +1,5 @@
-//! Comparisons that end early and go on: signals, runs that fail, disks that are full; and what is
-//! shown of what is there.
+//! Comparisons that end early and are resumed: signals, runs that fail, disks that are full; and
+//! what is shown of what is there.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -56,7 +56,7 @@ fn signals_end_a_comparison_at_checkpoints() {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
         let last = stderr.map(Result::unwrap).last().unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{last}");
-        let way_on = format!("to go on: lowland resume {out}");
+        let way_on = format!("to resume: lowland resume {out}");
         let expected = format!("error: interrupted after 0 of 2 runs were done; {way_on}");
         assert_eq!(last, expected);
 
@@ -169,7 +169,7 @@ fn a_run_that_fails_leaves_the_others_alone() {
     assert!(last.starts_with("error: 1 run failed: seed 0 SAM: "), "{stderr}");
     assert!(last.contains("epochs was 2 and is 3; put it back, or remove"), "{stderr}");
     assert!(
-        last.ends_with(&format!("3 of 4 runs are done; to go on: lowland resume {out}")),
+        last.ends_with(&format!("3 of 4 runs are done; to resume: lowland resume {out}")),
         "{stderr}"
     );
     fs::write(&config, good).unwrap();
@@ -190,7 +190,7 @@ fn a_run_that_fails_leaves_the_others_alone() {
 }
 
 /// A disk of its own that fills up: the error names the run's folder, what was done stays, and with
-/// room again the comparison goes on to the same end.
+/// room again the comparison resumes to the same end.
 #[test]
 fn a_full_disk_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ fn a_full_disk_loses_nothing() {
         "{stderr}"
     );
     assert!(stderr.contains("No space left on device"), "{stderr}");
-    assert!(stderr.contains(&format!("to go on: lowland resume {out}")), "{stderr}\n{listed}");
+    assert!(stderr.contains(&format!("to resume: lowland resume {out}")), "{stderr}\n{listed}");
     assert!(listed.starts_with("code 1\nsgd-seed-0\n") || listed.contains("code 1\n"), "{listed}");
     assert!(listed.contains("\ncode 0\n"), "{listed}\n{stderr}");
     assert_eq!(summary(&format!("{whole}-resumed")), summary(&whole));

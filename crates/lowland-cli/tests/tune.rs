@@ -1,4 +1,4 @@
-//! Searches for settings: what they train, what they answer, and that they go on where they were
+//! Searches for settings: what they train, what they answer, and that they resume where they were
 //! stopped.
 
 #![cfg(unix)]

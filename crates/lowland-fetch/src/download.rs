@@ -52,7 +52,7 @@ pub(crate) fn download(
     })
 }
 
-/// Goes on where a connection ends, as long as each brings something. What an earlier call left may
+/// Resumes where a connection ends, as long as each brings something. What an earlier call left may
 /// be of another file: where the sum is wrong, all of it is asked for anew.
 fn from_address(
     address: &str,

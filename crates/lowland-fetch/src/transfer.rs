@@ -1,7 +1,7 @@
 //! One request: from an address into a part file.
 //!
 //! A thread reads from the net; the caller's thread writes to disk and asks several times a second
-//! whether to go on, however long the server takes.
+//! whether to continue, however long the server takes.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use ureq::{Agent, Body};
 use crate::part::Part;
 use crate::{Error, Problem, Result};
 
-/// How often the caller is asked whether to go on while nothing comes.
+/// How often the caller is asked whether to continue while nothing arrives.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How many blocks may wait to be written.

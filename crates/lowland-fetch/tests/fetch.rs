@@ -163,7 +163,7 @@ fn after_a_cut_connection_the_rest_alone_is_asked_for() {
 }
 
 #[test]
-fn one_call_goes_on_by_itself_as_long_as_connections_bring_something() {
+fn one_call_resumes_by_itself_as_long_as_connections_bring_something() {
     let fixture = Fixture::new(&numbers());
     let server = Server::start(|request| {
         Reply::rest(&numbers(), request.from.unwrap_or(0)).cut_after(70_000)
@@ -248,7 +248,7 @@ fn wrong_bytes_are_refused_and_nothing_is_left() {
 }
 
 #[test]
-fn answers_without_the_file_are_told_in_one_line() {
+fn answers_without_the_file_are_reported_in_one_line() {
     for status in ["404 Not Found", "403 Forbidden", "500 Internal Server Error", "204 No Content"]
     {
         let fixture = Fixture::new(&numbers());
@@ -265,7 +265,7 @@ fn answers_without_the_file_are_told_in_one_line() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_in_one_line() {
+fn a_server_that_is_not_there_is_reported_in_one_line() {
     let nobody = Server::start(|_| Reply::whole(&[])).address_after_the_end();
     let fixture = Fixture::new(&numbers());
     let error = fixture.fetch(&[&nobody], &options()).unwrap_err().to_string();

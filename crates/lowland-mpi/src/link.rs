@@ -25,7 +25,7 @@ const PIECE: usize = 1 << 24;
 /// How long a thread waits before it looks whether all is to end.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long an exchange may go on once the process was asked to end, before it is given up: less
+/// How long an exchange may continue once the process was asked to end, before it is given up: less
 /// than launchers take from that word to killing.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -201,7 +201,7 @@ pub(crate) fn serve(link: Arc<Link>, jobs: &Receiver<Job>, hello: &SyncSender<Op
     drop(server);
     // Waits for the others to come to their end as well.
     drop(universe);
-    // Whoever asked may have gone on.
+    // Whoever asked may have continued.
     let _ = finished.send(());
 }
 

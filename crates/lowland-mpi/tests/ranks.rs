@@ -423,7 +423,7 @@ fn the_exchanges_of_a_step_can_be_measured() {
 /// Each process of a program that one MPI launched and another was built with is a world of its
 /// own.
 #[test]
-fn a_program_that_another_mpi_launches_is_told_so() {
+fn a_program_that_another_mpi_launches_is_rejected() {
     let other = std::env::var("LOWLAND_OTHER_MPIRUN").unwrap_or_else(|_| "mpirun.mpich".to_owned());
     let output = Command::new(&other)
         .args(["-n", "2"])

@@ -1,4 +1,4 @@
-//! Checkpoints: all that a run needs to go on, in a folder that is there whole or not at all.
+//! Checkpoints: all that a run needs to resume, in a folder that is complete or absent.
 
 mod manifest;
 mod snapshot;
@@ -23,7 +23,7 @@ use manifest::{Entry, MANIFEST};
 pub struct CheckpointConfig {
     /// Also after so many steps, at least 1. Default: no.
     pub every_steps: Option<u64>,
-    /// Also once so many minutes have gone by since the last one, above 0. Default 10.
+    /// Also once so many minutes have passed since the last one, above 0. Default 10.
     pub every_minutes: Option<f64>,
     /// How many of the latest ones are kept, at least 1, beside the one that is best
     /// on validation. Default 3.

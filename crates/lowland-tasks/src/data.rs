@@ -289,7 +289,7 @@ impl DataName {
         let Some(_) = self.published() else { return way };
         let folder =
             folder.map_or_else(|| "data".to_owned(), |folder| folder.display().to_string());
-        format!("{way}, or bring it: lowland data fetch {self} --data-dir {folder}")
+        format!("{way}, or download it: lowland data fetch {self} --data-dir {folder}")
     }
 
     /// Says with an error for something that is not there what to do.

@@ -93,7 +93,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// A checkpoint is whole and does not fit the run that is to go on from it.
+    /// A checkpoint is complete and does not fit the run that is to resume from it.
     #[error("the checkpoint does not fit the run: {what} {problem}")]
     Snapshot {
         /// What of it does not fit.

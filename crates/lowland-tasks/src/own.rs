@@ -1,4 +1,4 @@
-//! A task of one's own: a network of any type, on samples from anywhere.
+//! Your own task: a network of any type, on samples from anywhere.
 //!
 //! [`OwnTask`] asks for samples, a network and what the network makes of a batch; training,
 //! checkpoints, exact resume, comparisons, sharpness and reports come with it. A program hands it
@@ -78,7 +78,7 @@ use crate::task::Task;
 pub use definition::{OwnTask, Reason};
 pub use samples::{OwnData, SampleSet, Targets};
 
-/// Loads the samples of a task of one's own and makes it one that can be trained.
+/// Loads the samples of your own task and makes it one that can be trained.
 ///
 /// # Errors
 /// [`Error::Own`](crate::Error::Own) for what the task says, and settings that do not fit it.

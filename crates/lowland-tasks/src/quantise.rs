@@ -17,7 +17,7 @@
 //! negative came in when the network was [`quantised`]. `g = 1/√(N·Q_P)` with `N` the number of
 //! weights, or of values that come in for one image. Steps begin at `2·mean|v|/√Q_P`.
 //!
-//! [`quantised`] makes such a network of a trained one, and any algorithm goes on from there:
+//! [`quantised`] makes such a network of a trained one, and any algorithm trains it further:
 //! behind the integers stay float weights, which the base optimizer moves and a perturbation
 //! perturbs; they are rounded anew wherever a gradient is taken. Steps are parameters like all
 //! others, `stem.weight.lsq.weight.step` and `stem.weight.lsq.input.step` for the weights

@@ -283,7 +283,7 @@ impl Training {
     }
 
     /// Trains for the rest of the epoch and measures after it. `each_step` sees every step and can
-    /// stop the run in the middle, which can then go on; `None` comes back.
+    /// stop the run in the middle, which can then be resumed; `None` comes back.
     ///
     /// # Errors
     /// As [`advance`](Self::advance).

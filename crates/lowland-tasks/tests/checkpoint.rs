@@ -1,4 +1,4 @@
-//! Runs that are stopped and go on, and what becomes of checkpoints that are not as they were
+//! Runs that are stopped and resumed, and what becomes of checkpoints that are not as they were
 //! written. In one file, since each case damages or resumes the same runs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -96,7 +96,7 @@ fn latest(checkpoints: &Checkpoints) -> Snapshot {
     checkpoints.latest(never).unwrap().unwrap().1
 }
 
-/// Stopped three times, each time in another place and gone on with by other numbers of workers,
+/// Stopped three times, each time in another place and resumed by other numbers of workers,
 /// through files; `stops` are the steps between the stops.
 fn stopped(config: &TrainConfig, stops: [usize; 3]) -> (Vec<StepRecord>, Training) {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +114,7 @@ fn stopped(config: &TrainConfig, stops: [usize; 3]) -> (Vec<StepRecord>, Trainin
 }
 
 #[test]
-fn every_algorithm_goes_on_bit_for_bit() {
+fn every_algorithm_resumes_bit_for_bit() {
     let _alone = alone();
     for (i, algorithm) in all().into_iter().enumerate() {
         let config = config(algorithm);
@@ -132,7 +132,7 @@ fn every_algorithm_goes_on_bit_for_bit() {
 }
 
 #[test]
-fn every_base_goes_on_bit_for_bit_under_every_setting() {
+fn every_base_resumes_bit_for_bit_under_every_setting() {
     let _alone = alone();
     let arsam = all().into_iter().find(|a| matches!(a, Algorithm::Arsam(_))).unwrap();
     let base = |name, momentum| OptimizerConfig {
@@ -162,7 +162,7 @@ fn every_base_goes_on_bit_for_bit_under_every_setting() {
 /// Runs that end where their passes are used up: with the step that uses them up, at a learning
 /// rate near 0, wherever they were stopped before.
 #[test]
-fn a_limit_on_passes_is_kept_and_goes_on_bit_for_bit() {
+fn a_limit_on_passes_is_kept_and_resumes_bit_for_bit() {
     let _alone = alone();
     let limit = 20.5;
     for name in ["sgd", "sam", "arsam", "aesam", "ss-sam", "ausam", "fsam"] {
@@ -203,7 +203,7 @@ fn a_limit_on_passes_is_kept_and_goes_on_bit_for_bit() {
 }
 
 #[test]
-fn a_limit_on_seconds_goes_on_from_the_seconds_that_were_used() {
+fn a_limit_on_seconds_resumes_from_the_seconds_that_were_used() {
     let _alone = alone();
     let mut config = config(Algorithm::named("sam").unwrap());
     (config.epochs, config.max_seconds) = (100_000, Some(0.4));

@@ -103,13 +103,13 @@ fn a_missing_file_is_one_exact_line() {
         error,
         format!(
             "{place}/data_batch_4.bin: expected one of data_batch_1.bin to data_batch_5.bin and test_batch.bin, found no \
-             such file; name another folder with --data-dir, or bring it: lowland data fetch cifar10 --data-dir {place}"
+             such file; name another folder with --data-dir, or download it: lowland data fetch cifar10 --data-dir {place}"
         )
     );
     assert_eq!(
         DataName::Cifar100.load(None).unwrap_err().to_string(),
         "data set cifar100 is read from a folder and none was given: expected train.bin and test.bin; name a folder with \
-         --data-dir, or bring it: lowland data fetch cifar100 --data-dir data"
+         --data-dir, or download it: lowland data fetch cifar100 --data-dir data"
     );
 }
 

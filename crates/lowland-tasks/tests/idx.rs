@@ -156,7 +156,7 @@ fn data_sets_from_folders_say_what_they_need() {
         DataName::Mnist.load(None).unwrap_err().to_string(),
         format!(
             "data set mnist is read from a folder and none was given: expected {files}; name a folder with \
-             --data-dir, or bring it: lowland data fetch mnist --data-dir data"
+             --data-dir, or download it: lowland data fetch mnist --data-dir data"
         )
     );
     let nowhere = DataName::FashionMnist.load(Some(Path::new("no/such"))).unwrap_err();
@@ -164,7 +164,7 @@ fn data_sets_from_folders_say_what_they_need() {
         nowhere.to_string(),
         format!(
             "no/such: expected a folder with {files}, found no such folder; name another folder with --data-dir, or \
-             bring it: lowland data fetch fashion-mnist --data-dir no/such"
+             download it: lowland data fetch fashion-mnist --data-dir no/such"
         )
     );
 }

@@ -166,7 +166,7 @@ fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 }
 
 #[test]
-fn photos_are_turned_upright_unless_told_otherwise() {
+fn photos_are_turned_upright_by_default() {
     let left = RgbImage::from_fn(32, 16, |x, _| Rgb([if x < 16 { 250 } else { 5 }; 3]));
     let file = with_orientation(&jpeg(&left.into()), 6);
     let read = |upright| {
@@ -297,7 +297,7 @@ fn tiny_imagenet_is_read_in_its_own_layout() {
 }
 
 #[test]
-fn mistakes_in_annotations_are_told_with_their_line() {
+fn mistakes_in_annotations_are_reported_with_their_line() {
     let error = |lines: &str| {
         let fixture = tiny_imagenet();
         fixture.put("val/val_annotations.txt", lines);
@@ -368,7 +368,7 @@ fn the_middle_is_cut_out_and_shrinking_is_smooth() {
 }
 
 #[test]
-fn what_is_missing_is_told_in_one_line() {
+fn what_is_missing_is_reported_in_one_line() {
     let fixture = Fixture::small();
     fs::remove_dir_all(fixture.path("test")).unwrap();
     assert_eq!(

@@ -140,10 +140,10 @@ fn names_lead_to_data_sets_and_back() {
     assert_eq!(
         text(DataName::Cifar10.load(None)),
         "data set cifar10 is read from a folder and none was given: expected data_batch_1.bin to data_batch_5.bin and \
-         test_batch.bin; name a folder with --data-dir, or bring it: lowland data fetch cifar10 --data-dir data"
+         test_batch.bin; name a folder with --data-dir, or download it: lowland data fetch cifar10 --data-dir data"
     );
     let error = text(DataName::Mnist.load(Some(std::path::Path::new("/nowhere"))));
-    let way = "; name another folder with --data-dir, or bring it: lowland data fetch mnist --data-dir /nowhere";
+    let way = "; name another folder with --data-dir, or download it: lowland data fetch mnist --data-dir /nowhere";
     assert!(error.ends_with(way), "{error}");
 }
 

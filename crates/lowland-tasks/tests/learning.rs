@@ -45,8 +45,8 @@ fn weights(training: &Training) -> Vec<u8> {
     training.snapshot().unwrap().files[0].1.clone()
 }
 
-/// Fails unless a run that stops in the middle goes on as if it had not stopped.
-fn goes_on_bit_for_bit(config: &TrainConfig) -> Training {
+/// Fails unless a run that stops in the middle resumes as if it had not stopped.
+fn resumes_bit_for_bit(config: &TrainConfig) -> Training {
     let (expected, rates, whole) = trained(start(config));
     let mut half = start(config);
     for _ in 0..3 {
@@ -68,7 +68,7 @@ fn goes_on_bit_for_bit(config: &TrainConfig) -> Training {
 }
 
 #[test]
-fn every_base_optimizer_learns_and_goes_on_bit_for_bit() {
+fn every_base_optimizer_learns_and_resumes_bit_for_bit() {
     let _alone = alone();
     for name in OptimizerName::ALL {
         for decay_biases_and_norms in [true, false] {
@@ -80,7 +80,7 @@ fn every_base_optimizer_learns_and_goes_on_bit_for_bit() {
                 decay_biases_and_norms,
                 ..OptimizerConfig::default()
             };
-            let epochs = goes_on_bit_for_bit(&config(optimizer)).record().epochs.clone();
+            let epochs = resumes_bit_for_bit(&config(optimizer)).record().epochs.clone();
             assert!(epochs[1].train_loss < epochs[0].train_loss, "{name:?}: {epochs:?}");
         }
     }
@@ -134,7 +134,7 @@ impl burn::module::ModuleVisitor for Seen<'_> {
 }
 
 #[test]
-fn schedules_go_on_bit_for_bit_and_reach_rates_above_one() {
+fn schedules_resume_bit_for_bit_and_reach_rates_above_one() {
     let _alone = alone();
     for name in [
         ScheduleName::Constant,
@@ -147,7 +147,7 @@ fn schedules_go_on_bit_for_bit_and_reach_rates_above_one() {
         let schedule = ScheduleConfig { name, warmup, floor: 0.1, ..ScheduleConfig::default() };
         let optimizer =
             OptimizerConfig { schedule: schedule.clone(), ..OptimizerConfig::default() };
-        goes_on_bit_for_bit(&config(optimizer));
+        resumes_bit_for_bit(&config(optimizer));
         let large = OptimizerConfig {
             learning_rate: 3.0,
             schedule: schedule.clone(),
@@ -182,7 +182,7 @@ fn an_average_is_measured_beside_the_weights_and_changes_nothing() {
     let _alone = alone();
     let plain = config(OptimizerConfig::default());
     let averaged = TrainConfig { ema: Some(0.9), ..plain.clone() };
-    let (without, with) = (trained(start(&plain)).2, goes_on_bit_for_bit(&averaged));
+    let (without, with) = (trained(start(&plain)).2, resumes_bit_for_bit(&averaged));
     assert_eq!(without.evaluate().unwrap(), with.evaluate().unwrap());
     let last = with.record().epochs.last().unwrap();
     assert!(last.average_loss.is_some() && last.average_loss != last.test_loss);
@@ -199,7 +199,7 @@ fn drop_last_leaves_out_what_is_not_full() {
     let config = TrainConfig { drop_last: true, ..config(OptimizerConfig::default()) };
     let training = start(&config);
     assert_eq!(training.steps_per_epoch(), 3);
-    goes_on_bit_for_bit(&config);
+    resumes_bit_for_bit(&config);
     let too_large = TrainConfig { batch_size: 50, ..config };
     let data = Data::load(&too_large).unwrap();
     let error = Training::new(&too_large, &data, &Device::flex()).unwrap_err().to_string();
@@ -270,7 +270,7 @@ fn mixed_images_are_learned_bit_for_bit_on_any_number_of_threads() {
     let plain = config(OptimizerConfig::default());
     let mut mixed = plain.clone();
     (mixed.augment.mixup, mixed.augment.resized_crop) = (0.4, 0.3);
-    let training = goes_on_bit_for_bit(&mixed);
+    let training = resumes_bit_for_bit(&mixed);
     assert_ne!(training.evaluate().unwrap(), trained(start(&plain)).2.evaluate().unwrap());
     // Any number of threads mixes the same.
     mixed.workers = 3;

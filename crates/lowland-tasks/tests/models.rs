@@ -240,7 +240,7 @@ fn numbers_of_zero_are_refused() {
 }
 
 #[test]
-fn a_vision_transformer_tells_which_images_it_takes() {
+fn a_vision_transformer_says_which_images_it_takes() {
     let check = |name: ModelName, height, width| {
         name.check(ImageShape { channels: 3, height, width }).map_err(|error| error.to_string())
     };

@@ -1,4 +1,4 @@
-//! A task of one's own: learned, stopped and gone on with, measured.
+//! A program's own task: learned, stopped and resumed, measured.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -213,7 +213,7 @@ fn r_squared_is_the_share_of_the_spread_that_is_explained() {
 }
 
 #[test]
-fn a_stopped_run_goes_on_bit_for_bit() {
+fn a_stopped_run_resumes_bit_for_bit() {
     let _alone = alone();
     for name in ["arsam", "bsam", "slsam"] {
         let config = TrainConfig { algorithm: named(name), ..config() };
@@ -242,7 +242,7 @@ fn weights_are_a_function_of_the_seed() {
 }
 
 #[test]
-fn settings_of_data_hold_for_samples_of_ones_own() {
+fn settings_of_data_hold_for_your_own_samples() {
     let _alone = alone();
     let with = |change: fn(&mut TrainConfig)| {
         let mut config = config();

@@ -131,7 +131,7 @@ fn training_in_bf16_learns_what_training_in_f32_learns() {
 }
 
 #[test]
-fn a_run_in_bf16_goes_on_bit_for_bit() {
+fn a_run_in_bf16_resumes_bit_for_bit() {
     let config = config(Algorithm::Sam(SamConfig::default()));
     let data = Data::load(&config).unwrap();
     let start = || Training::new(&config, &data, &Device::flex()).unwrap();

@@ -198,7 +198,7 @@ fn texts_are_learned_whole_by_the_head_or_by_adapters() {
 }
 
 #[test]
-fn texts_go_through_every_algorithm_and_go_on_bit_for_bit() {
+fn texts_go_through_every_algorithm_and_resume_bit_for_bit() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     for descriptor in Algorithm::ALL {

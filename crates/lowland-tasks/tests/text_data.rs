@@ -203,13 +203,13 @@ fn similarities_that_are_no_number_from_0_to_5_are_damaged_lines() {
     assert!(found.classes.is_empty());
 }
 
-/// Texts of one's own.
+/// Your own texts.
 fn own(files: &[(&str, &[u8])], columns: &TextColumns, skip: bool) -> Result<TextCorpus, Error> {
     TextKind::Own.corpus(folder(files).path(), columns, skip)
 }
 
 #[test]
-fn tables_of_ones_own_have_any_classes_and_columns() {
+fn your_own_tables_have_any_classes_and_columns() {
     let train: (&str, &[u8]) =
         ("train.csv", b"id;review;stars\n1;\"good; very\";10\n2;bad;9\n3;\"two\nlines\";10\n");
     let test: (&str, &[u8]) = ("valid.jsonl", b"{\"text\": \"food\", \"label\": 9}\n");
@@ -321,7 +321,7 @@ fn cola_has_two_files_to_measure_on_and_no_header() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_with_its_line() {
+fn what_is_wrong_with_a_file_is_reported_with_its_line() {
     for (train, line, expected) in [
         (
             &b"a\t1\n"[..],

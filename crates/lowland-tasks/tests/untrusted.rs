@@ -1,5 +1,5 @@
 //! What reads files of unknown origin, given files that nobody wrote: it gives a value or an error,
-//! and asks for no more memory than the file is worth. `fuzz/` goes on where this ends, from the
+//! and asks for no more memory than the file is worth. `fuzz/` begins where this ends, from the
 //! same seeds. In one file, a case for each reader, since all are judged by the same allocator.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]

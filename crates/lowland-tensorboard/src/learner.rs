@@ -152,7 +152,7 @@ impl TensorBoardLogger {
         Ok(self)
     }
 
-    /// The same for a training that resumes after so many batches: the count goes on from there.
+    /// The same for a training that resumes after so many batches: the count continues from there.
     #[must_use]
     pub fn resuming_after(self, batches: u64) -> Self {
         Self { before: batches, ..self }

@@ -253,8 +253,7 @@ impl SharpnessAwareStrategy {
         self.link.lock().spent
     }
 
-    /// The driver of a training that is about to start, with the state that was saved where it goes
-    /// on.
+    /// The driver of a training that is about to start, with the saved state where it resumes.
     fn start<M: LearnerModel>(
         &self,
         components: &TrainingComponents<M>,

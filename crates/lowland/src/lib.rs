@@ -1,57 +1,14 @@
-//! Sharpness-aware training on [Burn](https://burn.dev): networks that land in flat minima, which
-//! generalise better, at a cost near plain SGD.
+#![doc = include_str!("../README.md")]
 //!
-//! Sharpness-aware minimisation (SAM) takes two gradients per step, one at the weights `w` and one
-//! at `w + e`, a little uphill, and so doubles the cost of training. ARSAM takes the second one
-//! only as often as it changes and reuses it in between. This crate has both and the family around
-//! them, over any Burn optimizer:
+//! # How it works
 //!
 //! ```text
 //! w ← base(w, rule(surface))
 //! ```
 //!
-//! A [`Rule`] turns what it sees of the loss surface into a gradient; [`SharpnessAware`] hands that
-//! gradient to the base optimizer.
-//!
-//! # Getting started
-//!
-//! ```toml
-//! [dependencies]
-//! burn = { version = "0.22", default-features = false, features = ["std", "autodiff", "flex", "optim"] }
-//! lowland = { path = "lowland/crates/lowland" }
-//! ```
-//!
-//! `flex` is Burn's backend for the CPU; add `rayon` and `simd` for its speed, or choose `cuda`,
-//! `wgpu`, `tch` and the like. This crate depends on no backend.
-//!
-//! ```
-//! use burn::nn::{Linear, LinearConfig};
-//! use burn::optim::AdamWConfig;
-//! use burn::prelude::*;
-//! use burn::tensor::Distribution;
-//! use lowland::{ArsamConfig, SharpnessAware, cross_entropies};
-//!
-//! let device = Device::flex().autodiff();
-//! let mut model: Linear = LinearConfig::new(4, 3).init(&device);
-//! let x = Tensor::<2>::random([16, 4], Distribution::Default, &device); // [batch, features]
-//! let y = Tensor::<1, Int>::from_ints([0, 1, 2, 1].repeat(4).as_slice(), &device); // [batch]
-//!
-//! let arsam = ArsamConfig::new(0.05).with_budget(1.2); // at most 1.2 gradients per step
-//! let mut optimizer = SharpnessAware::new(AdamWConfig::new().init(), arsam)?;
-//! for _ in 0..20 {
-//!     let loss = |model: &Linear| cross_entropies(model.forward(x.clone()), y.clone(), 0.0).mean();
-//!     let (next, report) = optimizer.step(1e-2, model, loss)?;
-//!     model = next;
-//!     println!("{:.3}", report.values()?.loss);
-//! }
-//! # Ok::<(), lowland::Error>(())
-//! ```
-//!
-//! The closure returns the mean loss of one batch and is called once for each gradient. The live
-//! weights are never perturbed, BatchNorm's running statistics move once per step, and a step whose
-//! loss or gradient is not finite changes nothing. [`SharpnessAware::save`] and
-//! [`load`](SharpnessAware::load) carry all that the optimizer remembers, so that training resumes
-//! bit for bit.
+//! A [`Rule`] asks the loss surface of a step for gradients and returns one; [`SharpnessAware`]
+//! passes it to the base optimizer. [`SharpnessAware::save`] and [`load`](SharpnessAware::load)
+//! carry all that the optimizer remembers, so that training resumes bit for bit.
 //!
 //! # Algorithms
 //!
@@ -361,8 +318,3 @@ pub use step::record::SharpnessAwareRecord;
 pub use step::report::{StepReport, StepValues};
 pub use step::settings::Diagnostics;
 pub use vector::ParamVec;
-
-/// The code in the read-me compiles and runs.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}

@@ -220,8 +220,8 @@ impl Workers {
         Ok(self.sums(values)?.into_iter().map(|sum| sum / count).collect())
     }
 
-    /// Whether this is so for any worker: with "is there another batch?", all go on until the last
-    /// has none.
+    /// Whether this is so for any worker: with "is there another batch?", all continue until the
+    /// last has none.
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.

@@ -191,7 +191,7 @@ fn failing(optimizer: &mut SharpnessAware, net: Pair, at: u64, fault: Fault) -> 
     error
 }
 
-/// An error leaves the optimizer as it was before the step: it goes on, resumes from its record,
+/// An error leaves the optimizer as it was before the step: it continues, resumes from its record,
 /// and follows layers that are frozen or unfrozen, as if the step had not been tried.
 #[test]
 fn a_step_that_fails_leaves_the_optimizer_as_it_was() {

@@ -1,4 +1,4 @@
-//! The front door: what a loop of one's own needs to know, and what it may do. Beside Burn's
+//! The front door: what your own loop needs to know, and what it may do. Beside Burn's
 //! prelude, whose names this crate's must not clash with. In one file, since all cases have the
 //! same small loop.
 
@@ -364,7 +364,7 @@ fn optimizers_steps_and_device_seeds_draw_apart() {
         assert!(!all[..i].contains(one), "draw {i} repeats an earlier one");
     }
     assert_eq!(noise(2, None), runs[1], "a device's seed decides");
-    // With a seed of one's own, draws between steps still follow the device's seed.
+    // With a seed of its own, draws between steps still follow the device's seed.
     let runs = [1, 2].map(|seed| noise(seed, Some(9)));
     let all: Vec<&Vec<f64>> = runs.iter().flatten().collect();
     for (i, one) in all.iter().enumerate() {
@@ -425,7 +425,7 @@ fn a_tensor_in_two_places_has_one_value_in_both_after_a_step() {
     }
 }
 
-/// A rule of one's own goes in as it is.
+/// Your own rule is accepted as it is.
 #[derive(Debug, Clone)]
 struct Halved;
 
@@ -437,7 +437,7 @@ impl Rule for Halved {
 }
 
 #[test]
-fn a_rule_of_ones_own_needs_no_box() {
+fn your_own_rule_needs_no_box() {
     let _alone = common::alone();
     let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), Halved).unwrap().with_seed(3);
     let halved = run(&mut optimizer, Pair::new(&device()), 0..1);

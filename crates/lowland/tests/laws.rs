@@ -629,7 +629,7 @@ fn recorded(optimizer: &SharpnessAware) -> BTreeMap<String, Vec<u8>> {
     fields(optimizer.to_record().unwrap().into_bytes().unwrap())
 }
 
-/// A step whose loss or gradient is not finite leaves no mark: the run goes on as if its batch
+/// A step whose loss or gradient is not finite leaves no mark: the run continues as if its batch
 /// had not been there, running statistics and the rule's memory included.
 #[test]
 fn a_step_that_is_not_finite_changes_nothing() {
@@ -656,7 +656,7 @@ fn a_step_that_is_not_finite_changes_nothing() {
             let after = recorded(&optimizer);
             assert!(after.keys().eq(kept.keys()), "{algorithm:?}");
             for (name, value) in after {
-                // Its own counters go on; the rule's fields and the base's record are what they
+                // Its own counters advance; the rule's fields and the base's record are what they
                 // were.
                 let counter = name.starts_with("optimizer.");
                 assert!(counter || value == kept[&name], "{algorithm:?}: {name} has changed");
@@ -664,7 +664,7 @@ fn a_step_that_is_not_finite_changes_nothing() {
 
             let good = Batch::new(10, &device);
             let (_, report) = good.step(&mut optimizer, 0.05, next, &|_, _| {}).unwrap();
-            assert!(!report.skipped, "{algorithm:?} goes on");
+            assert!(!report.skipped, "{algorithm:?} continues");
         }
     }
 }
@@ -774,7 +774,7 @@ fn frozen_parameters_stay_and_parameters_without_gradient_do_not_decay() {
 }
 
 #[test]
-fn gradient_checkpointing_goes_on_at_the_perturbed_weights() {
+fn gradient_checkpointing_works_at_the_perturbed_weights() {
     let _alone = common::alone();
     let device = Device::flex().autodiff().gradient_checkpointing();
     for algorithm in all() {

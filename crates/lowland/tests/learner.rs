@@ -314,7 +314,7 @@ fn with_checkpoints(
 }
 
 #[test]
-fn a_training_that_goes_on_from_burns_checkpoint_is_as_if_it_had_not_stopped() {
+fn a_training_that_resumes_from_burns_checkpoint_is_as_if_it_had_not_stopped() {
     let _alone = common::alone();
     for algorithm in full_batch() {
         for base in bases() {

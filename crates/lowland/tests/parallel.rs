@@ -242,7 +242,7 @@ impl Surface for Counting<'_> {
 /// Among workers that ascend together it is one worker with the whole batch; among those that
 /// ascend apart all keep the same weights, which differ from those.
 #[test]
-fn a_rule_and_a_wrapper_of_ones_own_are_right_among_workers() {
+fn your_own_rule_and_wrapper_are_right_among_workers() {
     let order = shard(0, &Workers::alone());
     let mut alone = SharpnessAware::new(sgd(0.9, 0.0), Halfway).unwrap();
     let mut straight = net();
@@ -498,7 +498,7 @@ fn a_worker_that_ends_is_an_error_for_the_others_and_they_do_not_wait() {
 }
 
 #[test]
-fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_told() {
+fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_errors() {
     let found = together(2, 2, |workers| {
         let rule = SamConfig { rho: 0.05 }.build().unwrap();
         let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule).unwrap();
@@ -522,7 +522,7 @@ fn workers_that_are_out_of_step_or_do_not_know_their_samples_are_told() {
 }
 
 #[test]
-fn a_run_goes_on_with_another_number_of_workers_as_if_it_had_not_been_stopped() {
+fn a_run_resumes_with_another_number_of_workers_as_if_it_had_not_been_stopped() {
     for algorithm in all() {
         // Burn loads the momentum of `f64` weights in `f32`: none here, nor a base that has some.
         if matches!(algorithm, Algorithm::AdaSam(_)) {

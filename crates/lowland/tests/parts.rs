@@ -124,10 +124,10 @@ fn all() -> Vec<Algorithm> {
     all
 }
 
-/// Stopping at any step, saving to bytes, loading into a new optimizer and going on gives the
+/// Stopping at any step, saving to bytes, loading into a new optimizer and continuing gives the
 /// weights of the run that never stopped, bit for bit.
 #[test]
-fn a_run_that_is_saved_and_loaded_goes_on_as_if_it_had_not_been() {
+fn a_run_that_is_saved_and_loaded_continues_as_if_it_had_not_been() {
     let _alone = common::alone();
     for algorithm in all() {
         let fresh = || {

@@ -1160,7 +1160,7 @@ fn bad_input_is_an_error_that_names_it() {
         average_rise(&mut infinite, &AverageRiseConfig::default(), uninterrupted).err(),
         error
     );
-    // Except in a landscape, which goes on past such places.
+    // Except in a landscape, which continues past such places.
     let span = Span::around(Position::of(&case.net).unwrap(), [v]).unwrap();
     let found = landscape(&mut infinite, &span, &[[0.0]], nothing, uninterrupted).unwrap();
     assert_eq!(found.points[0].loss, f64::INFINITY);

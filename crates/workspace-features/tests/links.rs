@@ -1,5 +1,6 @@
-//! Links and includes of the Markdown files lead to files that are there, the book's table of
-//! contents has every page, and its pieces of code are those of programs that are compiled.
+//! Links and includes of the Markdown files lead to files and headings that are there, files and
+//! tests that they name exist, the book's table of contents has every page, and its pieces of code
+//! are those of programs that are compiled.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -73,6 +74,121 @@ fn links_and_includes_lead_to_files() {
     }
     assert!(broken.is_empty(), "no such files:\n{}", broken.join("\n"));
     assert!(seen > 20, "only {seen} links were found");
+}
+
+/// The anchors of a page's headings: mdBook and GitHub make the same of plain ones.
+fn anchors(text: &str) -> Vec<String> {
+    let mut anchors = Vec::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        in_code ^= line.trim_start().starts_with("```");
+        let Some((marks, heading)) = line.split_once(' ').filter(|_| !in_code) else { continue };
+        if marks.is_empty() || marks.chars().any(|mark| mark != '#') {
+            continue;
+        }
+        let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        anchors.push(kept.collect::<String>().to_lowercase().replace(' ', "-"));
+    }
+    anchors
+}
+
+#[test]
+fn links_to_headings_find_them() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for (line, target) in targets(&text) {
+            let Some((path, anchor)) = target.split_once('#').filter(|_| !target.contains("://"))
+            else {
+                continue;
+            };
+            let other = page.parent().unwrap().join(path);
+            // What is not there is found by another test.
+            let text = if path.is_empty() { Ok(text.clone()) } else { fs::read_to_string(other) };
+            if text.is_ok_and(|text| !anchors(&text).iter().any(|known| known == anchor)) {
+                broken.push(format!("{}:{line}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "no such headings:\n{}", broken.join("\n"));
+}
+
+/// The pieces of code in the text of a page.
+fn spans(text: &str) -> Vec<String> {
+    let blocks = text.split("```").step_by(2);
+    let spans = blocks.flat_map(|text| text.split('`').skip(1).step_by(2));
+    spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The folders of the repository that pages name files of.
+const FOLDERS: [&str; 7] =
+    [".ci/", "crates/", "docs/", "examples/", "fuzz/", "recipes/", "results/"];
+
+/// Whether a piece of code is the path of a file of the repository.
+fn is_path(span: &str) -> bool {
+    FOLDERS.iter().any(|folder| span.starts_with(folder))
+        && !span.contains(|c: char| " {}*<>…".contains(c))
+}
+
+/// Whether a piece of code is the name of a test: a sentence.
+fn is_test(span: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric());
+    span.split('_').count() > 4 && span.split('_').all(is_word) && span.to_lowercase() == span
+}
+
+/// The text of all Rust files of the crates.
+fn sources() -> String {
+    let mut sources = String::new();
+    let mut folders = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                sources.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    sources
+}
+
+#[test]
+fn files_and_tests_that_pages_name_exist() {
+    let sources = sources();
+    let mut unknown = Vec::new();
+    let mut seen = 0;
+    for page in pages().into_iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        for span in spans(&fs::read_to_string(&page).unwrap()) {
+            let exists = if is_path(&span) {
+                root().join(&span).exists()
+            } else if is_test(&span) {
+                sources.contains(&format!("fn {span}("))
+            } else {
+                continue;
+            };
+            seen += 1;
+            if !exists {
+                unknown.push(format!("{}: {span}", page.display()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "named and not there:\n{}", unknown.join("\n"));
+    assert!(seen > 20, "only {seen} names were found");
+}
+
+#[test]
+fn planted_names_and_headings_are_found() {
+    let text = "# One `a`\nSee `docs/b.md`, `crates/*/c`.\n```sh\n# no `crates/d`\n```\n## Two, 3-4!\n\
+                `it_is_a_test_here` and `with_no_test`, `a\nb`.\n";
+    assert_eq!(anchors(text), ["one-a", "two-3-4"]);
+    let spans = spans(text);
+    assert_eq!(spans, ["a", "docs/b.md", "crates/*/c", "it_is_a_test_here", "with_no_test", "a b"]);
+    assert_eq!(spans.iter().filter(|span| is_path(span)).collect::<Vec<_>>(), ["docs/b.md"]);
+    assert_eq!(
+        spans.iter().filter(|span| is_test(span)).collect::<Vec<_>>(),
+        ["it_is_a_test_here"]
+    );
 }
 
 #[test]
@@ -152,6 +268,17 @@ fn snippets_of_the_book_are_compiled() {
     }
     assert!(unknown.is_empty(), "code that no example has:\n{}", unknown.join("\n"));
     assert!(seen >= 6, "only {seen} pieces of code were found");
+}
+
+/// The page of the repository and that of the crate are read alone, so that each has the program;
+/// the crate's page is the beginning of its API documentation too.
+#[test]
+fn both_read_mes_have_the_same_program() {
+    let program = |page: &str| snippets(&fs::read_to_string(root().join(page)).unwrap());
+    let of = |page: &str| program(page).into_iter().map(|(_, code)| code).collect::<Vec<_>>();
+    let (repository, library) = (of("README.md"), of("crates/lowland/README.md"));
+    assert_eq!(repository.len(), 1);
+    assert_eq!(repository, library);
 }
 
 #[test]

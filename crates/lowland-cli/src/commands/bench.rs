@@ -9,16 +9,17 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use lowland::{Algorithm, ArsamConfig, ControllerConfig, SharpnessAware, Warmup};
 use lowland_tasks::config::OptimizerConfig;
+use lowland_tasks::models::ModelName;
 
 use crate::compare::statistics::median;
 use crate::failure::Usage;
 use crate::terminal::{Progress, print};
 use crate::{device, layout};
-use lane::{Lane, Place, Step};
+use lane::{Lane, MINILM, Place, Step};
 use pytorch::PyTorch;
 use rows::{Measured, Memory};
 
-/// Measure a step of each algorithm, its time as a ratio to Burn's or PyTorch's own training step
+/// Measure the time of a step of each algorithm, as a ratio to Burn's or PyTorch's own step
 ///
 /// All algorithms train side by side, a block of steps each in turn, on random images or tokens;
 /// the ratio is the median over the blocks. Burn's own step runs no code of Lowland. PyTorch's runs
@@ -89,17 +90,7 @@ impl Bench {
     /// A network, an algorithm or a device that is not known, counts of 0, no PyTorch where it is
     /// asked for.
     pub(crate) fn run(self) -> Result<()> {
-        for (flag, count, least, most) in [
-            ("--batch-size", self.batch_size, 1, 65_536),
-            ("--rounds", self.rounds, 1, 100_000),
-            ("--steps", self.steps, 4, 10_000),
-            ("--threads", self.threads.unwrap_or(1), 1, 1024),
-        ] {
-            if !(least..=most).contains(&count) {
-                bail!(Usage(format!("{flag} must be between {least} and {most}, found {count}")));
-            }
-        }
-        let contenders = self.contenders()?;
+        let contenders = self.check()?;
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         }
@@ -153,6 +144,27 @@ impl Bench {
         } else {
             print(&measured.table(&rows, layout::width()))
         }
+    }
+
+    /// Checks what can be checked before anything is measured, and returns what is to be measured.
+    ///
+    /// # Errors
+    /// A network or an algorithm that is not known, counts that are out of range.
+    pub(crate) fn check(&self) -> Result<Vec<Option<Algorithm>>> {
+        for (flag, count, least, most) in [
+            ("--batch-size", self.batch_size, 1, 65_536),
+            ("--rounds", self.rounds, 1, 100_000),
+            ("--steps", self.steps, 4, 10_000),
+            ("--threads", self.threads.unwrap_or(1), 1, 1024),
+        ] {
+            if !(least..=most).contains(&count) {
+                bail!(Usage(format!("{flag} must be between {least} and {most}, found {count}")));
+            }
+        }
+        if self.model != MINILM {
+            self.model.parse::<ModelName>()?;
+        }
+        self.contenders()
     }
 
     /// Burn's own step, and the algorithms that are asked for.

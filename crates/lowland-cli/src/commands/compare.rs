@@ -25,7 +25,7 @@ const SEEDS: u64 = 3;
 /// The algorithms where none are named.
 const ALGORITHMS: [&str; 3] = ["sgd", "sam", "arsam"];
 
-/// Train several algorithms from the same starts on the same data and compare them
+/// Train several algorithms from the same weights on the same data and compare them
 ///
 /// The first algorithm is the baseline. A budget or radius for all is left out of those that it
 /// does not apply to, such as SGD. Each run has a folder of its own in DIR/runs; lowland resume DIR
@@ -86,7 +86,11 @@ impl Compare {
         present(&summary, &self.out, self.output.json)
     }
 
-    fn request(&self) -> Result<Request> {
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// Settings that make no sense.
+    pub(crate) fn request(&self) -> Result<Request> {
         let (seeds, first) = (self.seeds.unwrap_or(SEEDS), self.first_seed.unwrap_or(0));
         check_seeds(seeds)?;
         check_jobs(self.jobs)?;

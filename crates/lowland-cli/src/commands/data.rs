@@ -6,7 +6,7 @@ pub(crate) mod fetch;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-/// Fetch data sets and check them
+/// Download data sets and check them
 #[derive(Debug, Args)]
 pub(crate) struct Data {
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use crate::compare;
 use crate::compare::request::{Request, Seeds, check_seeds};
 use crate::terminal::Output;
 
-/// Train the embedded images with SGD, SAM and ARSAM and show what each bought and cost
+/// Compare SGD, SAM and ARSAM on the embedded images, in accuracy and cost
 ///
 /// Three seeds, the same starts and the same data order for all, 30 % of the training labels drawn
 /// anew at random. Prints one table and writes report.html and summary.json. Takes about a minute

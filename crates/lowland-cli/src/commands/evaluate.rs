@@ -19,7 +19,7 @@ const MATRIX: usize = 20;
 /// How many confusions are named where there is no matrix.
 const LARGEST: usize = 20;
 
-/// Measure a run's network class by class
+/// Measure a run's network on its test samples, class by class
 ///
 /// Loss and accuracy, precision, recall and F1 of each class, the confusion matrix and the expected
 /// calibration error; for poses, how often each joint is found. Labels that were corrupted in

@@ -35,7 +35,7 @@ const LARGEST: f64 = 4.0;
 /// The extent below which none is tried.
 const SMALLEST: f64 = 1e-3;
 
-/// Show the loss around the ends of runs
+/// Draw the loss around the weights of runs, or on the lines between them
 ///
 /// A plane around each run along the same two directions, so that runs can be compared, or the
 /// straight lines from the first run to the others. All runs must have the same network, and the

@@ -14,7 +14,7 @@ use crate::terminal::print;
 /// The widest that lines are on a wide terminal.
 const MOST: usize = 100;
 
-/// Show the algorithms, networks, data sets, optimizers and devices that there are
+/// List the algorithms, networks, data sets, base optimizers and devices
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only these

@@ -1,4 +1,4 @@
-//! `lowland predict`: what a run's network makes of files.
+//! `lowland predict`: what a run's network predicts for files.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::files;
 use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::terminal::print;
 
-/// Put files through a run's network
+/// Print what a run's network predicts for files
 ///
 /// Images, each a sample; for texts, files with one text a line, or two with a tab between them;
 /// for poses, images that each show one person, who fills it. They are prepared as test samples

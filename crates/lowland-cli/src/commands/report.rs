@@ -31,7 +31,7 @@ use crate::run::folder::pictures;
 use crate::terminal::{self, say};
 use crate::{device, files, program};
 
-/// Put several runs side by side in one table and one page, or make those of a comparison
+/// Make one table and one page of several runs, or of a comparison
 ///
 /// Of a comparison that is not done, shows the runs that are, and says what is missing. Runs that
 /// differ in nothing but the seed count as runs of one algorithm. The first run's algorithm is the

@@ -1,4 +1,4 @@
-//! `lowland resume`: a run or a comparison goes on.
+//! `lowland resume`: resumes a run or a comparison.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,9 +22,9 @@ use crate::{device, files, program, run, terminal};
 
 /// Resume a run from its last good checkpoint, or what is missing of a comparison or search
 ///
-/// What comes out is what the run would have given without a stop: on the CPU, bit for bit. A
-/// checkpoint that is damaged is named and the one before it taken. A run that was stopped before
-/// its first checkpoint starts again. Of a comparison, runs that are done are never trained again.
+/// The result is that of a run that never stopped: on the CPU, bit for bit. A damaged checkpoint is
+/// named, and the one before it used. A run that was stopped before its first checkpoint starts
+/// again. Finished runs of a comparison are not trained again.
 /// A search for settings that is not decided continues if it gets a larger budget.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
@@ -87,7 +87,7 @@ impl Resume {
         present(&summary, &self.run, self.output.json)
     }
 
-    /// Goes on as a worker that keeps nothing, from what worker 0 reads.
+    /// Resumes as a worker that keeps nothing, from what worker 0 reads.
     fn follow(&self, world: &World) -> Result<()> {
         let unreadable = |error| Usage(format!("the settings of worker 0 cannot be read: {error}"));
         let workers = world.all()?;

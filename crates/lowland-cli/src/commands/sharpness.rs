@@ -1,4 +1,4 @@
-//! `lowland sharpness`: how flat the place is where a run ended.
+//! `lowland sharpness`: how flat the loss is where a run ended.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, print, say};
 use crate::words;
 
-/// Measure how flat the place is where a run ended
+/// Measure how flat the loss is at the weights of a run
 ///
 /// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the
 /// loss within a radius, plain and adaptive; on a part of the training samples, without

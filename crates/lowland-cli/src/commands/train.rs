@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use lowland_tasks::Spec;
 use lowland_tasks::config::AscentScope;
 use lowland_tasks::train::Training;
 use serde::Serialize;
@@ -18,8 +19,8 @@ use crate::{device, program, run, terminal};
 
 /// Train one network and keep its weights
 ///
-/// Writes config.toml, which repeats the run, metrics.jsonl, a line for every step and epoch, and
-/// the final weights as model.bpk (Burn's record) and model.safetensors (for PyTorch).
+/// Writes config.toml (it repeats the run), metrics.jsonl (a line for every step and epoch) and the
+/// final weights as model.bpk (Burn's record) and model.safetensors (for PyTorch).
 #[derive(Debug, Args)]
 #[command(after_help = PRECEDENCE)]
 pub(crate) struct Train {
@@ -51,14 +52,14 @@ struct RunFlags {
     /// The seed of everything random [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), allow_negative_numbers = true)]
     seed: Option<i64>,
-    /// End once so many epochs in a row brought nothing better on validation [default: train all
-    /// epochs]
+    /// End after so many epochs in a row without improvement on the validation samples [default:
+    /// train all epochs]
     #[arg(long, value_name = "EPOCHS", help_heading = "Training", allow_negative_numbers = true)]
     patience: Option<u32>,
     /// Save the run after every so many steps too, and not only after each epoch
     #[arg(long, value_name = "N", help_heading = "Checkpoints", allow_negative_numbers = true)]
     checkpoint_steps: Option<u32>,
-    /// Save it too once so many minutes have gone by [default: 10]
+    /// Save it every so many minutes too [default: 10]
     #[arg(long, value_name = "F", help_heading = "Checkpoints", allow_negative_numbers = true)]
     checkpoint_minutes: Option<f64>,
     /// How many of the latest checkpoints are kept, beside the best one [default: 3]
@@ -87,8 +88,16 @@ impl Train {
         world.leave(result)
     }
 
+    /// The checked settings of the run.
+    ///
+    /// # Errors
+    /// As [`SettingFlags::resolve`].
+    pub(crate) fn spec(&self) -> Result<Spec> {
+        self.settings.resolve(self.algorithm.as_deref(), &self.run)
+    }
+
     fn train(&self, world: &World) -> Result<()> {
-        let spec = self.settings.resolve(self.algorithm.as_deref(), &self.run)?;
+        let spec = self.spec()?;
         let config = spec.config().clone();
         let device = device::open(&world.device(&config.device))?;
         let data = program::load(&config)?;

@@ -91,7 +91,10 @@ impl Tune {
     }
 
     /// What is asked for, and what of it does not apply.
-    fn request(&self) -> Result<(Request, Vec<String>)> {
+    ///
+    /// # Errors
+    /// Settings that make no sense.
+    pub(crate) fn request(&self) -> Result<(Request, Vec<String>)> {
         check_jobs(self.jobs)?;
         check_margin(Some(self.margin))?;
         let Some(budget) = self.budget.budget()? else {

@@ -1,4 +1,4 @@
-//! What is looked at before a comparison begins or goes on: its folder, its data, its network.
+//! What is looked at before a comparison begins or resumes: its folder, its data, its network.
 
 use std::path::Path;
 

@@ -46,7 +46,7 @@ impl Equal {
     }
 
     /// The configuration of a run beside the baseline's run of the same seed. A baseline that
-    /// diverged counts as if it had gone on at the same cost.
+    /// diverged counts as if it had continued at the same cost.
     pub(crate) fn beside(self, config: &TrainConfig, baseline: Used) -> TrainConfig {
         let Used { steps, whole, passes, seconds } = baseline;
         // Of a baseline that took no step, nothing is known.

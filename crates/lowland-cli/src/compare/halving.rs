@@ -1,5 +1,5 @@
 //! Which runs a search for settings needs next, and what it has found: a pure function of the
-//! scores so far, so that a search that was stopped goes on as if it had not been.
+//! scores so far, so that a search that was stopped resumes as if it had not been.
 //!
 //! First the search: successive halving over paired seeds (K. Jamieson and A. Talwalkar, 2016).
 //! All settings train with one seed; the better half of them with as many seeds again, and so on

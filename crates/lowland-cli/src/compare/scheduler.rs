@@ -43,7 +43,7 @@ pub(crate) fn takes_turns(device: &str) -> bool {
 ///
 /// # Errors
 /// Runs that fail other than by diverging, a request to end. What is done stays done, and what was
-/// begun goes on from its checkpoints.
+/// begun resumes from its checkpoints.
 pub(crate) fn train(
     folder: &Path,
     plan: &Plan,
@@ -55,7 +55,7 @@ pub(crate) fn train(
     session.train()?;
     let Session { queue, failures, asked, .. } = session;
     let (done, all) = (queue.done(), counted(queue.states.len(), "run"));
-    let way_on = format!("to go on: lowland resume {}", folder.display());
+    let way_on = format!("to resume: lowland resume {}", folder.display());
     if let Some(code) = asked {
         let progress = format!(" after {done} of {all} were done");
         bail!(Ended { error: Interrupted { progress, code }.into(), way_on });

@@ -135,7 +135,7 @@ fn without_sampling_there_is_no_sampling_figure() {
 }
 
 #[test]
-fn diverged_runs_are_told_and_drawn_around() {
+fn diverged_runs_are_named_and_drawn_around() {
     let mut contenders = fixture::contenders(3, 4);
     contenders[1].runs[0].epochs[1].train_loss = Some(f64::NAN);
     contenders[1].runs[0].epochs[3].test_loss = Some(f64::INFINITY);
@@ -170,7 +170,7 @@ fn runs_of_different_lengths_have_a_page() {
     ] {
         assert!(page.contains(&prose(text)), "missing: {text}");
     }
-    // Beside the name stands the mean of all three, and not that of the one that goes on.
+    // Beside the name stands the mean of all three, and not that of the one that trains longer.
     assert!(page.contains(&prose(&words::percent(last))));
     assert!(!page_of(fixture::contenders(3, 8)).contains("learning rate, SAM"));
 }

@@ -17,13 +17,13 @@ use crate::failure::Usage;
 pub(crate) struct WorldFlags {
     /// Train together with the other processes that mpirun or srun has started; batches are shared
     /// among them
-    #[arg(long, help_heading = "Many machines")]
+    #[arg(long, help_heading = "Several machines")]
     mpi: bool,
     /// How many processes there must be [default: what mpirun or srun says]
-    #[arg(long, value_name = "N", requires = "mpi", help_heading = "Many machines")]
+    #[arg(long, value_name = "N", requires = "mpi", help_heading = "Several machines")]
     workers_expected: Option<usize>,
     /// After how many steps the weights of all are compared; 0 for never [default: 100]
-    #[arg(long, value_name = "N", requires = "mpi", help_heading = "Many machines")]
+    #[arg(long, value_name = "N", requires = "mpi", help_heading = "Several machines")]
     compare_every: Option<u64>,
 }
 

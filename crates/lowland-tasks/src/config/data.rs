@@ -50,7 +50,7 @@ pub struct DataConfig {
     /// Whether damaged image files, and damaged lines of texts, are left out and counted instead of
     /// refused. Default false.
     pub skip_damaged: bool,
-    /// The column of the texts, of tables of one's own; see [`TextColumns`]. Default: by its name.
+    /// The column of the texts, of your own tables; see [`TextColumns`]. Default: by its name.
     pub text_column: Option<String>,
     /// The column of the second texts of pairs. Default: by its name, where there is one.
     pub pair_column: Option<String>,
@@ -89,7 +89,7 @@ impl DataConfig {
         FolderConfig { image_size, skip_damaged, decoding: Decoding { upright, max_megapixels } }
     }
 
-    /// Which columns of a table of one's own are taken.
+    /// Which columns of your own table are read.
     pub fn columns(&self) -> TextColumns {
         TextColumns {
             text: self.text_column.clone(),

@@ -68,7 +68,7 @@ impl<T: Send + 'static> Lane<T> {
 }
 
 impl<T> Lane<T> {
-    /// The next item; a panic of the worker goes on in the caller.
+    /// The next item; a panic of the worker is resumed in the caller.
     fn receive(&mut self) -> Option<T> {
         if let Ok(item) = self.receiver.as_ref()?.recv() {
             return Some(item);

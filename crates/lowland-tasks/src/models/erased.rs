@@ -1,4 +1,4 @@
-//! A network of any type behind one type, so that a program of one's own can train it.
+//! A network of any type behind one type, so that a program can train its own.
 //!
 //! [`Module`] is no trait for objects: its visitors and mappers are type parameters, and these have
 //! a method for each rank of a tensor. What stands between is [`Any`]: a parameter goes through it
@@ -21,7 +21,7 @@ const MOST_DIMENSIONS: usize = 8;
 pub struct OwnNetwork(Box<dyn Erased>);
 
 impl OwnNetwork {
-    /// A network of a type of one's own.
+    /// A network of a type that the program defines.
     ///
     /// # Errors
     /// [`Error::Setting`] for a parameter with more than 8 dimensions.
@@ -52,7 +52,7 @@ impl fmt::Debug for OwnNetwork {
 
 impl fmt::Display for OwnNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a network of one's own")
+        f.write_str("a program's own network")
     }
 }
 

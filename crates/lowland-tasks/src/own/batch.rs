@@ -1,4 +1,4 @@
-//! Batches of a task of one's own.
+//! Batches of a program's own task.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What a task of one's own says of itself.
+//! What a program's own task says of itself.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::samples::OwnData;
 use crate::task::Wording;
 use crate::{Error, Result};
 
-/// Why something of a task of one's own failed. Any error turns into it with `?`.
+/// Why something of a program's own task failed. Any error turns into it with `?`.
 pub type Reason = Box<dyn std::error::Error + Send + Sync>;
 
-/// A task of one's own.
+/// Your own task.
 ///
 /// Samples are rows of numbers, and each has a class or a number to find. The loss is the cross
 /// entropy for classes and the squared error for numbers; what is measured is the accuracy, or the
@@ -62,7 +62,7 @@ pub trait OwnTask: fmt::Debug + Send + Sync + Sized + 'static {
     }
 }
 
-/// What a task of one's own says, as an error.
+/// Makes an error of what a program's own task says.
 pub(super) fn failed(name: &str, reason: &Reason) -> Error {
     Error::Own { program: name.to_owned(), reason: reason.to_string() }
 }

@@ -1,4 +1,4 @@
-//! Samples of a task of one's own.
+//! Samples of a program's own task.
 
 use crate::checkpoint::sha256;
 use crate::data::Labelled;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn checksums_tell_samples_widths_and_targets_apart() {
+    fn checksums_distinguish_samples_widths_and_targets() {
         let of = |inputs: &[f32], numbers: &[f32]| {
             SampleSet::of_numbers(inputs.to_vec(), numbers.to_vec()).unwrap().sha256()
         };

@@ -1,4 +1,4 @@
-//! A task of one's own as the training loop sees it.
+//! A program's own task as the training loop sees it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use crate::task::{
     AnySource, Boxed, Inputs, Outcome, Split, Task, Wording, numeric, start::started,
 };
 
-/// A task of one's own with its samples.
+/// A program's own task with its samples.
 #[derive(Debug)]
 pub(super) struct SampleTask<T> {
     own: Arc<T>,

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_that_are_missing_are_told() {
+    fn missing_maps_are_reported() {
         let heatmaps = || Tensor::zeros([2, 1, 3, 4], &Device::flex());
         let error = decode(heatmaps(), &[Affine::IDENTITY]).unwrap_err().to_string();
         assert_eq!(error, "to_image must be one for each person, found 1 for 2 people");

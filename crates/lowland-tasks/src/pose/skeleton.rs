@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_what_a_mirror_swaps() {
+    fn names_decide_what_a_mirror_swaps() {
         let joints = ["nose", "left_hip", "Knee.L", "rightEye", "right_hip", "knee.r", "leftEye"];
         let skeleton = skeleton(&joints, &[[0, 1]]).unwrap();
         assert_eq!(skeleton.mirrored(), [0, 4, 5, 6, 1, 2, 3]);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn mistakes_are_reported() {
         let text = |joints: &[&str], limbs: &[[usize; 2]]| {
             skeleton(joints, limbs).unwrap_err().to_string()
         };

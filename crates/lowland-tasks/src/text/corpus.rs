@@ -12,7 +12,7 @@ use crate::data::files::{format_error, read};
 use crate::data::remarks::left_out;
 use crate::{Error, Result};
 
-/// Which columns of a table of one's own are taken, by name, or by number counted from 1 where a
+/// Which columns of your own table are read, by name, or by number counted from 1 where a
 /// file has no line of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumns {
@@ -81,8 +81,8 @@ pub(super) enum Classes {
     },
 }
 
-/// Reads the bytes of one table of one's own: its texts with their labels, where it has labels.
-/// `path` says by its ending which form it has, and is what errors call it.
+/// Reads the bytes of one table that is no published task: its texts with their labels, where it
+/// has labels. `path` says by its ending which form it has, and is what errors call it.
 ///
 /// # Errors
 ///

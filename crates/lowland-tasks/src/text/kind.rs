@@ -7,7 +7,7 @@ use super::{GlueTask, Metric};
 use crate::Result;
 use crate::data::files::require_folder;
 
-/// The files of a folder with texts of one's own, for messages.
+/// The files of a folder with your own texts, for messages.
 pub(crate) const EXPECTED_FILES: &str = "train and test (or val, valid, dev), each .tsv, .csv or .jsonl with columns of texts and labels";
 
 /// Where texts come from.
@@ -15,7 +15,7 @@ pub(crate) const EXPECTED_FILES: &str = "train and test (or val, valid, dev), ea
 pub enum TextKind {
     /// A task of GLUE.
     Glue(GlueTask),
-    /// Tables of one's own.
+    /// Your own tables.
     Own,
 }
 

@@ -47,7 +47,7 @@ impl Data {
         Self::of(task, config)
     }
 
-    /// The data of a task that was loaded with `config`, such as one of one's own.
+    /// The data of a task that was loaded with `config`, such as a program's own.
     ///
     /// # Errors
     /// [`Error::Setting`] where `config` waits for what a validation part measures and there is

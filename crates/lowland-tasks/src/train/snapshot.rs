@@ -37,7 +37,7 @@ fn record_of(model: Model) -> Result<Vec<u8>> {
 }
 
 impl Training {
-    /// All that the run needs to go on from here: what comes after is bit for bit what comes
+    /// All that the run needs to resume from here: what comes after is bit for bit what comes
     /// without a stop, on the same backend.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Training {
         Ok(Snapshot { about, files })
     }
 
-    /// Goes back, or on, to where a snapshot was taken. Settings must be those of then, save the
+    /// Restores the state in which a snapshot was taken. Settings must be those of then, save the
     /// number of workers, the device and how checkpoints are made; `accept_changes` lets others
     /// through, and gives them back in words.
     ///

@@ -74,7 +74,7 @@ fn the_other_diagonal_takes_the_place_of_a_torso_that_is_not_known() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_told() {
+fn what_cannot_be_measured_is_an_error() {
     let (skeleton, people, found) = two();
     let text = |people: &[Person], found: &[Vec<FoundJoint>], threshold| {
         pck(&skeleton, people, found, Reference::Torso, threshold).unwrap_err().to_string()

@@ -103,7 +103,7 @@ fn settings_of_pictures_are_kept_and_checked() {
 }
 
 #[test]
-fn some_of_the_people_are_a_set_and_checksums_tell_sets_apart() {
+fn some_of_the_people_are_a_set_and_checksums_distinguish_sets() {
     let folder = folder();
     let set = read(folder.path()).unwrap().train;
     let first = set.select(&[0, 1]).unwrap();
@@ -144,7 +144,7 @@ fn refusal(place: &str, value: Value) -> String {
 }
 
 #[test]
-fn mistakes_of_annotations_are_told_by_their_number() {
+fn mistakes_of_annotations_are_reported_by_their_number() {
     let cases = [
         (
             "/annotations/0/keypoints",
@@ -249,7 +249,7 @@ fn people_of_missing_images_can_be_left_out() {
 }
 
 #[test]
-fn mistakes_of_images_and_categories_are_told() {
+fn mistakes_of_images_and_categories_are_reported() {
     let cases = [
         ("/images/1/id", json!(70), "images of different ids, found 70 twice"),
         (
@@ -332,7 +332,7 @@ fn one_image_has_at_most_256_people() {
 }
 
 #[test]
-fn what_is_missing_in_a_folder_is_told() {
+fn what_is_missing_in_a_folder_is_reported() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let remove = |name: &str| std::fs::remove_file(folder.path().join(name)).unwrap();

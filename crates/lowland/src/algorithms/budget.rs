@@ -216,7 +216,7 @@ impl Schedule for Budget {
         // Drawn in any case, so that one decision does not move the draws of others.
         let drawn = surface.uniform();
         let rate = (allowed - first) / cost;
-        // Time is weighed against steps without a second gradient: there must go on to be some.
+        // Time is weighed against steps without a second gradient: there must always be some.
         if self.config.unit == Unit::Time && surface.step().is_multiple_of(STAND_STILL) {
             return Ok(false);
         }

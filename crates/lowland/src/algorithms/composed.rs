@@ -51,7 +51,8 @@ use crate::rule::{ComposedRule, Rule};
 /// - `schedule`: at which steps a second gradient, see [`ScheduleConfig`]. Default every step.
 /// - `ascend`: in which direction and how far, see [`AscendConfig`]. Default the gradient, ρ =
 ///   0.05.
-/// - `descend`: which gradient goes on, see [`DescendConfig`]. Default the one at `w + e`.
+/// - `descend`: which gradient the base optimizer gets, see [`DescendConfig`]. Default the one at
+///   `w + e`.
 ///
 /// A combination that makes no sense, such as a descent that reuses what every step takes anew, is
 /// refused, with the reason. In a file a part is its name, with its settings where it has any that

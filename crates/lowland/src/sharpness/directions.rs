@@ -70,7 +70,7 @@ pub fn filter_normalised(
 /// | 3 and more | the weight of a convolution | `[out, in/groups, …]` | along axis 0 |
 ///
 /// Embeddings, `[words, units]`, are so taken for linear layers, and the weights of transposed
-/// convolutions, `[in, out/groups, …]`, for those of plain ones; a function of one's own can look
+/// convolutions, `[in, out/groups, …]`, for those of plain ones; your own function can look
 /// at their paths.
 pub fn filter_axis(parameter: &Parameter) -> Option<usize> {
     match parameter.shape.num_dims() {

@@ -57,8 +57,8 @@ impl Lanczos {
         Ok(())
     }
 
-    /// Goes on from `fresh` where the space is exhausted: what is found there is coupled to nothing
-    /// found before.
+    /// Continues from `fresh` where the space is exhausted: what is found there is coupled to
+    /// nothing found before.
     pub(super) fn go_on_from(&mut self, fresh: ParamVec) {
         let fresh = self.orthogonal(unit(fresh));
         self.next = Some(unit(self.orthogonal(fresh)));

@@ -1,4 +1,4 @@
-//! How far a measurement is, and whether it goes on.
+//! How far a measurement is, and whether it continues.
 
 use std::ops::ControlFlow;
 

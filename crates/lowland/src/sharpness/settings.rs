@@ -16,7 +16,7 @@ pub enum Normalisation {
     /// batches.
     ///
     /// It is brought about through Burn's training flags, which Burn's own layers heed. A layer of
-    /// one's own that has no such flag and looks at the device alone behaves as in training.
+    /// your own that has no such flag and looks at the device alone behaves as in training.
     #[default]
     Evaluation,
     /// As in training: BatchNorm normalises with the statistics of each batch, which

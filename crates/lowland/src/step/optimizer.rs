@@ -108,7 +108,7 @@ impl SharpnessAware {
     }
 
     /// As [`with_total_steps`](Self::with_total_steps), for a training whose length becomes clear
-    /// only as it goes on.
+    /// only during it.
     pub fn set_total_steps(&mut self, steps: u64) {
         self.driver.settings.total_steps = Some(steps);
     }

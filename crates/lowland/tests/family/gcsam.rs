@@ -45,7 +45,7 @@ fn check_gcsam(parameters: &Parameters, seen: &Seen) {
     assert!((found - RHO * norm(&centred) / length).abs() < 1e-12, "{found}");
     assert!(found < RHO, "{found}: something was taken off");
     let update = seen.final_gradient.as_ref().unwrap();
-    assert_eq!(flat(update), flat(&seen.gradients[1]), "the second gradient goes on as it is");
+    assert_eq!(flat(update), flat(&seen.gradients[1]), "the second gradient is passed on as it is");
 }
 
 #[test]

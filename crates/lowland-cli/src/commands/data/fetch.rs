@@ -92,7 +92,9 @@ fn way_on(set: &DataSet<'_>, folder: &Path) -> Option<String> {
     let part = |file: &RemoteFile<'_>| folder.join(format!("{}.part", file.name));
     let length = |path: PathBuf| path.metadata().map_or(0, |found| found.len());
     let kept: u64 = set.files.iter().map(part).map(length).sum();
-    (kept > 0).then(|| format!("{} are kept, and the same command goes on", DecimalBytes(kept)))
+    (kept > 0).then(|| {
+        format!("{} are kept, and the same command resumes the download", DecimalBytes(kept))
+    })
 }
 
 fn failure(error: Error, way_on: Option<String>, interrupt: &Interrupt) -> anyhow::Error {

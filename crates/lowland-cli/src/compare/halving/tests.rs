@@ -40,7 +40,7 @@ fn drawn<'a>(draws: &'a mut Draws, effects: &'a [f64]) -> impl FnMut(usize, u64)
 }
 
 #[test]
-fn the_better_half_goes_on_until_one_is_left() {
+fn the_better_half_continues_until_one_is_left() {
     let design = design(1, 6, Budget::Runs(40));
     assert_eq!(design.fewest_runs(), 11);
     let mut known = BTreeMap::new();

@@ -29,7 +29,7 @@ pub(crate) struct Searched {
     pub finalists: Option<(usize, usize)>,
     /// The pairs of runs with fresh seeds.
     pub gains: Vec<Gain>,
-    /// What the fresh seeds say; `None` while the search goes on.
+    /// What the fresh seeds say; `None` while the search runs.
     pub outcome: Option<Outcome>,
 }
 
