@@ -5,7 +5,8 @@
 The last writes what both are made of: settings, and each seed's accuracy and passes. Only seeds
 that every contender has finished count. Differences are paired over seeds, with 95 % intervals by
 Student's t; equivalence with SAM by two one-sided tests at 5 % with Holm's correction over all
-contenders.
+contenders. Where ARSAM stands there with other reuses beside its authors', what has the same passes
+is compared with the latter by paired t-tests, with Holm's correction over those at the same passes.
 """
 
 import json
@@ -92,6 +93,17 @@ def beyond(t, freedom):
     return tail if t > 0 else 1.0 - tail
 
 
+def two_sided(differences):
+    """The p-value of a paired t-test for no difference."""
+    count = len(differences)
+    if count < 2:
+        return 1.0
+    error, centre = deviation(differences) / math.sqrt(count), mean(differences)
+    if error == 0:
+        return 0.0 if centre else 1.0
+    return min(1.0, 2 * beyond(abs(centre) / error, count - 1))
+
+
 def equivalence(differences, margin):
     """The larger p-value of two one-sided tests for a difference within the margin."""
     count = len(differences)
@@ -158,6 +170,27 @@ def table(found):
         cells.append(verdicts.get(id(contender), ""))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def rivals(found):
+    """Those beside ARSAM with its authors' reuse at the same passes: empty if nothing is."""
+    names = {one["family"] for one in found}
+    if not names & {"ARSAM, decay 0.95", "ARSAM, scaled"}:
+        return ""
+    lines = ["", "| to ARSAM with its authors' reuse | passes | points (95 %) | p, Holm | |",
+             "|---|---|---|---|---|"]
+    for base in sorted((one for one in found if one["family"] == "ARSAM"),
+                       key=lambda one: one["passes"]):
+        others = [one for one in found
+                  if one is not base and abs(one["passes"] - base["passes"]) < 0.03]
+        pairs = [[a - b for a, b in zip(one["accuracy"], base["accuracy"])] for one in others]
+        tests = holm([two_sided(differences) for differences in pairs])
+        for one, differences, p in zip(others, pairs, tests):
+            verdict = "not shown" if p >= 0.05 else (
+                "superior" if mean(differences) > 0 else "inferior")
+            lines.append(f"| {one['family']} | {one['passes']:.2f} | {words(differences)} "
+                         f"| {p:.3f} | {verdict} |")
+    return "\n".join([*lines, ""])
 
 
 def marker(shape, x, y, colour, filled):
@@ -227,7 +260,7 @@ def chart(found, seeds):
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         seeds, found = contenders(json.load(file))
-    print(f"Seeds {', '.join(map(str, seeds))}\n\n{table(found)}")
+    print(f"Seeds {', '.join(map(str, seeds))}\n\n{table(found)}\n{rivals(found)}")
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(chart(found, seeds))
     if len(sys.argv) > 3:
