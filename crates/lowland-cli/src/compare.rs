@@ -164,7 +164,7 @@ fn go_on(
     }
     prune_finished(folder, &standings)?;
     let configs = plan.runs().into_iter().map(|run| run.config);
-    write_experiment(folder, &plan.keep, &configs.collect::<Vec<_>>())?;
+    write_experiment(folder, plan, &configs.collect::<Vec<_>>())?;
     if any_is_missing(&standings) {
         if plan.version != version() {
             tracing::warn!("the comparison was begun by {}, this is {}", plan.version, version());

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "../../lowland-tensorboard/tests/common/mod.rs"]
+mod events;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -30,6 +33,13 @@ fn tables(folder: &Path, head: &str, rows: [&str; 3]) -> String {
         fs::write(folder.join(name), format!("{head}\n{}\n", rows.join("\n"))).unwrap();
     }
     folder.display().to_string()
+}
+
+/// The tags of a run's scalars of a part.
+fn tags(run: &str, part: &str) -> BTreeSet<String> {
+    let file = fs::read(Path::new(run).join("events.out.tfevents.lowland")).unwrap();
+    let tags = events::scalars(&file).into_iter().map(|(_, tag, _)| tag);
+    tags.filter_map(|tag| Some(tag.strip_prefix(part)?.to_owned())).collect()
 }
 
 /// Arguments of a run that fine-tunes the tiny transformer.
@@ -99,6 +109,11 @@ fn similarities_are_numbers_in_every_output() {
     let number_of = |name: &str| number(&result[name]);
     assert!((-1.0..=1.0).contains(&number_of("test_accuracy")), "{result}");
     assert!((-1.0..=1.0).contains(&number(&result["scores"]["Spearman's correlation"])));
+    let names = ["Pearson's correlation", "Spearman's correlation", "loss"];
+    for part in ["validation/", "test/"] {
+        assert_eq!(tags(&sam, part), names.map(str::to_owned).into(), "{part}");
+    }
+    assert!(tags(&sam, "epoch/").contains("train_Pearson's correlation"));
     let config = read_json(&Path::new(&sam).join("config.json"));
     assert_eq!(
         (&config["problem_type"], &config["id2label"]),

@@ -9,7 +9,7 @@ use crate::flatness::Flatness;
 use crate::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
 
 /// Scalars of one step, by their tags.
-pub type Scalars = Vec<(&'static str, f64)>;
+pub type Scalars = Vec<(String, f64)>;
 
 /// The scalars of a step.
 pub fn of_step(step: &StepRecord) -> Scalars {
@@ -26,35 +26,42 @@ pub fn of_step(step: &StepRecord) -> Scalars {
     ])
 }
 
-/// The scalars of an epoch, which belong to its last step.
-pub fn of_epoch(record: &EpochRecord) -> Scalars {
-    measured([
+/// The scalars of an epoch, which belong to its last step. `measure` is the name of what the task
+/// is measured by, its [`Wording::measure`](crate::task::Wording::measure): with "accuracy" there
+/// is `validation/accuracy`. What else the task measures is there by its own name too.
+pub fn of_epoch(record: &EpochRecord, measure: &str) -> Scalars {
+    let mut scalars = measured([
         ("epoch/train_loss", record.train_loss),
-        ("epoch/train_accuracy", record.train_accuracy),
+        (&format!("epoch/train_{measure}"), record.train_accuracy),
         ("validation/loss", record.validation_loss),
-        ("validation/accuracy", record.validation_accuracy),
+        (&format!("validation/{measure}"), record.validation_accuracy),
         ("test/loss", record.test_loss),
-        ("test/accuracy", record.test_accuracy),
-        ("average/accuracy", record.average_accuracy),
+        (&format!("test/{measure}"), record.test_accuracy),
+        (&format!("average/{measure}"), record.average_accuracy),
         ("average/loss", record.average_loss),
         ("epoch/passes", Some(record.passes)),
         ("epoch/second_gradient_share", Some(record.second_gradient_share)),
         ("epoch/seconds", Some(record.seconds)),
-    ])
+    ]);
+    let is_validation = record.validation_loss.or(record.validation_accuracy).is_some();
+    scalars.extend(named(if is_validation { "validation" } else { "test" }, &record.scores));
+    scalars
 }
 
 /// The scalars of the end of a run, which belong to its last step: what was measured on the test
 /// samples, and what the run cost. Where the run has no validation part, those of the test samples
-/// continue the scalars of its epochs.
-pub fn of_end(test: &TestRecord, run: &RunRecord) -> Scalars {
-    measured([
+/// continue the scalars of its epochs. For `measure` see [`of_epoch`].
+pub fn of_end(test: &TestRecord, run: &RunRecord, measure: &str) -> Scalars {
+    let mut scalars = measured([
         ("test/loss", test.test_loss),
-        ("test/accuracy", test.test_accuracy),
-        ("average/accuracy", test.average_accuracy),
+        (&format!("test/{measure}"), test.test_accuracy),
+        (&format!("average/{measure}"), test.average_accuracy),
         ("average/loss", test.average_loss),
         ("run/passes_per_step", Some(run.passes / run.steps.max(1) as f64)),
         ("run/seconds", Some(run.seconds())),
-    ])
+    ]);
+    scalars.extend(named("test", &test.scores));
+    scalars
 }
 
 /// The scalars of a measurement of the sharpness.
@@ -65,8 +72,13 @@ pub fn of_sharpness(found: &Flatness) -> Scalars {
     ])
 }
 
-fn measured<const N: usize>(scalars: [(&'static str, Option<f64>); N]) -> Scalars {
-    scalars.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect()
+fn measured<const N: usize>(scalars: [(&str, Option<f64>); N]) -> Scalars {
+    scalars.into_iter().filter_map(|(tag, value)| Some((tag.to_owned(), value?))).collect()
+}
+
+/// The scores of a part by their names.
+fn named(part: &str, scores: &BTreeMap<String, f64>) -> Scalars {
+    scores.iter().map(|(name, &score)| (format!("{part}/{name}"), score)).collect()
 }
 
 /// The settings that have a part in what comes out of a run, by their paths, such as
@@ -86,19 +98,21 @@ pub fn settings(config: &TrainConfig) -> BTreeMap<String, Value> {
     values.filter_map(|(name, setting)| Some((name, value(setting)?))).collect()
 }
 
-/// What TensorBoard shows of runs with these settings in its tab of hyperparameters.
-pub fn experiment(configs: &[TrainConfig]) -> Experiment {
+/// What TensorBoard shows of runs with these settings in its tab of hyperparameters. For `measure`
+/// see [`of_epoch`].
+pub fn experiment(configs: &[TrainConfig], measure: &str) -> Experiment {
     let metric = |(tag, name, part): (&str, &str, Part)| Metric {
         tag: tag.to_owned(),
         name: name.to_owned(),
         part,
     };
+    let by = |start: &str| format!("{start}{measure}");
     let metrics = [
-        ("test/accuracy", "test accuracy", Part::Other),
+        (&*by("test/"), &*by("test "), Part::Other),
         ("test/loss", "test loss", Part::Other),
-        ("validation/accuracy", "validation accuracy", Part::Validation),
+        (&by("validation/"), &by("validation "), Part::Validation),
         ("validation/loss", "validation loss", Part::Validation),
-        ("epoch/train_accuracy", "training accuracy", Part::Training),
+        (&by("epoch/train_"), &by("training "), Part::Training),
         ("epoch/train_loss", "training loss", Part::Training),
         ("run/passes_per_step", "passes per step", Part::Other),
         ("run/seconds", "seconds of training", Part::Other),

@@ -54,5 +54,35 @@ pub use kind::TextKind;
 pub use lora::{LoraConfig, Projection};
 pub use metrics::{Confusion, Metric};
 pub use text_set::{TextSet, TextSplits};
-pub use tokenizer::{Text, TextTokenizer, Tokens};
+pub use tokenizer::TextTokenizer;
 pub(crate) use weights::{folder_of, weights_of};
+
+/// What is looked at as one: a text, or two that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The text, or the first of two.
+    pub first: String,
+    /// The second one, where there are two.
+    pub second: Option<String>,
+}
+
+/// A [`Text`] as tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// The numbers of the tokens, at least one.
+    pub ids: Vec<u32>,
+    /// For each token, which text it is of: 0 or 1.
+    pub types: Vec<u8>,
+}
+
+impl From<&str> for Text {
+    fn from(first: &str) -> Self {
+        Self { first: first.to_owned(), second: None }
+    }
+}
+
+impl From<(&str, &str)> for Text {
+    fn from((first, second): (&str, &str)) -> Self {
+        Self { first: first.to_owned(), second: Some(second.to_owned()) }
+    }
+}

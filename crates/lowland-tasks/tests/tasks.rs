@@ -18,10 +18,11 @@ use lowland_tasks::config::{
 };
 use lowland_tasks::data::DataName;
 use lowland_tasks::evaluation::{Answer, answers, evaluate};
+use lowland_tasks::events;
 use lowland_tasks::flatness::{FlatnessConfig, Ground, Held, flatness};
 use lowland_tasks::models::ModelName;
 use lowland_tasks::pose::{CropConfig, PoseConfig};
-use lowland_tasks::record::best_epoch;
+use lowland_tasks::record::{EpochRecord, best_epoch};
 use lowland_tasks::regression::{pearson, spearman};
 use lowland_tasks::task::Split;
 use lowland_tasks::text::{LoraConfig, Trained};
@@ -375,4 +376,59 @@ fn tables_stand_under_their_task_alone() {
     let text = Some(TextConfig::default());
     let error = TrainConfig { text, ..TrainConfig::default() }.check().unwrap_err().to_string();
     assert_eq!(error, "text must be left out: it does not apply to this data set, found a table");
+}
+
+/// The tags of the scalars of an epoch.
+fn tags(record: serde_json::Value, measure: &str) -> Vec<String> {
+    let record: EpochRecord = serde_json::from_value(record).unwrap();
+    events::of_epoch(&record, measure).into_iter().map(|(tag, _)| tag).collect()
+}
+
+#[test]
+fn tags_have_the_name_of_what_the_task_is_measured_by() {
+    let mut record = json!({
+        "epoch": 1, "train_loss": 0.5, "train_accuracy": 0.75, "test_loss": 0.5,
+        "test_accuracy": 0.5, "average_accuracy": 0.25, "scores": {"AP": 0.125},
+        "learning_rate": 0.1, "passes": 1.0, "second_gradient_share": 0.0, "seconds": 1.0
+    });
+    let [of_steps, cost, time] = ["epoch/passes", "epoch/second_gradient_share", "epoch/seconds"];
+    assert_eq!(
+        tags(record.clone(), "PCK@0.2"),
+        [
+            "epoch/train_loss",
+            "epoch/train_PCK@0.2",
+            "test/loss",
+            "test/PCK@0.2",
+            "average/PCK@0.2",
+            of_steps,
+            cost,
+            time,
+            "test/AP"
+        ]
+    );
+    for (test, validation) in
+        [("test_loss", "validation_loss"), ("test_accuracy", "validation_accuracy")]
+    {
+        record[validation] = record[test].take();
+    }
+    record["scores"] = json!({"matthews": 0.5});
+    record["average_accuracy"] = serde_json::Value::Null;
+    assert_eq!(
+        tags(record, "R²"),
+        [
+            "epoch/train_loss",
+            "epoch/train_R²",
+            "validation/loss",
+            "validation/R²",
+            of_steps,
+            cost,
+            time,
+            "validation/matthews"
+        ]
+    );
+    let shown = events::experiment(&[], "R²").metrics.into_iter();
+    let shown: Vec<String> = shown.map(|metric| metric.tag).collect();
+    for tag in ["test/R²", "validation/R²", "epoch/train_R²"] {
+        assert!(shown.contains(&tag.to_owned()), "{shown:?}");
+    }
 }

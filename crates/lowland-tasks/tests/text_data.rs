@@ -187,6 +187,48 @@ fn stsb_has_a_number_for_each_pair_in_the_forms_that_circulate() {
 }
 
 #[test]
+fn stsbenchmark_is_read_as_its_publishers_have_it() {
+    let train = "main-captions\tMSRvid\t2012test\t0001\t5.000\ta man\ta \"dog .\r\n\
+                 main-news\theadlines\t2013\t7\t0\t\"bread\tfood, food, food, food,,,,,\r\n\
+                 main-forums\tdeft\t2014\t12\t2.4\tgood\tbad\thttp://a\tb\r\n";
+    let dev = "main\tMSRvid\t2012\t1\t1.25\ta, b, c, d, e, f, g, h, i man\ta dog\n";
+    let test = "main\tMSRvid\t2012\t1\t3.5\ta man\ta dog\nmain\tx\t2012\t1\t3.5\ta man\n";
+    let glue: (&str, &[u8]) = ("train.tsv", b"sentence1\tsentence2\tscore\na\tb\t1\n");
+    let files = folder(&[
+        ("sts-train.csv", train.as_bytes()),
+        ("sts-dev.csv", dev.as_bytes()),
+        ("sts-test.csv", test.as_bytes()),
+        glue,
+    ]);
+    let error = GlueTask::Stsb.corpus(files.path(), false).unwrap_err().to_string();
+    assert!(error.contains("sts-test.csv:2: expected at least 7 columns, found 6;"), "{error}");
+    let found = GlueTask::Stsb.corpus(files.path(), true).unwrap();
+    let texts =
+        [("a man", "a \"dog ."), ("\"bread", "food, food, food, food,,,,,"), ("good", "bad")];
+    assert_eq!(found.train.texts, texts.map(Text::from));
+    assert_eq!(found.train.targets.numbers(), [5.0, 0.0, 2.4]);
+    let validation = found.validation.unwrap();
+    assert_eq!(validation.targets.numbers(), [1.25]);
+    assert_eq!(validation.texts, [("a, b, c, d, e, f, g, h, i man", "a dog").into()]);
+    assert_eq!(found.test.targets.numbers(), [3.5]);
+    assert_eq!(
+        found.remarks,
+        [
+            "the files are those of STSbenchmark (sts-train), not those of GLUE (train)",
+            "left out 1 damaged line: sts-test.csv:2",
+            "left out 1 file that is not used: train.tsv",
+        ]
+    );
+    // A copy with commas and names.
+    let named = "score,sentence1,sentence2\n4.5,a man,\"a, dog\"\n";
+    let files = ["sts-train.csv", "sts-dev.csv"].map(|name| (name, named.as_bytes()));
+    let found = GlueTask::Stsb.corpus(folder(&files).path(), false).unwrap();
+    assert_eq!(found.train.texts, [("a man", "a, dog").into()]);
+    let error = load(GlueTask::Stsb, &[]).unwrap_err().to_string();
+    assert!(error.contains("sts-train.csv"), "{error}");
+}
+
+#[test]
 fn similarities_that_are_no_number_from_0_to_5_are_damaged_lines() {
     let rows =
         b"sentence1\tsentence2\tscore\na\tb\t5.1\na\tb\tNaN\na\tb\thigh\na\tb\t-0.5\na\tdog\t5\n";

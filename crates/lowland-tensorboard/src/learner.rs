@@ -177,7 +177,7 @@ impl TensorBoardLogger {
             // only.
             let Some(value) = numeric_entry else { continue };
             let Some(name) = self.names.get(&entry.metric_id) else { continue };
-            let key = (name.clone(), self.folder(at.split), at.epoch);
+            let key = (name.clone(), at.folder.to_owned(), at.epoch);
             if at.is_end {
                 scalars.push((format!("epoch/{name}"), value.current()));
                 self.values.insert(key, vec![value.clone()]);
@@ -194,24 +194,21 @@ impl TensorBoardLogger {
         scalars
     }
 
-    /// Writes scalars of a part.
-    fn write(&mut self, split: &Split, step: u64, scalars: &[(String, f64)]) {
-        let folder = self.folder(split);
-        let Some(events) = self.parts.get_mut(&folder) else { return };
+    /// Writes scalars of the part with this folder.
+    fn write(&mut self, folder: &Path, step: u64, scalars: &[(String, f64)]) {
+        let Some(events) = self.parts.get_mut(folder) else { return };
         let Some(writer) = &mut events.writer else { return };
-        let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, v)| (tag.as_str(), *v)).collect();
-        if let Err(error) = writer.scalars(step, &scalars) {
-            failed(&folder, &error);
+        if let Err(error) = writer.scalars(step, scalars) {
+            failed(folder, &error);
             events.writer = None;
         }
     }
 
-    /// The events of a part, begun where it has none yet.
-    fn part(&mut self, split: &Split) -> &mut Events {
-        let folder = self.folder(split);
+    /// The events of a part with its folder, begun where it has none yet.
+    fn part(&mut self, split: &Split, folder: &Path) -> &mut Events {
         let before = if *split == Split::Train { self.before } else { 0 };
-        self.parts.entry(folder.clone()).or_insert_with(|| {
-            let writer = open(&folder).map_err(|error| failed(&folder, &error));
+        self.parts.entry(folder.to_owned()).or_insert_with(|| {
+            let writer = open(folder).map_err(|error| failed(folder, &error));
             Events { writer: writer.ok(), batches: before }
         })
     }
@@ -221,6 +218,8 @@ impl TensorBoardLogger {
 #[derive(Clone, Copy)]
 struct At<'a> {
     split: &'a Split,
+    /// The folder of the part.
+    folder: &'a Path,
     epoch: usize,
     /// Whether it is that of a whole epoch.
     is_end: bool,
@@ -237,16 +236,17 @@ impl MetricLogger for TensorBoardLogger {
         };
         let is_end = numeric.iter().any(has_value)
             && numeric.iter().filter(|update| has_value(update)).all(is_final);
-        let events = self.part(split);
+        let folder = self.folder(split);
+        let events = self.part(split, &folder);
         let step = if is_end {
             epoch as u64
         } else {
             events.batches += 1;
             events.batches
         };
-        let scalars = self.scalars(&numeric, At { split, epoch, is_end });
+        let scalars = self.scalars(&numeric, At { split, folder: &folder, epoch, is_end });
         if !scalars.is_empty() {
-            self.write(split, step, &scalars);
+            self.write(&folder, step, &scalars);
         }
     }
 

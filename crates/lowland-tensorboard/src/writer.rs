@@ -56,11 +56,11 @@ impl<W: Write> EventWriter<W> {
     /// # Errors
     /// What writing gives.
     #[expect(clippy::cast_possible_truncation, reason = "the format has f32")]
-    pub fn scalars(&mut self, step: u64, scalars: &[(&str, f64)]) -> io::Result<()> {
-        let value = |&(tag, value): &(&str, f64)| SummaryValue {
-            tag: tag.to_owned(),
+    pub fn scalars(&mut self, step: u64, scalars: &[(impl AsRef<str>, f64)]) -> io::Result<()> {
+        let value = |(tag, value): &(_, f64)| SummaryValue {
+            tag: AsRef::<str>::as_ref(tag).to_owned(),
             metadata: None,
-            content: Some(Content::SimpleValue(value as f32)),
+            content: Some(Content::SimpleValue(*value as f32)),
         };
         let summary = Summary { value: scalars.iter().map(value).collect() };
         self.write(step, What::Summary(summary))

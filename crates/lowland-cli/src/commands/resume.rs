@@ -124,7 +124,7 @@ impl Resume {
                 &data,
                 &config,
                 &folder,
-                folder.journal(&BTreeMap::new(), &config)?,
+                folder.journal(&BTreeMap::new(), &config, &data)?,
                 self.output,
             );
         };
@@ -140,7 +140,7 @@ impl Resume {
             run::epochs_of(&config)
         );
         terminal::note(&line, self.output.quiet);
-        let mut journal = folder.journal(&lengths, &config)?;
+        let mut journal = folder.journal(&lengths, &config, &data)?;
         if !changes.is_empty() {
             journal.changed(found.step + 1, &changes)?;
         }

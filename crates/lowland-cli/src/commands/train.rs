@@ -109,7 +109,7 @@ impl Train {
             terminal::note(&note, self.output.quiet);
         }
         let folder = RunFolder::create(&self.out, &config)?;
-        let journal = folder.journal(&BTreeMap::new(), &config)?;
+        let journal = folder.journal(&BTreeMap::new(), &config, &data)?;
         run::run(training, &data, &config, &folder, journal, self.output)
     }
 }

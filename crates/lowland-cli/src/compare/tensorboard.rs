@@ -6,7 +6,8 @@ use anyhow::Result;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::events::{self, EventWriter};
 
-use super::keep::{Keep, Kept};
+use super::keep::Kept;
+use super::plan::Plan;
 use crate::files::{self, EVENTS};
 
 /// Writes them into the folder of a comparison that keeps the events of its runs. Without the file
@@ -14,11 +15,12 @@ use crate::files::{self, EVENTS};
 ///
 /// # Errors
 /// The file cannot be written.
-pub(crate) fn write_experiment(folder: &Path, keep: &Keep, configs: &[TrainConfig]) -> Result<()> {
-    if !keep.has(Kept::Metrics) {
+pub(crate) fn write_experiment(folder: &Path, plan: &Plan, configs: &[TrainConfig]) -> Result<()> {
+    if !plan.keep.has(Kept::Metrics) {
         return Ok(());
     }
     let mut file = Vec::new();
-    EventWriter::begin(&mut file)?.experiment(&events::experiment(configs))?;
+    EventWriter::begin(&mut file)?
+        .experiment(&events::experiment(configs, &plan.facts.wording.measure))?;
     files::write(&folder.join(EVENTS), &file)
 }

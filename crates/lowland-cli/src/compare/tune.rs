@@ -162,7 +162,7 @@ fn go_on(folder: &Path, plan: &Plan, jobs: usize, quiet: bool) -> Result<Summary
         prune_finished(folder, &standings)?;
         let config = |&(contender, seed): &Place| plan.contenders[contender].with_seed(seed);
         let configs = known.keys().map(config).chain(part.runs().into_iter().map(|run| run.config));
-        write_experiment(folder, &plan.keep, &configs.collect::<Vec<_>>())?;
+        write_experiment(folder, plan, &configs.collect::<Vec<_>>())?;
         let began = Instant::now();
         let trained = scheduler::train(folder, &part, standings, jobs, quiet);
         clock.seconds += began.elapsed().as_secs_f64();

@@ -155,7 +155,7 @@ fn train(path: &Path, job: &Job, ending: &Ending) -> Result<()> {
         let restored = training.restore(snapshot, false);
         training = restored.with_context(|| Usage(found.path.display().to_string()))?.0;
     }
-    let mut journal = folder.journal(&lengths, config)?;
+    let mut journal = folder.journal(&lengths, config, &data)?;
     let spoken = Cell::new(Instant::now());
     // A turn ends with the first step of the next epoch, once the epoch before is saved.
     let turn_of = Cell::new(training.record().epochs.len() + 1);

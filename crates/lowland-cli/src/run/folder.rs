@@ -11,7 +11,7 @@ use lowland_tasks::checkpoint::{Checkpoints, Found, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
 use lowland_tasks::task::Picture;
-use lowland_tasks::train::Training;
+use lowland_tasks::train::{Data, Training};
 use lowland_tasks::weights::Export;
 
 use crate::failure::{InUse, Usage};
@@ -120,8 +120,9 @@ impl RunFolder {
         &self,
         lengths: &BTreeMap<String, u64>,
         config: &TrainConfig,
+        data: &Data,
     ) -> Result<Journal> {
-        Journal::open(&self.path, lengths, config)
+        Journal::open(&self.path, lengths, config, data.task().wording().measure)
     }
 
     /// Writes pictures of test samples, where there are any.

@@ -41,11 +41,14 @@ pub(crate) struct Journal {
     folder: PathBuf,
     metrics: Appended,
     events: EventWriter<Appended>,
+    /// What the task is measured by, for TensorBoard.
+    measure: String,
 }
 
 impl Journal {
     /// Opens the files in a run's folder, cut to the given lengths in bytes; what is not given has
-    /// none yet. A new file of events begins with the settings.
+    /// none yet. A new file of events begins with the settings. `measure` is the name of what the
+    /// task is measured by.
     ///
     /// # Errors
     /// A file cannot be written to.
@@ -53,6 +56,7 @@ impl Journal {
         folder: &Path,
         lengths: &BTreeMap<String, u64>,
         config: &TrainConfig,
+        measure: String,
     ) -> Result<Self> {
         let open = |name: &str| {
             let path = folder.join(name);
@@ -69,7 +73,7 @@ impl Journal {
             0 => begin(events).map_err(|error| cannot_write(&folder.join(EVENTS), error))?,
             _ => EventWriter::append(events),
         };
-        Ok(Self { folder: folder.to_owned(), metrics, events })
+        Ok(Self { folder: folder.to_owned(), metrics, events, measure })
     }
 
     /// A step.
@@ -87,7 +91,7 @@ impl Journal {
     /// A file cannot be written to.
     pub(crate) fn epoch(&mut self, record: &EpochRecord, steps: u64) -> Result<()> {
         self.line(&Line::Epoch(record))?;
-        self.scalars(steps, &events::of_epoch(record))?;
+        self.scalars(steps, &events::of_epoch(record, &self.measure))?;
         self.flush()
     }
 
@@ -97,7 +101,7 @@ impl Journal {
     /// The file cannot be written to.
     pub(crate) fn test(&mut self, test: &TestRecord, run: &RunRecord) -> Result<()> {
         self.line(&Line::Test(test))?;
-        self.scalars(run.steps, &events::of_end(test, run))?;
+        self.scalars(run.steps, &events::of_end(test, run, &self.measure))?;
         self.end(Status::Success)
     }
 

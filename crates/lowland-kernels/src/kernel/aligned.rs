@@ -1,6 +1,6 @@
 //! Room that starts at the edge of a cache line.
 
-use super::float::Real;
+use super::Real;
 
 const LINE: usize = 64;
 

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::float::{Real, vectorised, vectorised_closure};
 use super::product::{Matrix, Panels, Rows, Start};
 use super::rows::{softmax_gradient_row, softmax_row};
+use super::{Real, vectorised, vectorised_closure};
 
 /// The sizes of an attention. Queries, keys, values and the result are
 /// `[batch, tokens, count · features]`.

@@ -5,8 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::float::{Real, vectorised_closure};
 use super::sum::{WAYS, halves, sum};
+use super::{Real, vectorised_closure};
 
 /// The rows of one channel, an image each.
 type Rows<'a, T> = Vec<&'a mut [T]>;

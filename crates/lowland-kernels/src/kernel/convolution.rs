@@ -15,7 +15,7 @@ mod weights;
 
 pub(crate) use geometry::Geometry;
 
-use super::float::Real;
+use super::Real;
 use correlation::correlate;
 use plan::Plan;
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::float::{Real, vectorised_closure};
+use super::{Real, vectorised_closure};
 
 /// Numbers that one piece of work has: enough to be worth a thread's while, few enough for its
 /// cache.

@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::float::{Real, lanes, vectorised};
+use super::{Real, lanes, vectorised};
 
 /// Most rows of the left matrix that are packed at a time: a multiple of the rows of every tile.
 const ROWS: usize = 144;

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::float::{Real, vectorised_closure};
 use super::sum::{WAYS, halves, sum};
+use super::{Real, vectorised_closure};
 
 /// Numbers that one piece of work has, about.
 const PIECE: usize = 16 * 1024;

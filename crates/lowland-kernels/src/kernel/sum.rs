@@ -1,6 +1,6 @@
 //! Sums in an order that is the same everywhere.
 
-use super::float::Real;
+use super::Real;
 
 /// Running sums, so that additions need not wait for one another.
 pub(crate) const WAYS: usize = 32;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::table::{Columns, ENDINGS, Places, Rows, line_error, parse, shortened};
+use super::table::{Columns, Count, ENDINGS, Places, Rows, line_error, parse, shortened};
 use super::{Text, TextSet, TextSplits, TextTokenizer};
 use crate::data::TargetValues;
 use crate::data::files::{format_error, read};
@@ -57,6 +57,20 @@ pub(super) struct Layout {
     pub(super) train: &'static [&'static [&'static str]],
     pub(super) validation: &'static [&'static [&'static str]],
     pub(super) test: &'static [&'static [&'static str]],
+}
+
+impl Layout {
+    /// Whether the first choice for the training part is in a folder.
+    pub(super) fn is_in(&self, folder: &Path) -> bool {
+        let first = self.train.first().copied().unwrap_or_default();
+        !first.is_empty() && first.iter().all(|base| find(folder, base).is_some())
+    }
+}
+
+/// The file of a name with any of the endings, the first that is there.
+fn find(folder: &Path, base: &str) -> Option<PathBuf> {
+    let paths = ENDINGS.iter().map(|ending| folder.join(format!("{base}.{ending}")));
+    paths.into_iter().find(|path| path.is_file())
 }
 
 /// The usual names of the parts.
@@ -141,7 +155,7 @@ impl TextColumns {
             text,
             pair: place(&self.pair),
             label: place(&self.label),
-            count: None,
+            count: Count::LikeTheFirst,
         });
         Columns {
             text: names(&self.text, TEXT),
@@ -154,6 +168,7 @@ impl TextColumns {
             needs_pair: self.pair.is_some(),
             label: names(&self.label, LABEL),
             unnamed,
+            tabs_in_csv: false,
         }
     }
 }
@@ -275,12 +290,9 @@ impl Reader<'_> {
 
     /// Reads the first of the files that is there, with those that go with it.
     fn part(&self, candidates: &[&[&str]]) -> Result<Option<Part>> {
-        let find = |base: &&str| {
-            let paths = ENDINGS.iter().map(|ending| self.folder.join(format!("{base}.{ending}")));
-            paths.into_iter().find(|path| path.is_file())
-        };
         for together in candidates {
-            let paths: Option<Vec<PathBuf>> = together.iter().map(find).collect();
+            let paths: Option<Vec<PathBuf>> =
+                together.iter().map(|base| find(self.folder, base)).collect();
             let Some(paths) = paths else { continue };
             let rows = |path: PathBuf| {
                 let rows = parse(&path, &read(&path)?, &self.columns)?;

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::corpus::{Classes, Layout, Reader, USUAL};
-use super::table::{Columns, Places};
+use super::table::{Columns, Count, Places};
 use super::{Metric, TextCorpus, TextSplits, TextTokenizer};
 use crate::data::files::require_folder;
 use crate::{Error, Result};
@@ -60,7 +60,9 @@ pub enum GlueTask {
     /// The Semantic Textual Similarity Benchmark (Cer et al., arXiv 1708.00055): how similar are
     /// two sentences, as a number from 0 to 5? A regression. From `train` (5,749 pairs) and `dev`
     /// (1,500); where a test file has the numbers, as in copies with all labels, it is the test
-    /// part.
+    /// part. Or from `sts-train.csv`, `sts-dev.csv` and `sts-test.csv` (1,379) of STSbenchmark, its
+    /// publishers' form with all labels, which is taken where both are there: columns are separated
+    /// by tabs and have no names, and a sentence may hold single quotation marks.
     Stsb,
 }
 
@@ -132,7 +134,8 @@ impl GlueTask {
                 "in_domain_train.tsv, in_domain_dev.tsv and out_of_domain_dev.tsv, or train.tsv and dev.tsv"
             }
             Self::Mnli => "train.tsv and dev_matched.tsv",
-            Self::Qqp | Self::Qnli | Self::Rte | Self::Wnli | Self::Stsb => "train.tsv and dev.tsv",
+            Self::Stsb => "train.tsv and dev.tsv, or sts-train.csv, sts-dev.csv and sts-test.csv",
+            Self::Qqp | Self::Qnli | Self::Rte | Self::Wnli => "train.tsv and dev.tsv",
         }
     }
 
@@ -197,15 +200,26 @@ impl GlueTask {
     /// columns or an unknown label, unless these are to be skipped.
     pub fn corpus(self, folder: &Path, skip_damaged: bool) -> Result<TextCorpus> {
         require_folder(folder, self.expected_files())?;
+        let is_benchmark = self == Self::Stsb && STS_BENCHMARK.is_in(folder);
+        let (layout, columns) = if is_benchmark {
+            (STS_BENCHMARK, self.columns().of_sts_benchmark())
+        } else {
+            (self.layout(), self.columns())
+        };
         let reader = Reader {
             folder,
-            layout: self.layout(),
-            columns: self.columns(),
+            layout,
+            columns,
             classes: self.labels(),
             skip_damaged,
             expected: self.expected_files(),
         };
-        Ok(reader.read()?.0)
+        let (mut corpus, _) = reader.read()?;
+        if is_benchmark {
+            let form = "the files are those of STSbenchmark (sts-train), not those of GLUE (train)";
+            corpus.remarks.insert(0, form.to_owned());
+        }
+        Ok(corpus)
     }
 
     fn labels(self) -> Classes {
@@ -264,14 +278,28 @@ impl GlueTask {
         };
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         // The files of CoLA's publishers have no line of names.
-        let places = Places { text: 3, pair: None, label: Some(1), count: Some(4) };
+        let places = Places { text: 3, pair: None, label: Some(1), count: Count::Exactly(4) };
         Columns {
             text: names(text),
             pair: names(pair),
             needs_pair: !pair.is_empty(),
             label: names(label),
             unnamed: (self == Self::Cola).then_some(places),
+            tabs_in_csv: false,
         }
+    }
+}
+
+/// The parts of STSbenchmark (<http://ixa2.si.ehu.eus/stswiki/index.php/STSbenchmark>).
+const STS_BENCHMARK: Layout =
+    Layout { train: &[&["sts-train"]], validation: &[&["sts-dev"]], test: &[&["sts-test"]] };
+
+impl Columns {
+    /// The columns of STSbenchmark: genre, file, year, number there, score, both sentences, and
+    /// after some of these where they are from.
+    fn of_sts_benchmark(self) -> Self {
+        let places = Places { text: 5, pair: Some(6), label: Some(4), count: Count::AtLeast(7) };
+        Self { unnamed: Some(places), tabs_in_csv: true, ..self }
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Columns {
     pub(crate) label: Vec<String>,
     /// Where the columns are in a file whose first line names none.
     pub(crate) unnamed: Option<Places>,
+    /// Whether a `.csv` file with a tab in its first line is read as a file of tabs.
+    pub(crate) tabs_in_csv: bool,
 }
 
 /// Columns by their places, counted from 0.
@@ -38,8 +40,38 @@ pub(crate) struct Places {
     pub(crate) text: usize,
     pub(crate) pair: Option<usize>,
     pub(crate) label: Option<usize>,
-    /// How many columns there must be; `None` for as many as the first line has.
-    pub(crate) count: Option<usize>,
+    /// How many columns there must be.
+    pub(crate) count: Count,
+}
+
+/// How many columns each line must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// As many as the first.
+    LikeTheFirst,
+    /// So many.
+    Exactly(usize),
+    /// So many or more.
+    AtLeast(usize),
+}
+
+impl Count {
+    /// Whether a line may have so many columns where the first has `first`.
+    fn allows(self, found: usize, first: usize) -> bool {
+        match self {
+            Self::LikeTheFirst => found == first,
+            Self::Exactly(count) => found == count,
+            Self::AtLeast(count) => found >= count,
+        }
+    }
+
+    fn in_words(self, first: usize) -> String {
+        match self {
+            Self::LikeTheFirst => format!("{first} columns"),
+            Self::Exactly(count) => format!("{count} columns"),
+            Self::AtLeast(count) => format!("at least {count} columns"),
+        }
+    }
 }
 
 /// The rows of a file.
@@ -73,6 +105,9 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let mut rows = match &*ending {
         "jsonl" | "ndjson" | "json" => objects(path, text, columns)?,
+        "csv" if columns.tabs_in_csv && first_line(text).contains('\t') => {
+            delimited(path, text, columns, None)?
+        }
         "csv" => delimited(path, text, columns, Some(comma(text)))?,
         _ => delimited(path, text, columns, None)?,
     };
@@ -90,9 +125,12 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
 
 /// What separates the columns of a file of commas: the first line says.
 fn comma(text: &str) -> u8 {
-    let first = text.lines().next().unwrap_or_default();
-    let count = |separator| first.matches(separator).count();
+    let count = |separator| first_line(text).matches(separator).count();
     if count(';') > count(',') { b';' } else { b',' }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn delimited(path: &Path, text: &str, columns: &Columns, comma: Option<u8>) -> Result<Rows> {
@@ -115,11 +153,11 @@ fn delimited(path: &Path, text: &str, columns: &Columns, comma: Option<u8>) -> R
         }
         // Blank lines are passed over before a record.
         let line = line + record.position().map_or(0, |at| blank_lines(text, at.byte()));
-        let (count, at) = if let Some(found) = places {
+        let (first, at) = if let Some(found) = places {
             found
         } else {
             let (at, is_named) = columns.places(path, &record)?;
-            let found = (at.count.unwrap_or(record.len()), at);
+            let found = (record.len(), at);
             let name = |place: usize| match record.get(place) {
                 Some(name) if is_named => format!("{:?}", name.trim()),
                 _ => format!("{}", place + 1),
@@ -132,8 +170,8 @@ fn delimited(path: &Path, text: &str, columns: &Columns, comma: Option<u8>) -> R
             }
             found
         };
-        if record.len() != count {
-            let expected = format!("{count} columns");
+        if !at.count.allows(record.len(), first) {
+            let expected = at.count.in_words(first);
             rows.damaged.push(line_error(path, line, &expected, record.len().to_string()));
             continue;
         }
@@ -165,17 +203,16 @@ impl Columns {
         if let Some(text) = text
             && (pair.is_some() || !self.needs_pair)
         {
-            return Ok((Places { text, pair, label, count: None }, true));
+            return Ok((Places { text, pair, label, count: Count::LikeTheFirst }, true));
         }
         let found = shortened(&first.iter().collect::<Vec<_>>().join(", "));
         match self.unnamed {
             Some(places) => {
                 let last = [Some(places.text), places.pair, places.label];
                 let last = last.into_iter().flatten().max().unwrap_or_default();
-                let count = places.count.unwrap_or(first.len());
-                if places.count.is_none() && last >= count {
+                if places.count == Count::LikeTheFirst && last >= first.len() {
                     let expected = format!("at least {} columns", last + 1);
-                    return Err(line_error(path, 1, &expected, count.to_string()));
+                    return Err(line_error(path, 1, &expected, first.len().to_string()));
                 }
                 Ok((places, false))
             }

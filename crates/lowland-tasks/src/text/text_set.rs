@@ -1,7 +1,7 @@
 //! Labelled texts as tokens.
 
-use super::HostTextBatch;
-use super::tokenizer::{Fault, Text, TextTokenizer, Tokens};
+use super::tokenizer::{Fault, TextTokenizer};
+use super::{HostTextBatch, Text, Tokens};
 use crate::checkpoint::sha256;
 use crate::data::draw::{Purpose, generator, shuffle_front};
 use crate::data::{Labelled, Targets, epoch_order};

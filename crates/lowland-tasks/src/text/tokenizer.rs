@@ -13,7 +13,7 @@ use tokenizers::{
     TruncationParams, TruncationStrategy, decoders,
 };
 
-use super::BertConfig;
+use super::{BertConfig, Text, Tokens};
 use crate::data::files::{format_error, read};
 use crate::{Error, Result};
 
@@ -37,42 +37,12 @@ pub struct TextTokenizer {
     sizes: BertConfig,
 }
 
-/// What is looked at as one: a text, or two that belong together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// The text, or the first of two.
-    pub first: String,
-    /// The second one, where there are two.
-    pub second: Option<String>,
-}
-
-/// A [`Text`] as tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tokens {
-    /// The numbers of the tokens, at least one.
-    pub ids: Vec<u32>,
-    /// For each token, which text it is of: 0 or 1.
-    pub types: Vec<u8>,
-}
-
 /// A text that could not be tokenised.
 #[derive(Debug)]
 pub(crate) struct Fault {
     /// Its place, or that of the first of some of which one is at fault.
     pub(crate) index: usize,
     pub(crate) found: String,
-}
-
-impl From<&str> for Text {
-    fn from(first: &str) -> Self {
-        Self { first: first.to_owned(), second: None }
-    }
-}
-
-impl From<(&str, &str)> for Text {
-    fn from((first, second): (&str, &str)) -> Self {
-        Self { first: first.to_owned(), second: Some(second.to_owned()) }
-    }
 }
 
 impl TextTokenizer {

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::super::aligned::Aligned;
-use super::super::float::{Real, lanes, vectorised};
+use super::super::{Real, lanes, vectorised};
 use super::padded::{biases, buffer, padded};
 use super::plan::{Part, Plan};
 use super::tile::{self, Registers, Taps, cut};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::float::Real;
+use super::super::Real;
 use super::plan::Layout;
 
 /// The planes of one group of one image as `layout` has them.

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::super::float::Real;
+use super::super::Real;
 
 /// How many places along a row a tile may have.
 const WIDTHS: [usize; 6] = [12, 8, 6, 4, 2, 1];

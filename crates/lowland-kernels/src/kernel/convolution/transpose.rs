@@ -1,6 +1,6 @@
 //! From pixels of channels to channels of pixels, and back.
 
-use super::super::float::Real;
+use super::super::Real;
 use super::plan::Part;
 
 /// Writes sums `[pixel][width]` of a part into the planes `[channel][pixels]` of the output, with

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::super::aligned::Aligned;
-use super::super::float::{Real, lanes, vectorised, vectorised_closure};
+use super::super::{Real, lanes, vectorised, vectorised_closure};
 use super::Geometry;
 use super::correlation::{IMAGES, PIXELS, Span, registers, spans};
 use super::padded::{buffer, padded};
