@@ -6,4 +6,5 @@ sgd,\
 sam:rho=0.1,\
 arsam:rho=0.1:budget=1.2,\
 arsam:rho=0.1:budget=1.2:beta=0.95:max_reuse=12:scaled=true,\
-looksam:rho=0.1
+looksam:rho=0.1,\
+composed:schedule.periodic.k=5:ascend.gradient.rho=0.1:descend.reuse-psf.beta=0.95:descend.reuse-psf.max_reuse=12:descend.reuse-psf.scaled=true
