@@ -68,7 +68,9 @@ fn pages() -> Option<Vec<PathBuf>> {
                 if !name.starts_with('.') && name != "target" {
                     folders.push(path);
                 }
-            } else if name.ends_with(".md") && name != "CHANGELOG.md" {
+            } else if path.extension().is_some_and(|ending| ending == "md")
+                && name != "CHANGELOG.md"
+            {
                 pages.push(path);
             }
         }
@@ -176,7 +178,8 @@ fn settings_files(text: &str) -> BTreeMap<String, String> {
     let shown = pieces.windows(2).filter(|pair| pair[1].language == Some("toml"));
     let named = |pair: &[Piece<'_>]| {
         let spans = spans(&pair[0].text).into_iter().rev();
-        let name = spans.map(|(_, span)| span).find(|span| span.ends_with(".toml"))?;
+        let is_toml = |span: &String| Path::new(span).extension().is_some_and(|of| of == "toml");
+        let name = spans.map(|(_, span)| span).find(is_toml)?;
         Some((name, pair[1].text.clone()))
     };
     shown.filter_map(named).collect()
