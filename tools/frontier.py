@@ -1,8 +1,9 @@
 """Accuracy over passes per step of a comparison, as a table in Markdown and a chart in SVG.
 
-    python tools/frontier.py COMPARISON/summary.json chart.svg [figures.json]
+    python tools/frontier.py COMPARISON/summary.json chart.svg [figures.json] [--training]
 
-The last writes what both are made of: settings, and each seed's accuracy and passes. Only seeds
+`figures.json` has what both are made of: settings, and each seed's accuracy and passes. `--training`
+adds the accuracy on the training images, as they are labelled, after the last epoch. Only seeds
 that every contender has finished count. Differences are paired over seeds, with 95 % intervals by
 Student's t; equivalence with SAM by two one-sided tests at 5 % with Holm's correction over all
 contenders. Where ARSAM stands there with other reuses beside its authors', what has the same passes
@@ -139,6 +140,7 @@ def contenders(summary):
             "family": family(algorithm, decays),
             "settings": algorithm["settings"],
             "accuracy": [100.0 * by_seed[seed]["final_accuracy"] for seed in seeds],
+            "training": [100.0 * by_seed[seed]["epochs"][-1]["train_accuracy"] for seed in seeds],
             "passes": mean([by_seed[seed]["passes_per_step"] for seed in seeds]),
         })
     return seeds, found
@@ -149,11 +151,15 @@ def words(differences):
     return f"{centre:+.1f} ({centre - half:+.1f} to {centre + half:+.1f})".replace("-", "−")
 
 
-def table(found):
+def table(found, with_training):
     by = {contender["family"]: contender for contender in found}
     lines = ["| | passes | test accuracy, % | to SGD, points (95 %) | to SAM, points (95 %) "
              f"| within {MARGIN} of SAM |",
              "|---|---|---|---|---|---|"]
+    if with_training:
+        lines = ["| | passes | test accuracy, % | training, % | to SGD, points (95 %) "
+                 f"| to SAM, points (95 %) | within {MARGIN} of SAM |",
+                 "|---|---|---|---|---|---|---|"]
     sam = by["SAM"]["accuracy"]
     others = [one for one in found if one["family"] != "SAM"]
     tests = holm([equivalence([a - b for a, b in zip(one["accuracy"], sam)], MARGIN)
@@ -168,6 +174,9 @@ def table(found):
             pairs = zip(accuracy, by[other]["accuracy"])
             cells.append("" if same else words([a - b for a, b in pairs]))
         cells.append(verdicts.get(id(contender), ""))
+        if with_training:
+            training = contender["training"]
+            cells.insert(3, f"{mean(training):.1f} ± {deviation(training):.1f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -258,13 +267,15 @@ def chart(found, seeds):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+    paths = [word for word in sys.argv[1:] if word != "--training"]
+    with open(paths[0], encoding="utf-8") as file:
         seeds, found = contenders(json.load(file))
-    print(f"Seeds {', '.join(map(str, seeds))}\n\n{table(found)}\n{rivals(found)}")
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
+    text = table(found, "--training" in sys.argv)
+    print(f"Seeds {', '.join(map(str, seeds))}\n\n{text}\n{rivals(found)}")
+    with open(paths[1], "w", encoding="utf-8") as file:
         file.write(chart(found, seeds))
-    if len(sys.argv) > 3:
-        with open(sys.argv[3], "w", encoding="utf-8") as file:
+    if len(paths) > 2:
+        with open(paths[2], "w", encoding="utf-8") as file:
             json.dump({"seeds": seeds, "contenders": found}, file, indent=1)
             file.write("\n")
 
