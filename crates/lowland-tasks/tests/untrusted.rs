@@ -210,7 +210,7 @@ fn a_small_file_that_unpacks_to_gigabytes_is_refused_and_costs_no_memory() {
             "x: expected at most {most} bytes in a packed file of this length, found 1073741824 values (1073741824)"
         )
     );
-    // More than is promised is told by the first value too many.
+    // More than is promised shows by the first value too many.
     assert_eq!(
         refusal(&packed_zeros(3, 1 << 10)),
         "x: expected 3 values (3) as its header says, found more"
@@ -372,7 +372,7 @@ fn tensors_that_claim_to_be_large_cost_no_memory() {
     };
     let honest = read(&entry("a", "I4\nI4\n", "I4\nI1\n"), 16).unwrap();
     assert_eq!(honest["a"], [4, 4]);
-    for (size, strides, told) in [
+    for (size, strides, expected) in [
         // As many times the same number as one likes.
         ("I1000000000\n", "I0\n", "a with numbers beyond its storage"),
         ("I4\nI4\n", "I5\nI1\n", "a with numbers beyond its storage"),
@@ -380,7 +380,7 @@ fn tensors_that_claim_to_be_large_cost_no_memory() {
         ("I4\n", "I4\nI1\n", "a with numbers beyond its storage"),
     ] {
         let error = read(&entry("a", size, strides), 16).unwrap_err();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
     let error = read(&entry("a", "I4\n", "I1\n"), u64::MAX / 4).unwrap_err();
     assert!(error.contains("storages that end early"), "{error}");
@@ -444,7 +444,7 @@ fn images_are_read_or_refused_in_proportion() {
 #[test]
 fn images_that_claim_to_be_large_cost_no_memory() {
     let _alone = alone();
-    let told = |file: &[u8]| {
+    let refused = |file: &[u8]| {
         let read =
             || image_folder::parse(Path::new("x"), file, &small(Some(8))).unwrap_err().to_string();
         in_proportion(file.len(), 8, read)
@@ -452,11 +452,11 @@ fn images_that_claim_to_be_large_cost_no_memory() {
     let limit = "x: expected at most 5 million pixels (max_megapixels sets the limit), found";
     let mut png = seeds("image").into_iter().rfind(|file| file.starts_with(b"\x89PNG")).unwrap();
     png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
-    assert_eq!(told(&with_sums(png.clone())), format!("{limit} 65535x65535 pixels"));
+    assert_eq!(refused(&with_sums(png.clone())), format!("{limit} 65535x65535 pixels"));
     let mut jpeg = seeds("image").remove(0);
     let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].fill(0xff);
-    assert_eq!(told(&jpeg), format!("{limit} 65535x65535 pixels"));
+    assert_eq!(refused(&jpeg), format!("{limit} 65535x65535 pixels"));
 }
 
 /// What a byte of a table may become: a text and a label with their places.

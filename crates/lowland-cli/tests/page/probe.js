@@ -79,7 +79,7 @@
   aim: async (index, source) => {
     const spots = [...document.querySelectorAll(".hit")];
     spots[index].scrollIntoView({ block: "center", behavior: "instant" });
-    // The page is told of the scrolling with the next frame.
+    // The page learns of the scrolling with the next frame.
     await new Promise((done) => requestAnimationFrame(done));
     const box = spots[index].getBoundingClientRect();
     const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
