@@ -288,46 +288,50 @@ fn subcommands() -> Vec<Vec<String>> {
     names
 }
 
+/// Asserts that nothing is wrong on any page: `check` looks at a page's text, adds the lines of
+/// what is wrong there, and returns how many `things` it found.
+fn assert_on_every_page(things: &str, check: impl Fn(&str, &mut Vec<(usize, String)>) -> usize) {
+    let Some(pages) = pages() else { return };
+    let mut all = Vec::new();
+    let mut seen = 0;
+    for page in pages {
+        let mut wrong = Vec::new();
+        seen += check(&std::fs::read_to_string(&page).unwrap(), &mut wrong);
+        all.extend(wrong.iter().map(|(line, why)| format!("{}:{line}: {why}", page.display())));
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+    assert!(seen > 80, "only {seen} {things} were found");
+}
+
 #[test]
 fn printed_commands_are_taken() {
-    let mut wrong = Vec::new();
-    let mut seen = 0;
-    let Some(pages) = pages() else { return };
-    for page in pages {
-        let text = std::fs::read_to_string(&page).unwrap();
-        let place = Place::of(&text);
-        for printed in commands(&text) {
-            seen += 1;
-            if let Err(error) = place.read(&printed) {
-                let (line, words) = (printed.line, printed.words.join(" "));
-                wrong.push(format!("{}:{line}: {words}\n  {error}", page.display()));
+    assert_on_every_page("commands", |text, wrong| {
+        let place = Place::of(text);
+        let commands = commands(text);
+        for printed in &commands {
+            if let Err(error) = place.read(printed) {
+                wrong.push((printed.line, format!("{}\n  {error}", printed.words.join(" "))));
             }
         }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(seen > 80, "only {seen} commands were found");
+        commands.len()
+    });
 }
 
 #[test]
 fn mentioned_flags_and_algorithms_are_known() {
-    let mut wrong = Vec::new();
-    let mut seen = 0;
-    let Some(pages) = pages() else { return };
-    for page in pages {
-        let text = std::fs::read_to_string(&page).unwrap();
-        for piece in pieces(&text).iter().filter(|piece| piece.language.is_none()) {
+    assert_on_every_page("flags and algorithms", |text, wrong| {
+        let mut seen = 0;
+        for piece in pieces(text).iter().filter(|piece| piece.language.is_none()) {
             for (below, span) in spans(&piece.text) {
                 let Some(known) = is_known(&span) else { continue };
                 seen += 1;
-                let line = piece.line + below;
-                let problem = known.err();
-                wrong
-                    .extend(problem.map(|why| format!("{}:{line}: {span}: {why}", page.display())));
+                if let Err(why) = known {
+                    wrong.push((piece.line + below, format!("{span}: {why}")));
+                }
             }
         }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(seen > 80, "only {seen} flags and algorithms were found");
+        seen
+    });
 }
 
 /// Whether a flag or an algorithm with settings is known; `None` for all other code.
