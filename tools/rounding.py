@@ -14,41 +14,40 @@ import pathlib
 import re
 import subprocess
 import sys
+from statistics import mean, stdev
 
 BITS = (None, 8, 6, 5, 4, 3, 2)
 
 
-def evaluated(program, run, bits):
+def evaluated(program, run, bits=None, weights=None):
+    """A run's test figures, with its weights rounded to so many bits or those of another run."""
     command = [program, "evaluate", str(run), "--json"]
-    if bits is not None:
-        command += ["--round", str(bits)]
+    command += ["--round", str(bits)] if bits else []
+    command += ["--weights", str(weights)] if weights else []
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return {"accuracy": found["accuracy"], "loss": found["loss"],
             "calibration_error": found["calibration_error"]}
 
 
-def mean(numbers):
-    return sum(numbers) / len(numbers)
-
-
-def deviation(numbers):
-    centre = mean(numbers)
-    return (sum((x - centre) ** 2 for x in numbers) / max(len(numbers) - 1, 1)) ** 0.5
-
-
-def main():
-    program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-    figures = {}
-    for contender in sys.argv[3:]:
+def runs_of(folder, contenders):
+    """The runs with weights of each contender, by its name and then by seed."""
+    found = {}
+    for contender in contenders:
         name, prefix = contender.split("=")
         runs = [run for run in (folder / "runs").iterdir()
                 if re.fullmatch(re.escape(prefix) + r"-seed-\d+", run.name)
                 and (run / "model.bpk").is_file()]
-        figures[name] = {
-            run.name.rsplit("-", 1)[1]: {str(bits or "full"): evaluated(program, run, bits)
-                                         for bits in BITS}
-            for run in sorted(runs)
-        }
+        found[name] = {run.name.rsplit("-", 1)[1]: run for run in sorted(runs)}
+    return found
+
+
+def main():
+    program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    figures = {
+        name: {seed: {str(bits or "full"): evaluated(program, run, bits) for bits in BITS}
+               for seed, run in runs.items()}
+        for name, runs in runs_of(folder, sys.argv[3:]).items()
+    }
     seeds = sorted(set.intersection(*(set(of) for of in figures.values())), key=int)
     (folder / "rounding.json").write_text(json.dumps(figures, indent=1) + "\n")
     names = [str(bits or "full") for bits in BITS]
@@ -59,10 +58,11 @@ def main():
         cells = [name]
         for bits in names:
             shares = [100.0 * of[seed][bits]["accuracy"] for seed in seeds]
-            cells.append(f"{mean(shares):.1f} ± {deviation(shares):.1f}")
+            cells.append(f"{mean(shares):.1f} ± {stdev(shares):.1f}")
         errors = [100.0 * of[seed]["full"]["calibration_error"] for seed in seeds]
-        cells.append(f"{mean(errors):.1f} ± {deviation(errors):.1f}")
+        cells.append(f"{mean(errors):.1f} ± {stdev(errors):.1f}")
         print("| " + " | ".join(cells) + " |")
 
 
-main()
+if __name__ == "__main__":
+    main()
