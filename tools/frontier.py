@@ -1,31 +1,30 @@
 """Accuracy over passes per step of a comparison, as a table in Markdown and a chart in SVG.
 
     python tools/frontier.py COMPARISON/summary.json chart.svg [figures.json] [--training]
+        [--margin POINTS]
 
 `figures.json` has what both are made of: settings, and each seed's accuracy and passes. `--training`
-adds the accuracy on the training images, as they are labelled, after the last epoch. Only seeds
+adds the accuracy on the training samples, as they are labelled, after the last epoch. Only seeds
 that every contender has finished count. Differences are paired over seeds, with 95 % intervals by
-Student's t; equivalence with SAM by two one-sided tests at 5 % with Holm's correction over all
-contenders. Where ARSAM stands there with other reuses beside its authors', what has the same passes
+Student's t; equivalence with SAM within the margin, 1 point unless it is given, by two one-sided
+tests at 5 % with Holm's correction over all contenders. Where ARSAM stands there with other reuses beside its authors', what has the same passes
 is compared with the latter by paired t-tests, with Holm's correction over those at the same passes.
 Needs scipy and matplotlib.
 """
 
+import argparse
 import json
 import math
-import sys
 from statistics import mean, stdev
 
 import matplotlib
 from matplotlib import pyplot
 from scipy import stats
 
-# The margin of equivalence with SAM, in points.
-MARGIN = 1.0
-
 # A family's name, colour, marker (of matplotlib), and whether that is filled.
 FAMILIES = {
     "SGD": ("#444444", "o", True),
+    "AdamW": ("#444444", "o", True),
     "SAM": ("#444444", "s", True),
     "ARSAM": ("#c0392b", "o", True),
     "ARSAM, decay 0.95": ("#c0392b", "s", True),
@@ -55,7 +54,7 @@ def family(algorithm, decays):
         if scaled:
             return "ARSAM, scaled"
         return "ARSAM, decay 0.95" if decays and "beta" in " ".join(settings) else "ARSAM"
-    names = {"sgd": "SGD", "base": "SGD", "sam": "SAM", "ss-sam": "at random",
+    names = {"sgd": "SGD", "adamw": "AdamW", "sam": "SAM", "ss-sam": "at random",
              "aesam": "AE-SAM", "late": "late SAM", "looksam": "LookSAM", "msam": "MSAM",
              "fsam": "F-SAM"}
     return names[algorithm["name"]]
@@ -119,24 +118,25 @@ def words(differences):
     return f"{centre:+.1f} ({centre - half:+.1f} to {centre + half:+.1f})".replace("-", "−")
 
 
-def table(found, with_training):
+def table(found, with_training, margin):
     by = {contender["family"]: contender for contender in found}
-    heads = ["", "passes", "test accuracy, %", "to SGD, points (95 %)", "to SAM, points (95 %)",
-             f"within {MARGIN} of SAM"]
+    base = "AdamW" if "AdamW" in by else "SGD"
+    heads = ["", "passes", "test accuracy, %", f"to {base}, points (95 %)",
+             "to SAM, points (95 %)", f"within {margin} of SAM"]
     if with_training:
         heads.insert(3, "training, %")
     lines = [f"|{'|'.join(f' {head} ' if head else ' ' for head in heads)}|",
              "|" + "---|" * len(heads)]
     sam = by["SAM"]["accuracy"]
     others = [one for one in found if one["family"] != "SAM"]
-    tests = holm([equivalence([a - b for a, b in zip(one["accuracy"], sam)], MARGIN)
+    tests = holm([equivalence([a - b for a, b in zip(one["accuracy"], sam)], margin)
                   for one in others])
     verdicts = {id(one): "yes" if p < 0.05 else "not shown" for one, p in zip(others, tests)}
     for contender in sorted(found, key=lambda one: (one["passes"], -mean(one["accuracy"]))):
         accuracy = contender["accuracy"]
         cells = [contender["family"], f"{contender['passes']:.2f}",
                  f"{mean(accuracy):.1f} ± {deviation(accuracy):.1f}"]
-        for other in ("SGD", "SAM"):
+        for other in (base, "SAM"):
             same = contender["family"] == other
             pairs = zip(accuracy, by[other]["accuracy"])
             cells.append("" if same else words([a - b for a, b in pairs]))
@@ -200,14 +200,20 @@ def chart(found, seeds, path):
 
 
 def main():
-    paths = [word for word in sys.argv[1:] if word != "--training"]
-    with open(paths[0], encoding="utf-8") as file:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("summary")
+    parser.add_argument("chart")
+    parser.add_argument("figures", nargs="?")
+    parser.add_argument("--training", action="store_true", help="training accuracy in the table")
+    parser.add_argument("--margin", type=float, default=1.0, help="of equivalence, in points")
+    asked = parser.parse_args()
+    with open(asked.summary, encoding="utf-8") as file:
         seeds, found = contenders(json.load(file))
-    text = table(found, "--training" in sys.argv)
+    text = table(found, asked.training, asked.margin)
     print(f"Seeds {', '.join(map(str, seeds))}\n\n{text}\n{rivals(found)}")
-    chart(found, seeds, paths[1])
-    if len(paths) > 2:
-        with open(paths[2], "w", encoding="utf-8") as file:
+    chart(found, seeds, asked.chart)
+    if asked.figures:
+        with open(asked.figures, "w", encoding="utf-8") as file:
             json.dump({"seeds": seeds, "contenders": found}, file, indent=1)
             file.write("\n")
 
