@@ -66,6 +66,16 @@ fn validation_chooses_and_test_is_measured_once() {
     assert_eq!(last["accuracy"], epochs[2]["validation_accuracy"]);
     let named = evaluate(&["--checkpoint", "epoch-0003-step-00000009", "--on", "validation"]);
     assert_eq!(named, last);
+    // Other weights for its network: here those of a file of its own.
+    let file = format!("{out}/model.safetensors");
+    let other = evaluate(&["--weights", &file, "--on", "validation"]);
+    assert_eq!(other["confusion"], last["confusion"]);
+    let error = lowland(&["evaluate", &out, "--weights", &file, "--checkpoint", "last"]);
+    assert_eq!(error.status.code(), Some(2));
+    let error = lowland(&["evaluate", &out, "--weights", "nowhere.bpk"]);
+    assert!(text(&error.stderr).contains("nowhere.bpk"), "{}", text(&error.stderr));
+    let error = lowland(&["landscape", &out, &out, "--weights", &file]);
+    assert!(text(&error.stderr).contains("--weights"), "{}", text(&error.stderr));
     let error = lowland(&["evaluate", &out, "--checkpoint", "first"]);
     assert!(text(&error.stderr).contains("has no checkpoint \"first\": use best, last, average"));
 

@@ -106,6 +106,9 @@ impl Landscape {
         let extent = self.checked_extent()?;
         let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
         files::check_target(&out, &[LANDSCAPE, PAGE])?;
+        if self.weights.weights.is_some() && self.runs.len() > 1 {
+            bail!(Usage("--weights gives one network its weights: name one run".to_owned()));
+        }
         let mut runs = Vec::new();
         for path in &self.runs {
             runs.push(FinishedRun::open(path, &self.weights)?);

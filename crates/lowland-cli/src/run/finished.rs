@@ -22,6 +22,10 @@ pub(crate) struct WeightFlags {
     /// part, else last]
     #[arg(long, value_name = "NAME")]
     checkpoint: Option<String>,
+    /// Other weights for the network of this run: the folder of another run or a file, as --from
+    /// takes them
+    #[arg(long, value_name = "FROM", conflicts_with = "checkpoint")]
+    pub weights: Option<PathBuf>,
 }
 
 /// A run and its network.
@@ -56,10 +60,19 @@ impl FinishedRun {
         let config = read_config(path)?;
         let device = device::open(&config.device)?;
         let data = program::load(&config)?;
-        let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
-        let model = data.model(&config, record, &device);
-        let model = model.with_context(|| Usage(format!("{} cannot be used", path.display())))?;
-        Ok(Self { path: path.to_owned(), config, data, device, model, weights: words })
+        let (model, weights) = match &flags.weights {
+            Some(from) => {
+                let model = data.model_from(&config, from, &device)?;
+                (model, format!("the weights of {}", from.display()))
+            }
+            None => {
+                let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
+                let model = data.model(&config, record, &device);
+                let unusable = || Usage(format!("{} cannot be used", path.display()));
+                (model.with_context(unusable)?, words)
+            }
+        };
+        Ok(Self { path: path.to_owned(), config, data, device, model, weights })
     }
 }
 

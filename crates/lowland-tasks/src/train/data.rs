@@ -1,5 +1,6 @@
 //! The data of a run.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -80,5 +81,15 @@ impl Data {
     pub fn model(&self, config: &TrainConfig, record: Vec<u8>, device: &Device) -> Result<Model> {
         task::loaded(self.task.form(config, &device.clone().autodiff())?, record)
             .map_err(|error| Error::snapshot("the model", error))
+    }
+
+    /// Makes the network of a run with the weights of another run's folder or of a file, all that
+    /// [`TrainConfig::from`] takes.
+    ///
+    /// # Errors
+    /// Weights that are missing, broken or of another network.
+    pub fn model_from(&self, config: &TrainConfig, from: &Path, device: &Device) -> Result<Model> {
+        let config = TrainConfig { from: Some(from.to_owned()), new_head: false, ..config.clone() };
+        self.task.start(&config, &device.clone().autodiff())
     }
 }
