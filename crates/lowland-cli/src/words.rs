@@ -88,6 +88,11 @@ pub(crate) fn counted_as(value: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
+/// The form of a verb that goes with a count: "1 sample repeats", "3 samples repeat".
+pub(crate) fn agreeing<'a>(value: usize, one: &'a str, many: &'a str) -> &'a str {
+    if value == 1 { one } else { many }
+}
+
 /// Seconds in the unit that suits them: "43 ms", "12.8 s", "3 min 20 s".
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use common::{lowland, path, run, text};
-use image::{Rgb, RgbImage};
+use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::Value;
 use server::{Reply, Server};
 
@@ -250,6 +250,38 @@ fn an_image_folder_is_checked_and_trained_on() {
 }
 
 #[test]
+fn repeated_shared_and_transparent_images_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, grey: u8, alpha: u8| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbaImage::from_pixel(4, 4, Rgba([grey, grey, grey, alpha])).save(path).unwrap();
+    };
+    put("train/cat/a.png", 9, 255);
+    put("train/dog/a.png", 9, 255);
+    put("train/dog/b.png", 7, 0);
+    put("test/cat/x.png", 9, 255);
+    let data = folder.path().display().to_string();
+    let check = ["data", "check", "image-folder", "--data-dir", &data, "--json"];
+    let json: Value = serde_json::from_slice(&run(&check).stdout).unwrap();
+    assert_eq!(
+        json["odd"],
+        serde_json::json!([
+            "1 training sample comes with more than one label: train/dog/a.png (as \
+             train/cat/a.png)",
+            "1 training sample repeats another of the same part: train/dog/a.png (as \
+             train/cat/a.png)",
+            "no test sample of dog",
+            "1 test sample is in the training part too: test/cat/x.png (as train/cat/a.png)",
+        ])
+    );
+    assert_eq!(
+        json["remarks"][0],
+        "1 image has transparent pixels and was laid over white: train/dog/b.png"
+    );
+}
+
+#[test]
 fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().display().to_string();
@@ -261,9 +293,9 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
     for line in [
         "  the columns taken are \"text\", \"label\"",
         "  left out 1 file that is not used: notes.md",
-        "  1 training sample come with more than one label",
+        "  1 training sample comes with more than one label",
         "  no test sample of c",
-        "  1 test sample are in the training part too",
+        "  1 test sample is in the training part too",
         "  1 training sample without a text",
     ] {
         assert!(table.lines().any(|found| found == line), "{line} in {table}");

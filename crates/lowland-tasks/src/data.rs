@@ -22,8 +22,10 @@ pub mod subset;
 
 pub(crate) mod draw;
 pub(crate) mod files;
+mod image_mistake;
 mod prefetch;
 pub(crate) mod remarks;
+pub(crate) mod scan;
 mod targets;
 mod tiff_head;
 
@@ -38,7 +40,7 @@ pub use batches::{BatchConfig, Batches, ImageSource, Loader, Source, epoch_order
 pub use host_batch::{HostBatch, ImageBatch, Mixed};
 pub use image_file::Decoding;
 pub use image_folder::FolderConfig;
-pub use image_set::{ImageItem, ImageSet, ImageShape, Splits};
+pub use image_set::{ImageItem, ImageSet, ImageShape, SampleFiles, Splits};
 pub use label_noise::{LabelNoise, Labelled, redraw_labels};
 pub use mix::{Mixup, Partner};
 pub use published::Published;

@@ -59,7 +59,7 @@ pub enum Error {
         found: String,
     },
 
-    /// Files of a data set, or lines of them, cannot be read or are damaged.
+    /// Files of a data set, or lines or entries of them, cannot be read or are damaged.
     #[error(
         "{}{}; --skip-damaged (skip_damaged = true) leaves {} out",
         if *count > 1 { format!("{count} damaged {what}: ") } else { String::new() },
@@ -67,7 +67,7 @@ pub enum Error {
         if *count > 1 { "them" } else { "it" }
     )]
     DamagedData {
-        /// What they are: "files" or "lines".
+        /// What they are: "files", "lines" or "entries".
         what: &'static str,
         /// What is wrong with the first of them, one message each.
         problems: Vec<String>,

@@ -45,6 +45,7 @@ pub mod pose {
     mod prepare;
     mod set;
     mod skeleton;
+    mod unused;
 
     pub(crate) use cut::EXPECTED_FILES;
     pub use cut::PoseSplits;

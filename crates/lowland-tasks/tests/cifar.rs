@@ -94,6 +94,27 @@ fn damage_is_one_exact_line() {
 }
 
 #[test]
+fn what_is_not_used_of_a_folder_is_named() {
+    let folder = cifar10("cifar-10-batches-bin");
+    let inner = folder.path().join("cifar-10-batches-bin");
+    // These belong to the archive.
+    for name in ["batches.meta.txt", "readme.html"] {
+        fs::write(inner.join(name), "x").unwrap();
+    }
+    let remarks = || DataName::Cifar10.load(Some(folder.path())).unwrap().remarks;
+    assert_eq!(remarks(), [""; 0]);
+    fs::write(inner.join("data_batch_6.bin"), "x").unwrap();
+    fs::create_dir(folder.path().join("cifar-10-batches-py")).unwrap();
+    assert_eq!(
+        remarks(),
+        [
+            "left out 1 file (.bin) not used: data_batch_6.bin",
+            "left out cifar-10-batches-py: the binary version is there too",
+        ]
+    );
+}
+
+#[test]
 fn a_missing_file_is_one_exact_line() {
     let folder = cifar10("");
     fs::remove_file(folder.path().join("data_batch_4.bin")).unwrap();
@@ -203,6 +224,18 @@ fn the_python_version_is_read_without_running_it() {
         assert_eq!((splits.train.len(), splits.test.labels()), (10, &[9, 0][..]));
         assert_eq!(splits.test.images(), pixels);
         assert_eq!(splits.remarks, ["the files are those of the Python version"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["data_batch_1", "data_batch_3", "test_batch"] {
+        fs::write(folder.path().join(name), pickled(&pixels, "labels", &[9, 0])).unwrap();
+    }
+    for missing in ["data_batch_2", "test_batch"] {
+        let error = DataName::Cifar10.load(Some(folder.path())).unwrap_err().to_string();
+        let files = "data_batch_1 to data_batch_5 and test_batch";
+        let found = format!("{missing}: expected one of {files}, found no such file");
+        assert!(error.contains(&found), "{error}");
+        // The test file is looked for first.
+        fs::remove_file(folder.path().join("test_batch")).unwrap_or_default();
     }
     let again = pickled_again(&pixels, "labels", &[9, 0]);
     let (mut images, mut labels) = (Vec::new(), Vec::new());

@@ -212,6 +212,24 @@ proptest! {
 }
 
 #[test]
+fn what_is_not_used_of_a_folder_is_named() {
+    let folder = folder();
+    assert_eq!(idx::read_folder(folder.path(), &CLASSES).unwrap().remarks, [""; 0]);
+    // The plain file is taken, so that nobody sees what the packed one holds.
+    fs::write(folder.path().join("train-images-idx3-ubyte.gz"), "x").unwrap();
+    fs::write(folder.path().join("other.txt"), "x").unwrap();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    assert_eq!(
+        idx::read_folder(folder.path(), &CLASSES).unwrap().remarks,
+        [
+            "left out 1 file (.gz) not used: train-images-idx3-ubyte.gz",
+            "left out 1 file (.txt) not used: other.txt",
+            "left out 1 folder with no part in the layout: more",
+        ]
+    );
+}
+
+#[test]
 fn the_folder_that_torchvision_makes_is_found() {
     let (flat, around) = (folder(), tempfile::tempdir().unwrap());
     for (data, name) in [(DataName::Mnist, "MNIST"), (DataName::FashionMnist, "FashionMNIST")] {

@@ -96,7 +96,7 @@ fn classes_and_images_come_by_name_and_colour_by_colour() {
     assert_eq!(train.image(0), [5, 6, 5, 6, 5, 6], "grey in all three");
     assert_eq!(train.image(1), [1, 1, 2, 2, 3, 3], "10 is before 2, as names go");
     assert_eq!(train.image(2), [10, 11, 20, 21, 30, 31]);
-    assert_eq!(train.image(3), [7, 7, 8, 8, 9, 9], "without its alpha");
+    assert_eq!(train.image(3), [255; 6], "nothing of it is to be seen on white");
     assert_eq!((splits.test.labels(), splits.test.classes()), (&[2][..], train.classes()));
     assert_eq!(splits.test.image(0), [128; 6]);
     assert_eq!(splits.validation, None);
@@ -107,8 +107,126 @@ fn classes_and_images_come_by_name_and_colour_by_colour() {
             "left out 1 file (.txt) not read as images: train/b/notes.txt",
             "left out 1 folder with no part in the layout: later",
             "left out 2 entries of archivers, viewers and editors: train/.cache, train/b/.hidden.png",
+            "1 image has transparent pixels and was laid over white: train/c/clear.png",
         ]
     );
+    let files = ["train/a/grey.png", "train/b/10.PNG", "train/b/2.png", "train/c/clear.png"];
+    assert_eq!(
+        (&splits.files.train[..], splits.files.test.len()),
+        (&files.map(str::to_owned)[..], 1)
+    );
+}
+
+#[test]
+fn transparent_pixels_are_mixed_with_white() {
+    let pixels = [[200, 100, 0, 255], [200, 100, 0, 128], [200, 100, 0, 0], [9, 9, 9, 254]];
+    let seen = [[200, 100, 0], [227, 177, 127], [255; 3], [10; 3]];
+    let eight = RgbaImage::from_fn(4, 1, |x, _| Rgba(pixels[x as usize]));
+    let sixteen = DynamicImage::from(eight.clone()).into_rgba16();
+    let expected: Vec<u8> =
+        [0, 1, 2].iter().flat_map(|&c| seen.map(|pixel: [u8; 3]| pixel[c])).collect();
+    for image in [DynamicImage::from(eight), DynamicImage::from(sixteen)] {
+        let (_, found) = image_folder::parse(Path::new("x"), &png(&image), &sized(None)).unwrap();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn links_that_lead_back_or_nowhere_are_named_and_not_followed() {
+    use std::os::unix::fs::symlink;
+    let fixture = Fixture::small();
+    symlink("..", fixture.path("train/cat/up")).unwrap();
+    symlink("../dog", fixture.path("train/cat/there")).unwrap();
+    symlink("../cat", fixture.path("train/dog/back")).unwrap();
+    symlink("nothing.png", fixture.path("train/dog/broken.png")).unwrap();
+    symlink("a.png", fixture.path("train/dog/b.png")).unwrap();
+    fs::create_dir(fixture.path("train/cat/dir.png")).unwrap();
+    let splits = read_folder(fixture.0.path(), &sized(None)).unwrap();
+    // A link to another folder or to an image is as good as these.
+    let files = [
+        "train/cat/a.png",
+        "train/cat/there/a.png",
+        "train/cat/there/b.png",
+        "train/dog/a.png",
+        "train/dog/b.png",
+        "train/dog/back/a.png",
+    ];
+    assert_eq!(splits.files.train, files);
+    assert_eq!(
+        splits.remarks,
+        [
+            "left out 2 empty folders beside images: train/cat/dir.png, train/dog/back/dir.png",
+            "left out 2 links to a file or folder that does not exist: \
+             train/cat/there/broken.png, train/dog/broken.png",
+            "left out 4 links back to a folder above, not followed: train/cat/up, \
+             train/cat/there/back, train/dog/back/there and 1 more",
+        ]
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn names_that_are_no_unicode_are_shown_byte_by_byte() {
+    use std::os::unix::ffi::OsStringExt;
+    let fixture = Fixture::small();
+    let name = std::ffi::OsString::from_vec(b"caf\xe9".to_vec());
+    fs::create_dir(fixture.path("train").join(name)).unwrap();
+    assert_eq!(
+        fixture.error(None),
+        "train: expected folders with names in Unicode (UTF-8), found \"caf\\xe9\"; rename it"
+    );
+}
+
+/// A grey TIFF file of one pixel of 32 bits, which are a fraction.
+fn float_tiff() -> Vec<u8> {
+    let tags: [[u32; 4]; 9] = [
+        [256, 3, 1, 1],
+        [257, 3, 1, 1],
+        [258, 3, 1, 32],
+        [259, 3, 1, 1],
+        [262, 3, 1, 1],
+        [273, 4, 1, 122],
+        [277, 3, 1, 1],
+        [279, 4, 1, 4],
+        [339, 3, 1, 3],
+    ];
+    let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
+    for [tag, kind, count, value] in tags {
+        for short in [tag, kind] {
+            file.extend(u16::try_from(short).unwrap().to_le_bytes());
+        }
+        file.extend([count, value].iter().flat_map(|long| long.to_le_bytes()));
+    }
+    file.extend([0; 4]);
+    file.extend(1.0_f32.to_le_bytes());
+    file
+}
+
+#[test]
+fn what_decoders_refuse_is_said_in_words() {
+    let refused = |file: &[u8]| {
+        image_folder::parse(Path::new("x"), file, &sized(None)).unwrap_err().to_string()
+    };
+    let error = refused(&float_tiff());
+    assert!(error.starts_with("x: expected whole numbers of at most 16 bits"), "{error}");
+    // Sides of 2^31 - 1, with the checksum that belongs to them.
+    let mut large = png(&plain(2, 2, [1; 3]));
+    large[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+    let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&large[12..29]);
+    large[29..33].copy_from_slice(&sum.to_be_bytes());
+    let error = refused(&large);
+    assert!(error.starts_with("x: expected at most 200 million pixels (--max-meg"), "{error}");
+    for format in [ImageFormat::Bmp, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Tiff] {
+        let noise = RgbImage::from_fn(64, 64, |x, y| {
+            Rgb([0, 1, 2].map(|c| u8::try_from((x * 31 + y * 17 + x * y * c) % 256).unwrap()))
+        });
+        let mut file = Cursor::new(Vec::new());
+        DynamicImage::from(noise).write_to(&mut file, format).unwrap();
+        let file = file.into_inner();
+        let error = refused(&file[..file.len() / 2]);
+        assert_eq!(error, "x: expected a whole image, found one that ends early", "{format:?}");
+    }
 }
 
 #[test]
@@ -202,7 +320,8 @@ fn large_plain_pictures_are_read_up_to_the_limit() {
     assert_eq!(parse(6).unwrap().1, [255; 48]);
     assert_eq!(
         parse(5).unwrap_err().to_string(),
-        "x: expected at most 5 million pixels (max_megapixels sets the limit), found 3000x2000 pixels"
+        "x: expected at most 5 million pixels (--max-megapixels, max_megapixels in files, sets the \
+         limit), found 3000x2000 pixels"
     );
     assert!(matches!(
         read_folder(
@@ -240,7 +359,9 @@ fn damaged_files_are_named_together_or_left_out_and_counted() {
     );
     fixture.put("train/dog/a.png", "");
     let error = read_folder(fixture.0.path(), &skip).unwrap_err().to_string();
-    assert!(error.ends_with("dog: expected at least one image that is not damaged, found none"));
+    let end = "dog: expected at least one image that is not damaged, found none; replace the \
+               damaged images, or take the folders of this class away";
+    assert!(error.ends_with(end), "{error}");
 }
 
 #[test]
@@ -379,10 +500,13 @@ fn what_is_missing_is_reported_in_one_line() {
     let none = "test: expected at least one image in the folder of a class, found none";
     assert_eq!(fixture.error(None), none);
     fixture.put("test/cow/a.png", "x");
-    let cow = "test/cow: expected the name of a class in train, found \"cow\"";
+    let cow = "test/cow: expected the name of a class in the training part (cat, dog), found \"cow\"; \
+               give it images in the training part, or take this folder away";
     assert_eq!(fixture.error(None), cow);
     fs::create_dir(fixture.path("train/cow")).unwrap();
-    assert_eq!(fixture.error(None), "train/cow: expected at least one image, found none");
+    let none = "train/cow: expected at least one image, found none; add some, or take the folder away \
+                if it is no class";
+    assert_eq!(fixture.error(None), none);
     fs::remove_dir_all(fixture.path("train")).unwrap();
     assert_eq!(
         fixture.error(None),
@@ -408,13 +532,13 @@ fn damaged_images_are_named_and_the_first_one_first() {
     for (file, wanted) in [
         (vec![], "an image (JPEG, PNG, WebP, BMP, GIF, TIFF), found 0 bytes of something else"),
         (b"qoif and more".to_vec(), "an image (JPEG, PNG, WebP, BMP, GIF, TIFF), found Qoi"),
-        (b"MM\0*and more".to_vec(), "a whole image, found a damaged one ("),
-        (b"GIF89a".to_vec(), "a whole image, found a damaged one ("),
-        (png[..png.len() / 2].to_vec(), "a whole image, found a damaged one ("),
+        (b"MM\0*and more".to_vec(), "a whole image, found one that ends early"),
+        (b"GIF89a".to_vec(), "a whole image, found one that ends early"),
+        (png[..png.len() / 2].to_vec(), "a whole image, found one that ends early"),
         (flipped, "a whole image, found a damaged one ("),
         (jpeg[..jpeg.len() / 2].to_vec(), "a whole image, found one that ends early"),
         (jpeg[..jpeg.len() - 2].to_vec(), "a whole image, found one that ends early"),
-        (jpeg[..30].to_vec(), "a whole image, found a damaged one ("),
+        (jpeg[..30].to_vec(), "a whole image, found "),
     ] {
         let fixture = Fixture::small();
         fixture.put("train/dog/b.jpg", &file);

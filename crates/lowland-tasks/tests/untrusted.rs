@@ -449,7 +449,8 @@ fn images_that_claim_to_be_large_cost_no_memory() {
             || image_folder::parse(Path::new("x"), file, &small(Some(8))).unwrap_err().to_string();
         in_proportion(file.len(), 8, read)
     };
-    let limit = "x: expected at most 5 million pixels (max_megapixels sets the limit), found";
+    let limit = "x: expected at most 5 million pixels (--max-megapixels, max_megapixels in files, sets the \
+                 limit), found";
     let mut png = seeds("image").into_iter().rfind(|file| file.starts_with(b"\x89PNG")).unwrap();
     png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     assert_eq!(refused(&with_sums(png.clone())), format!("{limit} 65535x65535 pixels"));
@@ -654,6 +655,7 @@ fn keypoint_files_are_read_or_refused_in_proportion() {
         "1e999",
         "18446744073709551615",
         "null",
+        "NaN",
         "left_",
         "é",
     ];

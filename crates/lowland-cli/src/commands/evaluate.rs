@@ -11,7 +11,7 @@ use lowland_tasks::task::Split;
 use crate::layout::{self, Grid, WIDTH, wrapped_with_paths};
 use crate::run::finished::{FinishedRun, WeightFlags};
 use crate::terminal::print;
-use crate::words::{MISSING, count, number, percent};
+use crate::words::{MISSING, count, counted, number, percent};
 
 /// The most classes whose confusions are printed as a matrix; of more, the largest confusions are.
 const MATRIX: usize = 20;
@@ -94,8 +94,8 @@ fn in_words(found: &Evaluation, weights: &str, width: usize) -> String {
     if let Some(error) = found.calibration_error {
         parts.push(format!("expected calibration error {}", percent(error)));
     }
-    let text =
-        format!("On {} {part} samples, with {weights}: {}", count(found.samples), parts.join(", "));
+    let samples = counted(found.samples, &format!("{part} sample"));
+    let text = format!("On {samples}, with {weights}: {}", parts.join(", "));
     let mut text = wrapped_with_paths(&text, width.min(WIDTH));
     let mut tables = Vec::new();
     if !found.classes.is_empty() {

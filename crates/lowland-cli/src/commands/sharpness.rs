@@ -195,9 +195,13 @@ fn table(found: &Flatness, width: usize) -> String {
         Split::Validation => "validation",
         Split::Test => "test",
     };
-    let part = found.subset.map(|subset| format!("of {} ", words::count(subset.of)));
-    let part = part.unwrap_or_default();
-    let samples = format!("on {} {part}{of} samples", words::count(found.images));
+    let sample = format!("{of} sample");
+    let samples = match found.subset {
+        Some(subset) => {
+            format!("on {} of {}", words::count(found.images), words::counted(subset.of, &sample))
+        }
+        None => format!("on {}", words::counted(found.images, &sample)),
+    };
     let mut grid = Grid::new().words(samples).numbers("").called("value");
     for (what, value) in rows {
         grid.push([what, value]);

@@ -156,6 +156,7 @@ impl RunResult {
     pub(super) fn in_words(&self) -> String {
         let skipped = match self.skipped_steps {
             0 => String::new(),
+            1 => "; 1 step was not finite and changed nothing".to_owned(),
             steps => format!("; {steps} steps were not finite and changed nothing"),
         };
         let integers = self.integer_accuracy.map(|accuracy| {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{self, format_error};
-use super::{ImageSet, ImageShape, Splits};
+use super::{ImageSet, ImageShape, Splits, scan};
 use crate::{Error, Result};
 
 mod names;
@@ -85,6 +85,25 @@ impl Cifar {
         match self {
             Self::Ten => "labels",
             Self::Hundred => "fine_labels",
+        }
+    }
+
+    /// What else the archives hold, which is not needed: the names of the classes, and a page about
+    /// the data.
+    fn companions(self) -> &'static [&'static str] {
+        match self {
+            Self::Ten => &["batches.meta", "batches.meta.txt", "readme.html"],
+            Self::Hundred => {
+                &["coarse_label_names.txt", "fine_label_names.txt", "file.txt~", "meta"]
+            }
+        }
+    }
+
+    /// The files of the Python version, for messages.
+    fn expected_python_files(self) -> &'static str {
+        match self {
+            Self::Ten => "data_batch_1 to data_batch_5 and test_batch",
+            Self::Hundred => "train and test",
         }
     }
 
@@ -182,7 +201,8 @@ pub fn parse_python(
 /// CIFAR-10 is `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, CIFAR-100 is
 /// `train.bin` and `test.bin`. They may also lie in the folder that the official archive unpacks to
 /// (`cifar-10-batches-bin`, `cifar-100-binary`) inside `folder`. Where these are not there, the
-/// files of the Python version are read, which have the same names without `.bin`.
+/// files of the Python version are read, which have the same names without `.bin`. What is not used
+/// is named in [`Splits::remarks`], save for what else the archives hold.
 ///
 /// # Errors
 ///
@@ -192,44 +212,60 @@ pub fn read_folder(folder: &Path, kind: Cifar) -> Result<Splits> {
     files::require_folder(folder, kind.expected_files())?;
     let binary = folder.join(kind.archive_folder());
     let python = folder.join(kind.python_folder());
+    let both = binary.is_dir() && python.is_dir();
     let (folder, is_python) = match (binary.is_dir(), python.is_dir()) {
         (true, _) => (binary, false),
         (false, true) => (python, true),
         (false, false) => {
-            let is_there = |name: &str| folder.join(name).is_file();
-            let (test, plain) = (kind.test_file(), without_ending(kind.test_file()));
-            (folder.to_owned(), !is_there(test) && is_there(plain))
+            // The version of which more files are there, so that a missing one is named as it
+            // should be.
+            let count = |ending: Ending| {
+                let names =
+                    [kind.test_file()].into_iter().chain(kind.train_files().iter().copied());
+                names.filter(|name| folder.join(ending(name)).is_file()).count()
+            };
+            (folder.to_owned(), count(without_ending) > count(with_ending))
         }
     };
-    let (parse, ending): (Parse, fn(&'static str) -> &'static str) =
-        if is_python { (parse_python, without_ending) } else { (parse, |name| name) };
+    let (parse, ending): (Parse, Ending) =
+        if is_python { (parse_python, without_ending) } else { (parse, with_ending) };
+    let expected = if is_python { kind.expected_python_files() } else { kind.expected_files() };
     // All files are looked for before the first is read, so that a missing one is reported at once.
-    let test = find(&folder, kind, ending(kind.test_file()))?;
-    let train = kind.train_files().iter().map(|&name| find(&folder, kind, ending(name)));
-    let train = train.collect::<Result<Vec<_>>>()?;
-    let mut splits =
-        Splits::new(read_files(kind, parse, &train)?, read_files(kind, parse, &[test])?);
+    let find = |name| {
+        let path = folder.join(ending(name));
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(Error::Missing { path, kind: "file", expected: format!("one of {expected}") })
+    };
+    let test = [find(kind.test_file())?];
+    let train = kind.train_files().iter().map(|&name| find(name)).collect::<Result<Vec<_>>>()?;
+    let companions = kind.companions().iter().map(|name| folder.join(name));
+    let used: Vec<PathBuf> = train.iter().chain(&test).cloned().chain(companions).collect();
+    let mut remarks = scan::unused_in(&folder, &used)?;
     if is_python {
-        splits.remarks.push("the files are those of the Python version".to_owned());
+        remarks.push("the files are those of the Python version".to_owned());
     }
-    Ok(splits)
+    if both {
+        let unused = kind.python_folder();
+        remarks.push(format!("left out {unused}: the binary version is there too"));
+    }
+    let splits = Splits::new(read_files(kind, parse, &train)?, read_files(kind, parse, &test)?);
+    Ok(Splits { remarks, ..splits })
 }
 
 /// How a file is read.
 type Parse = fn(Cifar, &Path, &[u8], &mut Vec<u8>, &mut Vec<u16>) -> Result<()>;
 
-/// The name of a file in the Python version.
-fn without_ending(name: &'static str) -> &'static str {
-    name.strip_suffix(".bin").unwrap_or(name)
+/// The name that a file of the binary version has in one of the two.
+type Ending = fn(&'static str) -> &'static str;
+
+fn with_ending(name: &'static str) -> &'static str {
+    name
 }
 
-fn find(folder: &Path, kind: Cifar, name: &str) -> Result<PathBuf> {
-    let path = folder.join(name);
-    if path.is_file() {
-        return Ok(path);
-    }
-    let expected = format!("one of {}", kind.expected_files());
-    Err(Error::Missing { path, kind: "file", expected })
+fn without_ending(name: &'static str) -> &'static str {
+    name.strip_suffix(".bin").unwrap_or(name)
 }
 
 fn read_files(kind: Cifar, parse: Parse, paths: &[PathBuf]) -> Result<ImageSet> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::files::{self, format_error};
-use super::{ImageSet, ImageShape, Splits};
+use super::{ImageSet, ImageShape, Splits, scan};
 use crate::{Error, Result};
 
 /// How many bytes a byte of gzip may stand for. The format goes to 1032, images and labels hardly
@@ -163,7 +163,8 @@ pub(crate) const EXPECTED_FILES: &str = "train-images-idx3-ubyte, train-labels-i
 ///
 /// They are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
 /// `t10k-labels-idx1-ubyte`. Each may be plain or end in `.gz`, and may be spelled with a dot
-/// (`train-images.idx3-ubyte`); where several are there, the first in this order is taken.
+/// (`train-images.idx3-ubyte`); where several are there, the first in this order is taken. What is
+/// not used is named in [`Splits::remarks`].
 ///
 /// # Errors
 ///
@@ -176,16 +177,19 @@ pub fn read_folder(folder: &Path, classes: &[&str]) -> Result<Splits> {
         let images = find(folder, part, "images", 3)?;
         let labels = find(folder, part, "labels", 1)?;
         let (image_file, label_file) = (files::read(&images)?, files::read(&labels)?);
-        image_set((&images, &image_file), (&labels, &label_file), classes).map(|set| (images, set))
+        image_set((&images, &image_file), (&labels, &label_file), classes)
+            .map(|set| ([images, labels], set))
     };
-    let (_, train) = read_part("train")?;
-    let (test_path, test) = read_part("t10k")?;
+    let (train_paths, train) = read_part("train")?;
+    let (test_paths, test) = read_part("t10k")?;
     if test.shape() != train.shape() {
         let size = |set: &ImageSet| format!("{}x{}", set.shape().height, set.shape().width);
         let expected = format!("images of {}, as the training images are", size(&train));
-        return Err(format_error(&test_path, expected, size(&test)));
+        return Err(format_error(&test_paths[0], expected, size(&test)));
     }
-    Ok(Splits::new(train, test))
+    let used = [train_paths, test_paths].concat();
+    let remarks = scan::unused_in(folder, &used)?;
+    Ok(Splits { remarks, ..Splits::new(train, test) })
 }
 
 /// The folder with the files: `folder`, or the one in it that torchvision makes for the data set of

@@ -1,8 +1,8 @@
 //! Image files: JPEG, PNG, WebP, BMP, TIFF (its first page) and GIF (its first frame),
 //! distinguished by their contents.
 //!
-//! Grey images become colour, and an alpha channel is left out. Images are turned upright as their
-//! EXIF data says, unless [`Decoding::upright`] is off.
+//! Grey images become colour, and transparent ones are laid over white. Images are turned upright
+//! as their EXIF data says, unless [`Decoding::upright`] is off.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -10,12 +10,15 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage, RgbaImage,
+};
 
 use super::files::format_error;
+use super::image_mistake;
 use super::tiff_head::overlong_value;
+use crate::Result;
 use crate::error::setting;
-use crate::{Error, Result};
 
 /// What [`Decoding::max_megapixels`] may be.
 const MEGAPIXELS: std::ops::RangeInclusive<u32> = 1..=4096;
@@ -69,19 +72,55 @@ impl Decoding {
 /// [`Error::Format`] if it has none of the formats, is damaged, or has more pixels than `decoding`
 /// allows.
 pub fn decode(path: &Path, file: &[u8], decoding: &Decoding) -> Result<RgbImage> {
+    decode_over_white(path, file, decoding).map(|(image, _)| image)
+}
+
+/// As [`decode`]; with it, whether some of the image is transparent, if only in part.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub(crate) fn decode_over_white(
+    path: &Path,
+    file: &[u8],
+    decoding: &Decoding,
+) -> Result<(RgbImage, bool)> {
     let mut decoder = decoder(path, file, decoding)?;
     if is_cut_jpeg(file) {
-        let expected = "a whole image".to_owned();
-        return Err(format_error(path, expected, "one that ends early".to_owned()));
+        return Err(image_mistake::ended(path));
     }
     let orientation = orientation(&mut decoder, decoding);
     let (width, height) = decoder.dimensions();
     let is_large = u64::from(width) * u64::from(height) > LARGE;
     let _alone = is_large.then(|| ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(path, &error))?;
-    let mut image = DynamicImage::from(image.into_rgb8());
+    let image = DynamicImage::from_decoder(decoder)
+        .map_err(|error| image_mistake::error(path, &error, decoding.max_megapixels))?;
+    let (image, is_transparent) = if image.color().has_alpha() {
+        over_white(&image.into_rgba8())
+    } else {
+        (image.into_rgb8(), false)
+    };
+    let mut image = DynamicImage::from(image);
     image.apply_orientation(orientation);
-    Ok(image.into_rgb8())
+    Ok((image.into_rgb8(), is_transparent))
+}
+
+/// The image on a white ground, and whether any of this shows through.
+fn over_white(image: &RgbaImage) -> (RgbImage, bool) {
+    let (width, height) = image.dimensions();
+    let mut opaque = RgbImage::new(width, height);
+    let mut is_transparent = false;
+    for (pixel, seen) in image.pixels().zip(opaque.pixels_mut()) {
+        let [red, green, blue, alpha] = pixel.0;
+        is_transparent |= alpha < u8::MAX;
+        // Rounded to the nearest; at most 255, as a mean of two bytes.
+        let mixed = |colour: u8| {
+            let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+            u8::try_from((colour * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX)
+        };
+        *seen = Rgb([red, green, blue].map(mixed));
+    }
+    (opaque, is_transparent)
 }
 
 /// The columns and rows that [`decode`] would give, from the head of the file.
@@ -145,19 +184,20 @@ fn decoder<'a>(
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(most.saturating_mul(BYTES));
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| damaged(path, &error))?;
+    let decoder = reader.into_decoder();
+    let decoder =
+        decoder.map_err(|error| image_mistake::error(path, &error, decoding.max_megapixels))?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > most {
-        let expected = format!(
-            "at most {} million pixels (max_megapixels sets the limit)",
-            decoding.max_megapixels
-        );
-        return Err(format_error(path, expected, format!("{width}x{height} pixels")));
+        return Err(image_mistake::too_large(
+            path,
+            decoding.max_megapixels,
+            &format!("{width}x{height}"),
+        ));
     }
     let bits = decoder.color_type().bits_per_pixel();
     if bits > DEEPEST {
-        let expected = format!("at most {DEEPEST} bits for a pixel");
-        return Err(format_error(path, expected, bits.to_string()));
+        return Err(image_mistake::deep(path, &format!("{bits} bits for a pixel")));
     }
     Ok(decoder)
 }
@@ -190,10 +230,4 @@ fn is_cut_jpeg(file: &[u8]) -> bool {
     }
     // Something else between the segments: that is for the decoder to judge.
     rest.is_empty()
-}
-
-fn damaged(path: &Path, error: &image::ImageError) -> Error {
-    // Some messages have several lines.
-    let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    format_error(path, "a whole image".to_owned(), format!("a damaged one ({error})"))
 }

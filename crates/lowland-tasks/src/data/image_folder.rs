@@ -17,17 +17,17 @@
 
 mod picture;
 mod read;
-mod scan;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Splits;
 use super::files::{self, format_error};
+use super::remarks::some_of;
+use super::scan::{Entries, Scan};
+use super::{SampleFiles, Splits};
 use crate::{Error, Result};
 use picture::Labelled;
 use read::Reader;
-use scan::{Entries, Scan};
 
 pub use picture::{FolderConfig, LARGEST_SIZE, parse};
 
@@ -68,7 +68,7 @@ struct Parts {
 pub fn read_folder(folder: &Path, config: &FolderConfig) -> Result<Splits> {
     config.check()?;
     files::require_folder(folder, EXPECTED_FILES)?;
-    let mut scan = Scan::new(folder);
+    let mut scan = Scan::new(folder, "not read as images");
     let parts = parts(folder, &mut scan)?;
     let (classes, train) = training_images(&parts.train, &mut scan)?;
     let labels: BTreeMap<&str, u16> = classes.iter().map(String::as_str).zip(0..).collect();
@@ -103,13 +103,19 @@ pub fn read_folder(folder: &Path, config: &FolderConfig) -> Result<Splits> {
     let train = reader.pixels(&train, shape)?;
     let validation = validation.map(|images| reader.pixels(&images, shape)).transpose()?;
     let test = reader.pixels(&test, shape)?;
+    let files = SampleFiles {
+        train: train.files.clone(),
+        validation: validation.as_ref().map(|part| part.files.clone()).unwrap_or_default(),
+        test: test.files.clone(),
+    };
     remarks.extend(scan.remarks());
     remarks.extend(reader.finish()?);
     let train = train.set(shape, &classes, &parts.train)?;
     if let Some(empty) = train.class_counts().iter().position(|&images| images == 0) {
         let class = parts.train.join(&classes[empty]);
         let expected = "at least one image that is not damaged".to_owned();
-        return Err(format_error(&class, expected, "none".to_owned()));
+        let found = "none; replace the damaged images, or take the folders of this class away";
+        return Err(format_error(&class, expected, found.to_owned()));
     }
     Ok(Splits {
         train,
@@ -119,6 +125,7 @@ pub fn read_folder(folder: &Path, config: &FolderConfig) -> Result<Splits> {
         },
         test: test.set(shape, &classes, folder)?,
         remarks,
+        files,
     })
 }
 
@@ -158,7 +165,8 @@ fn training_images(train: &Path, scan: &mut Scan<'_>) -> Result<(Vec<String>, Ve
         classes.push(name_of(path)?);
         let found = scan.images(path)?;
         if found.is_empty() {
-            return Err(format_error(path, "at least one image".to_owned(), "none".to_owned()));
+            let found = "none; add some, or take the folder away if it is no class".to_owned();
+            return Err(format_error(path, "at least one image".to_owned(), found));
         }
         images.extend(found.into_iter().map(|path| (path, label)));
     }
@@ -177,8 +185,12 @@ fn labelled_images(
     for path in folders {
         let name = name_of(&path)?;
         let Some(&label) = labels.get(name.as_str()) else {
-            let expected = "the name of a class in train".to_owned();
-            return Err(format_error(&path, expected, format!("{name:?}")));
+            let known: Vec<String> = labels.keys().map(|&class| class.to_owned()).collect();
+            let expected =
+                format!("the name of a class in the training part ({})", some_of(&known, ", "));
+            let found =
+                format!("{name:?}; give it images in the training part, or take this folder away");
+            return Err(format_error(&path, expected, found));
         };
         images.extend(scan.images(&path)?.into_iter().map(|path| (path, label)));
     }
@@ -221,6 +233,11 @@ fn annotated_images(path: &Path, labels: &BTreeMap<&str, u16>) -> Result<Vec<Lab
 }
 
 fn name_of(path: &Path) -> Result<String> {
-    let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-    name.ok_or_else(|| format_error(path, "a name in Unicode".to_owned(), "another".to_owned()))
+    let name = path.file_name().unwrap_or_default();
+    if let Some(name) = name.to_str() {
+        return Ok(name.to_owned());
+    }
+    let expected = "folders with names in Unicode (UTF-8)".to_owned();
+    let found = format!("\"{}\"; rename it", name.as_encoded_bytes().escape_ascii());
+    Err(format_error(path.parent().unwrap_or(path), expected, found))
 }

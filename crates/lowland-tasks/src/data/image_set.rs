@@ -59,12 +59,26 @@ pub struct Splits {
     /// What was left out or decided on the way, a line each, such as "left out 3 files (.txt) not
     /// read as images: ...".
     pub remarks: Vec<String>,
+    /// The files of the samples.
+    pub files: SampleFiles,
+}
+
+/// The file of each sample, beneath the folder of the data set, in the order of the samples. Lists
+/// are empty where samples have no files of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampleFiles {
+    /// Of the training part.
+    pub train: Vec<String>,
+    /// Of the validation part.
+    pub validation: Vec<String>,
+    /// Of the test part.
+    pub test: Vec<String>,
 }
 
 impl Splits {
     /// A data set of two parts, of which nothing was left out.
     pub fn new(train: ImageSet, test: ImageSet) -> Self {
-        Self { train, validation: None, test, remarks: Vec::new() }
+        Self { train, validation: None, test, remarks: Vec::new(), files: SampleFiles::default() }
     }
 }
 

@@ -72,7 +72,9 @@ impl Published {
         let counts = [("training", &splits.train, self.train), ("test", &splits.test, self.test)];
         for (part, set, published) in counts {
             if set.len() != published {
-                differences.push(format!("{} {part} images instead of {published}", set.len()));
+                let images = if set.len() == 1 { "image" } else { "images" };
+                let found = format!("{} {part} {images}", set.len());
+                differences.push(format!("{found} instead of {published}"));
             }
         }
         differences.extend(self.channel_differences(&splits.train));

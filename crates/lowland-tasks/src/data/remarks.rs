@@ -22,3 +22,13 @@ pub(crate) fn left_out([one, many]: [&str; 2], names: &[String]) -> Option<Strin
     };
     Some(format!("left out {} {what}: {}", names.len(), some_of(names, ", ")))
 }
+
+/// A line for images that were laid over white; `None` where there are none.
+pub(crate) fn over_white(names: &[String]) -> Option<String> {
+    let what = match names.len() {
+        0 => return None,
+        1 => "image has transparent pixels and was",
+        _ => "images have transparent pixels and were",
+    };
+    Some(format!("{} {what} laid over white: {}", names.len(), some_of(names, ", ")))
+}

@@ -1,5 +1,6 @@
 //! People with their joints, read from keypoint files and cut out of their images.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -8,10 +9,11 @@ use super::coco::{self, Annotation, Image, Keypoints};
 use super::geometry::{Raster, warp};
 use super::layout::{self, Part};
 use super::set::{CropConfig, Person, PoseSet};
+use super::unused::Unused;
 use super::{Affine, Skeleton};
 use crate::data::files::{self, format_error};
-use crate::data::image_file::{Decoding, decode, dimensions};
-use crate::data::remarks::left_out;
+use crate::data::image_file::{Decoding, decode, decode_over_white, dimensions};
+use crate::data::remarks::{left_out, over_white};
 use crate::data::{ImageSet, ImageShape};
 use crate::{Error, Result};
 
@@ -53,8 +55,9 @@ impl PoseSplits {
     ///
     /// [`Error::Setting`] for a setting out of range; [`Error::Missing`] if the folder or a file is
     /// not there; [`Error::File`] if one cannot be read; [`Error::Format`] as [`coco::parse`] says,
-    /// or if the files have different joints or limbs; [`Error::DamagedData`] if images are
-    /// missing, damaged or of another size than the file has it, unless these are to be skipped.
+    /// or if the files have different joints or limbs; [`Error::DamagedData`] if entries of the
+    /// files are damaged, or images are missing, damaged or of another size than the file has it,
+    /// unless these are to be skipped.
     pub fn read_with(
         folder: &Path,
         config: &CropConfig,
@@ -95,12 +98,27 @@ impl PoseSplits {
             Some(part) => Some((read_like(&part)?, part)),
             None => None,
         };
-        let parts = [Some(&train), validation.as_ref().map(|(found, _)| found), Some(&test)];
-        for (found, name) in parts.into_iter().zip(["training", "validation", "test"]) {
-            let lines = found.map(|found| found.oddities.remarks()).unwrap_or_default();
-            remarks.extend(lines.into_iter().map(|line| format!("{name} part: {line}")));
+        let of_validation = validation.as_ref().map(|(found, part)| (found, part));
+        let parts = [Some((&train, &train_part)), of_validation, Some((&test, &test_part))];
+        let mut damaged = Vec::new();
+        for (part, name) in parts.into_iter().zip(["training", "validation", "test"]) {
+            let Some((found, Part { file, .. })) = part else { continue };
+            damaged.extend(found.damaged.iter().map(|entry| entry.error(file)));
+            let names: Vec<_> = found.damaged.iter().map(|entry| entry.name.clone()).collect();
+            let skipped = left_out(["damaged entry", "damaged entries"], &names);
+            let lines = found.oddities.remarks().into_iter().chain(skipped);
+            remarks.extend(lines.map(|line| format!("{name} part: {line}")));
         }
-        let mut cutter = Cutter { config, decoding, failures: Vec::new() };
+        if let Some(error) = Error::several("entries", damaged).filter(|_| !skip_damaged) {
+            return Err(error);
+        }
+        let mut files = Unused::default();
+        for (found, part) in parts.into_iter().flatten() {
+            files.add(found, part);
+        }
+        remarks.extend(files.remarks(folder)?);
+        let mut cutter =
+            Cutter { config, decoding, failures: Vec::new(), transparent: BTreeSet::new() };
         let train = cutter.cut(&train_part, train);
         let validation = validation.map(|(found, part)| (cutter.cut(&part, found), part));
         let test = cutter.cut(&test_part, test);
@@ -154,11 +172,13 @@ fn read(part: &Part) -> Result<Keypoints> {
     coco::parse(&part.file, &files::read(&part.file)?)
 }
 
-/// Cuts everyone out of their images, and keeps which images cannot be used.
+/// Cuts everyone out of their images, and keeps which images cannot be used or are transparent.
 struct Cutter<'a> {
     config: &'a CropConfig,
     decoding: &'a Decoding,
     failures: Vec<(PathBuf, Error)>,
+    /// The images with transparent pixels.
+    transparent: BTreeSet<PathBuf>,
 }
 
 /// The people of a part whose images could be read.
@@ -185,7 +205,10 @@ impl Cutter<'_> {
         for (image, indices) in images.iter().zip(of_image) {
             let path = part.path_of(&image.file_name);
             let decoded = match open(&path, image, self.decoding) {
-                Ok(decoded) => decoded,
+                Ok((decoded, is_transparent)) => {
+                    self.transparent.extend(is_transparent.then(|| path.clone()));
+                    decoded
+                }
                 Err(error) => {
                     self.failures.push((path, error));
                     continue;
@@ -208,18 +231,20 @@ impl Cutter<'_> {
         Cut { pixels, shape, people, skeleton }
     }
 
-    /// A line for the images that are left out.
+    /// Lines for the images that are left out, and for those that are transparent.
     ///
     /// # Errors
     /// Images that cannot be used and are not to be skipped.
-    fn finish(self, folder: &Path, skip_damaged: bool) -> Result<Option<String>> {
+    fn finish(self, folder: &Path, skip_damaged: bool) -> Result<Vec<String>> {
         let (paths, errors): (Vec<PathBuf>, Vec<Error>) = self.failures.into_iter().unzip();
-        if !skip_damaged {
-            return Error::several("files", errors).map_or(Ok(None), Err);
+        if !skip_damaged && let Some(error) = Error::several("files", errors) {
+            return Err(error);
         }
         let name = |path: &PathBuf| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let names: Vec<String> = paths.iter().map(name).collect();
-        Ok(left_out(["missing or damaged image", "missing or damaged images"], &names))
+        let skipped = left_out(["missing or damaged image", "missing or damaged images"], &names);
+        let transparent: Vec<String> = self.transparent.iter().map(name).collect();
+        Ok(skipped.into_iter().chain(over_white(&transparent)).collect())
     }
 }
 
@@ -231,7 +256,7 @@ impl Cut {
     fn set(self, part: &Part) -> Result<PoseSet> {
         let Self { pixels, shape, people, skeleton } = self;
         if people.is_empty() {
-            let expected = "at least one person whose image is whole".to_owned();
+            let expected = "at least one person who is not damaged, nor is the image".to_owned();
             return Err(format_error(&part.file, expected, "none".to_owned()));
         }
         let labels = vec![0; people.len()];
@@ -241,8 +266,8 @@ impl Cut {
 }
 
 /// Reads an image that should have the size that its keypoint file says: as it is turned upright,
-/// or as it is stored, whichever has this size.
-fn open(path: &Path, image: &Image, decoding: &Decoding) -> Result<RgbImage> {
+/// or as it is stored, whichever has this size. With it, whether some of it is transparent.
+fn open(path: &Path, image: &Image, decoding: &Decoding) -> Result<(RgbImage, bool)> {
     if !path.is_file() {
         let expected = format!("image {} of a keypoint file", image.id);
         return Err(Error::Missing { path: path.to_owned(), kind: "file", expected });
@@ -253,7 +278,7 @@ fn open(path: &Path, image: &Image, decoding: &Decoding) -> Result<RgbImage> {
     for decoding in [decoding, &stored] {
         found = dimensions(path, &file, decoding)?;
         if found == image.size {
-            return decode(path, &file, decoding);
+            return decode_over_white(path, &file, decoding);
         }
     }
     let size = |[width, height]: [u32; 2]| format!("{width}x{height}");

@@ -6,7 +6,7 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 
 use super::super::ImageShape;
-use super::super::image_file::{Decoding, decode};
+use super::super::image_file::{Decoding, decode_over_white};
 use crate::Result;
 use crate::error::setting;
 
@@ -52,7 +52,26 @@ impl FolderConfig {
 ///
 /// [`Error::Format`](crate::Error::Format) as `decode` says.
 pub fn parse(path: &Path, file: &[u8], config: &FolderConfig) -> Result<(ImageShape, Vec<u8>)> {
-    let mut image = decode(path, file, &config.decoding)?;
+    read(path, file, config).map(|Picture { shape, pixels, .. }| (shape, pixels))
+}
+
+/// An image as it is used.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub(super) shape: ImageShape,
+    /// `[channels, height, width]`.
+    pub(super) pixels: Vec<u8>,
+    /// Whether some of the file's image is transparent, if only in part.
+    pub(super) is_transparent: bool,
+}
+
+/// As [`parse`].
+///
+/// # Errors
+///
+/// As [`parse`].
+pub(super) fn read(path: &Path, file: &[u8], config: &FolderConfig) -> Result<Picture> {
+    let (mut image, is_transparent) = decode_over_white(path, file, &config.decoding)?;
     if let Some(side) = config.image_size.and_then(|size| u32::try_from(size).ok())
         && image.dimensions() != (side, side)
     {
@@ -60,7 +79,8 @@ pub fn parse(path: &Path, file: &[u8], config: &FolderConfig) -> Result<(ImageSh
     }
     let (width, height) = (image.width() as usize, image.height() as usize);
     let pixels = (0..CHANNELS).flat_map(|channel| image.pixels().map(move |p| p.0[channel]));
-    Ok((ImageShape { channels: CHANNELS, height, width }, pixels.collect()))
+    let shape = ImageShape { channels: CHANNELS, height, width };
+    Ok(Picture { shape, pixels: pixels.collect(), is_transparent })
 }
 
 /// The largest square in the middle, in another size. Cutting first keeps what is resized small,

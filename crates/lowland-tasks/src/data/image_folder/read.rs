@@ -7,9 +7,9 @@ use std::thread;
 
 use super::super::files::{self, format_error};
 use super::super::image_file::dimensions;
-use super::super::remarks::left_out;
+use super::super::remarks::{left_out, over_white};
 use super::super::{ImageSet, ImageShape};
-use super::picture::{CHANNELS, FolderConfig, Labelled, parse};
+use super::picture::{self, CHANNELS, FolderConfig, Labelled};
 use crate::{Error, Result};
 
 /// How many bytes of pixels a byte of a file may stand for, where files alone say how large images
@@ -27,6 +27,8 @@ pub(super) struct Reader<'a> {
     damaged: Vec<Error>,
     /// The names of the same files.
     names: Vec<String>,
+    /// The names of the files with transparent images.
+    transparent: Vec<String>,
 }
 
 /// The images of a part that could be read.
@@ -35,11 +37,13 @@ pub(super) struct Pixels {
     /// `[images, channels, height, width]`.
     pixels: Vec<u8>,
     labels: Vec<u16>,
+    /// The names of their files.
+    pub(super) files: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(root: &'a Path, config: &'a FolderConfig) -> Self {
-        Self { root, config, damaged: Vec::new(), names: Vec::new() }
+        Self { root, config, damaged: Vec::new(), names: Vec::new(), transparent: Vec::new() }
     }
 
     /// The shape that all images have: the one that is asked for, or that of the first one whose
@@ -77,78 +81,70 @@ impl<'a> Reader<'a> {
             return Err(Error::Setting { field: "images", found, allowed: "what fits in memory" });
         };
         pixels.resize(length, 0);
-        let failures = self.read(images, shape, &mut pixels);
-        let mut labels: Vec<u16> = images.iter().map(|(_, label)| *label).collect();
-        if !failures.is_empty() {
-            let mut bad = vec![false; images.len()];
-            failures.iter().for_each(|(place, _)| bad[*place] = true);
-            let mut kept = 0;
-            for place in (0..images.len()).filter(|&place| !bad[place]) {
-                pixels.copy_within(place * size..(place + 1) * size, kept * size);
-                labels[kept] = labels[place];
-                kept += 1;
-            }
-            pixels.truncate(kept * size);
-            labels.truncate(kept);
-        }
-        for (place, failure) in failures {
-            match failure {
-                Failure::Size(error) => return Err(error),
-                Failure::Damage(error) => {
-                    let path = &images[place].0;
-                    let name = path.strip_prefix(self.root).unwrap_or(path);
-                    self.names.push(name.display().to_string());
+        let read = self.read(images, shape, &mut pixels);
+        let (mut labels, mut files) = (Vec::new(), Vec::new());
+        for (place, ((path, label), read)) in images.iter().zip(read).enumerate() {
+            let name = path.strip_prefix(self.root).unwrap_or(path).display().to_string();
+            match read {
+                Ok(is_transparent) => {
+                    if is_transparent {
+                        self.transparent.push(name.clone());
+                    }
+                    if labels.len() < place {
+                        pixels.copy_within(place * size..(place + 1) * size, labels.len() * size);
+                    }
+                    labels.push(*label);
+                    files.push(name);
+                }
+                Err(Failure::Size(error)) => return Err(error),
+                Err(Failure::Damage(error)) => {
+                    self.names.push(name);
                     self.damaged.push(error);
                 }
             }
         }
-        Ok(Pixels { pixels, labels })
+        pixels.truncate(labels.len() * size);
+        Ok(Pixels { pixels, labels, files })
     }
 
-    /// The images that cannot be used, in order.
+    /// Reads all images, in order: whether each is transparent.
     fn read(
         &self,
         images: &[Labelled],
         shape: ImageShape,
         pixels: &mut [u8],
-    ) -> Vec<(usize, Failure)> {
+    ) -> Vec<Result<bool, Failure>> {
         let size = shape.checked_size().unwrap_or(usize::MAX);
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let share = images.len().div_ceil(threads).max(1);
-        let read = |first: usize, images: &[Labelled], pixels: &mut [u8]| {
-            let outputs = pixels.chunks_exact_mut(size);
-            let each = images.iter().zip(outputs).enumerate();
-            let read = each.filter_map(|(place, ((path, _), output))| {
-                let failure = read_image(path, shape, self.config, output).err()?;
-                Some((first + place, failure))
-            });
+        let read = |images: &[Labelled], pixels: &mut [u8]| {
+            let each = images.iter().zip(pixels.chunks_exact_mut(size));
+            let read = each.map(|((path, _), output)| read_image(path, shape, self.config, output));
             read.collect::<Vec<_>>()
         };
         thread::scope(|scope| {
             let shares = images.chunks(share).zip(pixels.chunks_mut(share.saturating_mul(size)));
-            let threads: Vec<_> = shares
-                .enumerate()
-                .map(|(i, (images, pixels))| scope.spawn(move || read(i * share, images, pixels)))
-                .collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Vec<(usize, Failure)>>| {
+            let threads: Vec<_> =
+                shares.map(|(images, pixels)| scope.spawn(move || read(images, pixels))).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, Vec<_>>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             threads.into_iter().flat_map(join).collect()
         })
     }
 
-    /// A line for the files that were left out.
+    /// Lines for the files that were left out, and for those that are transparent.
     ///
     /// # Errors
     /// Damaged files that are not to be skipped.
-    pub(super) fn finish(self) -> Result<Option<String>> {
-        if self.config.skip_damaged {
-            return Ok(left_out(["damaged file", "damaged files"], &self.names));
+    pub(super) fn finish(self) -> Result<Vec<String>> {
+        if !self.config.skip_damaged
+            && let Some(error) = Error::several("files", self.damaged)
+        {
+            return Err(error);
         }
-        match Error::several("files", self.damaged) {
-            Some(error) => Err(error),
-            None => Ok(None),
-        }
+        let skipped = left_out(["damaged file", "damaged files"], &self.names);
+        Ok(skipped.into_iter().chain(over_white(&self.transparent)).collect())
     }
 }
 
@@ -165,7 +161,8 @@ impl Pixels {
     ) -> Result<ImageSet> {
         if self.labels.is_empty() {
             let expected = "at least one image that is not damaged".to_owned();
-            return Err(format_error(part, expected, "none".to_owned()));
+            let found = "none; replace the damaged images".to_owned();
+            return Err(format_error(part, expected, found));
         }
         ImageSet::new(self.pixels, self.labels, shape, classes.to_vec())
     }
@@ -180,25 +177,26 @@ enum Failure {
     Size(Error),
 }
 
-/// Reads one image into `output`, `[channels, height, width]`.
+/// Reads one image into `output`, `[channels, height, width]`, and says whether some of it is
+/// transparent.
 fn read_image(
     path: &Path,
     shape: ImageShape,
     config: &FolderConfig,
     output: &mut [u8],
-) -> Result<(), Failure> {
-    let read = || parse(path, &files::read(path)?, config);
-    let (found, pixels) = read().map_err(Failure::Damage)?;
-    if found != shape {
+) -> Result<bool, Failure> {
+    let read = || picture::read(path, &files::read(path)?, config);
+    let found = read().map_err(Failure::Damage)?;
+    if found.shape != shape {
         let size = |shape: ImageShape| format!("{}x{}", shape.width, shape.height);
         let first = size(shape);
         let expected = format!(
             "{first} pixels, as the first image has, or an image_size for all (--image-size)"
         );
-        return Err(Failure::Size(format_error(path, expected, size(found))));
+        return Err(Failure::Size(format_error(path, expected, size(found.shape))));
     }
-    output.copy_from_slice(&pixels);
-    Ok(())
+    output.copy_from_slice(&found.pixels);
+    Ok(found.is_transparent)
 }
 
 /// Where files alone say how large images are, they may not ask for memory out of proportion.

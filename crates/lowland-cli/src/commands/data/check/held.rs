@@ -106,13 +106,18 @@ impl Held {
     pub(super) fn images(data: DataName, splits: &Splits) -> Self {
         let differences = data.published().map(|published| published.differences(splits));
         let sets = [Some(&splits.train), splits.validation.as_ref(), Some(&splits.test)];
-        let parts = sets.into_iter().zip(["training", "validation", "test"]);
-        let samples = |(set, part): (Option<&'_ ImageSet>, _)| {
-            let set = set?;
-            let samples = (0..set.len()).map(|i| (set.image(i).to_vec(), set.labels()[i]));
-            Some(Samples { part, samples: samples.collect() })
-        };
-        let samples: Vec<Samples<Vec<u8>>> = parts.filter_map(samples).collect();
+        let files = &splits.files;
+        let names =
+            [("training", &files.train), ("validation", &files.validation), ("test", &files.test)];
+        let samples: Vec<Samples<'_, &[u8]>> = sets
+            .into_iter()
+            .zip(names)
+            .filter_map(|(set, (part, files))| {
+                let set = set?;
+                let samples = (0..set.len()).map(|i| (set.image(i), set.labels()[i])).collect();
+                Some(Samples { part, samples, files })
+            })
+            .collect();
         let parts = sets.map(|set| set.map(Part::of_images));
         Self {
             as_published: differences.as_ref().map(Vec::is_empty),
@@ -148,11 +153,11 @@ impl Held {
                 TargetValues::Numbers(numbers) => alike(numbers),
             };
             let samples = set.texts.iter().map(key).zip(labels).collect();
-            Some(Samples { part, samples })
+            Some(Samples { part, samples, files: &[] })
         });
-        let samples: Vec<Samples<_>> = samples.collect();
+        let samples: Vec<Samples<'_, _>> = samples.collect();
         let mut odd = of_samples(&samples, &corpus.classes);
-        for Samples { part, samples } in &samples {
+        for Samples { part, samples, .. } in &samples {
             let empty = samples.iter().filter(|((first, _), _)| first.trim().is_empty()).count();
             if empty > 0 {
                 odd.push(format!(
