@@ -27,7 +27,7 @@ impl Separator {
     }
 }
 
-pub(super) fn delimited(
+pub(super) fn read_delimited(
     path: &Path,
     text: &str,
     columns: &Columns,
@@ -135,14 +135,15 @@ impl Source<'_> {
         for field in record {
             rest = if rest.starts_with('"') {
                 let open = format!("\"{}", field.replace('"', "\"\""));
-                let line = self.line + line_ends(&self.text[..self.text.len() - rest.len()]);
+                let line = || self.line + line_ends(&self.text[..self.text.len() - rest.len()]);
                 if open == rest {
+                    let line = line();
                     let found = format!("none: the quotation mark in line {line} is never closed");
                     return Some(self.error("a closing quotation mark", found));
                 }
                 let after = rest.strip_prefix(&*open).and_then(|rest| rest.strip_prefix('"'));
                 let Some(after) = after else {
-                    return Some(self.text_behind(rest, line, separator));
+                    return Some(self.text_behind(rest, line(), separator));
                 };
                 after
             } else {

@@ -59,7 +59,7 @@ impl Entries {
     }
 }
 
-pub(super) fn objects(path: &Path, text: &str, columns: &Columns) -> Result<Rows> {
+pub(super) fn read_objects(path: &Path, text: &str, columns: &Columns) -> Result<Rows> {
     let mut rows = Rows { is_named: true, ..Rows::default() };
     let (mut labels, mut any_label) = (Vec::new(), false);
     for (line, object) in values(path, text)? {

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::Text;
 use super::columns::Columns;
-use super::delimited::{Separator, delimited};
-use super::objects::objects;
+use super::delimited::{Separator, read_delimited};
+use super::objects::read_objects;
 use super::rows::{Rows, line_error};
 use crate::data::files::format_error;
 use crate::{Error, Result};
@@ -27,18 +27,18 @@ pub(crate) const ENDINGS: [&str; 6] = ["tsv", "csv", "jsonl", "ndjson", "json", 
 pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows> {
     let text = utf8(path, bytes)?;
     let rows = match &*ending(path) {
-        "jsonl" | "ndjson" | "json" => objects(path, text, columns)?,
+        "jsonl" | "ndjson" | "json" => read_objects(path, text, columns)?,
         "csv" if columns.tabs_in_csv && first_line(text).contains('\t') => {
-            delimited(path, text, columns, Separator::Tab)?
+            read_delimited(path, text, columns, Separator::Tab)?
         }
         "csv" => {
             if first_line(text).contains('\t') && !first_line(text).contains([',', ';']) {
                 let found = "tabs: the name of a file of tabs ends in .tsv".to_owned();
                 return Err(line_error(path, 1, "columns separated by commas", found));
             }
-            delimited(path, text, columns, Separator::Quoting(comma(text)))?
+            read_delimited(path, text, columns, Separator::Quoting(comma(text)))?
         }
-        _ => delimited(path, text, columns, Separator::Tab)?,
+        _ => read_delimited(path, text, columns, Separator::Tab)?,
     };
     Ok(rows.with_labels_sorted_out(path))
 }
