@@ -36,6 +36,7 @@ mod columns;
 mod config;
 mod corpus;
 mod delimited;
+mod files;
 mod glue;
 mod kind;
 mod lora;

@@ -12,7 +12,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::columns::{Columns, Count, Places};
-use super::corpus::{Classes, Layout, Reader, USUAL};
+use super::corpus::{Classes, Reader};
+use super::files::{Layout, USUAL};
 use super::{Metric, TextCorpus, TextSplits, TextTokenizer};
 use crate::data::files::require_folder;
 use crate::{Error, Result};

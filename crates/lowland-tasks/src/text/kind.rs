@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::columns::{Columns, TextColumns};
-use super::corpus::{Classes, Reader, TextCorpus, USUAL};
+use super::corpus::{Classes, Reader, TextCorpus};
+use super::files::USUAL;
 use super::{GlueTask, Metric};
 use crate::Result;
 use crate::data::files::require_folder;
