@@ -26,7 +26,7 @@ pub(crate) const ENDINGS: [&str; 6] = ["tsv", "csv", "jsonl", "ndjson", "json", 
 /// or have no label where others have one, are kept in [`Rows::damaged`].
 pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows> {
     let text = utf8(path, bytes)?;
-    let rows = match &*ending(path) {
+    let mut rows = match &*ending(path) {
         "jsonl" | "ndjson" | "json" => read_objects(path, text, columns)?,
         "csv" if columns.tabs_in_csv && first_line(text).contains('\t') => {
             read_delimited(path, text, columns, Separator::Tab)?
@@ -40,6 +40,8 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
         }
         _ => read_delimited(path, text, columns, Separator::Tab)?,
     };
+    // What a label says, or that there is none, is of no matter where none is wanted.
+    rows.labels = rows.labels.filter(|_| columns.needs_label);
     Ok(rows.with_labels_sorted_out(path))
 }
 
