@@ -326,6 +326,26 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
 }
 
 #[test]
+fn many_classes_are_counted_and_headers_read_as_texts_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    let rows: String = (0..21).map(|i| format!("good {i}\tclass {i}\n")).collect();
+    for name in ["train.tsv", "test.tsv"] {
+        fs::write(folder.path().join(name), format!("text\tlabel\n{rows}")).unwrap();
+    }
+    let check = ["data", "check", "text", "--data-dir", &data];
+    let words = |arguments: &[&str]| {
+        let printed = text(&run(arguments).stdout);
+        printed.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let note = "The texts of each of the 21 classes are left out here; --json lists them.";
+    assert!(words(&check).contains(note), "{}", words(&check));
+    let numbers = [&check[..], &["--text-column", "1", "--label-column", "2"]].concat();
+    let odd = "Unusual: line 1 of train.tsv is read as a text and looks like the names of columns";
+    assert!(words(&numbers).contains(odd), "{}", words(&numbers));
+}
+
+#[test]
 fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
     let folder = tempfile::tempdir().unwrap();
     for (part, count) in [("train", 6_u8), ("test", 3)] {

@@ -69,7 +69,7 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
     assert!((0.0..=1.0).contains(&number(&found["calibration_error"])));
 
     let file = folder.path().join("lines.txt");
-    fs::write(&file, "a good film\nbread, food\nthe man\tis bad\n").unwrap();
+    fs::write(&file, "a good film\nbread, food\nthe man is bad\n").unwrap();
     let file = file.display().to_string();
     let predictions = json_of(&run(&["predict", &out, &file, "--format", "json"]));
     let predictions = predictions.as_array().unwrap();
@@ -91,6 +91,43 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
     let error = lowland(&["predict", &out, &file]);
     assert_eq!(error.status.code(), Some(2));
     assert!(text(&error.stderr).contains(":2: expected a text, or two with a tab between them"));
+
+    // Tables as those of training, with labels or without, give what lines do.
+    let expected = predictions;
+    for (name, table, first) in [
+        ("a.tsv", "sentence\tlabel\na good film\t1\nbread, food\tno\nthe man is bad\t0\n", 2),
+        ("a.csv", "id,sentence\n1,a good film\n2,\"bread, food\"\n3,the man is bad\n", 2),
+        (
+            "a.jsonl",
+            "{\"sentence\": \"a good film\"}\n{\"sentence\": \"bread, food\"}\n\
+             {\"sentence\": \"the man is bad\", \"label\": 0}\n",
+            1,
+        ),
+    ] {
+        let file = path(folder.path(), name);
+        fs::write(&file, table).unwrap();
+        let found = json_of(&run(&["predict", &out, &file, "--format", "json"]));
+        let found = found.as_array().unwrap();
+        assert_eq!(found.len(), 3, "{name}");
+        for (line, (found, expected)) in (first..).zip(found.iter().zip(expected)) {
+            assert_eq!(found["input"], format!("{file}:{line}"));
+            assert_eq!(found["probabilities"], expected["probabilities"], "{name}");
+        }
+    }
+    for (name, contents, expected) in [
+        ("b.txt", "good\nthe man\tis bad\n", "b.txt:2: expected single texts, as in training"),
+        ("b.txt", "", "b.txt: expected at least one text, found none"),
+        ("b.tsv", "words\tlabel\nx\t1\n", "b.tsv:1: expected a column named \"sentence\""),
+        ("b.csv", "sentence,label\n\"x\" y,1\nx\n", "2 damaged lines: "),
+    ] {
+        let file = path(folder.path(), name);
+        fs::write(&file, contents).unwrap();
+        let error = lowland(&["predict", &out, &file]);
+        let stderr = text(&error.stderr);
+        let words = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(error.status.code(), Some(2), "{words}");
+        assert!(words.contains(expected) && !words.contains("--skip-damaged"), "{words}");
+    }
 }
 
 #[test]
@@ -144,6 +181,10 @@ fn similarities_are_numbers_in_every_output() {
         assert_eq!(prediction["input"], input);
         assert!((number(&prediction["number"]) - found.parse::<f64>().unwrap()).abs() < 1e-12);
     }
+    let alone = path(folder.path(), "alone.txt");
+    fs::write(&alone, "a man\tbread\nfood\n").unwrap();
+    let error = text(&lowland(&["predict", &sam, &alone]).stderr);
+    assert!(error.contains("alone.txt:2: expected pairs of texts, as in training"), "{error}");
 
     // In a table and a page, and on a line between two runs: the best weights of both, on the part
     // that they were chosen by.

@@ -59,12 +59,31 @@ pub enum Error {
         found: String,
     },
 
+    /// Lines of a file that follow one another are not what its format asks for.
+    #[error("{}:{first}-{last}: expected {expected}, found {found}", path.display())]
+    Lines {
+        /// The file.
+        path: PathBuf,
+        /// The first line, counted from 1.
+        first: usize,
+        /// The last one.
+        last: usize,
+        /// What the format asks for.
+        expected: String,
+        /// What the lines hold.
+        found: String,
+    },
+
     /// Files of a data set, or lines or entries of them, cannot be read or are damaged.
     #[error(
-        "{}{}; --skip-damaged (skip_damaged = true) leaves {} out",
+        "{}{}{}",
         if *count > 1 { format!("{count} damaged {what}: ") } else { String::new() },
-        some_of(problems, *count),
-        if *count > 1 { "them" } else { "it" }
+        some_of(problems, *more),
+        match (can_skip, *count) {
+            (false, _) => "",
+            (true, 1) => "; --skip-damaged (skip_damaged = true) leaves it out",
+            (true, _) => "; --skip-damaged (skip_damaged = true) leaves them out",
+        }
     )]
     DamagedData {
         /// What they are: "files", "lines" or "entries".
@@ -73,6 +92,10 @@ pub enum Error {
         problems: Vec<String>,
         /// How many there are.
         count: usize,
+        /// How many of them `problems` does not describe.
+        more: usize,
+        /// Whether they can be left out.
+        can_skip: bool,
     },
 
     /// The operating system refused to write a file or folder.
@@ -224,9 +247,9 @@ pub enum Error {
 const PROBLEMS: usize = 5;
 
 /// What is wrong with some files, and with how many more.
-fn some_of(problems: &[String], count: usize) -> String {
+fn some_of(problems: &[String], more: usize) -> String {
     let shown = problems.join("; ");
-    match count.saturating_sub(problems.len()) {
+    match more {
         0 => shown,
         more => format!("{shown}; and {more} more"),
     }
@@ -234,14 +257,42 @@ fn some_of(problems: &[String], count: usize) -> String {
 
 impl Error {
     /// One error for all damaged files or lines of a data set; `None` where there are none.
-    #[allow(clippy::needless_pass_by_value, reason = "the errors end here")]
     pub(crate) fn several(what: &'static str, errors: Vec<Self>) -> Option<Self> {
+        Self::one_of(what, errors, true)
+    }
+
+    /// The same where none can be left out.
+    pub(crate) fn several_needed(what: &'static str, errors: Vec<Self>) -> Option<Self> {
+        Self::one_of(what, errors, false)
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "the errors end here")]
+    fn one_of(what: &'static str, errors: Vec<Self>, can_skip: bool) -> Option<Self> {
         let problem = |error: &Self| match error {
             Self::File { source, .. } => format!("{error} ({source})"),
             error => error.to_string(),
         };
-        let (count, problems) = (errors.len(), errors.iter().take(PROBLEMS).map(problem).collect());
-        (count > 0).then_some(Self::DamagedData { what, problems, count })
+        let problems = errors.iter().take(PROBLEMS).map(problem).collect();
+        let count = errors.iter().map(Self::lines).sum();
+        let more = errors.iter().skip(PROBLEMS).map(Self::lines).sum();
+        (count > 0).then_some(Self::DamagedData { what, problems, count, more, can_skip })
+    }
+
+    /// How many lines of a file are at fault; 1 where it is none of lines.
+    pub(crate) fn lines(&self) -> usize {
+        match self {
+            Self::Lines { first, last, .. } => last.saturating_sub(*first) + 1,
+            _ => 1,
+        }
+    }
+
+    /// The first line of a file that is at fault; 0 where it is none of lines.
+    pub(crate) fn first_line(&self) -> usize {
+        match self {
+            Self::Lines { first, .. } => *first,
+            Self::Line { line, .. } => *line,
+            _ => 0,
+        }
     }
 
     /// A name that is none of those that are known.

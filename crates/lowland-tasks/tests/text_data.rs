@@ -304,6 +304,213 @@ fn damaged_lines_of_tables_are_named_or_left_out() {
     assert!(found.remarks.iter().any(|line| line == remark), "{:?}", found.remarks);
 }
 
+/// What the training part says with an error, and what is left of it without the damaged lines: how
+/// many texts, and the remark about those lines.
+fn damaged(name: &str, train: &str) -> (String, usize, String) {
+    let test: (&str, &[u8]) = ("test.tsv", b"text\tlabel\nx\ta\n");
+    let files = [(name, train.as_bytes()), test];
+    let error = own(&files, &TextColumns::default(), false).unwrap_err().to_string();
+    let found = own(&files, &TextColumns::default(), true).unwrap();
+    let remark = found.remarks.into_iter().find(|line| line.contains("damaged"));
+    (error, found.train.texts.len(), remark.unwrap_or_default())
+}
+
+#[test]
+fn text_behind_a_closing_quotation_mark_is_damaged() {
+    for separator in [",", ";"] {
+        let lines = [
+            "text,label",
+            "one,a",
+            "\"two said,b",
+            "three,a",
+            "he said \"no\" yes,b",
+            "5\" film \"x\",a",
+            "\"a \"\"b\"\", c\nd\",b",
+            "\"quoted\" film,a",
+        ];
+        for end in ["\n", "\r\n"] {
+            let train = lines.join(end).replace(',', separator) + end;
+            let (error, left, remark) = damaged("train.csv", &train);
+            let name = if separator == "," { "a comma" } else { "a semicolon" };
+            for part in [
+                "4 damaged lines: ".to_owned(),
+                format!("train.csv:3-5: expected {name} or the end of the line after a closing"),
+                "' in line 5, after a text that line 3 opens (a quotation mark within".to_owned(),
+                format!("train.csv:9: expected {name} or"),
+                format!("found \" film{separator}a\" (a"),
+            ] {
+                assert!(error.contains(&part), "{part} in {error}");
+            }
+            assert_eq!(left, 3, "{train}");
+            assert_eq!(remark, "left out 4 damaged lines: train.csv:3-5, train.csv:9");
+        }
+    }
+    let head = own(&[("train.csv", b"\"text\"s,label\nx,a\n")], &TextColumns::default(), true);
+    let error = head.unwrap_err().to_string();
+    assert!(error.contains("train.csv:1: expected a comma"), "{error}");
+}
+
+#[test]
+fn a_quotation_mark_that_is_never_closed_loses_the_lines_below() {
+    let train = "text,label\none,a\ntwo,b\n\"three,a\nfour,b\n\nfive \"\"x,a\n";
+    let (error, left, remark) = damaged("train.csv", train);
+    let expected = "train.csv:4-7: expected a closing quotation mark, found none: the quotation \
+                    mark in line 4 is never closed; --skip-damaged";
+    assert!(error.starts_with("4 damaged lines: ") && error.contains(expected), "{error}");
+    assert_eq!((left, &*remark), (2, "left out 4 damaged lines: train.csv:4-7"));
+    let (error, ..) = damaged("train.csv", "text,label\none,a\n\"x\ny\",\"b");
+    assert!(error.contains("train.csv:3-4: ") && error.contains("in line 4 is never"), "{error}");
+
+    // Nothing is left to learn from.
+    let files: [(&str, &[u8]); 2] =
+        [("train.csv", b"text,label\n\"x,a\n"), ("test.csv", b"text,label\nx,a\n")];
+    let error = own(&files, &TextColumns::default(), false).unwrap_err().to_string();
+    assert!(error.contains("the quotation mark in line 2 is never closed"), "{error}");
+    let error = own(&files, &TextColumns::default(), true).unwrap_err().to_string();
+    assert!(error.contains("at least one training text that is not damaged"), "{error}");
+}
+
+#[test]
+fn missing_labels_are_damaged_lines_like_others() {
+    let rows = "text\tlabel\nx\ta\nno\t\nx\ta\tb\nno\t \nx\tb\n";
+    let (error, left, remark) = damaged("train.tsv", rows);
+    assert!(error.starts_with("3 damaged lines: "), "{error}");
+    assert!(error.contains("train.tsv:3: expected a label, found none; "), "{error}");
+    assert_eq!(left, 2);
+    assert_eq!(remark, "left out 3 damaged lines: train.tsv:3, train.tsv:4, train.tsv:5");
+
+    let lines = "{\"text\": \"x\", \"label\": \"a\"}\n{\"text\": \"no\"}\n\
+                 {\"text\": \"no\", \"label\": null}\n{\"text\": null, \"label\": \"a\"}\n";
+    let (error, left, remark) = damaged("train.jsonl", lines);
+    assert!(error.contains("found \"text (no text), label\""), "{error}");
+    assert_eq!(left, 1);
+    assert_eq!(remark, "left out 3 damaged lines: train.jsonl:2, train.jsonl:3, train.jsonl:4");
+
+    let rows: &[u8] = b"sentence1\tsentence2\tscore\na\tb\t2.5\na\tb\t\n";
+    let files = folder(&[("train.tsv", rows), ("dev.tsv", rows)]);
+    let error = GlueTask::Stsb.corpus(files.path(), false).unwrap_err().to_string();
+    assert!(error.starts_with("2 damaged lines: "), "{error}");
+    let found = GlueTask::Stsb.corpus(files.path(), true).unwrap();
+    assert_eq!((found.train.texts.len(), found.test.texts.len()), (1, 1));
+}
+
+/// Columns of texts and labels.
+fn columns(text: &str, label: &str) -> TextColumns {
+    TextColumns { text: Some(text.to_owned()), pair: None, label: Some(label.to_owned()) }
+}
+
+/// What is said where both parts are the same table.
+fn both(ending: &str, table: &str, columns: &TextColumns) -> Result<TextCorpus, String> {
+    let names = ["train", "test"].map(|name| format!("{name}.{ending}"));
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (&**name, table.as_bytes())).collect();
+    own(&files, columns, false).map_err(|error| error.to_string())
+}
+
+#[test]
+fn columns_are_by_number_by_name_or_both() {
+    let named = "text\tlabel\ngood\ta\nbad\tb\nfine\ta\nbad\tb\n";
+    for (text, label) in [("text", "2"), ("1", "label"), ("TEXT", "label")] {
+        let found = both("tsv", named, &columns(text, label)).unwrap();
+        assert_eq!((found.train.texts.len(), found.classes.len()), (4, 2), "{text} {label}");
+        assert_eq!(found.columns, columns("text", "label"));
+        assert_eq!(found.odd, [""; 0]);
+    }
+    let found = both("tsv", named, &columns("1", "2")).unwrap();
+    let odd = "line 1 of train.tsv is read as a text and looks like the names of columns, \
+               \"text, label\": choose columns by these names, or remove the line";
+    assert_eq!((found.train.texts.len(), &*found.odd[0]), (5, odd));
+    // Names that are not usual ones are known by a label that is there once.
+    let unusual = named.replace("text\tlabel", "was\tist");
+    assert_eq!(both("tsv", &unusual, &columns("1", "2")).unwrap().odd.len(), 2);
+    let unnamed = "good\ta\nbad\tb\nfine\ta\nbad\tb\n";
+    assert_eq!(both("tsv", unnamed, &columns("1", "2")).unwrap().odd, [""; 0]);
+
+    for (given, expected) in [
+        (
+            columns("2", "2"),
+            "label_column must be another column than that of the texts, found \"2\" for both",
+        ),
+        (columns("Text", "text"), "found \"Text\" for both"),
+        (columns("1", "text"), "train.tsv:1: expected a column for texts and another for labels"),
+        (columns("1", "9"), "train.tsv:1: expected at least 9 columns, found 2"),
+        (
+            columns("1", "stars"),
+            "expected columns named 1 and \"stars\", found \"text, label\": choose columns with \
+             --text-column and --label-column",
+        ),
+    ] {
+        let error = both("tsv", named, &given).unwrap_err();
+        assert!(error.contains(expected), "{expected} in {error}");
+    }
+    let error = both("tsv", unnamed, &TextColumns::default()).unwrap_err();
+    assert!(error.contains("by number where the first line has no names"), "{error}");
+}
+
+#[test]
+fn names_that_are_there_twice_are_refused() {
+    let labels = "text\tlabel\tlabel\ngood\ta\tc\nbad\tb\tc\n";
+    let error = both("tsv", labels, &TextColumns::default()).unwrap_err();
+    let expected = "train.tsv:1: expected one column named \"label\", found two, columns 2 and 3: \
+                    choose one by its number, such as --label-column 2";
+    assert!(error.ends_with(expected), "{error}");
+    assert_eq!(both("tsv", labels, &columns("text", "3")).unwrap().classes, ["c"]);
+    let error = both("csv", "text,Text,label\nx,y,a\n", &TextColumns::default()).unwrap_err();
+    assert!(error.contains("such as --text-column 1"), "{error}");
+
+    let object = "{\"text\": \"x\", \"text\": \"y\", \"label\": \"a\"}";
+    let other = "{\"id\": 1, \"id\": 2, \"text\": \"x\", \"label\": \"a\"}";
+    for table in [format!("{object}\n{other}\n"), format!("[{object}, {other}]")] {
+        let error = both("json", &table, &TextColumns::default()).unwrap_err();
+        let expected = "train.json:1: expected each key once, found \"text\" more than once; ";
+        assert!(error.starts_with("2 damaged lines") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn messages_show_what_stands_there_and_what_to_do() {
+    let utf16: Vec<u8> = "text\tlabel\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes, expected) in [
+        (
+            "train.tsv",
+            &b"text\tlabel\ngr\xe9at\ta\n"[..],
+            "train.tsv:2: expected text in UTF-8, found the byte 0xe9: if it is Latin-1, convert \
+             it, such as with `iconv -f LATIN1 -t UTF-8 train.tsv`",
+        ),
+        ("train.tsv", &[b"\xff\xfe", &utf16[..]].concat(), "found UTF-16: convert it, such as"),
+        (
+            "train.csv",
+            b"text\tlabel\ngood\ta\n",
+            "train.csv:1: expected columns separated by commas, found tabs: the name of a file of \
+             tabs ends in .tsv",
+        ),
+        (
+            "train.jsonl",
+            b"{\"text\": \"x\", \"label\": 1}\n{\"text\":\t\"b\"\n",
+            "train.jsonl:2: expected a JSON object, found '{\"text\": \"b\"' (EOF while parsing an \
+             object at column 12)",
+        ),
+    ] {
+        let files: [(&str, &[u8]); 2] = [(name, bytes), ("test.tsv", b"text\tlabel\nx\t1\n")];
+        let error = own(&files, &TextColumns::default(), false).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected} in {error}");
+    }
+}
+
+#[test]
+fn texts_that_are_cut_are_counted() {
+    let long = "the dogs run the film . ".repeat(4);
+    let rows = format!("text\tlabel\n{long}\ta\nbad\tb\n{long}\tb\n");
+    let found = both("tsv", &rows, &TextColumns::default()).unwrap();
+    let splits = found.tokenised(&tokenizer(16)).unwrap();
+    let remarks = ["training", "test"]
+        .map(|part| format!("2 of 3 {part} texts are cut to 16 tokens (text.max_length)"));
+    assert!(splits.remarks.ends_with(&remarks), "{:?}", splits.remarks);
+    assert_eq!(splits.train.lengths().iter().max(), Some(&16));
+    let pair = format!("text\ttext2\tlabel\ngood\t{long}\ta\ngood\tbad\tb\n");
+    let splits = both("tsv", &pair, &TextColumns::default()).unwrap().tokenised(&tokenizer(16));
+    assert!(splits.unwrap().remarks.contains(&remarks[1].replace("2 of 3", "1 of 2")));
+}
+
 #[test]
 fn mrpc_has_pairs_and_its_quotation_marks_are_characters() {
     let header = "\u{feff}Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n";
@@ -380,7 +587,11 @@ fn what_is_wrong_with_a_file_is_reported_with_its_line() {
             2,
             "expected a label 0 (negative) or 1 (positive), found \"2\"",
         ),
-        (b"sentence\tlabel\ngood\t1\nb\xffd\t0\n", 3, "expected text in UTF-8, found 0xff"),
+        (
+            b"sentence\tlabel\ngood\t1\nb\xffd\t0\n",
+            3,
+            "expected text in UTF-8, found the byte 0xff: ",
+        ),
     ] {
         let good: &[u8] = b"sentence\tlabel\ngood\t1\n";
         let files = [("train.tsv", train), ("dev.tsv", good), ("test.tsv", good)];

@@ -14,10 +14,11 @@ use crate::terminal::print;
 
 /// Print what a run's network predicts for files
 ///
-/// Images, each a sample; for texts, files with one text a line, or two with a tab between them;
-/// for poses, images that each show one person, who fills it. They are prepared as test samples
-/// are: the run's data must be there. Prints each class with its probability, or each joint with
-/// its place in the image.
+/// Images, each a sample; for texts, tables (.tsv, .csv, .jsonl) with the columns of training, with
+/// or without labels, and files of another ending with one text a line, or two with a tab between
+/// them; for poses, images that each show one person, who fills it. They are prepared as test
+/// samples are: the run's data must be there. Prints each class with its probability, or each joint
+/// with its place in the image.
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
     /// The folder of the run

@@ -12,6 +12,20 @@ pub(crate) fn some_of(names: &[String], separator: &str) -> String {
     }
 }
 
+/// As [`left_out`], where each name stands for as many as it comes with.
+pub(crate) fn left_out_each([one, many]: [&str; 2], names: &[(String, usize)]) -> Option<String> {
+    let count = |names: &[(String, usize)]| names.iter().map(|(_, count)| count).sum::<usize>();
+    let all = count(names);
+    let (shown, rest) = names.split_at(names.len().min(SHOWN));
+    let shown: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+    let more = match count(rest) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = if all == 1 { one } else { many };
+    (all > 0).then(|| format!("left out {all} {what}: {}{more}", shown.join(", ")))
+}
+
 /// A line for things that were left out; `None` where there are none. `what` says what they are,
 /// for one and for several: "damaged file", "damaged files".
 pub(crate) fn left_out([one, many]: [&str; 2], names: &[String]) -> Option<String> {

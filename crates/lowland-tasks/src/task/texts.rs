@@ -19,8 +19,9 @@ use crate::data::{LabelNoise, Source, Subset, TargetTensor, files, redraw_labels
 use crate::models::Model;
 use crate::regression::{pearson, spearman};
 use crate::text::{
-    BertConfig, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch, TextClassifier,
-    TextKind, TextSet, TextSplits, TextTokenizer, folder_of, weights_of,
+    BertConfig, Columns, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch,
+    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, folder_of, inputs, line_error,
+    weights_of,
 };
 use crate::weights::{self, Export};
 use crate::{Error, Result};
@@ -36,7 +37,38 @@ pub struct TextTask {
     metric: Option<Metric>,
     /// What was left out of the data set, or decided about it.
     remarks: Vec<String>,
+    reading: Reading,
     pretrained: Arc<Pretrained>,
+}
+
+/// How texts without labels are read, which is as those of training were.
+#[derive(Debug, Clone)]
+struct Reading {
+    columns: Columns,
+    /// Whether training texts were single ones, and whether they were pairs; some tables have both.
+    single: bool,
+    pairs: bool,
+}
+
+impl Reading {
+    /// Texts with their names, each that of its file and its line.
+    fn inputs(&self, path: &Path) -> Result<Vec<(Text, String)>> {
+        let texts = inputs(path, &files::read(path)?, &self.columns)?.into_iter();
+        let checked = texts.map(|(text, line)| match text.second {
+            Some(_) if !self.pairs => {
+                let expected = "single texts, as in training";
+                let found = "two texts: leave out the second, and the tab or its column";
+                Err(line_error(path, line, expected, found.to_owned()))
+            }
+            None if !self.single => {
+                let expected = "pairs of texts, as in training: in a table two columns named \
+                                    as there, in lines of text a tab between the two";
+                Err(line_error(path, line, expected, "a single text".to_owned()))
+            }
+            _ => Ok((text, format!("{}:{line}", path.display()))),
+        });
+        checked.collect()
+    }
 }
 
 impl TextTask {
@@ -58,6 +90,12 @@ impl TextTask {
         let corpus = kind
             .corpus(&folder, &config.data.columns(), config.data.skip_damaged)
             .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
+        let texts = &corpus.train.texts;
+        let reading = Reading {
+            columns: kind.columns_of_inputs(&config.data.columns(), &corpus.columns)?,
+            single: texts.iter().any(|text| text.second.is_none()),
+            pairs: texts.iter().any(|text| text.second.is_some()),
+        };
         let TextSplits { train, validation, test, remarks } = corpus.tokenised(&tokenizer)?;
         let mut parts = Parts::new(train, validation, test, &config.data)?;
         let noise = redraw_labels(parts.train_mut(), config.data.label_noise, config.seed)?;
@@ -68,7 +106,7 @@ impl TextTask {
             all.push("the last layer is drawn anew: the weights have none of Lowland's".to_owned());
         }
         let pretrained = Arc::new(pretrained);
-        Ok(Self { parts, noise, metric, remarks: all, pretrained })
+        Ok(Self { parts, noise, metric, remarks: all, reading, pretrained })
     }
 }
 
@@ -159,33 +197,16 @@ impl Task for TextTask {
         self.parts.train.classes().to_vec()
     }
 
-    /// One text a line, or two with a tab between them.
+    /// Tables as those of training, and files with one text a line, or two with a tab between them.
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let from = pretrained(config)?;
         let tokenizer = TextTokenizer::from_folder(folder_of(&from), text(config).max_length)?;
         let (mut texts, mut names) = (Vec::new(), Vec::new());
         for path in paths {
-            let contents = String::from_utf8(files::read(path)?).map_err(|_| Error::Format {
-                path: path.clone(),
-                expected: "text in UTF-8".to_owned(),
-                found: "other bytes".to_owned(),
-            })?;
-            for (index, line) in contents.lines().enumerate() {
-                let refused = |found: &str| Error::Line {
-                    path: path.clone(),
-                    line: index + 1,
-                    expected: "a text, or two with a tab between them".to_owned(),
-                    found: found.to_owned(),
-                };
-                let columns: Vec<&str> = line.split('\t').collect();
-                texts.push(match columns.as_slice() {
-                    [one] if !one.trim().is_empty() => Text::from(*one),
-                    [one, two] => Text::from((*one, *two)),
-                    [_] => return Err(refused("an empty line")),
-                    more => return Err(refused(&format!("{} columns", more.len()))),
-                });
-                names.push(format!("{}:{}", path.display(), index + 1));
-            }
+            let (of_file, named): (Vec<Text>, Vec<String>) =
+                self.reading.inputs(path)?.into_iter().unzip();
+            texts.extend(of_file);
+            names.extend(named);
         }
         let targets = self.parts.train.targets().blank(texts.len());
         let set = TextSet::with_targets(&texts, targets, &tokenizer)?;

@@ -5,25 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::table::{Columns, Count, ENDINGS, Places, Rows, line_error, parse, shortened};
+use super::columns::{Columns, TextColumns, is_line_of_names};
+use super::files::{Layout, find};
+use super::rows::{Rows, line_error, shortened};
+use super::table::parse;
 use super::{Text, TextSet, TextSplits, TextTokenizer};
 use crate::data::TargetValues;
 use crate::data::files::{format_error, read};
-use crate::data::remarks::left_out;
+use crate::data::remarks::{left_out, left_out_each};
 use crate::{Error, Result};
-
-/// Which columns of your own table are read, by name, or by number counted from 1 where a
-/// file has no line of names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TextColumns {
-    /// The text. Default: `text`, `sentence` and other usual names.
-    pub text: Option<String>,
-    /// The second text of a pair. Default: `sentence2`, `hypothesis` and other usual names, where
-    /// there is one of them.
-    pub pair: Option<String>,
-    /// The label. Default: `label`, `class` and other usual names.
-    pub label: Option<String>,
-}
 
 /// Texts of a data set, each with a label or a number.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +26,12 @@ pub struct TextCorpus {
     pub test: Texts,
     /// The names of the classes, in the order of their labels; none where numbers are looked for.
     pub classes: Vec<String>,
+    /// The columns of the training texts: by number where the first line does not name them.
+    pub columns: TextColumns,
     /// What was left out or decided on the way, a line each.
     pub remarks: Vec<String>,
+    /// What is odd about the files, a line each.
+    pub odd: Vec<String>,
 }
 
 /// The texts of a part.
@@ -50,35 +44,6 @@ pub struct Texts {
     /// The file and the line of each.
     places: Vec<(PathBuf, usize)>,
 }
-
-/// Which files are the parts of a data set: of each list, the first that is there. What is taken
-/// with another file is in one list with it.
-pub(super) struct Layout {
-    pub(super) train: &'static [&'static [&'static str]],
-    pub(super) validation: &'static [&'static [&'static str]],
-    pub(super) test: &'static [&'static [&'static str]],
-}
-
-impl Layout {
-    /// Whether the first choice for the training part is in a folder.
-    pub(super) fn is_in(&self, folder: &Path) -> bool {
-        let first = self.train.first().copied().unwrap_or_default();
-        !first.is_empty() && first.iter().all(|base| find(folder, base).is_some())
-    }
-}
-
-/// The file of a name with any of the endings, the first that is there.
-fn find(folder: &Path, base: &str) -> Option<PathBuf> {
-    let paths = ENDINGS.iter().map(|ending| folder.join(format!("{base}.{ending}")));
-    paths.into_iter().find(|path| path.is_file())
-}
-
-/// The usual names of the parts.
-pub(super) const USUAL: Layout = Layout {
-    train: &[&["train"], &["training"]],
-    validation: &[&["dev"], &["val"], &["valid"], &["validation"]],
-    test: &[&["test"], &["testing"]],
-};
 
 /// How labels become classes.
 pub(super) enum Classes {
@@ -100,77 +65,16 @@ pub(super) enum Classes {
 ///
 /// # Errors
 ///
-/// [`Error::Line`] for bytes that are not UTF-8, columns that are not there, or no row, and
-/// [`Error::DamagedData`] for lines that do not fit.
+/// [`Error::Line`] for bytes that are not UTF-8 and columns that are not there, [`Error::Lines`]
+/// for several lines of one fault, [`Error::DamagedData`] for lines that do not fit, and
+/// [`Error::Setting`] for one column that is to be two.
 pub fn parse_table(
     path: &Path,
     bytes: &[u8],
     columns: &TextColumns,
 ) -> Result<(Vec<Text>, Option<Vec<String>>)> {
-    let Rows { texts, labels, damaged, .. } = parse(path, bytes, &columns.wanted())?;
+    let Rows { texts, labels, damaged, .. } = parse(path, bytes, &columns.wanted()?)?;
     Error::several("lines", damaged).map_or(Ok((texts, labels)), Err)
-}
-
-impl TextColumns {
-    /// The columns, with the usual names of those that are not given.
-    pub(super) fn wanted(&self) -> Columns {
-        const TEXT: &[&str] = &[
-            "text",
-            "sentence",
-            "sentence1",
-            "text1",
-            "premise",
-            "question1",
-            "content",
-            "review",
-            "tweet",
-            "message",
-            "question",
-            "title",
-            "#1 String",
-        ];
-        const PAIR: &[&str] =
-            &["text_pair", "sentence2", "text2", "hypothesis", "question2", "#2 String"];
-        const LABEL: &[&str] = &[
-            "label",
-            "labels",
-            "class",
-            "category",
-            "target",
-            "sentiment",
-            "gold_label",
-            "intent",
-            "is_duplicate",
-            "quality",
-            "stars",
-        ];
-        let names = |given: &Option<String>, usual: &[&str]| match given {
-            Some(name) => vec![name.clone()],
-            None => usual.iter().map(|&name| name.to_owned()).collect(),
-        };
-        let place = |given: &Option<String>| {
-            given.as_ref().and_then(|name| name.parse::<usize>().ok()?.checked_sub(1))
-        };
-        let unnamed = place(&self.text).map(|text| Places {
-            text,
-            pair: place(&self.pair),
-            label: place(&self.label),
-            count: Count::LikeTheFirst,
-        });
-        Columns {
-            text: names(&self.text, TEXT),
-            // A text that is named has no second one unless that is named too.
-            pair: if self.text.is_some() && self.pair.is_none() {
-                Vec::new()
-            } else {
-                names(&self.pair, PAIR)
-            },
-            needs_pair: self.pair.is_some(),
-            label: names(&self.label, LABEL),
-            unnamed,
-            tabs_in_csv: false,
-        }
-    }
 }
 
 /// Reads the files of a data set.
@@ -199,6 +103,23 @@ impl Part {
         self.files.iter().all(|(_, rows)| rows.labels.is_some())
     }
 
+    /// A line for each file whose first text is taken for one and looks like the names of columns.
+    fn lines_of_names(&self) -> Vec<String> {
+        let found = self.files.iter().filter_map(|(path, rows)| {
+            let (text, labels) = (&rows.texts.first()?.first, rows.labels.as_ref()?);
+            let (label, others) = labels.split_first()?;
+            (!rows.is_named && is_line_of_names(text, label, others)).then(|| {
+                let name = path.file_name().unwrap_or_default().display();
+                format!(
+                    "line {} of {name} is read as a text and looks like the names of columns, {}: \
+                     choose columns by these names, or remove the line",
+                    rows.lines[0], rows.found
+                )
+            })
+        });
+        found.collect()
+    }
+
     /// The names of its files.
     fn name(&self) -> String {
         let names = self.files.iter().filter_map(|(path, _)| path.file_name());
@@ -209,9 +130,8 @@ impl Part {
 impl Reader<'_> {
     /// The texts, and the columns that they are from.
     pub(super) fn read(&self) -> Result<(TextCorpus, Vec<String>)> {
-        let mut remarks = Vec::new();
+        let (mut remarks, mut odd) = (Vec::new(), Vec::new());
         let train = self.part(self.layout.train)?.ok_or_else(|| self.missing("train.tsv"))?;
-        let taken = train.files.first().map(|(_, rows)| rows.taken.clone()).unwrap_or_default();
         let validation = self.part(self.layout.validation)?;
         let test = self.part(self.layout.test)?;
         let path = &train.files[0].0;
@@ -219,9 +139,12 @@ impl Reader<'_> {
             return Err(line_error(path, 1, "sentences", "none".to_owned()));
         }
         if !train.is_labelled() {
-            let found = "none with labels".to_owned();
+            let found = format!("{}{}", train.files[0].1.found, self.columns.way);
             return Err(line_error(path, 1, &self.columns.in_words(), found));
         }
+        let taken = train.files[0].1.taken_in_words();
+        let [text, pair, label] = train.files[0].1.taken.clone();
+        let columns = TextColumns { text, pair, label };
         let (validation, test) = match (validation, test) {
             (validation, Some(test)) if test.is_labelled() && !test.is_empty() => {
                 (validation, test)
@@ -261,11 +184,17 @@ impl Reader<'_> {
             let path = &test.files[0].0;
             return Err(format_error(path, "labels".to_owned(), "none".to_owned()));
         }
+        if train.files.iter().all(|(_, rows)| rows.texts.is_empty()) {
+            let damaged = train.files.into_iter().flat_map(|(_, rows)| rows.damaged).collect();
+            self.finish(damaged)?;
+            return Err(self.all_damaged("training"));
+        }
         let classes = self.class_names(&train)?;
         let known = self.spellings(&classes);
         let mut used: BTreeSet<PathBuf> = BTreeSet::new();
         let mut damaged = Vec::new();
         let mut texts = |part: Part| {
+            odd.extend(part.lines_of_names());
             used.extend(part.files.iter().map(|(path, _)| path.clone()));
             self.texts(part, &known, &mut damaged)
         };
@@ -274,18 +203,22 @@ impl Reader<'_> {
         remarks.extend(self.finish(damaged)?);
         for (part, name) in [(&train, "training"), (&test, "test")] {
             if part.texts.is_empty() {
-                let expected = format!("at least one {name} text that is not damaged");
-                return Err(format_error(self.folder, expected, "none".to_owned()));
+                return Err(self.all_damaged(name));
             }
         }
         remarks.extend(self.unused(&used)?);
         let validation = validation.filter(|part| !part.texts.is_empty());
-        Ok((TextCorpus { train, validation, test, classes, remarks }, taken))
+        Ok((TextCorpus { train, validation, test, classes, columns, remarks, odd }, taken))
     }
 
     fn missing(&self, name: &str) -> Error {
         let (path, expected) = (self.folder.join(name), self.expected.to_owned());
         Error::Missing { path, kind: "file", expected }
+    }
+
+    fn all_damaged(&self, part: &str) -> Error {
+        let expected = format!("at least one {part} text that is not damaged");
+        format_error(self.folder, expected, "none".to_owned())
     }
 
     /// Reads the first of the files that is there, with those that go with it.
@@ -345,6 +278,7 @@ impl Reader<'_> {
             Classes::Known(_) | Classes::Found => TargetValues::Labels(Vec::new()),
         };
         for (path, rows) in part.files {
+            let before = damaged.len();
             damaged.extend(rows.damaged);
             let labels = rows.labels.unwrap_or_default();
             for ((text, label), line) in rows.texts.into_iter().zip(labels).zip(rows.lines) {
@@ -371,6 +305,7 @@ impl Reader<'_> {
                     damaged.push(line_error(&path, line, &expected, shortened(&label)));
                 }
             }
+            damaged[before..].sort_by_key(Error::first_line);
         }
         Texts { texts, targets, places }
     }
@@ -401,17 +336,19 @@ impl Reader<'_> {
     /// Damaged lines that are not to be skipped.
     fn finish(&self, damaged: Vec<Error>) -> Result<Option<String>> {
         if self.skip_damaged {
-            let names: Vec<String> = damaged
+            let names: Vec<(String, usize)> = damaged
                 .iter()
-                .map(|error| match error {
-                    Error::Line { path, line, .. } => {
-                        let name = path.file_name().unwrap_or_default();
-                        format!("{}:{line}", name.display())
-                    }
-                    error => error.to_string(),
+                .map(|error| {
+                    let (path, lines) = match error {
+                        Error::Line { path, line, .. } => (path, line.to_string()),
+                        Error::Lines { path, first, last, .. } => (path, format!("{first}-{last}")),
+                        error => return (error.to_string(), 1),
+                    };
+                    let name = path.file_name().unwrap_or_default().display();
+                    (format!("{name}:{lines}"), error.lines())
                 })
                 .collect();
-            return Ok(left_out(["damaged line", "damaged lines"], &names));
+            return Ok(left_out_each(["damaged line", "damaged lines"], &names));
         }
         Error::several("lines", damaged).map_or(Ok(None), Err)
     }
@@ -438,26 +375,27 @@ impl TextCorpus {
     /// # Errors
     /// [`Error::Line`] for a text without tokens, or with one that the network does not know.
     pub fn tokenised(self, tokenizer: &TextTokenizer) -> Result<TextSplits> {
-        let Self { train, validation, test, classes, remarks } = self;
-        let set = |part: Texts| {
+        let Self { train, validation, test, classes, mut remarks, odd, .. } = self;
+        remarks.extend(odd);
+        let mut set = |part: Texts, name: &str| {
             let Texts { texts, targets, places } = part;
-            TextSet::new_or_tell(&texts, targets.named(classes.clone()), tokenizer).map_err(
-                |fault| {
-                    let (path, line) = &places[fault.index];
-                    line_error(
-                        path,
-                        *line,
-                        "a sentence of tokens that the network knows",
-                        fault.found,
-                    )
-                },
-            )
+            let targets = targets.named(classes.clone());
+            let (set, cut) = TextSet::new_or_tell(&texts, targets, tokenizer).map_err(|fault| {
+                let (path, line) = &places[fault.index];
+                let expected = "a sentence of tokens that the network knows";
+                line_error(path, *line, expected, fault.found)
+            })?;
+            if cut > 0 {
+                let (count, most) = (texts.len(), tokenizer.max_length());
+                remarks.push(format!(
+                    "{cut} of {count} {name} texts are cut to {most} tokens (text.max_length)"
+                ));
+            }
+            Ok::<_, Error>(set)
         };
-        Ok(TextSplits {
-            train: set(train)?,
-            validation: validation.map(set).transpose()?,
-            test: set(test)?,
-            remarks,
-        })
+        let train = set(train, "training")?;
+        let validation = validation.map(|part| set(part, "validation")).transpose()?;
+        let test = set(test, "test")?;
+        Ok(TextSplits { train, validation, test, remarks })
     }
 }

@@ -11,8 +11,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::corpus::{Classes, Layout, Reader, USUAL};
-use super::table::{Columns, Count, Places};
+use super::columns::{Columns, Count, Places};
+use super::corpus::{Classes, Reader};
+use super::files::{Layout, USUAL};
 use super::{Metric, TextCorpus, TextSplits, TextTokenizer};
 use crate::data::files::require_folder;
 use crate::{Error, Result};
@@ -222,6 +223,14 @@ impl GlueTask {
         Ok(corpus)
     }
 
+    /// The columns of a file of any form of the task.
+    pub(super) fn columns_of_inputs(self) -> Columns {
+        match self {
+            Self::Stsb => self.columns().of_sts_benchmark(),
+            _ => self.columns(),
+        }
+    }
+
     fn labels(self) -> Classes {
         match self {
             Self::Stsb => Classes::Numbers { least: 0.0, most: 5.0 },
@@ -284,8 +293,11 @@ impl GlueTask {
             pair: names(pair),
             needs_pair: !pair.is_empty(),
             label: names(label),
+            needs_label: true,
+            numbers: [None; 3],
             unnamed: (self == Self::Cola).then_some(places),
             tabs_in_csv: false,
+            way: "",
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::corpus::{Classes, Reader, TextColumns, TextCorpus, USUAL};
+use super::columns::{Columns, TextColumns};
+use super::corpus::{Classes, Reader, TextCorpus};
+use super::files::USUAL;
 use super::{GlueTask, Metric};
 use crate::Result;
 use crate::data::files::require_folder;
@@ -27,7 +29,8 @@ impl TextKind {
     /// [`Error::File`](crate::Error::File) if one cannot be read,
     /// [`Error::Line`](crate::Error::Line) with the place of what is not as the format has it, and
     /// [`Error::DamagedData`](crate::Error::DamagedData) for lines that do not fit, unless these
-    /// are to be skipped.
+    /// are to be skipped; [`Error::Setting`](crate::Error::Setting) for one column that is to be
+    /// two.
     pub fn corpus(
         self,
         folder: &Path,
@@ -41,7 +44,7 @@ impl TextKind {
                 let reader = Reader {
                     folder,
                     layout: USUAL,
-                    columns: columns.wanted(),
+                    columns: columns.wanted()?,
                     classes: Classes::Found,
                     skip_damaged,
                     expected: EXPECTED_FILES,
@@ -52,6 +55,23 @@ impl TextKind {
                 Ok(TextCorpus { remarks, ..corpus })
             }
         }
+    }
+
+    /// The columns of texts that are to be read as those were that had the columns `taken` where
+    /// the columns `given` were asked for.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for one column that is to be two.
+    pub(crate) fn columns_of_inputs(
+        self,
+        given: &TextColumns,
+        taken: &TextColumns,
+    ) -> Result<Columns> {
+        let columns = match self {
+            Self::Glue(task) => task.columns_of_inputs(),
+            Self::Own => given.wanted()?,
+        };
+        Ok(columns.of_inputs(taken))
     }
 
     /// What the classification of the texts is measured by; `None` where numbers are looked for.

@@ -77,13 +77,15 @@ impl TextSet {
     }
 
     /// As [`new`](Self::new), for a reader that makes a message of its own from the text at fault.
-    /// There is at least one text, with a label below the number of classes or a finite number.
+    /// There is at least one text, with a label below the number of classes or a finite number. The
+    /// second number is that of texts that are cut.
     pub(crate) fn new_or_tell(
         texts: &[Text],
         targets: Targets,
         tokenizer: &TextTokenizer,
-    ) -> Result<Self, Fault> {
-        Ok(Self::of(&tokenizer.encode_or_tell(texts)?, targets, tokenizer))
+    ) -> Result<(Self, usize), Fault> {
+        let (tokens, cut) = tokenizer.encode_or_tell(texts)?;
+        Ok((Self::of(&tokens, targets, tokenizer), cut))
     }
 
     fn check(texts: &[Text], targets: &Targets) -> Result<()> {

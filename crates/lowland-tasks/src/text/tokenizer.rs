@@ -131,15 +131,17 @@ impl TextTokenizer {
     ///
     /// [`Error::Setting`] if a text has no token or one that the network does not know.
     pub fn encode(&self, texts: &[Text]) -> Result<Vec<Tokens>> {
-        self.encode_or_tell(texts).map_err(|fault| Error::Setting {
+        let all = self.encode_or_tell(texts).map_err(|fault| Error::Setting {
             field: "texts",
             found: format!("{} in text {}", fault.found, fault.index),
             allowed: "texts of tokens that the network knows",
-        })
+        });
+        all.map(|(tokens, _)| tokens)
     }
 
-    pub(crate) fn encode_or_tell(&self, texts: &[Text]) -> Result<Vec<Tokens>, Fault> {
-        let mut all = Vec::with_capacity(texts.len());
+    /// The tokens of texts, and how many of these were cut.
+    pub(crate) fn encode_or_tell(&self, texts: &[Text]) -> Result<(Vec<Tokens>, usize), Fault> {
+        let (mut all, mut cut) = (Vec::with_capacity(texts.len()), 0);
         for (part, texts) in texts.chunks(AT_A_TIME).enumerate() {
             let first = part * AT_A_TIME;
             let inputs: Vec<EncodeInput<'_>> = texts
@@ -154,11 +156,12 @@ impl TextTokenizer {
                 .encode_batch_fast(inputs, true)
                 .map_err(|error| Fault { index: first, found: error.to_string() })?;
             for (i, encoding) in encoded.iter().enumerate() {
+                cut += usize::from(!encoding.get_overflowing().is_empty());
                 let tokens = self.tokens(encoding);
                 all.push(tokens.map_err(|found| Fault { index: first + i, found })?);
             }
         }
-        Ok(all)
+        Ok((all, cut))
     }
 
     fn tokens(&self, encoding: &Encoding) -> Result<Tokens, String> {

@@ -156,7 +156,8 @@ impl Held {
             Some(Samples { part, samples, files: &[] })
         });
         let samples: Vec<Samples<'_, _>> = samples.collect();
-        let mut odd = of_samples(&samples, &corpus.classes);
+        let mut odd = corpus.odd.clone();
+        odd.extend(of_samples(&samples, &corpus.classes));
         for Samples { part, samples, .. } in &samples {
             let empty = samples.iter().filter(|((first, _), _)| first.trim().is_empty()).count();
             if empty > 0 {
@@ -201,8 +202,16 @@ impl Held {
     /// whole.
     pub(super) fn text(&self, width: usize) -> String {
         let mut blocks = vec![self.table().within(width)];
-        blocks.extend(self.class_table().map(|table| table.within(width)));
         let prose = width.min(WIDTH);
+        blocks.extend(self.class_table().map(|table| table.within(width)));
+        if self.train.classes.len() > MOST_CLASSES {
+            let [samples, classes] = self.words;
+            let note = format!(
+                "The {samples} of each of the {} {classes} are left out here; --json lists them.",
+                words::count(self.train.classes.len())
+            );
+            blocks.push(wrapped(&note, prose));
+        }
         let sums = self
             .parts()
             .into_iter()
