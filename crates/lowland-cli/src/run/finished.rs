@@ -60,17 +60,14 @@ impl FinishedRun {
         let config = read_config(path)?;
         let device = device::open(&config.device)?;
         let data = program::load(&config)?;
-        let (model, weights) = match &flags.weights {
-            Some(from) => {
-                let model = data.model_from(&config, from, &device)?;
-                (model, format!("the weights of {}", from.display()))
-            }
-            None => {
-                let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
-                let model = data.model(&config, record, &device);
-                let unusable = || Usage(format!("{} cannot be used", path.display()));
-                (model.with_context(unusable)?, words)
-            }
+        let (model, weights) = if let Some(from) = &flags.weights {
+            let model = data.model_from(&config, from, &device)?;
+            (model, format!("the weights of {}", from.display()))
+        } else {
+            let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
+            let model = data.model(&config, record, &device);
+            let unusable = || Usage(format!("{} cannot be used", path.display()));
+            (model.with_context(unusable)?, words)
         };
         Ok(Self { path: path.to_owned(), config, data, device, model, weights })
     }

@@ -17,13 +17,13 @@ const EARLY_ENDS: [&str; 3] = ["does not have enough data", "unexpected end", "u
 pub(super) fn error(path: &Path, error: &ImageError, max_megapixels: u32) -> Error {
     match error {
         ImageError::Limits(_) => too_large(path, max_megapixels, "more"),
-        ImageError::Unsupported(error) => match error.kind() {
-            UnsupportedErrorKind::Color(_) => deep(path, "floating-point numbers or more bits"),
-            _ => {
-                let expected = "an image without the features that are not read (save it as PNG)";
-                format_error(path, expected.to_owned(), words(error))
+        ImageError::Unsupported(error) => {
+            if let UnsupportedErrorKind::Color(_) = error.kind() {
+                return deep(path, "floating-point numbers or more bits");
             }
-        },
+            let expected = "an image without the features that are not read (save it as PNG)";
+            format_error(path, expected.to_owned(), words(error))
+        }
         error if ends_early(error) => ended(path),
         error => {
             let found = format!("a damaged one ({})", words(error));

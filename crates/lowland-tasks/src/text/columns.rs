@@ -61,6 +61,7 @@ pub struct TextColumns {
 /// Which columns are wanted: for each, the names that it may have, the first that is there being
 /// taken.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(crate) struct Columns {
     pub(crate) text: Vec<String>,
     /// Empty where no second text is wanted.
@@ -245,7 +246,7 @@ impl Columns {
             let Some(other) = places.next() else { return Ok(Some(place)) };
             let mut found = format!("two, columns {} and {}", place + 1, other + 1);
             if self.way == FLAGS {
-                found += &format!(": choose one by its number, such as {flag} {}", place + 1);
+                found = format!("{found}: choose one by its number, such as {flag} {}", place + 1);
             }
             let expected = format!("one column named {}", quoted(first[place].trim()));
             return Err(line_error(path, 1, &expected, found));

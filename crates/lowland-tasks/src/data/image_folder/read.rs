@@ -33,6 +33,7 @@ pub(super) struct Reader<'a> {
 
 /// The images of a part that could be read.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "they are the pixels, beside what they belong to")]
 pub(super) struct Pixels {
     /// `[images, channels, height, width]`.
     pixels: Vec<u8>,

@@ -82,6 +82,7 @@ fn limb_of(limb: &Json, count: usize) -> Result<[usize; 2], Mistake> {
 
 /// The images of a file.
 #[derive(Default)]
+#[expect(clippy::struct_field_names, reason = "it is the images, beside what is known of them")]
 pub(super) struct Images {
     pub(super) images: Vec<Image>,
     /// Where the image of each id is in `images`.

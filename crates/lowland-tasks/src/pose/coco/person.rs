@@ -38,16 +38,12 @@ pub(super) fn read(
         let expected = format!("3 numbers for each of {} joints", names.len());
         return Err(mistake(&expected, found));
     }
-    let given = match raw.get("bbox") {
-        Json::Null => None,
-        _ => {
-            let found = raw.numbers("bbox")?;
-            let given = <[f64; 4]>::try_from(found);
-            Some(
-                given
-                    .map_err(|found| mistake("4 numbers as bbox", counted_numbers(found.len())))?,
-            )
-        }
+    let given = if matches!(raw.get("bbox"), Json::Null) {
+        None
+    } else {
+        let given = <[f64; 4]>::try_from(raw.numbers("bbox")?);
+        let four = |found: Vec<f64>| mistake("4 numbers as bbox", counted_numbers(found.len()));
+        Some(given.map_err(four)?)
     };
     let area = raw.optional_number("area")?;
     let mut joints = Vec::with_capacity(names.len());

@@ -15,6 +15,7 @@ const SHOWN: usize = 5;
 const NAMED: usize = 3;
 
 /// The samples of a part: what each is, and its class.
+#[expect(clippy::struct_field_names, reason = "they are the samples, beside what is known of them")]
 pub(super) struct Samples<'a, T> {
     pub(super) part: &'static str,
     pub(super) samples: Vec<(T, u16)>,
