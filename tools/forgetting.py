@@ -55,7 +55,7 @@ def main():
         cells = [name]
         for column in ([one[what] for one in of.values()] for what in ("before", "after", "mnist")):
             cells.append(f"{mean(column):.1f} ± {stdev(column):.1f}")
-        cells.append(f"{mean(lost[name]):.1f} ± {stdev(lost[name]):.1f}")
+        cells.append(f"{mean(lost[name]):.1f} ± {stdev(lost[name]):.1f}".replace("-", "−"))
         compared = name in differences
         cells.append(words(differences[name]) if compared else "")
         cells.append(f"{tests[name]:.3f}" if compared else "")

@@ -69,8 +69,8 @@ impl Decoding {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] if it has none of the formats, is damaged, or has more pixels than `decoding`
-/// allows.
+/// [`Error::Format`](crate::Error::Format) if it has none of the formats, is damaged, or has more
+/// pixels than `decoding` allows.
 pub fn decode(path: &Path, file: &[u8], decoding: &Decoding) -> Result<RgbImage> {
     decode_over_white(path, file, decoding).map(|(image, _)| image)
 }

@@ -19,6 +19,7 @@ mod picture;
 mod read;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::files::{self, format_error};
@@ -100,13 +101,13 @@ pub fn read_folder(folder: &Path, config: &FolderConfig) -> Result<Splits> {
     };
     let mut reader = Reader::new(folder, config);
     let shape = reader.shape(&train)?;
-    let train = reader.pixels(&train, shape)?;
-    let validation = validation.map(|images| reader.pixels(&images, shape)).transpose()?;
-    let test = reader.pixels(&test, shape)?;
+    let mut train = reader.pixels(&train, shape)?;
+    let mut validation = validation.map(|images| reader.pixels(&images, shape)).transpose()?;
+    let mut test = reader.pixels(&test, shape)?;
     let files = SampleFiles {
-        train: train.files.clone(),
-        validation: validation.as_ref().map(|part| part.files.clone()).unwrap_or_default(),
-        test: test.files.clone(),
+        train: mem::take(&mut train.files),
+        validation: validation.as_mut().map(|part| mem::take(&mut part.files)).unwrap_or_default(),
+        test: mem::take(&mut test.files),
     };
     remarks.extend(scan.remarks());
     remarks.extend(reader.finish()?);

@@ -13,11 +13,14 @@ pub(crate) fn some_of(names: &[String], separator: &str) -> String {
 }
 
 /// As [`left_out`], where each name stands for as many as it comes with.
-pub(crate) fn left_out_each([one, many]: [&str; 2], names: &[(String, usize)]) -> Option<String> {
-    let count = |names: &[(String, usize)]| names.iter().map(|(_, count)| count).sum::<usize>();
+pub(crate) fn left_out_each<N: AsRef<str>>(
+    [one, many]: [&str; 2],
+    names: &[(N, usize)],
+) -> Option<String> {
+    let count = |names: &[(N, usize)]| names.iter().map(|(_, count)| count).sum::<usize>();
     let all = count(names);
     let (shown, rest) = names.split_at(names.len().min(SHOWN));
-    let shown: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+    let shown: Vec<&str> = shown.iter().map(|(name, _)| name.as_ref()).collect();
     let more = match count(rest) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -28,13 +31,9 @@ pub(crate) fn left_out_each([one, many]: [&str; 2], names: &[(String, usize)]) -
 
 /// A line for things that were left out; `None` where there are none. `what` says what they are,
 /// for one and for several: "damaged file", "damaged files".
-pub(crate) fn left_out([one, many]: [&str; 2], names: &[String]) -> Option<String> {
-    let what = match names.len() {
-        0 => return None,
-        1 => one,
-        _ => many,
-    };
-    Some(format!("left out {} {what}: {}", names.len(), some_of(names, ", ")))
+pub(crate) fn left_out(what: [&str; 2], names: &[String]) -> Option<String> {
+    let each: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    left_out_each(what, &each)
 }
 
 /// A line for images that were laid over white; `None` where there are none.

@@ -117,9 +117,10 @@ impl<'a> Scan<'a> {
                 self.unused_file(&file);
             }
         }
+        let above = self.open.len();
         self.open.extend(fs::canonicalize(folder));
         folders.iter().try_for_each(|folder| self.collect(folder, depth + 1, found))?;
-        self.open.pop();
+        self.open.truncate(above);
         Ok(())
     }
 

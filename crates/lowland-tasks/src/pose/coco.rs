@@ -40,9 +40,9 @@ const MOST_PEOPLE: usize = 256;
 ///
 /// # Errors
 ///
-/// [`Error::Format`](crate::Error::Format) if the text is no such JSON; if not exactly one category has keypoints, or
-/// these make no [`Skeleton`](super::Skeleton); if one image has more than 256 people; or if nobody is left and
-/// nothing is damaged.
+/// [`Error::Format`](crate::Error::Format) if the text is no such JSON; if not exactly one category
+/// has keypoints, or these make no [`Skeleton`](super::Skeleton); if one image has more than 256
+/// people; or if nobody is left and nothing is damaged.
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let at = |Mistake { expected, found }| format_error(path, expected, found);
     let file = lenient::read(text).map_err(at)?;
