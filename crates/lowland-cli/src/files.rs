@@ -23,6 +23,8 @@ pub(crate) const SAFETENSORS: &str = "model.safetensors";
 pub(crate) const MODEL_CONFIG: &str = "config.json";
 /// The name of the file with its tokenizer.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
+/// The name of the file with what a run knows of its data and its network.
+pub(crate) const FACTS: &str = "facts.json";
 /// The name of the file with a line of JSON for each step and epoch.
 pub(crate) const METRICS: &str = "metrics.jsonl";
 /// The name of the file of events; TensorBoard goes by the word in its middle.

@@ -1,6 +1,7 @@
 //! A run under way: steps, metrics, checkpoints, and how it ends.
 
 pub(crate) mod confusion;
+pub(crate) mod facts;
 pub(crate) mod finished;
 pub(crate) mod folder;
 pub(crate) mod interrupt;
@@ -28,6 +29,7 @@ use crate::files::{self, CONFUSION};
 use crate::terminal::{Output, Progress, note, print, say};
 use crate::words::{counted, counted_as, limit_left, no_second_gradient};
 use confusion::Confusion;
+use facts::Facts;
 use folder::RunFolder;
 use interrupt::Interrupt;
 use journal::Journal;
@@ -156,6 +158,7 @@ pub(crate) fn train(
     journal: &mut Journal,
     watch: &dyn Fn(Event<'_>) -> ControlFlow<u8>,
 ) -> Result<()> {
+    Facts::of(config, data, training)?.write(folder.path())?;
     let probe = config.sharpness_every.map(|every| Probe::new(every, data, training));
     let saver = Saver::new(config.checkpoints);
     let mut keeper = Keeper { folder, journal, saver, probe: probe.transpose()? };

@@ -266,7 +266,7 @@ fn repeated_shared_and_transparent_images_are_named() {
     let json: Value = serde_json::from_slice(&run(&check).stdout).unwrap();
     assert_eq!(
         json["odd"],
-        serde_json::json!([
+        json!([
             "1 training sample comes with more than one label: train/dog/a.png (as \
              train/cat/a.png)",
             "1 training sample repeats another of the same part: train/dog/a.png (as \
@@ -346,12 +346,11 @@ fn many_classes_are_counted_and_headers_read_as_texts_are_named() {
     assert!(words(&numbers).contains(odd), "{}", words(&numbers));
 }
 
-#[test]
-fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
-    let folder = tempfile::tempdir().unwrap();
+/// Twelve images to learn from and six to test on, dark ones and light ones.
+fn dark_and_light(folder: &Path) {
     for (part, count) in [("train", 6_u8), ("test", 3)] {
         for (class, grey) in [("dark", 10), ("light", 240)] {
-            let place = folder.path().join(part).join(class);
+            let place = folder.join(part).join(class);
             fs::create_dir_all(&place).unwrap();
             for i in 0..count {
                 RgbImage::from_pixel(16, 16, Rgb([grey + i; 3]))
@@ -360,6 +359,75 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
             }
         }
     }
+}
+
+/// A run knows its data again: where it changed, this is said, and where its classes did, nothing is
+/// given the name of another.
+#[test]
+fn data_that_changed_under_a_run_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = path(folder.path(), "data");
+    dark_and_light(Path::new(&data));
+    fs::write(Path::new(&data).join("train/dark/readme.txt"), "x").unwrap();
+    let out = path(folder.path(), "run");
+    let train = ["train", "--data", "image-folder", "--data-dir", &data, "--epochs", "1"];
+    // Without progress, and still with what was left out; the result in JSON has it too.
+    let output = run(&[&train[..], &["--out", &out, "-q", "--json"]].concat());
+    let left_out = "data: left out 1 file (.txt) not read as images: train/dark/readme.txt";
+    assert_eq!(text(&output.stderr).trim_end(), left_out);
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["notes"], json!([left_out]));
+    assert!(fs::read_to_string(Path::new(&out).join("facts.json")).unwrap().contains("readme.txt"));
+    let same = run(&["evaluate", &out, "--json"]);
+    assert_eq!(text(&same.stderr), "");
+    assert!(!text(&same.stdout).contains("data_differences"));
+
+    // Another test image.
+    let image = Path::new(&data).join("test/dark/0.png");
+    RgbImage::from_pixel(16, 16, Rgb([77; 3])).save(&image).unwrap();
+    let other = run(&["evaluate", &out, "--json"]);
+    let difference = "as many test samples as then (6), but not the same ones";
+    let words = |bytes: &[u8]| text(bytes).split_whitespace().collect::<Vec<_>>().join(" ");
+    let warning = words(&other.stderr);
+    assert!(warning.contains("the data is not that which") && warning.contains(difference));
+    let found: Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert_eq!(found["data_differences"], json!([difference]));
+    fs::remove_file(&image).unwrap();
+    let resumed = words(&lowland(&["resume", &out, "-q"]).stderr);
+    for part in ["6 test samples then, 5 now; put it back, or name the folder", "train --from"] {
+        assert!(resumed.contains(part), "{resumed}");
+    }
+
+    // The data is elsewhere: what looks at a run takes its new place, and a report needs none.
+    let moved = path(folder.path(), "moved");
+    fs::rename(&data, &moved).unwrap();
+    run(&["report", &out]);
+    let input = path(Path::new(&moved), "train/light/0.png");
+    for command in [&["predict", &out, &input][..], &["evaluate", &out], &["sharpness", &out, "-q"]]
+    {
+        let missing = error(&lowland(command), 2);
+        assert!(missing.contains("name another folder with --data-dir"), "{missing}");
+        run(&[command, &["--data-dir", &moved]].concat());
+    }
+
+    // A class more: labels would mean something else.
+    let grey = Path::new(&moved).join("train/grey");
+    fs::create_dir(&grey).unwrap();
+    RgbImage::from_pixel(16, 16, Rgb([128; 3])).save(grey.join("0.png")).unwrap();
+    for command in [&["predict", &out, &input][..], &["evaluate", &out], &["landscape", &out]] {
+        let refused = error(&lowland(&[command, &["--data-dir", &moved]].concat()), 2);
+        let expected = format!(
+            "the classes of the data are not those that {out} learned: 2 then, 3 now, with grey; name a \
+             folder that has them with --data-dir"
+        );
+        assert!(refused.contains(&expected), "{refused}");
+    }
+}
+
+#[test]
+fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    dark_and_light(folder.path());
     fs::write(folder.path().join("train/dark/bad.png"), "x").unwrap();
     fs::write(folder.path().join("train/dark/readme.txt"), "x").unwrap();
     let (data, out) = (folder.path().display().to_string(), path(folder.path(), "run"));

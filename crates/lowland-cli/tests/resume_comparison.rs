@@ -180,12 +180,14 @@ fn a_run_that_fails_leaves_the_others_alone() {
     fs::remove_dir_all(run_folder(&out, "sam-seed-1")).unwrap();
     let plan = Path::new(&out).join("plan.toml");
     let text_ = fs::read_to_string(&plan).unwrap();
-    let checksum = text_.lines().find_map(|line| line.strip_prefix("test = ")).unwrap();
+    let print = text_.split("[facts.data.test]").nth(1).unwrap();
+    let checksum = print.lines().find_map(|line| line.strip_prefix("sha256 = ")).unwrap();
     fs::write(&plan, text_.replace(checksum, "\"another\"")).unwrap();
     let output = lowland(&["resume", &out]);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("the test data is not the data that the comparison in "), "{stderr}");
+    assert!(stderr.contains("the data is not that which the comparison in "), "{stderr}");
+    assert!(stderr.contains(" test samples as then ("), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 

@@ -151,6 +151,13 @@ pub enum Error {
         changes: Vec<String>,
     },
 
+    /// A run was to be resumed with other data than it was saved with.
+    #[error("the data is not that of the checkpoint: {}", differences.join("; "))]
+    OtherData {
+        /// One difference each, such as `24 test samples then, 30 now`.
+        differences: Vec<String>,
+    },
+
     /// A data set that is read from a folder was asked for without one.
     #[error("data set {data} is read from a folder and none was given: expected {expected}; {way}")]
     NoFolder {

@@ -3,6 +3,7 @@
 mod average;
 mod data;
 mod decay;
+mod fingerprint;
 mod finite;
 mod measure;
 mod measured;
@@ -17,6 +18,7 @@ use burn::tensor::Device;
 use lowland::{BatchInfo, Parameters, Samples, SharpnessAware, Workers};
 
 pub use data::Data;
+pub use fingerprint::{Fingerprint, PartPrint};
 
 use crate::config::TrainConfig;
 use crate::config::limit::Limit;

@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use lowland_tasks::evaluation::{Evaluation, evaluate};
 use lowland_tasks::quantise::rounded;
 use lowland_tasks::task::Split;
+use serde::Serialize;
 
 use crate::layout::{self, Grid, WIDTH, wrapped_with_paths};
-use crate::run::finished::{FinishedRun, WeightFlags};
+use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::terminal::print;
 use crate::words::{MISSING, count, counted, number, percent};
 
@@ -30,7 +31,7 @@ pub(crate) struct Evaluate {
     #[arg(value_name = "RUN")]
     run: PathBuf,
     #[command(flatten)]
-    weights: WeightFlags,
+    open: OpenFlags,
     /// Which samples
     #[arg(long, value_name = "WHICH", default_value = "test")]
     on: On,
@@ -54,13 +55,23 @@ enum On {
     Test,
 }
 
+/// An evaluation as it is printed in JSON.
+#[derive(Debug, Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    found: &'a Evaluation,
+    /// How the data is not that which the run learned, in words.
+    #[serde(rename = "data_differences", skip_serializing_if = "<[String]>::is_empty")]
+    differences: &'a [String],
+}
+
 impl Evaluate {
     /// Measures and prints.
     ///
     /// # Errors
     /// A folder without a run, weights or data that are not there.
     pub(crate) fn run(self) -> Result<()> {
-        let run = FinishedRun::open(&self.run, &self.weights)?;
+        let run = FinishedRun::open(&self.run, &self.open)?;
         let split = match self.on {
             On::Train => Split::Train,
             On::Validation => Split::Validation,
@@ -76,7 +87,8 @@ impl Evaluate {
         };
         let found = evaluate(&run.data, split, &model, &run.device)?;
         if self.json {
-            return print(&serde_json::to_string_pretty(&found)?);
+            let differences = &run.differences;
+            return print(&serde_json::to_string_pretty(&Json { found: &found, differences })?);
         }
         print(&in_words(&found, &weights, layout::width()))
     }

@@ -18,7 +18,7 @@ use crate::commands::sharpness::GroundFlags;
 use crate::compare::landscapes::{Along, FORMAT, Landscapes, Sample, View};
 use crate::failure::{Interrupted, Usage};
 use crate::files::LANDSCAPE;
-use crate::run::finished::{FinishedRun, WeightFlags};
+use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, command, note, say};
 use crate::{files, report};
@@ -65,7 +65,7 @@ pub(crate) struct Landscape {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    weights: WeightFlags,
+    open: OpenFlags,
     #[command(flatten)]
     ground: GroundFlags,
     /// Show no progress
@@ -106,12 +106,12 @@ impl Landscape {
         let extent = self.checked_extent()?;
         let out = self.out.clone().unwrap_or_else(|| self.runs[0].clone());
         files::check_target(&out, &[LANDSCAPE, PAGE])?;
-        if self.weights.weights.is_some() && self.runs.len() > 1 {
+        if self.open.weights.is_some() && self.runs.len() > 1 {
             bail!(Usage("--weights gives one network its weights: name one run".to_owned()));
         }
         let mut runs = Vec::new();
         for path in &self.runs {
-            runs.push(FinishedRun::open(path, &self.weights)?);
+            runs.push(FinishedRun::open(path, &self.open)?);
         }
         let ground = self.ground.ground();
         check_fit(&runs, ground.split, self.along)?;

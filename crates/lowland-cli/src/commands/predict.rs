@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Usage;
 use crate::files;
-use crate::run::finished::{FinishedRun, WeightFlags};
+use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::terminal::print;
 
 /// Print what a run's network predicts for files
@@ -28,7 +28,7 @@ pub(crate) struct Predict {
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
-    weights: WeightFlags,
+    open: OpenFlags,
     /// The form of the output
     #[arg(long, value_name = "FORM", default_value = "csv")]
     format: Form,
@@ -60,7 +60,7 @@ impl Predict {
         if let Some(folder) = self.inputs.iter().find(|path| path.is_dir()) {
             bail!(Usage(format!("{} is a folder: name the files in it", folder.display())));
         }
-        let run = FinishedRun::open(&self.run, &self.weights)?;
+        let run = FinishedRun::open(&self.run, &self.open)?;
         let task = run.data.task();
         let inputs = task.inputs(&run.config, &self.inputs)?;
         let found = answers(inputs.source, &run.model, &run.device)?;

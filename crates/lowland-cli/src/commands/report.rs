@@ -9,7 +9,6 @@ use clap::Args;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord, best_epoch};
-use lowland_tasks::train::Training;
 use serde::Deserialize;
 
 use self::groups::groups;
@@ -18,18 +17,18 @@ use crate::compare::equal::Equal;
 use crate::compare::gather::Outline;
 use crate::compare::label::labels;
 use crate::compare::landscapes::Landscapes;
-use crate::compare::plan::Facts;
 use crate::compare::summary::{Gallery, Run, Summary};
 use crate::compare::{self, is_comparison};
 use crate::device::hardware;
 use crate::failure::Usage;
-use crate::files::{CONFUSION, LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
+use crate::files;
+use crate::files::{CONFUSION, FACTS, LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
 use crate::run::confusion::Confusion;
 use crate::run::epochs_of;
+use crate::run::facts::Facts;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
 use crate::terminal::{self, say};
-use crate::{device, files, program};
 
 /// Make one table and one page of several runs, or of a comparison
 ///
@@ -53,6 +52,7 @@ pub(crate) struct Report {
 #[derive(Debug, Clone)]
 struct Found {
     config: TrainConfig,
+    facts: Facts,
     run: Run,
 }
 
@@ -89,7 +89,7 @@ impl Report {
         for path in &self.runs {
             found.push(read_run(path)?);
         }
-        let groups = groups(found.iter().map(|found| &found.config));
+        let groups = groups(found.iter().map(|found| (&found.config, &found.facts.data.test)));
         let alone = groups.len() == 1;
         for (i, group) in groups.iter().enumerate() {
             let (summary_name, page) = names(i);
@@ -148,7 +148,7 @@ fn summary(found: &[Found]) -> Result<Summary> {
         }
     }
     let mut runs = vec![Vec::new(); configs.len()];
-    for Found { config, run } in found {
+    for Found { config, run, .. } in found {
         let place = configs.iter().position(|c| *c == seedless(config));
         if let Some(runs) = place.and_then(|place| runs.get_mut(place)) {
             if runs.iter().any(|other: &Run| other.seed == run.seed) {
@@ -165,10 +165,7 @@ fn summary(found: &[Found]) -> Result<Summary> {
     seeds.sort_unstable();
     seeds.dedup();
 
-    let first = &found[0].config;
-    let data = program::load(first)?;
-    let training = Training::new(first, &data, &device::open(&first.device)?)?;
-    let facts = Facts::of(first, &data, &training)?;
+    let Found { config: first, facts, .. } = &found[0];
     let mut names: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
     names.dedup();
     let (title, labels) = (names.join(", "), labels(&configs));
@@ -182,7 +179,7 @@ fn summary(found: &[Found]) -> Result<Summary> {
         equal: Equal::Epochs,
         margin: None,
         seeds: &seeds,
-        facts: &facts,
+        facts,
         configs: &configs,
         labels: &labels,
         command: terminal::command(),
@@ -247,5 +244,8 @@ fn read_run(path: &Path) -> Result<Found> {
     let mut run = Run::of(&config, &record, diverged);
     run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
     run.confusion = files::read_json::<Confusion>(&path.join(CONFUSION))?;
-    Ok(Found { config, run })
+    let facts = Facts::read(path)?.with_context(|| {
+        Usage(format!("{} has no {FACTS}: lowland resume writes it", path.display()))
+    })?;
+    Ok(Found { config, facts, run })
 }

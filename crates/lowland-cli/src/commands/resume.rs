@@ -1,7 +1,7 @@
 //! `lowland resume`: resumes a run or a comparison.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -131,7 +131,7 @@ impl Resume {
         let lengths = snapshot.about.lengths.clone();
         let restored = training.restore(snapshot, self.accept_changes);
         let changes;
-        (training, changes) = restored.map_err(|error| in_words(error, &found.path))?;
+        (training, changes) = restored.map_err(|error| self.in_words(error, &found.path))?;
         self.keep_data_dir(&folder, &config)?;
         let line = format!(
             "resumes from step {}, {} of {} done",
@@ -158,6 +158,22 @@ impl Resume {
         absolute.transpose()
     }
 
+    /// What a checkpoint that does not fit means, and what to do.
+    fn in_words(&self, error: Error, path: &Path) -> anyhow::Error {
+        let words = match error {
+            Error::Changed { .. } => {
+                format!("{error}; put them back, or accept the new ones: --accept-changes")
+            }
+            Error::OtherData { .. } => format!(
+                "{error}; put it back, or name the folder that holds it with --data-dir; lowland train --from {} \
+                 begins a run on other data from these weights",
+                self.run.display()
+            ),
+            error => format!("{}: {error}", path.display()),
+        };
+        Usage(words).into()
+    }
+
     /// Writes where the data moved to, once it is known to be that of the run.
     fn keep_data_dir(&self, folder: &RunFolder, config: &TrainConfig) -> Result<()> {
         if self.data_dir.is_none() {
@@ -172,14 +188,4 @@ fn ready(world: &World, config: &TrainConfig) -> Result<(Training, Data)> {
     let device = device::open(&world.device(&config.device))?;
     let data = program::load(config)?;
     Ok((world.attach(Training::new(spec, &data, &device)?, config)?, data))
-}
-
-fn in_words(error: Error, path: &std::path::Path) -> anyhow::Error {
-    match error {
-        Error::Changed { .. } => {
-            Usage(format!("{error}; put them back, or accept the new ones: --accept-changes"))
-                .into()
-        }
-        error => Usage(format!("{}: {error}", path.display())).into(),
-    }
 }

@@ -11,7 +11,7 @@ use crate::failure::Interrupted;
 use crate::files;
 use crate::files::SHARPNESS;
 use crate::layout::{self, Grid, WIDTH, wrapped};
-use crate::run::finished::{FinishedRun, WeightFlags};
+use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::run::interrupt::Interrupt;
 use crate::terminal::{Stages, print, say};
 use crate::words;
@@ -27,7 +27,7 @@ pub(crate) struct Sharpness {
     #[arg(value_name = "RUN")]
     run: PathBuf,
     #[command(flatten)]
-    weights: WeightFlags,
+    open: OpenFlags,
     #[command(flatten)]
     ground: GroundFlags,
     /// How many of the largest eigenvalues; 0 for none
@@ -126,7 +126,7 @@ impl Sharpness {
     /// # Errors
     /// A folder without a run, settings out of range, a loss that is not finite, Ctrl-C.
     pub(crate) fn run(self) -> Result<()> {
-        let run = FinishedRun::open(&self.run, &self.weights)?;
+        let run = FinishedRun::open(&self.run, &self.open)?;
         let ground = self.ground.ground();
         let held = Held::new(&run.data, &ground, &run.device)?;
         let config = FlatnessConfig {

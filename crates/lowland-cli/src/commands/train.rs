@@ -105,8 +105,9 @@ impl Train {
         if !world.is_first() {
             return run::follow(training);
         }
+        // Not progress: --quiet leaves them.
         for note in data_notes(&data, &config) {
-            terminal::note(&note, self.output.quiet);
+            terminal::note(&note, false);
         }
         let folder = RunFolder::create(&self.out, &config)?;
         let journal = folder.journal(&BTreeMap::new(), &config, &data)?;

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lowland_tasks::task::Split;
 use lowland_tasks::train::Training;
 
-use super::plan::{Facts, Plan};
+use super::plan::Plan;
 use super::request::Request;
 use crate::data_notes::sharpness_note;
 use crate::failure::Usage;
+use crate::run::facts::Facts;
 use crate::{device, program};
 
 /// What is known of data and network once they are there.
@@ -40,21 +40,16 @@ pub(crate) fn facts(request: &Request) -> Result<Facts> {
 /// Other data, or data that cannot be read.
 pub(crate) fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
     let data = program::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
-    let Facts { train, validation, test, .. } = &plan.facts;
-    for (split, name, then) in [
-        (Split::Train, "training", train),
-        (Split::Validation, "validation", validation),
-        (Split::Test, "test", test),
-    ] {
-        if data.task().checksum(split) != *then {
-            let folder = folder.display();
-            bail!(Usage(format!(
-                "the {name} data is not the data that the comparison in {folder} was begun with: put it back, or \
-                 begin a new comparison"
-            )));
-        }
+    let differences = plan.facts.data.differences(data.fingerprint());
+    if differences.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    bail!(Usage(format!(
+        "the data is not that which the comparison in {} was begun with: {}; put it back, or begin a new \
+         comparison",
+        folder.display(),
+        differences.join("; ")
+    )))
 }
 
 /// Checks that a folder is not there yet or holds nothing; names that begin with a dot are passed

@@ -11,10 +11,11 @@ use lowland_tasks::flatness::Flatness;
 use super::equal::Equal;
 use super::finished::Finished;
 use super::label::{name, settings};
-use super::plan::{Facts, Plan, PlannedRun};
+use super::plan::{Plan, PlannedRun};
 use super::summary::{Contender, Gallery, Heading, Missing, Run, Setting, Summary};
 use crate::compare::landscapes::Landscapes;
 use crate::files::{LANDSCAPE, RUNS, SHARPNESS};
+use crate::run::facts::Facts;
 use crate::run::folder::pictures;
 use crate::{device, files};
 
@@ -79,9 +80,9 @@ impl Outline<'_> {
         Setting {
             data: data_in_words(config),
             wording: facts.wording.clone(),
-            training_images: facts.training_images,
-            validation_images: facts.validation_images,
-            test_images: facts.test_images,
+            training_images: facts.data.train.samples,
+            validation_images: facts.data.validation.samples,
+            test_images: facts.data.test.samples,
             data_notes: facts.notes.clone(),
             classes: facts.classes,
             label_noise: config.data.label_noise,

@@ -6,18 +6,16 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use lowland_tasks::Spec;
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::task::{Split, Wording};
-use lowland_tasks::train::{Data, Training};
 use serde::{Deserialize, Serialize};
 
 use super::equal::Equal;
 use super::keep::Keep;
 use super::label::labels;
 use super::terms::Terms;
-use crate::data_notes::data_notes;
 use crate::failure::Usage;
 use crate::files;
 use crate::files::PLAN;
+use crate::run::facts::Facts;
 
 /// The most seeds that one comparison may have.
 pub(crate) const MOST_SEEDS: usize = 1000;
@@ -26,7 +24,7 @@ pub(crate) const MOST_SEEDS: usize = 1000;
 pub(crate) const MOST_JOBS: usize = 64;
 
 /// The number of the stored form.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// All that decides a comparison: every contender is trained once with every seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,7 +61,7 @@ pub(crate) struct Plan {
     pub jobs: usize,
     /// The seeds.
     pub seeds: Vec<u64>,
-    /// What is known of data and network.
+    /// What is known of data and network, for the first seed.
     pub facts: Facts,
     /// The contenders; the first is the baseline.
     pub contenders: Vec<Planned>,
@@ -80,66 +78,6 @@ pub(crate) struct Planned {
     pub folder: String,
     /// Its settings; each of its runs has its own seed in place of the one here.
     pub config: TrainConfig,
-}
-
-/// What only the data and the network say, for the first seed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Facts {
-    /// The checksum of the training samples.
-    pub train: String,
-    /// The checksum of the validation samples; empty where there are none.
-    #[serde(default)]
-    pub validation: String,
-    /// The checksum of the test samples.
-    pub test: String,
-    /// Number of training samples.
-    pub training_images: usize,
-    /// Number of validation samples; 0 where there are none.
-    #[serde(default)]
-    pub validation_images: usize,
-    /// Number of test samples.
-    pub test_images: usize,
-    /// Number of classes, or of joints.
-    pub classes: usize,
-    /// Training labels that label noise changed.
-    pub labels_changed: usize,
-    /// Trainable parameters of the network.
-    pub parameters: usize,
-    /// Steps in an epoch.
-    pub steps_per_epoch: usize,
-    /// How training samples are varied, in words; empty if they are not.
-    pub augmentation: String,
-    /// What was taken of the data set, a line each.
-    #[serde(default)]
-    pub notes: Vec<String>,
-    /// The nouns of the task.
-    pub wording: Wording,
-}
-
-impl Facts {
-    /// Those of a run's data and network.
-    ///
-    /// # Errors
-    /// A model without trainable parameters.
-    pub(crate) fn of(config: &TrainConfig, data: &Data, training: &Training) -> Result<Self> {
-        let task = data.task();
-        Ok(Self {
-            train: task.checksum(Split::Train),
-            validation: task.checksum(Split::Validation),
-            test: task.checksum(Split::Test),
-            training_images: task.count(Split::Train),
-            validation_images: task.count(Split::Validation),
-            test_images: task.count(Split::Test),
-            classes: task.classes(),
-            labels_changed: task.labels_changed(),
-            parameters: training.parameter_count()?,
-            steps_per_epoch: training.steps_per_epoch(),
-            augmentation: task.variation(config),
-            notes: data_notes(data, config),
-            wording: task.wording(),
-        })
-    }
 }
 
 /// A run of a plan.
@@ -287,7 +225,7 @@ mod tests {
 
         let text = std::fs::read_to_string(folder.path().join(PLAN)).unwrap();
         for (from, to, expected) in [
-            ("format = 1", "format = 9", "has format 9"),
+            ("format = 2", "format = 9", "has format 9"),
             ("\"sam-2\"", "\"../sam\"", "must be letters, digits"),
             ("\"sam-2\"", "\"sam\"", "two runs have the same folder"),
             ("jobs = 1", "jobs = 0", "jobs must be between 1 and 64, found 0"),

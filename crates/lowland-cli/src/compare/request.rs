@@ -8,9 +8,10 @@ use lowland_tasks::config::TrainConfig;
 use super::equal::Equal;
 use super::keep::Keep;
 use super::label::name;
-use super::plan::{FORMAT, Facts, MOST_SEEDS, Plan, Planned, margin_problem};
+use super::plan::{FORMAT, MOST_SEEDS, Plan, Planned, margin_problem};
 use super::terms::Terms;
 use crate::failure::{OtherSettings, Usage};
+use crate::run::facts::Facts;
 
 /// What somebody asks for: a new comparison, or more of one that was begun.
 #[derive(Debug, Clone)]
@@ -208,6 +209,7 @@ fn seedless(config: &TrainConfig) -> TrainConfig {
 pub(crate) mod tests {
     use lowland::{Algorithm, SamConfig};
     use lowland_tasks::task::Wording;
+    use lowland_tasks::train::{Fingerprint, PartPrint};
 
     use super::*;
 
@@ -234,12 +236,6 @@ pub(crate) mod tests {
 
     pub(crate) fn plan() -> Plan {
         let facts = Facts {
-            train: "a".into(),
-            test: "b".into(),
-            training_images: 10,
-            validation: String::new(),
-            validation_images: 0,
-            test_images: 5,
             classes: 2,
             labels_changed: 0,
             parameters: 7,
@@ -247,6 +243,11 @@ pub(crate) mod tests {
             augmentation: String::new(),
             notes: Vec::new(),
             wording: Wording::default(),
+            data: Fingerprint {
+                train: PartPrint { samples: 10, sha256: "a".into() },
+                test: PartPrint { samples: 5, sha256: "b".into() },
+                ..Fingerprint::default()
+            },
         };
         let request = request(vec![sam(0.1), sam(0.2)], vec![0, 1]);
         Plan::new(request, facts, "lowland 1".into(), "lowland compare".into())

@@ -47,7 +47,7 @@ pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<
     check_free(folder)?;
     files::check_target(folder, &[PLAN, SUMMARY, PAGE, CLOCK])?;
     let mut found = facts(&request)?;
-    if found.validation_images == 0 {
+    if found.data.validation.samples == 0 {
         for config in &mut request.configs {
             config.data.validation = Some(VALIDATION);
         }
@@ -181,9 +181,9 @@ fn announcement(plan: &Plan, design: &Design) -> Vec<String> {
         counted(names.len() - bases, "setting"),
         names[0],
         budget.in_words(),
-        facts.training_images,
+        facts.data.train.samples,
         facts.wording.samples,
-        facts.validation_images,
+        facts.data.validation.samples,
     );
     std::iter::once(what).chain(facts.notes.iter().cloned()).collect()
 }

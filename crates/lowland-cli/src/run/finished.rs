@@ -11,12 +11,13 @@ use lowland_tasks::models::Model;
 use lowland_tasks::train::Data;
 
 use crate::failure::Usage;
-use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, MODEL};
+use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, MODEL};
+use crate::run::facts::Facts;
 use crate::{device, program, settings};
 
-/// Which weights of a run are looked at.
+/// How a run is opened: with which weights, and where its data is.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct WeightFlags {
+pub(crate) struct OpenFlags {
     /// Which weights: best (on validation), last, average (of --ema), or a checkpoint of the run by
     /// its name, such as epoch-0003-step-00000120 [default: best where the run has a validation
     /// part, else last]
@@ -26,6 +27,10 @@ pub(crate) struct WeightFlags {
     /// takes them
     #[arg(long, value_name = "FROM", conflicts_with = "checkpoint")]
     pub weights: Option<PathBuf>,
+    /// The folder of the data, where it moved or where other data is looked at, which must have the
+    /// same classes [default: that of the run]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 /// A run and its network.
@@ -43,6 +48,8 @@ pub(crate) struct FinishedRun {
     pub model: Model,
     /// Which weights these are, in words.
     pub weights: String,
+    /// How its data is not that which it learned, in words; none where it is the same.
+    pub differences: Vec<String>,
 }
 
 /// The weights of a run as a record, and which they are, in words.
@@ -52,14 +59,20 @@ struct Weights {
 }
 
 impl FinishedRun {
-    /// Opens a run that was trained to its end or at least to a checkpoint.
+    /// Opens a run that was trained to its end or at least to a checkpoint. Where its data is not
+    /// that which it learned, says so in a warning.
     ///
     /// # Errors
-    /// A folder without a run or without these weights, data or a device that is not there.
-    pub(crate) fn open(path: &Path, flags: &WeightFlags) -> Result<Self> {
-        let config = read_config(path)?;
+    /// A folder without a run or without these weights, data or a device that is not there, data
+    /// with other classes.
+    pub(crate) fn open(path: &Path, flags: &OpenFlags) -> Result<Self> {
+        let mut config = read_config(path)?;
+        if let Some(data_dir) = &flags.data_dir {
+            config.data.dir = Some(data_dir.clone());
+        }
         let device = device::open(&config.device)?;
         let data = program::load(&config)?;
+        let differences = differences(path, &data)?;
         let (model, weights) = if let Some(from) = &flags.weights {
             let model = data.model_from(&config, from, &device)?;
             (model, format!("the weights of {}", from.display()))
@@ -69,8 +82,39 @@ impl FinishedRun {
             let unusable = || Usage(format!("{} cannot be used", path.display()));
             (model.with_context(unusable)?, words)
         };
-        Ok(Self { path: path.to_owned(), config, data, device, model, weights })
+        Ok(Self { path: path.to_owned(), config, data, device, model, weights, differences })
     }
+}
+
+/// How the data is not that which a run learned, in words.
+///
+/// # Errors
+/// Other classes: what the network answers would get the names of others.
+fn differences(path: &Path, data: &Data) -> Result<Vec<String>> {
+    let Some(facts) = Facts::read(path)? else {
+        tracing::warn!(
+            "{} has no {FACTS}: whether the data is that of then is not known",
+            path.display()
+        );
+        return Ok(Vec::new());
+    };
+    if let Some(how) = facts.data.renamed(data.fingerprint()) {
+        bail!(Usage(format!(
+            "the {} of the data are not those that {} learned: {how}; name a folder that has them \
+             with --data-dir",
+            facts.wording.classes,
+            path.display()
+        )));
+    }
+    let differences = facts.data.differences(data.fingerprint());
+    if !differences.is_empty() {
+        tracing::warn!(
+            "the data is not that which {} learned: {}",
+            path.display(),
+            differences.join("; ")
+        );
+    }
+    Ok(differences)
 }
 
 /// The settings of a run.

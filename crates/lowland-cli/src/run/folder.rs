@@ -16,8 +16,8 @@ use lowland_tasks::weights::Export;
 
 use crate::failure::{InUse, Usage};
 use crate::files::{
-    AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, METRICS, MODEL, MODEL_CONFIG, PLAN, SAFETENSORS,
-    TOKENIZER, cannot_write,
+    AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, FACTS, METRICS, MODEL, MODEL_CONFIG, PLAN,
+    SAFETENSORS, TOKENIZER, cannot_write,
 };
 use crate::run::journal::Journal;
 use crate::{files, settings};
@@ -41,7 +41,8 @@ impl RunFolder {
     /// A folder that holds a run, that another program works in, or that cannot be written to;
     /// nothing in it is touched then.
     pub(crate) fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
-        const NAMES: [&str; 7] = [CONFIG, METRICS, EVENTS, MODEL, BEST, AVERAGE, SAFETENSORS];
+        const NAMES: [&str; 8] =
+            [CONFIG, FACTS, METRICS, EVENTS, MODEL, BEST, AVERAGE, SAFETENSORS];
         files::check_target(path, &NAMES)?;
         let taken = || {
             let mut names = NAMES.iter().chain([&CHECKPOINTS]);

@@ -9,6 +9,7 @@ use lowland_tasks::task::Wording;
 use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 
+use crate::data_notes::data_notes;
 use crate::words::{counted, percent};
 
 /// The words of a run: what is measured after each epoch, and what the figure is called.
@@ -112,6 +113,9 @@ pub(super) struct RunResult {
     passes_per_step: f64,
     /// Of training, measuring left out.
     seconds: f64,
+    /// What was taken of the data set, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     run: PathBuf,
 }
 
@@ -148,6 +152,7 @@ impl RunResult {
             skipped_steps: record.skipped_steps,
             passes_per_step: record.passes / record.steps.max(1) as f64,
             seconds: record.seconds(),
+            notes: data_notes(data, config),
             run: folder.to_owned(),
         }
     }

@@ -3,30 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
-
+use super::fingerprint::Fingerprint;
 use crate::config::TrainConfig;
 use crate::data::Kind;
 use crate::models::Model;
-use crate::task::{self, ImageTask, PeopleTask, Split, Task, TextTask};
+use crate::task::{self, ImageTask, PeopleTask, Task, TextTask};
 use crate::{Error, Result};
+use burn::tensor::Device;
 
 /// The task of a run, made ready.
 #[derive(Debug, Clone)]
 pub struct Data {
     pub(super) task: Arc<dyn Task>,
     pub(super) fingerprint: Fingerprint,
-}
-
-/// What distinguishes one set of data from another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Fingerprint {
-    train: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    validation: String,
-    test: String,
 }
 
 impl Data {
@@ -62,15 +51,18 @@ impl Data {
                           there",
             });
         }
-        let [train, validation, test] =
-            [Split::Train, Split::Validation, Split::Test].map(|split| task.checksum(split));
-        let fingerprint = Fingerprint { train, validation, test };
+        let fingerprint = Fingerprint::of(&*task);
         Ok(Self { task, fingerprint })
     }
 
     /// What is learned.
     pub fn task(&self) -> &dyn Task {
         &*self.task
+    }
+
+    /// What distinguishes it from other data.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
     }
 
     /// Makes the network of a run and gives it the weights of a record, such as the `model.bpk` of

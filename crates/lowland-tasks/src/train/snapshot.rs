@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Training;
 use super::average::Average;
-use super::data::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::position::Position;
 use crate::checkpoint::{About, Snapshot};
 use crate::config::TrainConfig;
@@ -79,8 +79,8 @@ impl Training {
     /// through, and gives them back in words.
     ///
     /// # Errors
-    /// [`Error::Changed`] for other settings, [`Error::Snapshot`] or [`Error::Algorithm`] for a
-    /// snapshot of another network, algorithm, base optimizer or data.
+    /// [`Error::Changed`] for other settings, [`Error::OtherData`], [`Error::Snapshot`] or [`Error::Algorithm`] for a
+    /// snapshot of another network, algorithm or base optimizer.
     pub fn restore(
         mut self,
         mut snapshot: Snapshot,
@@ -93,8 +93,9 @@ impl Training {
         if !(changes.is_empty() || accept_changes) {
             return Err(Error::Changed { changes });
         }
-        if state.data != self.data.fingerprint {
-            return Err(Error::snapshot("the data", "is not the data of then"));
+        let differences = state.data.differences(self.data.fingerprint());
+        if !differences.is_empty() {
+            return Err(Error::OtherData { differences });
         }
 
         let fresh = self.model.take().ok_or(Error::NoModel)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::train::PartPrint;
 
 use crate::compare::label::{Values, all_values};
 
@@ -11,27 +12,36 @@ use crate::compare::label::{Values, all_values};
 pub(super) struct Group {
     /// Their places.
     pub(super) runs: Vec<usize>,
-    /// The settings about data in which they differ from other runs of the same data set, in words;
-    /// empty where there are none.
+    /// The settings about data in which they differ from other runs of the same data set, and their
+    /// test samples where these differ with the same settings, in words; empty where nothing
+    /// differs.
     pub(super) apart: String,
 }
 
 /// What names the data set.
 const SET: [&str; 2] = ["data.name", "program"];
 
-/// All runs in groups, in the order of the first run of each.
-pub(super) fn groups<'a>(configs: impl Iterator<Item = &'a TrainConfig>) -> Vec<Group> {
-    let mut groups: Vec<(Values, Vec<usize>)> = Vec::new();
-    for (place, config) in configs.enumerate() {
-        let values = about_data(config);
-        match groups.iter_mut().find(|(known, _)| *known == values) {
+/// All runs in groups, in the order of the first run of each, by their settings and test samples.
+pub(super) fn groups<'a>(
+    runs: impl Iterator<Item = (&'a TrainConfig, &'a PartPrint)>,
+) -> Vec<Group> {
+    let mut groups: Vec<((Values, PartPrint), Vec<usize>)> = Vec::new();
+    for (place, (config, test)) in runs.enumerate() {
+        let mut test = test.clone();
+        if config.text.is_some() {
+            // The checksum is that of tokens, which are another model's for the same texts.
+            test.sha256.clear();
+        }
+        let key = (about_data(config), test);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
             Some((_, runs)) => runs.push(place),
-            None => groups.push((values, vec![place])),
+            None => groups.push((key, vec![place])),
         }
     }
-    let apart = |mine: &Values| {
+    let apart = |mine: &Values, test: &PartPrint| {
         let set = |values: &Values| SET.map(|key| values.get(key).cloned());
-        let kin = || groups.iter().map(|(other, _)| other).filter(|other| set(other) == set(mine));
+        let kin =
+            || groups.iter().map(|((other, _), _)| other).filter(|other| set(other) == set(mine));
         let mut keys: Vec<&String> = kin().flat_map(Values::keys).collect();
         keys.sort();
         keys.dedup();
@@ -43,9 +53,14 @@ pub(super) fn groups<'a>(configs: impl Iterator<Item = &'a TrainConfig>) -> Vec<
                 None => format!("no {name}"),
             }
         };
-        keys.into_iter().filter(differs).map(one).collect::<Vec<_>>().join(", ")
+        let settings = keys.into_iter().filter(differs).map(one);
+        let changed = groups.iter().any(|((values, other), _)| values == mine && other != test);
+        let sum: String = test.sha256.chars().take(8).collect();
+        let sum = if sum.is_empty() { sum } else { format!(" of SHA-256 {sum}…") };
+        let test = changed.then(|| format!("{} test samples{sum}", test.samples));
+        settings.chain(test).collect::<Vec<_>>().join(", ")
     };
-    let apart: Vec<String> = groups.iter().map(|(values, _)| apart(values)).collect();
+    let apart: Vec<String> = groups.iter().map(|((values, test), _)| apart(values, test)).collect();
     let groups = groups.into_iter().zip(apart);
     groups.map(|((_, runs), apart)| Group { runs, apart }).collect()
 }
@@ -89,7 +104,8 @@ mod tests {
         let mut other_seed = limited.clone();
         (other_seed.seed, other_seed.epochs) = (7, 3);
         let configs = [plain, limited, mnist, noisy, other_seed];
-        let groups = groups(configs.iter());
+        let test = PartPrint::default();
+        let groups = groups(configs.iter().map(|config| (config, &test)));
         let group =
             |runs: &[usize], apart: &str| Group { runs: runs.to_vec(), apart: apart.into() };
         assert_eq!(
@@ -105,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn test_samples_that_changed_under_the_same_settings_are_another_group() {
+        let (image, mut text) = (of(|_| ()), of(|_| ()));
+        text.text = Some(lowland_tasks::text::TextConfig::default());
+        text.data.name = DataName::Text;
+        let print = |samples, sha256: &str| PartPrint { samples, sha256: sha256.to_owned() };
+        let [a, b] = ["0123456789ab", "cdef01234567"].map(|sum| print(24, sum));
+        let found = groups([(&image, &a), (&image, &b), (&text, &a), (&text, &b)].into_iter());
+        let apart: Vec<&str> = found.iter().map(|group| group.apart.as_str()).collect();
+        let expected =
+            ["24 test samples of SHA-256 01234567…", "24 test samples of SHA-256 cdef0123…", ""];
+        assert_eq!(apart, expected);
+        assert_eq!(found[2].runs, [2, 3]);
+    }
+
+    #[test]
     fn a_folder_is_one_however_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().to_owned();
@@ -112,7 +143,8 @@ mod tests {
         std::fs::create_dir(dir.join("x")).unwrap();
         let of_dir = |dir: &Path| of(|data| data.dir = Some(dir.to_owned()));
         let configs = [of_dir(&dir), of_dir(&around), of_dir(Path::new("elsewhere"))];
-        let groups = groups(configs.iter());
+        let test = PartPrint::default();
+        let groups = groups(configs.iter().map(|config| (config, &test)));
         assert_eq!((groups.len(), groups[0].runs.len()), (2, 2));
         assert_eq!(groups[1].apart, "dir = elsewhere");
     }

@@ -1,0 +1,153 @@
+//! What distinguishes one set of data from another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::task::{Split, Task};
+
+/// How many names a difference lists.
+const NAMED: usize = 5;
+
+/// What a run keeps of its data, to know it again: how many samples each part has, their checksums,
+/// and the names of the classes or joints.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// The samples that are learned from, with the labels of the run.
+    pub train: PartPrint,
+    /// Those that are chosen by; without samples where there are none.
+    #[serde(default, skip_serializing_if = "PartPrint::is_empty")]
+    pub validation: PartPrint,
+    /// Those that are tested on.
+    pub test: PartPrint,
+    /// The names of the classes in the order of their labels, or those of the joints; none where
+    /// numbers are looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartPrint {
+    /// How many samples it has.
+    pub samples: usize,
+    /// [`Task::checksum`]: SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+impl PartPrint {
+    fn is_empty(&self) -> bool {
+        self.samples == 0
+    }
+}
+
+impl Fingerprint {
+    /// That of a task's data.
+    pub fn of(task: &dyn Task) -> Self {
+        let part = |split| PartPrint { samples: task.count(split), sha256: task.checksum(split) };
+        Self {
+            train: part(Split::Train),
+            validation: part(Split::Validation),
+            test: part(Split::Test),
+            names: [task.class_names(), task.joint_names()].concat(),
+        }
+    }
+
+    /// What is different in the data of `now`, in words, one difference each; none where it is the
+    /// same data.
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let parts = [
+            ("training", &self.train, &now.train),
+            ("validation", &self.validation, &now.validation),
+            ("test", &self.test, &now.test),
+        ];
+        let parts = parts.into_iter().filter_map(|(part, then, now)| differs(part, then, now));
+        let names = self.renamed(now).map(|how| format!("names: {how}"));
+        names.into_iter().chain(parts).collect()
+    }
+
+    /// How the names of the classes or joints are different in the data of `now`, in words; `None`
+    /// where they are the same in the same order. Otherwise labels mean something else now.
+    pub fn renamed(&self, now: &Self) -> Option<String> {
+        if self.names == now.names {
+            return None;
+        }
+        let without = |names: &[String], others: &[String]| {
+            let missing: Vec<String> =
+                names.iter().filter(|name| !others.contains(name)).cloned().collect();
+            some_of(&missing)
+        };
+        let gone = without(&self.names, &now.names).map(|names| format!("without {names}"));
+        let new = without(&now.names, &self.names).map(|names| format!("with {names}"));
+        let how: Vec<String> = gone.into_iter().chain(new).collect();
+        let how = if how.is_empty() { "in another order".to_owned() } else { how.join(", ") };
+        Some(format!("{} then, {} now, {how}", self.names.len(), now.names.len()))
+    }
+}
+
+/// How a part is different, in words.
+fn differs(part: &str, then: &PartPrint, now: &PartPrint) -> Option<String> {
+    if then == now {
+        return None;
+    }
+    Some(match (then.samples, now.samples) {
+        (0, now) => format!("no {part} samples then, {now} now"),
+        (then, now) if then == now => {
+            format!("as many {part} samples as then ({now}), but not the same ones")
+        }
+        (then, now) => format!("{then} {part} samples then, {now} now"),
+    })
+}
+
+/// Some names and how many more there are; `None` where there are none.
+fn some_of(names: &[String]) -> Option<String> {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        count if count > NAMED => Some(format!("{shown} and {} more", count - NAMED)),
+        _ => Some(shown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(train: usize, test: &str, names: &[&str]) -> Fingerprint {
+        Fingerprint {
+            train: PartPrint { samples: train, sha256: format!("{train}") },
+            validation: PartPrint::default(),
+            test: PartPrint { samples: 4, sha256: test.to_owned() },
+            names: names.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn differences_say_what_was_and_what_is() {
+        let then = print(9, "a", &["ant", "bee", "cat"]);
+        assert_eq!(then.differences(&then), [""; 0]);
+        assert_eq!(
+            then.differences(&print(8, "b", &["ant", "cat", "dog"])),
+            [
+                "names: 3 then, 3 now, without bee, with dog",
+                "9 training samples then, 8 now",
+                "as many test samples as then (4), but not the same ones",
+            ]
+        );
+        let turned = then.renamed(&print(9, "a", &["cat", "bee", "ant"])).unwrap();
+        assert_eq!(turned, "3 then, 3 now, in another order");
+        let many: Vec<String> = (0..9).map(|class| format!("c{class}")).collect();
+        let many = print(9, "a", &many.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(
+            print(9, "a", &[]).renamed(&many).unwrap(),
+            "0 then, 9 now, with c0, c1, c2, c3, c4 and 4 more"
+        );
+    }
+
+    #[test]
+    fn a_validation_part_that_is_new_is_a_difference() {
+        let (then, mut now) = (print(9, "a", &[]), print(9, "a", &[]));
+        now.validation = PartPrint { samples: 2, sha256: "v".to_owned() };
+        assert_eq!(then.differences(&now), ["no validation samples then, 2 now"]);
+    }
+}
