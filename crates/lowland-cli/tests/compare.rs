@@ -354,8 +354,8 @@ fn what_is_kept_is_chosen() {
         names.sort();
         names
     };
-    assert_eq!(names("nothing"), ["config.toml", "result.json", "sharpness.json"]);
-    let most = ["checkpoints", "config.toml", "model.bpk", "model.safetensors"];
+    assert_eq!(names("nothing"), ["config.toml", "facts.json", "result.json", "sharpness.json"]);
+    let most = ["checkpoints", "config.toml", "facts.json", "model.bpk", "model.safetensors"];
     assert_eq!(
         names("weights,checkpoints"),
         [&most[..], &["result.json", "sharpness.json"]].concat()

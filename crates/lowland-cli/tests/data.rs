@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 use common::{lowland, path, run, text};
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
-use serde_json::Value;
+use serde_json::{Value, json};
 use server::{Reply, Server};
 
 /// The length of the first file of MNIST, and of its second.

@@ -105,11 +105,11 @@ impl Train {
         if !world.is_first() {
             return run::follow(training);
         }
+        let folder = RunFolder::create(&self.out, &config)?;
         // Not progress: --quiet leaves them.
         for note in data_notes(&data, &config) {
             terminal::note(&note, false);
         }
-        let folder = RunFolder::create(&self.out, &config)?;
         let journal = folder.journal(&BTreeMap::new(), &config, &data)?;
         run::run(training, &data, &config, &folder, journal, self.output)
     }

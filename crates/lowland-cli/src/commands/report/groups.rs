@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn test_samples_that_changed_under_the_same_settings_are_another_group() {
         let (image, mut text) = (of(|_| ()), of(|_| ()));
-        text.text = Some(lowland_tasks::text::TextConfig::default());
+        text.text = Some(lowland_tasks::config::TextConfig::default());
         text.data.name = DataName::Text;
         let print = |samples, sha256: &str| PartPrint { samples, sha256: sha256.to_owned() };
         let [a, b] = ["0123456789ab", "cdef01234567"].map(|sum| print(24, sum));
