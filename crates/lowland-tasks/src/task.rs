@@ -199,6 +199,8 @@ pub struct Inputs {
     pub source: AnySource,
     /// The name of each: its file, with the line where a file holds several.
     pub names: Vec<String>,
+    /// What is odd about the files, a line each.
+    pub remarks: Vec<String>,
 }
 
 /// The words that a kind of task is spoken of in. The default is that of labelled images.

@@ -424,6 +424,17 @@ fn columns_are_by_number_by_name_or_both() {
     assert_eq!(both("tsv", &unusual, &columns("1", "2")).unwrap().odd.len(), 2);
     let unnamed = "good\ta\nbad\tb\nfine\ta\nbad\tb\n";
     assert_eq!(both("tsv", unnamed, &columns("1", "2")).unwrap().odd, [""; 0]);
+    // Labels, and texts, that are numbers of columns name none.
+    let numbers = "good\t2\n2\t1\nfine\t2\n1\t1\n";
+    let found = both("tsv", numbers, &columns("1", "2")).unwrap();
+    assert_eq!((found.train.texts.len(), &*found.classes), (4, &["1", "2"].map(str::to_owned)[..]));
+    assert_eq!((found.columns, &*found.odd), (columns("1", "2"), &[][..]));
+    let swapped = "2\tgood\n1\tbad\n2\tfine\n1\tbad\n";
+    assert_eq!(both("tsv", swapped, &columns("2", "1")).unwrap().train.texts[0], "good".into());
+    // In a line of names a number may be a name.
+    let counted = "0\tlabel\t1\ngood\ta\tx\nbad\tb\ty\n";
+    let found = both("tsv", counted, &columns("1", "label")).unwrap();
+    assert_eq!(found.train.texts[0], "x".into());
 
     for (given, expected) in [
         (

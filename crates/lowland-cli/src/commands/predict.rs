@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::failure::Usage;
 use crate::files;
 use crate::run::finished::{FinishedRun, OpenFlags};
-use crate::terminal::print;
+use crate::terminal::{note, print};
 
 /// Print what a run's network predicts for files
 ///
@@ -63,6 +63,9 @@ impl Predict {
         let run = FinishedRun::open(&self.run, &self.open)?;
         let task = run.data.task();
         let inputs = task.inputs(&run.config, &self.inputs)?;
+        for remark in &inputs.remarks {
+            note(remark, false);
+        }
         let found = answers(inputs.source, &run.model, &run.device)?;
         let found = inputs.names.into_iter().zip(found);
         let predictions: Vec<Prediction> =

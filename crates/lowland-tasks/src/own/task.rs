@@ -102,7 +102,7 @@ impl<T: OwnTask> Task for SampleTask<T> {
         let (inputs, names) = inputs_of(&*self.own, self.parts.train.width(), files)?;
         let targets = self.parts.train.targets().blank(names.len());
         let set = SampleSet::new(inputs, names.len(), targets)?;
-        Ok(Inputs { source: self.source(&Arc::new(set)), names })
+        Ok(Inputs { source: self.source(&Arc::new(set)), names, remarks: Vec::new() })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

@@ -11,7 +11,7 @@ mod lenient;
 mod person;
 mod records;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::Result;
@@ -23,15 +23,16 @@ use lenient::Json;
 pub use damage::DamagedEntry;
 pub use records::{Annotation, Image, Keypoints, Oddities};
 
-/// The most people that are marked in one image.
-const MOST_PEOPLE: usize = 256;
+/// The most people of one image that are kept: the average precision compares all pairs of them.
+pub(super) const MOST_PEOPLE: usize = 1024;
 
 /// Reads the text of a keypoint file. `path` is only what an error calls the file.
 ///
 /// Crowds and people without a joint are left out, and so is what belongs to a category without
 /// joints, or to an image or category that is not there. Boxes are cut at the edge of their image,
 /// and drawn around the joints where they are missing; joints outside the image are not visible.
-/// [`Oddities`] counts all that. Where there is no `area`, it is that of the box.
+/// [`Oddities`] counts all that. Where there is no `area`, it is that of the box. Of an image with
+/// more than 1,024 people the first 1,024 are kept, and [`Keypoints::beyond`] counts the others.
 ///
 /// An image or annotation is left out and put in [`Keypoints::damaged`] if a field is missing or
 /// has another type; if an image or its file comes twice, an image is empty or has a side of more
@@ -41,8 +42,8 @@ const MOST_PEOPLE: usize = 256;
 /// # Errors
 ///
 /// [`Error::Format`](crate::Error::Format) if the text is no such JSON; if not exactly one category
-/// has keypoints, or these make no [`Skeleton`](super::Skeleton); if one image has more than 256
-/// people; or if nobody is left and nothing is damaged.
+/// has keypoints, or these make no [`Skeleton`](super::Skeleton); or if nobody is left and nothing
+/// is damaged.
 pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let at = |Mistake { expected, found }| format_error(path, expected, found);
     let file = lenient::read(text).map_err(at)?;
@@ -57,6 +58,7 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let mut oddities = Oddities::default();
     let (mut used_images, mut people) = (Vec::new(), Vec::new());
     let mut used: HashMap<u64, (usize, usize)> = HashMap::new();
+    let mut beyond: BTreeMap<usize, usize> = BTreeMap::new();
     for (number, raw) in annotations?.iter().enumerate() {
         let name = || raw.name(["annotation", "annotations"], number);
         let ids_of = || Ok([raw.whole("image_id")?, raw.whole("category_id")?]);
@@ -94,11 +96,11 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
         };
         let next = used_images.len();
         let (image_place, people_of_it) = used.entry(image_id).or_insert((next, 0));
-        *people_of_it += 1;
-        if *people_of_it > MOST_PEOPLE {
-            let found = format!("more of them in image {image_id}");
-            return Err(at(mistake("at most 256 people in an image", found)));
+        if *people_of_it == MOST_PEOPLE {
+            *beyond.entry(*image_place).or_default() += 1;
+            continue;
         }
+        *people_of_it += 1;
         if *image_place == next && *people_of_it == 1 {
             used_images.push(image.clone());
         }
@@ -110,5 +112,7 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Keypoints> {
     let without_people = images.into_iter().filter(|image| !used.contains_key(&image.id));
     let without_people = without_people.map(|image| image.file_name).collect();
     let images = used_images;
-    Ok(Keypoints { skeleton, images, people, oddities, damaged, without_people })
+    let named = |(place, count): (usize, usize)| (images[place].file_name.clone(), count);
+    let beyond = beyond.into_iter().map(named).collect();
+    Ok(Keypoints { skeleton, images, people, oddities, beyond, damaged, without_people })
 }

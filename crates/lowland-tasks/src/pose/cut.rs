@@ -13,7 +13,7 @@ use super::unused::Unused;
 use super::{Affine, Skeleton};
 use crate::data::files::{self, format_error};
 use crate::data::image_file::{Decoding, decode, decode_over_white, dimensions};
-use crate::data::remarks::{left_out, over_white};
+use crate::data::remarks::{left_out, left_out_each, over_white};
 use crate::data::{ImageSet, ImageShape};
 use crate::{Error, Result};
 
@@ -106,7 +106,11 @@ impl PoseSplits {
             damaged.extend(found.damaged.iter().map(|entry| entry.error(file)));
             let names: Vec<_> = found.damaged.iter().map(|entry| entry.name.clone()).collect();
             let skipped = left_out(["damaged entry", "damaged entries"], &names);
-            let lines = found.oddities.remarks().into_iter().chain(skipped);
+            let most = coco::MOST_PEOPLE;
+            let what = ["person", "people"];
+            let what = what.map(|who| format!("{who} beyond the first {most} of an image"));
+            let beyond = left_out_each(what.each_ref().map(|what| &**what), &found.beyond);
+            let lines = found.oddities.remarks().into_iter().chain(beyond).chain(skipped);
             remarks.extend(lines.map(|line| format!("{name} part: {line}")));
         }
         if let Some(error) = Error::several("entries", damaged).filter(|_| !skip_damaged) {

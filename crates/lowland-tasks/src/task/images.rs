@@ -110,7 +110,7 @@ impl Task for ImageTask {
         let set = ImageSet::new(pixels, vec![0; paths.len()], shape, self.class_names())?;
         let source = ImageSource::plain(Arc::new(set), self.normalisation.clone())?;
         let names = paths.iter().map(|path| path.display().to_string()).collect();
-        Ok(Inputs { source: Box::new(Boxed(source)), names })
+        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::new() })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

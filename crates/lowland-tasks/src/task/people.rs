@@ -109,7 +109,7 @@ impl Task for PeopleTask {
         let set = PoseSet::whole_images(paths, skeleton, &config.crop.unwrap_or_default())?;
         let source = PoseSource::evaluation(Arc::new(set), self.preparation.clone())?;
         let names = paths.iter().map(|path| path.display().to_string()).collect();
-        Ok(Inputs { source: Box::new(Boxed(source)), names })
+        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::new() })
     }
 
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {

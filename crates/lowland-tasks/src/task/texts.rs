@@ -51,10 +51,10 @@ struct Reading {
 }
 
 impl Reading {
-    /// Texts with their names, each that of its file and its line.
-    fn inputs(&self, path: &Path) -> Result<Vec<(Text, String)>> {
-        let texts = inputs(path, &files::read(path)?, &self.columns)?.into_iter();
-        let checked = texts.map(|(text, line)| match text.second {
+    /// Texts with their names, each that of its file and its line, and what is odd about the file.
+    fn inputs(&self, path: &Path) -> Result<(Vec<(Text, String)>, Option<String>)> {
+        let (texts, remark) = inputs(path, &files::read(path)?, &self.columns)?;
+        let checked = texts.into_iter().map(|(text, line)| match text.second {
             Some(_) if !self.pairs => {
                 let expected = "single texts, as in training";
                 let found = "two texts: leave out the second, and the tab or its column";
@@ -67,7 +67,7 @@ impl Reading {
             }
             _ => Ok((text, format!("{}:{line}", path.display()))),
         });
-        checked.collect()
+        Ok((checked.collect::<Result<_>>()?, remark))
     }
 }
 
@@ -201,16 +201,17 @@ impl Task for TextTask {
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let from = pretrained(config)?;
         let tokenizer = TextTokenizer::from_folder(folder_of(&from), text(config).max_length)?;
-        let (mut texts, mut names) = (Vec::new(), Vec::new());
+        let (mut texts, mut names, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         for path in paths {
-            let (of_file, named): (Vec<Text>, Vec<String>) =
-                self.reading.inputs(path)?.into_iter().unzip();
+            let (of_file, remark) = self.reading.inputs(path)?;
+            let (of_file, named): (Vec<Text>, Vec<String>) = of_file.into_iter().unzip();
+            remarks.extend(remark);
             texts.extend(of_file);
             names.extend(named);
         }
         let targets = self.parts.train.targets().blank(texts.len());
         let set = TextSet::with_targets(&texts, targets, &tokenizer)?;
-        Ok(Inputs { source: Box::new(Boxed(TextSource(Arc::new(set)))), names })
+        Ok(Inputs { source: Box::new(Boxed(TextSource(Arc::new(set)))), names, remarks })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

@@ -45,8 +45,11 @@ const LABEL: &[&str] = &[
 const FLAGS: &str = ": choose columns with --text-column and --label-column, by number where the \
                      first line has no names";
 
-/// Which columns of your own table are read, each by its name, or by its number counted from 1. A
-/// file whose first line has none of the names is one without a line of names.
+/// Which columns of your own table are read, each by its name, or by its number counted from 1.
+///
+/// The first line holds the names of columns where one of the names is in it, those that are usual
+/// for columns not given included; otherwise it is a text, as it always is where all columns are
+/// given by number. In a line of names a column may be called by a number, and its name goes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextColumns {
     /// The text. Default: `text`, `sentence` and other usual names.
@@ -204,10 +207,14 @@ impl Columns {
             (&self.pair, "--pair-column"),
             (&self.label, "--label-column"),
         ];
-        for (at, (names, flag)) in named.iter_mut().zip(all) {
-            *at = self.named(path, first, names, flag)?;
+        // A number that stands in the first line may be a label, or a text.
+        let words = all.iter().flat_map(|(names, _)| *names).filter(|name| number(name).is_none());
+        let is_named = words.into_iter().any(|name| first.iter().any(|at| is_named(at, name)));
+        if is_named {
+            for (at, (names, flag)) in named.iter_mut().zip(all) {
+                *at = self.named(path, first, names, flag)?;
+            }
         }
-        let is_named = named.iter().any(Option::is_some);
         let at: [Option<usize>; 3] = array::from_fn(|i| named[i].or(self.numbers[i]));
         // Of a file without names all must be numbers that are not the usual ones.
         let is_given = is_named || !self.needs_label || self.label.len() != 1 || at[2].is_some();
@@ -282,11 +289,20 @@ pub(super) fn is_named(found: &str, name: &str) -> bool {
     found.trim().eq_ignore_ascii_case(name.trim())
 }
 
+/// Whether a text and what else is in its line, the first of a file that is read without names, look
+/// like usual names of columns.
+pub(super) fn is_line_of_usual_names<'a>(
+    text: &str,
+    mut others: impl Iterator<Item = &'a str>,
+) -> bool {
+    let is_usual = |found: &str, usual: &[&str]| usual.iter().any(|name| is_named(found, name));
+    is_usual(text, TEXT) || others.any(|other| is_usual(other, LABEL))
+}
+
 /// Whether a text with its label, the first of a file that is read without names, is one of names.
 /// `others` are the labels of the other texts.
 pub(super) fn is_line_of_names(text: &str, label: &str, others: &[String]) -> bool {
-    let is_usual = |found: &str, usual: &[&str]| usual.iter().any(|name| is_named(found, name));
-    if is_usual(label, LABEL) || is_usual(text, TEXT) {
+    if is_line_of_usual_names(text, [label].into_iter()) {
         return true;
     }
     let mut different: Vec<&String> = others.iter().collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::Text;
-use super::columns::Columns;
+use super::columns::{Columns, is_line_of_usual_names};
 use super::rows::{Rows, line_error, lines_error, shortened};
 use crate::{Error, Result};
 
@@ -71,6 +71,9 @@ pub(super) fn read_delimited(
                 let (at, is_named) = columns.places(path, &names)?;
                 rows.found = shortened(&names.join(", "));
                 rows.is_named = is_named;
+                let text = names.get(at.text).copied().unwrap_or_default();
+                rows.is_like_names =
+                    !is_named && is_line_of_usual_names(text, names.iter().copied());
                 let name = |place: usize| match names[place].trim() {
                     name if is_named && names.iter().filter(|n| n.trim() == name).count() == 1 => {
                         name.to_owned()

@@ -21,6 +21,8 @@ pub(crate) struct Rows {
     pub(crate) taken: [Option<String>; 3],
     /// Whether the first line names the columns.
     pub(crate) is_named: bool,
+    /// Whether the first line is a row and looks like the names of columns.
+    pub(crate) is_like_names: bool,
     /// The names of all columns, or what stands in the first line instead.
     pub(crate) found: String,
     /// Lines that are no rows.

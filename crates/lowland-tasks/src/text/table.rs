@@ -46,11 +46,16 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
 }
 
 /// Reads texts without labels, each with its line: from a table, or from a file (`.txt`, or of any
-/// ending that no table has) with one text a line, or two with a tab between them.
+/// ending that no table has) with one text a line, or two with a tab between them. With them a
+/// remark on the first line of a table, where that is read as a text and looks like names.
 ///
 /// # Errors
 /// As [`parse`], and for lines that do not fit or have no text.
-pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Vec<(Text, usize)>> {
+pub(crate) fn inputs(
+    path: &Path,
+    bytes: &[u8],
+    columns: &Columns,
+) -> Result<(Vec<(Text, usize)>, Option<String>)> {
     let text = utf8(path, bytes)?;
     let is_table = match &*ending(path) {
         "txt" => {
@@ -61,11 +66,19 @@ pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Vec
         }
         ending => ENDINGS.contains(&ending),
     };
+    let mut remark = None;
     let texts: Vec<(Text, usize)> = if is_table {
-        let Rows { texts, lines, damaged, .. } = parse(path, bytes, columns)?;
+        let Rows { texts, lines, damaged, is_like_names, found, .. } = parse(path, bytes, columns)?;
         if let Some(error) = Error::several_needed("lines", damaged) {
             return Err(error);
         }
+        remark = lines.first().filter(|_| is_like_names).map(|line| {
+            let name = path.display();
+            format!(
+                "line {line} of {name} is read as a text and looks like the names of columns, \
+                 {found}: remove it unless it is a text"
+            )
+        });
         texts.into_iter().zip(lines).collect()
     } else {
         let lines = (1..).zip(text.lines()).map(|(line, text)| {
@@ -84,7 +97,7 @@ pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Vec
     if texts.is_empty() {
         return Err(format_error(path, "at least one text".to_owned(), "none".to_owned()));
     }
-    Ok(texts)
+    Ok((texts, remark))
 }
 
 fn ending(path: &Path) -> String {

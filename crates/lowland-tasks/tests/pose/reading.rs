@@ -223,19 +223,27 @@ fn people_of_missing_images_can_be_left_out() {
 }
 
 #[test]
-fn one_image_has_at_most_256_people() {
+fn people_beyond_the_limit_of_an_image_are_left_out_and_counted() {
     let mut file = keypoints();
-    let person = file["annotations"][0].clone();
-    let mut people = vec![person.clone(); 256];
-    file["annotations"] = json!(people);
-    let parse = |file: &Value| coco::parse(Path::new("x"), file.to_string().as_bytes());
-    assert_eq!(parse(&file).unwrap().people.len(), 256);
-    people.push(person);
-    file["annotations"] = json!(people);
-    assert_eq!(
-        parse(&file).unwrap_err().to_string(),
-        "x: expected at most 256 people in an image, found more of them in image 7"
-    );
+    let (person, other) = (file["annotations"][0].clone(), file["annotations"][2].clone());
+    let crowd = |count: usize| [vec![person.clone(); count], vec![other.clone()]].concat();
+    let parse = |file: &Value| coco::parse(Path::new("x"), file.to_string().as_bytes()).unwrap();
+    file["annotations"] = json!(crowd(1024));
+    let found = parse(&file);
+    assert_eq!((found.people.len(), found.beyond), (1025, vec![]));
+    file["annotations"] = json!(crowd(1027));
+    let found = parse(&file);
+    let name = found.images[0].file_name.clone();
+    assert_eq!((found.people.len(), found.images[1].id), (1025, 70));
+    assert_eq!(found.beyond, [(name.clone(), 3)]);
+
+    let folder = folder_of(&file, &keypoints());
+    let crop = CropConfig { height: 8, width: 8, ..CropConfig::default() };
+    let found = PoseSplits::read(folder.path(), &crop).unwrap();
+    assert_eq!(found.train.people().iter().filter(|person| person.image == 7).count(), 1024);
+    let line =
+        format!("training part: left out 3 people beyond the first 1024 of an image: {name}");
+    assert!(found.remarks.contains(&line), "{:?}", found.remarks);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct Keypoints {
     pub people: Vec<Annotation>,
     /// What was mended or left out.
     pub oddities: Oddities,
+    /// The files of images with more than 1,024 people, and how many beyond these were left out.
+    pub beyond: Vec<(String, usize)>,
     /// What cannot be used and was left out, in the order of the file, images first. Whether that
     /// refuses the data is for the caller to decide.
     pub damaged: Vec<DamagedEntry>,
