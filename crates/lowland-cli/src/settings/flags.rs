@@ -1,6 +1,7 @@
 //! The flags that decide a run.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -29,7 +30,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "DIR", help_heading = "Data", value_parser = absolute)]
     pub data_dir: Option<String>,
     /// The side in pixels that the images of an image-folder are scaled to [default: as they are]
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data", allow_negative_numbers = true)]
     pub image_size: Option<u32>,
     /// What images are normalised with: measured (means and deviations of the training images) or
     /// imagenet [default: imagenet for its networks, else measured]
@@ -39,7 +40,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "true|false", help_heading = "Data")]
     pub upright: Option<bool>,
     /// The most millions of pixels that an image file may have [default: 200]
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data", allow_negative_numbers = true)]
     pub max_megapixels: Option<u32>,
     /// Leave damaged files, or lines of texts, out and count them, instead of refusing the data
     #[arg(long, help_heading = "Data")]
@@ -63,10 +64,10 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     pub validation: Option<f64>,
     /// Train on N samples only, drawn over all classes
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data", allow_negative_numbers = true)]
     pub train_limit: Option<u32>,
     /// Test on N samples only, drawn over all classes
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data", allow_negative_numbers = true)]
     pub test_limit: Option<u32>,
     /// The seed of all subsets that are drawn, the same whatever the seed of the run [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), help_heading = "Data", allow_negative_numbers = true)]
@@ -94,7 +95,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "BITS", help_heading = "Training", allow_negative_numbers = true)]
     pub bits: Option<i32>,
     /// How many times training goes through the data [default: 15]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training", allow_negative_numbers = true)]
     pub epochs: Option<u32>,
     /// End once so many gradients of a whole batch are used up, after at most --epochs; the
     /// learning rate falls over the share that is used up
@@ -110,7 +111,7 @@ pub(crate) struct SettingFlags {
     )]
     pub max_seconds: Option<f64>,
     /// Samples in a step [default: 64]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training", allow_negative_numbers = true)]
     pub batch_size: Option<u32>,
     /// The base optimizer: sgd, adam, adamw, rmsprop, adagrad [default: sgd]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
@@ -178,7 +179,7 @@ pub(crate) struct SettingFlags {
     pub late_start: Option<f64>,
     /// Samples that go through the network at once, where a whole batch is too large for the device
     /// [default: all]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training", allow_negative_numbers = true)]
     pub micro_batch: Option<u32>,
     /// Threads that prepare samples ahead; the result is the same for any number [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
@@ -290,6 +291,14 @@ pub(super) fn add(flags: &impl Serialize, line: &mut CommandLine) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// A number of things of which there must be one. What reads settings refuses 0, and too many.
+pub(crate) fn count<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let too_large =
+        || if is_number { "is too large" } else { "must be a whole number, at least 1" };
+    text.parse().map_err(|_| too_large())
 }
 
 /// The absolute form of a path that is typed.
