@@ -6,6 +6,8 @@ use std::num::{ParseFloatError, ParseIntError};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
+
 use crate::terminal::broken;
 
 /// What was asked for makes no sense: exit code 2.
@@ -87,9 +89,15 @@ pub(crate) fn report_usage(error: &clap::Error, command: &str) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    let text = match error.source().and_then(|source| Some((source.to_string(), allowed(source)?)))
-    {
-        Some((said, allowed)) => text.replacen(&format!("': {said}"), &format!("': {allowed}"), 1),
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value,
+        _ => "",
+    };
+    let said = |source: &(dyn Error + 'static)| {
+        Some((format!("': {source}"), format!("': {}", allowed(value, source)?)))
+    };
+    let text = match error.source().and_then(said) {
+        Some((said, allowed)) => text.replacen(&said, &allowed, 1),
         None => text,
     };
     let line = usage_line(&text, command);
@@ -97,14 +105,19 @@ pub(crate) fn report_usage(error: &clap::Error, command: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What a value must be that is no number, or none in a range, in the words of other messages;
+/// What `value` must be, which is no number or none in a range, in the words of other messages;
 /// `None` where the flag's own reader has said it.
-fn allowed(source: &(dyn Error + 'static)) -> Option<String> {
+fn allowed(value: &str, source: &(dyn Error + 'static)) -> Option<String> {
     if source.is::<ParseFloatError>() {
         return Some("must be a number".to_owned());
     }
     if source.is::<ParseIntError>() {
-        return Some("must be a whole number".to_owned());
+        let said = match value.parse::<i128>() {
+            Ok(..0) => "must be a whole number, at least 0",
+            Ok(_) => "is too large",
+            Err(_) => "must be a whole number",
+        };
+        return Some(said.to_owned());
     }
     let said = source.to_string();
     let (least, most) = said.split_once(" is not in ")?.1.split_once("..")?;
@@ -177,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_or_none_in_a_range_is_said_in_words() {
-        let of = |text: &str| allowed(&*Box::<dyn std::error::Error>::from(text));
+        let of = |text: &str| allowed("", &*Box::<dyn std::error::Error>::from(text));
         assert_eq!(
             of("-1 is not in 0..=4294967295").unwrap(),
             "must be a whole number, at least 0"
@@ -186,7 +199,14 @@ mod tests {
         assert_eq!(of("9 is not in 2..=8").unwrap(), range);
         assert_eq!(of("ema must be above 0 and below 1, found 2"), None);
         let number = "x".parse::<f64>().unwrap_err();
-        assert_eq!(allowed(&number).unwrap(), "must be a number");
-        assert_eq!(allowed(&"x".parse::<usize>().unwrap_err()).unwrap(), "must be a whole number");
+        assert_eq!(allowed("x", &number).unwrap(), "must be a number");
+        for (value, said) in [
+            ("x", "must be a whole number"),
+            ("-1", "must be a whole number, at least 0"),
+            ("99999999999999999999", "is too large"),
+        ] {
+            let error = value.parse::<usize>().unwrap_err();
+            assert_eq!(allowed(value, &error).unwrap(), said);
+        }
     }
 }

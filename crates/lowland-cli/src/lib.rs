@@ -222,8 +222,8 @@ where
     }
 }
 
-/// The command of a command line with a mistake: the name of the program and of the subcommands that
-/// stand behind it, -v in between left out.
+/// The command of a command line with a mistake: the name of the program and of the subcommands
+/// that stand behind it, -v in between left out.
 fn typed_command(program: &clap::Command, arguments: &[OsString]) -> String {
     let (mut names, mut command) = (vec![program.get_bin_name().unwrap_or("lowland")], program);
     let is_loud = |argument: &str| argument == "--verbose" || argument.starts_with("-v");

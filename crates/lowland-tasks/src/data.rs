@@ -292,8 +292,8 @@ impl DataName {
         Err(Error::Setting {
             field: "data_dir",
             found: dir.display().to_string(),
-            allowed: "left out with the embedded data, which needs no folder: name the data that is in the folder, \
-                      such as image-folder (--data)",
+            allowed: "left out with the embedded data, which needs no folder: name the data that \
+                      is in the folder, such as image-folder (--data)",
         })
     }
 

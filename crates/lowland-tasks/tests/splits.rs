@@ -75,7 +75,8 @@ fn a_share_that_departs_or_lacks_classes_is_said() {
     assert_eq!(
         said(20, 0.99),
         [format!(
-            "validation takes 10 of the 20 training samples (50 %), where a share of 0.99 is 20: {keeps}"
+            "validation takes 10 of the 20 training samples (50 %), where a share of 0.99 is 20: \
+             {keeps}"
         )]
     );
     let lacks = "the validation part has samples of 1 of the 10 classes of the training samples: a \

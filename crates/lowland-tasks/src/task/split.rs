@@ -108,8 +108,8 @@ impl<S: Select> Parts<S> {
             };
             return refused(
                 why,
-                "left out where each class has one sample, which must be learned from: add samples, or a \
-                 validation part of the data set's own",
+                "left out where each class has one sample, which must be learned from: add samples, or \
+                 a validation part of the data set's own",
             );
         }
         let mut remarks = Vec::new();
@@ -213,8 +213,8 @@ fn departure(all: usize, share: f64, drawn: usize, why: &str) -> Option<String> 
         let percent = in_percent(drawn as f64 / all as f64);
         let asked = asked.round();
         format!(
-            "validation takes {drawn} of the {all} training samples ({percent} %), where a share of {share} is \
-             {asked}: {why}"
+            "validation takes {drawn} of the {all} training samples ({percent} %), where a share of \
+             {share} is {asked}: {why}"
         )
     })
 }
@@ -238,7 +238,8 @@ fn lacking_of_share(strata: &Strata, found: &BTreeSet<u64>) -> Option<String> {
     if single > 0 {
         let have = if single == 1 { "1 class has" } else { &format!("{single} classes have") };
         ways.push(format!(
-            "{have} a single sample, which is learned from (add samples, or a validation part of the data set's own)"
+            "{have} a single sample, which is learned from (add samples, or a validation part of the \
+             data set's own)"
         ));
     }
     if let Some(smallest) = smallest {
@@ -346,8 +347,8 @@ mod tests {
         ] {
             assert_eq!(said(sizes, share), [""; 0], "{sizes:?}");
         }
-        let takes = "validation takes 12 of the 24 training samples (50 %), where a share of 0.99 is 24: \
-                     each class keeps at least one to learn from";
+        let takes = "validation takes 12 of the 24 training samples (50 %), where a share of 0.99 \
+                     is 24: each class keeps at least one to learn from";
         assert_eq!(said(&[2; 12], 0.99), [takes]);
         let has = "the validation part has samples of";
         let of = "classes of the training samples:";

@@ -40,7 +40,12 @@ pub(super) struct Check {
     #[arg(long, value_name = "true|false", default_value_t = Decoding::default().upright, action = clap::ArgAction::Set)]
     upright: bool,
     /// The most millions of pixels that an image file may have
-    #[arg(long, value_name = "N", value_parser = count::<u32>, default_value_t = Decoding::default().max_megapixels)]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = count::<u32>,
+        default_value_t = Decoding::default().max_megapixels
+    )]
     max_megapixels: u32,
     /// Leave damaged files, or lines of texts, out and count them
     #[arg(long)]
@@ -85,8 +90,8 @@ impl Check {
         let data_dir = self.data_dir.as_deref().or(default);
         if let Some(folder) = data_dir.filter(|_| name == DataName::default()) {
             bail!(Usage(format!(
-                "--data-dir must be left out with {name}, which needs no folder; for images of your own: lowland data \
-                 check image-folder --data-dir {}",
+                "--data-dir must be left out with {name}, which needs no folder; for images of your \
+                 own: lowland data check image-folder --data-dir {}",
                 folder.display()
             )));
         }
