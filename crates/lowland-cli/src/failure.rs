@@ -1,8 +1,12 @@
 //! How a run that failed ends: one line and an exit code.
 
+use std::error::Error;
 use std::io::{ErrorKind, Write};
+use std::num::{ParseFloatError, ParseIntError};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
 
 use crate::terminal::broken;
 
@@ -60,7 +64,7 @@ pub(crate) struct OtherSettings {
 /// wrong usage and unusable input, 130 after Ctrl-C and 143 after a request to end, 0 where the
 /// reader of a pipe has gone, 1 for all else.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+    let broken_pipe = |cause: &(dyn Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
     };
     let cause = cause(error);
@@ -77,23 +81,59 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Prints help and version as they are; of a mistake on the command line, one line, with the tips
-/// that clap has for it.
-pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+/// that clap has for it. `command` is the command that was typed, whose help says more.
+pub(crate) fn report_usage(error: &clap::Error, command: &str) -> ExitCode {
     if !error.use_stderr() {
         // Nobody reads it where standard output is closed.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let line = usage_line(&error.render().to_string());
+    let text = error.render().to_string();
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value,
+        _ => "",
+    };
+    let said = |source: &(dyn Error + 'static)| {
+        Some((format!("': {source}"), format!("': {}", allowed(value, source)?)))
+    };
+    let text = match error.source().and_then(said) {
+        Some((said, allowed)) => text.replacen(&said, &allowed, 1),
+        None => text,
+    };
+    let line = usage_line(&text, command);
     let _ = writeln!(std::io::stderr(), "{}", broken(&line));
     ExitCode::from(2)
 }
 
-/// What clap says of a mistake, in one line, with the command whose help says more.
-fn usage_line(text: &str) -> String {
+/// What `value` must be, which is no number or none in a range, in the words of other messages;
+/// `None` where the flag's own reader has said it.
+fn allowed(value: &str, source: &(dyn Error + 'static)) -> Option<String> {
+    if source.is::<ParseFloatError>() {
+        return Some("must be a number".to_owned());
+    }
+    if source.is::<ParseIntError>() {
+        let said = match value.parse::<i128>() {
+            Ok(..0) => "must be a whole number, at least 0",
+            Ok(_) => "is too large",
+            Err(_) => "must be a whole number",
+        };
+        return Some(said.to_owned());
+    }
+    let said = source.to_string();
+    let (least, most) = said.split_once(" is not in ")?.1.split_once("..")?;
+    let most: i128 = most.trim_start_matches('=').parse().ok()?;
+    // The largest number of a type is no limit that means anything.
+    let is_of_type = [u32::MAX.into(), i64::MAX.into(), u64::MAX.into()].contains(&most);
+    let to = if is_of_type { String::new() } else { format!(" and at most {most}") };
+    Some(format!("must be a whole number, at least {least}{to}"))
+}
+
+/// What clap says of a mistake, in one line, with the command whose help says more: the one of the
+/// usage that it shows, or `typed`.
+fn usage_line(text: &str, typed: &str) -> String {
     let (what, usage) = match text.split_once("\n\nUsage: ") {
         Some((what, usage)) => (what, usage),
-        None => (text.split("\n\nFor more").next().unwrap_or(text), "lowland"),
+        None => (text.split("\n\nFor more").next().unwrap_or(text), typed),
     };
     let is_name = |word: &&str| !word.starts_with(['[', '<', '-']);
     let command: Vec<&str> = usage.split_whitespace().take_while(is_name).collect();
@@ -125,7 +165,7 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::usage_line;
+    use super::{allowed, usage_line};
 
     #[test]
     fn mistakes_are_one_line_that_names_the_commands_help() {
@@ -133,17 +173,40 @@ mod tests {
         let unknown = "error: unexpected argument '--lrr' found\n\n  tip: a similar argument exists: \
                        '--lr'\n\nUsage: lowland train --out <DIR> --lr <F>";
         assert_eq!(
-            usage_line(&format!("{unknown}{end}")),
+            usage_line(&format!("{unknown}{end}"), "lowland"),
             "error: unexpected argument '--lrr' found; a similar argument exists: '--lr' (see \
              lowland train --help)"
         );
         let missing =
             "error: required:\n  <RUN>\n\nUsage: lowland [OPTIONS]\n       lowland <COMMAND>";
         assert_eq!(
-            usage_line(&format!("{missing}{end}")),
+            usage_line(&format!("{missing}{end}"), "lowland train"),
             "error: required: <RUN> (see lowland --help)"
         );
         let value = "error: invalid value 'x' for '--epochs <N>': no number";
-        assert_eq!(usage_line(&format!("{value}{end}")), format!("{value} (see lowland --help)"));
+        let line = usage_line(&format!("{value}{end}"), "lowland data check");
+        assert_eq!(line, format!("{value} (see lowland data check --help)"));
+    }
+
+    #[test]
+    fn what_is_no_number_or_none_in_a_range_is_said_in_words() {
+        let of = |text: &str| allowed("", &*Box::<dyn std::error::Error>::from(text));
+        assert_eq!(
+            of("-1 is not in 0..=4294967295").unwrap(),
+            "must be a whole number, at least 0"
+        );
+        let range = "must be a whole number, at least 2 and at most 8";
+        assert_eq!(of("9 is not in 2..=8").unwrap(), range);
+        assert_eq!(of("ema must be above 0 and below 1, found 2"), None);
+        let number = "x".parse::<f64>().unwrap_err();
+        assert_eq!(allowed("x", &number).unwrap(), "must be a number");
+        for (value, said) in [
+            ("x", "must be a whole number"),
+            ("-1", "must be a whole number, at least 0"),
+            ("99999999999999999999", "is too large"),
+        ] {
+            let error = value.parse::<usize>().unwrap_err();
+            assert_eq!(allowed(value, &error).unwrap(), said);
+        }
     }
 }

@@ -32,10 +32,11 @@ mod settings;
 mod terminal;
 mod words;
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use lowland_tasks::own::OwnTask;
 
 pub use program::Program;
@@ -132,9 +133,31 @@ where
     start(Some(program), arguments)
 }
 
+/// The command with negative numbers as values of all its flags of numbers, so that one that is not
+/// allowed is a wrong value, and no unknown flag.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let numbers = [
+        TypeId::of::<u8>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<i64>(),
+        TypeId::of::<f64>(),
+    ];
+    let is_number = |argument: &Arg| {
+        let found = argument.get_value_parser().type_id();
+        argument.get_action().takes_values() && numbers.iter().any(|number| found == *number)
+    };
+    let command = command.mut_args(|argument| {
+        if is_number(&argument) { argument.allow_negative_numbers(true) } else { argument }
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
+
 /// What may stand on the command line of the program that runs.
 fn command_line(program: Option<&str>) -> clap::Command {
-    let mut command = Arguments::command();
+    let mut command = with_negative_numbers(Arguments::command());
     let Some(name) = program else { return command };
     command = command.bin_name(name).arg_required_else_help(true).long_about(format!(
         "Sharpness-aware training of {name}'s own network on its own data: train, compare, measure \
@@ -156,10 +179,11 @@ where
     // Without the settings training is slower, and the same in all else.
     let _ = lowland_malloc::keep_freed_memory();
     let mut line = command_line(program.as_ref().map(Program::name));
-    let found = line.try_get_matches_from_mut(arguments);
+    let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let found = line.try_get_matches_from_mut(&typed);
     let arguments = match found.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
-        Err(error) => return failure::report_usage(&error),
+        Err(error) => return failure::report_usage(&error, &typed_command(&line, &typed)),
     };
     let logs = tracing_subscriber::fmt()
         .with_writer(terminal::Log::default)
@@ -196,6 +220,20 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }
+}
+
+/// The command of a command line with a mistake: the name of the program and of the subcommands
+/// that stand behind it, -v in between left out.
+fn typed_command(program: &clap::Command, arguments: &[OsString]) -> String {
+    let (mut names, mut command) = (vec![program.get_bin_name().unwrap_or("lowland")], program);
+    let is_loud = |argument: &str| argument == "--verbose" || argument.starts_with("-v");
+    let words = arguments.iter().skip(1).map_while(|argument| argument.to_str());
+    for word in words.filter(|word| !is_loud(word)) {
+        let Some(named) = command.find_subcommand(word) else { break };
+        names.push(named.get_name());
+        command = named;
+    }
+    names.join(" ")
 }
 
 /// The least important events that are logged.

@@ -20,7 +20,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 pub(crate) use file::read_run;
-pub(crate) use flags::SettingFlags;
+pub(crate) use flags::{SettingFlags, count};
 
 use crate::failure::Usage;
 use crate::program;

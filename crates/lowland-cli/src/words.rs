@@ -88,6 +88,12 @@ pub(crate) fn counted_as(value: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
+/// A number of passes: "1 pass", "2.50 passes".
+pub(crate) fn passes(value: f64, decimals: usize) -> String {
+    let digits = number(value, decimals);
+    format!("{digits} {}", if digits == "1" { "pass" } else { "passes" })
+}
+
 /// The form of a verb that goes with a count: "1 sample repeats", "3 samples repeat".
 pub(crate) fn agreeing<'a>(value: usize, one: &'a str, many: &'a str) -> &'a str {
     if value == 1 { one } else { many }
@@ -177,6 +183,10 @@ mod tests {
         assert_eq!(round_percent(0.3), "30 %");
         assert_eq!(round_percent(0.125), "12.5 %");
         assert_eq!(number(-0.04, 1), "0.0");
+        assert_eq!(
+            [(1.0, 0), (1.0, 2), (40.0, 0)].map(|(n, d)| passes(n, d)),
+            ["1 pass", "1.00 passes", "40 passes"]
+        );
         assert_eq!(number(-0.06, 1), "−0.1");
         assert_eq!(number(f64::NAN, 1), MISSING);
         assert_eq!(

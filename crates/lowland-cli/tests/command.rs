@@ -156,7 +156,8 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         ),
         (
             &["--epochs", "-1"],
-            "error: invalid value '-1' for '--epochs <N>': -1 is not in 0..=4294967295 (see lowland --help)",
+            "error: invalid value '-1' for '--epochs <N>': must be a whole number, at least 1 (see lowland \
+             train --help)",
         ),
         (
             &["--set", "batch_size=2", "--batch-size", "3"],
@@ -174,7 +175,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (
             &["--ascent-scope", "nobody"],
             "error: invalid value 'nobody' for '--ascent-scope <SCOPE>': ascent_scope must be global, local, micro-batch or a number \
-             of workers above 0, found nobody (see lowland --help)",
+             of workers above 0, found nobody (see lowland train --help)",
         ),
         (&["--device", "cpu:5"], "error: device \"cpu:5\" takes no number: there is one cpu"),
         (&["--set", "=1"], "error: --set \"=1\" must look like KEY=VALUE"),
@@ -185,8 +186,31 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (&["--epochs", "0"], "error: epochs must be between 1 and 100000, found 0"),
         (
             &["--epochs", "many"],
-            "error: invalid value 'many' for '--epochs <N>': invalid digit found in string (see \
-             lowland --help)",
+            "error: invalid value 'many' for '--epochs <N>': must be a whole number, at least 1 (see lowland \
+             train --help)",
+        ),
+        (
+            &["--validation", "abc"],
+            "error: invalid value 'abc' for '--validation <SHARE>': must be a number (see lowland train --help)",
+        ),
+        (
+            &["--workers", "-1"],
+            "error: invalid value '-1' for '--workers <N>': must be a whole number, at least 0 (see lowland \
+             train --help)",
+        ),
+        (
+            &["--batch-size", "99999999999"],
+            "error: invalid value '99999999999' for '--batch-size <N>': is too large (see lowland train --help)",
+        ),
+        (
+            &["--class-weights=1,1e39"],
+            "error: invalid value '1,1e39' for '--class-weights <WEIGHTS>': class_weights must be numbers from 0 \
+             to 3.4e38, found 1e39 in place 2 of 2 (see lowland train --help)",
+        ),
+        (
+            &["--data-dir", "/x"],
+            "error: data_dir must be left out with the embedded data, which needs no folder: name the data that is \
+             in the folder, such as image-folder (--data), found /x",
         ),
         (&["--lr", "-5"], "error: learning_rate must be finite and above 0, found -5"),
         (&["--label-noise", "1.5"], "error: label_noise must be between 0 and 1, found 1.5"),
@@ -236,6 +260,25 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     let expected =
         "error: model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
     assert!(line.starts_with(expected), "{line}");
+    // Wherever a flag stands, its own command has the help.
+    let typed = |arguments: &[&str]| text(&lowland(arguments).stderr).trim_end().to_owned();
+    let whole = "must be a whole number, at least 1";
+    for (arguments, end) in [
+        (&["train", "--train-limit=-1"][..], format!("'-1' for '--train-limit <N>': {whole} (see lowland train --help)")),
+        (&["compare", "--jobs", "-1"], format!("'--jobs <N>': {whole} (see lowland compare --help)")),
+        (
+            &["data", "-v", "check", "mnist", "--image-size", "x"],
+            format!("'--image-size <N>': {whole} (see lowland data check --help)"),
+        ),
+        (&["--seeds", "-1"], format!("'--seeds <N>': {whole} (see lowland --help)")),
+        (
+            &["evaluate", "x", "--round", "9"],
+            "'--round <BITS>': must be a whole number, at least 2 and at most 8 (see lowland evaluate --help)".into(),
+        ),
+    ] {
+        let line = typed(arguments);
+        assert!(line.ends_with(&end) && line.lines().count() == 1, "{line}");
+    }
     let line = last_line(&["--lrr", "1"]);
     assert!(line.starts_with("error: unexpected argument '--lrr' found"), "{line}");
 }

@@ -214,6 +214,39 @@ fn a_set_with_other_figures_than_the_published_ones_fails_the_check() {
 }
 
 #[test]
+fn a_folder_for_embedded_data_is_refused_wherever_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    let small =
+        ["--train-limit", "20", "--test-limit", "20", "--epochs", "1", "--batch-size", "10"];
+    let [config, other, out, compared] = ["a.toml", "b.toml", "run", "compared"].map(at);
+    fs::write(&config, "data.dir = \"x\"\n").unwrap();
+    let refused = "data_dir must be left out with the embedded data, which needs no folder";
+    let train = ["train", "--config", &config, "--out", &out];
+    assert!(error(&lowland(&[&train[..], &small].concat()), 2).contains(refused));
+    let check = error(&lowland(&["data", "check", "embedded", "--data-dir", "x"]), 2);
+    let way = "for images of your own: lowland data check image-folder --data-dir x";
+    assert!(check.contains("--data-dir must be left out with embedded") && check.contains(way));
+
+    // The folder of another set that a file names goes with that set.
+    fs::write(&other, "data = { name = \"image-folder\", dir = \"x\" }\n").unwrap();
+    let train = ["train", "--config", &other, "--data", "embedded", "--out", &out];
+    let share = ["--validation", "0.99"];
+    let stderr = text(&run(&[&train[..], &small, &share].concat()).stderr);
+    let line = "data: validation takes 10 of the 20 training samples (50 %), where a share of 0.99 \
+                is 20: each class keeps at least one to learn from";
+    assert!(stderr.lines().any(|found| found == line), "{stderr}");
+    let resume = error(&lowland(&["resume", &out, "--data-dir", "x"]), 2);
+    assert!(resume.contains(refused), "{resume}");
+
+    let compare = ["compare", "--out", &compared, "--algorithms", "sgd", "--seeds", "1", "-q"];
+    run(&[&compare[..], &small, &["--no-sharpness"]].concat());
+    let resume = error(&lowland(&["resume", &compared, "--data-dir", "x"]), 2);
+    assert!(resume.contains(refused), "{resume}");
+    run(&["resume", &compared, "-q"]);
+}
+
+#[test]
 fn an_image_folder_is_checked_and_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     for (part, count) in [("train", 12_u8), ("val", 4)] {

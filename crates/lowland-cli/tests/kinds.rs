@@ -131,6 +131,39 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
 }
 
 #[test]
+fn a_first_line_is_a_text_in_prediction_where_it_was_one_in_training() {
+    let folder = tempfile::tempdir().unwrap();
+    // Labels that are numbers of columns, too.
+    let rows = ["a bad film\t1", "it was good\t2", "a good film\t2"];
+    let data = tables(&folder.path().join("data"), "a good film\t2", rows);
+    let out = path(folder.path(), "run");
+    let by_number = ["--new-head", "--text-column", "1", "--label-column", "2"];
+    run(&fine_tuning(&out, "text", &data, &by_number));
+
+    let predicted = |name: &str, table: &str| {
+        let file = path(folder.path(), name);
+        fs::write(&file, table).unwrap();
+        let output = run(&["predict", &out, &file, "--format", "json"]);
+        let rows = json_of(&output);
+        let lines = rows.as_array().unwrap().iter().map(|row| {
+            let input = row["input"].as_str().unwrap();
+            input.rsplit(':').next().unwrap().parse().unwrap()
+        });
+        (lines.collect::<Vec<usize>>(), text(&output.stderr))
+    };
+    for (name, table) in [("a.tsv", "a good film\t2\na bad film\t1\n"), ("b.tsv", "2\nbad\n")] {
+        assert_eq!(predicted(name, table), (vec![1, 2], String::new()), "{name}");
+    }
+    for (name, table) in [("c.tsv", "text\tlabel\ngood\t1\n"), ("d.csv", "sentence\ngood\n")] {
+        let (lines, stderr) = predicted(name, table);
+        assert_eq!(lines, [1, 2], "{name}");
+        let words = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("line 1 of ") && words.contains(name), "{words}");
+        assert!(words.contains("is read as a text and looks like the names of columns"), "{words}");
+    }
+}
+
+#[test]
 fn similarities_are_numbers_in_every_output() {
     let folder = tempfile::tempdir().unwrap();
     let rows = ["a man\ta man .\t4.5", "a dog\tthe dog is not good\t2.5", "bread\tbad film\t0.25"];

@@ -200,6 +200,9 @@ impl TrainConfig {
         self.check_task_tables()?;
         let has_start = self.from.is_some() || !self.new_head;
         setting("new_head", has_start, "true", "left out without weights to start from (from)")?;
+        if let Some(weights) = &self.class_weights {
+            weights.check()?;
+        }
         if let Some(decay) = self.ema {
             setting("ema", decay > 0.0 && decay < 1.0, decay, "above 0 and below 1")?;
         }

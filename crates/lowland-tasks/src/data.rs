@@ -232,11 +232,12 @@ impl DataName {
     }
 
     /// Reads the data set from `data_dir`, or from the folder in it that has the name of the data
-    /// set, where there is one; the embedded one needs no folder and looks at none.
+    /// set, where there is one; the embedded one needs none.
     ///
     /// # Errors
     ///
-    /// [`Error::NoFolder`] if a folder is needed and none is given, and the errors of
+    /// [`Error::NoFolder`] if a folder is needed and none is given, [`Error::Setting`] if one is
+    /// given for the embedded data, and the errors of
     /// [`idx::read_folder`], [`cifar::read_folder`] and [`image_folder::read_folder`].
     pub fn load(self, data_dir: Option<&Path>) -> Result<Splits> {
         self.load_with(data_dir, &FolderConfig::default())
@@ -250,6 +251,7 @@ impl DataName {
     /// is no image folder.
     pub fn load_with(self, data_dir: Option<&Path>, config: &FolderConfig) -> Result<Splits> {
         self.check_folder(config)?;
+        self.check_dir(data_dir)?;
         let folder = || self.folder(data_dir);
         let read = || match self {
             Self::FashionMnistSmall => embedded::load(),
@@ -282,6 +284,17 @@ impl DataName {
         };
         let own = folder.join(self.name());
         Ok(if own.is_dir() { own } else { folder.to_owned() })
+    }
+
+    /// An error where a folder is given and none is read.
+    pub(crate) fn check_dir(self, data_dir: Option<&Path>) -> Result<()> {
+        let Some(dir) = data_dir.filter(|_| self == Self::FashionMnistSmall) else { return Ok(()) };
+        Err(Error::Setting {
+            field: "data_dir",
+            found: dir.display().to_string(),
+            allowed: "left out with the embedded data, which needs no folder: name the data that \
+                      is in the folder, such as image-folder (--data)",
+        })
     }
 
     /// How the data set is named or brought, where it is not in `folder`.

@@ -63,6 +63,36 @@ fn the_validation_part_is_that_of_all_seeds_and_algorithms() {
 }
 
 #[test]
+fn a_share_that_departs_or_lacks_classes_is_said() {
+    let with = |limit, share| {
+        let mut config = config(Some(share));
+        config.data.train_limit = Some(limit);
+        Data::load(&config).map_err(|error| error.to_string())
+    };
+    let said = |limit, share| with(limit, share).unwrap().task().remarks().to_vec();
+    assert_eq!(said(100, 0.2), [""; 0]);
+    let keeps = "each class keeps at least one to learn from";
+    assert_eq!(
+        said(20, 0.99),
+        [format!(
+            "validation takes 10 of the 20 training samples (50 %), where a share of 0.99 is 20: \
+             {keeps}"
+        )]
+    );
+    let lacks = "the validation part has samples of 1 of the 10 classes of the training samples: a \
+                 share of at least 0.5 takes some of each";
+    assert_eq!(said(20, 0.05), [lacks]);
+    for (limit, share, why) in [
+        (20, 1e-9, "a share that takes at least one sample, found 0.000000001 of 20 samples, less"),
+        (20, 0.02, "a share that takes at least one sample, found 0.02 of 20 samples, less than"),
+        (10, 0.5, "must be left out where each class has one sample, which must be learned from"),
+    ] {
+        let error = with(limit, share).unwrap_err();
+        assert!(error.starts_with("validation must be ") && error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn the_test_samples_are_measured_once_with_the_weights_that_were_best() {
     let mut training = start(&config(Some(0.2)));
     let mut states = Vec::new();

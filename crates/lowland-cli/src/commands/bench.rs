@@ -13,6 +13,7 @@ use lowland_tasks::models::ModelName;
 
 use crate::compare::statistics::median;
 use crate::failure::Usage;
+use crate::settings::count;
 use crate::terminal::{Progress, print};
 use crate::{device, layout};
 use lane::{Lane, MINILM, Place, Step};
@@ -33,7 +34,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "NAME", default_value = "small-cnn")]
     model: String,
     /// Images or texts in a step
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", value_parser = count::<usize>, default_value_t = 64)]
     batch_size: usize,
     /// The algorithms, as `lowland list` names them, with commas between; all if left out
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -46,13 +47,13 @@ pub(crate) struct Bench {
     python: String,
     /// Threads, of Burn's CPU backend and of PyTorch; the default is Rayon's: `RAYON_NUM_THREADS`,
     /// or all cores
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>)]
     threads: Option<usize>,
     /// Blocks of each algorithm
-    #[arg(long, value_name = "N", default_value_t = 15)]
+    #[arg(long, value_name = "N", value_parser = count::<usize>, default_value_t = 15)]
     rounds: usize,
     /// Steps in a block, at least 4; ARSAM takes one second gradient in as many
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", value_parser = count::<usize>, default_value_t = 10)]
     steps: usize,
     /// Do not measure memory, which takes four times as many steps as a block for each algorithm
     #[arg(long)]

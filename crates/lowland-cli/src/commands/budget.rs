@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::compare::terms::Budget;
 use crate::failure::Usage;
+use crate::settings::count;
 
 /// A limit on all the runs of a search together.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -14,7 +15,7 @@ use crate::failure::Usage;
 #[expect(clippy::struct_field_names, reason = "flags have the names of their fields")]
 pub(crate) struct BudgetFlags {
     /// Search within so many runs, all in all
-    #[arg(long, value_name = "N", help_heading = "Budget")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>, help_heading = "Budget")]
     budget_runs: Option<u64>,
     /// Search within so many gradients of a whole batch, all in all
     #[arg(long, value_name = "PASSES", help_heading = "Budget", allow_negative_numbers = true)]

@@ -13,7 +13,7 @@ use crate::compare::plan::MOST_JOBS;
 use crate::compare::request::{Request, Seeds, check_margin, check_seeds};
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
-use crate::settings::{PRECEDENCE, SettingFlags};
+use crate::settings::{PRECEDENCE, SettingFlags, count};
 use crate::terminal::Output;
 
 /// The largest first seed: a file holds no larger number, and a thousand more may follow.
@@ -49,14 +49,14 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "POINTS", allow_negative_numbers = true)]
     margin: Option<f64>,
     /// How many seeds, counted from --first-seed [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>)]
     seeds: Option<u64>,
     /// The first seed [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST_SEED))]
     first_seed: Option<u64>,
     /// How many runs train at once, each in a process of its own; more are faster together, and
     /// each is slower than alone. Results are the same for any number [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>)]
     jobs: Option<usize>,
     /// What is kept of each run once it is done, beside its settings and its result [default:
     /// weights,metrics]

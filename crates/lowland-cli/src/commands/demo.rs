@@ -11,6 +11,7 @@ use lowland_tasks::config::{DataConfig, TrainConfig};
 use crate::commands::present;
 use crate::compare;
 use crate::compare::request::{Request, Seeds, check_seeds};
+use crate::settings::count;
 use crate::terminal::Output;
 
 /// Compare SGD, SAM and ARSAM on the embedded images, in accuracy and cost
@@ -24,7 +25,7 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "DIR", default_value = "lowland-demo")]
     out: PathBuf,
     /// How many seeds
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", value_parser = count::<u64>, default_value_t = 3)]
     seeds: u64,
     #[command(flatten)]
     output: Output,

@@ -29,6 +29,7 @@ use crate::run::facts::Facts;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
 use crate::terminal::{self, say};
+use crate::words::agreeing;
 
 /// Make one table and one page of several runs, or of a comparison
 ///
@@ -227,10 +228,11 @@ fn read_run(path: &Path) -> Result<Found> {
     }
     if !config.is_over(&epochs) {
         bail!(Usage(format!(
-            "{} is not finished: {} of {} are done; lowland resume finishes it",
+            "{} is not finished: {} of {} {} done; lowland resume finishes it",
             path.display(),
             epochs.len(),
-            epochs_of(&config)
+            epochs_of(&config),
+            agreeing(config.epochs, "is", "are"),
         )));
     }
     let diverged = epochs.last().is_none_or(|epoch| epoch.measured_loss().is_none());

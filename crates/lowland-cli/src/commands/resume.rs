@@ -17,6 +17,7 @@ use crate::failure::Usage;
 use crate::files::{CONFIG, RESULT};
 use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
+use crate::settings::count;
 use crate::terminal::Output;
 use crate::{device, files, program, run, terminal};
 
@@ -32,7 +33,7 @@ pub(crate) struct Resume {
     #[arg(value_name = "DIR")]
     run: PathBuf,
     /// How many runs of a comparison train at once [default: as many as it was begun with]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>)]
     jobs: Option<usize>,
     /// The folder of the data, where it moved; runs and comparisons keep it from then on
     #[arg(long, value_name = "DIR")]

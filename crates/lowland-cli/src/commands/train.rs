@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::data_notes::data_notes;
 use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
-use crate::settings::{PRECEDENCE, SettingFlags};
+use crate::settings::{PRECEDENCE, SettingFlags, count};
 use crate::terminal::Output;
 use crate::{device, program, run, terminal};
 
@@ -54,20 +54,20 @@ struct RunFlags {
     seed: Option<i64>,
     /// End after so many epochs in a row without improvement on the validation samples [default:
     /// train all epochs]
-    #[arg(long, value_name = "EPOCHS", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "EPOCHS", value_parser = count::<u32>, help_heading = "Training")]
     patience: Option<u32>,
     /// Save the run after every so many steps too, and not only after each epoch
-    #[arg(long, value_name = "N", help_heading = "Checkpoints", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Checkpoints")]
     checkpoint_steps: Option<u32>,
     /// Save it every so many minutes too [default: 10]
     #[arg(long, value_name = "F", help_heading = "Checkpoints", allow_negative_numbers = true)]
     checkpoint_minutes: Option<f64>,
     /// How many of the latest checkpoints are kept, beside the best one [default: 3]
-    #[arg(long, value_name = "N", help_heading = "Checkpoints", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Checkpoints")]
     keep: Option<u32>,
     /// Measure the sharpness after every so many steps: the largest eigenvalue of the Hessian, and
     /// the largest rise of the loss that SAM's step finds, on 500 training images
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>)]
     sharpness_every: Option<u32>,
     /// Over whose samples the gradient of the ascent is the mean: global (the whole batch), local
     /// (each worker its own part), a number (groups of so many workers) or micro-batch (each its

@@ -17,7 +17,7 @@ use crate::compare::request::{Request, Seeds, check_margin};
 use crate::compare::terms::Terms;
 use crate::compare::tune::{self, MOST_FIRST_SEED};
 use crate::failure::Usage;
-use crate::settings::{PRECEDENCE, SettingFlags};
+use crate::settings::{PRECEDENCE, SettingFlags, count};
 use crate::terminal::{self, Output};
 use crate::words::{counted, number};
 
@@ -61,7 +61,7 @@ pub(crate) struct Tune {
     first_seed: u64,
     /// How many runs train at once, each in a process of its own; more are faster together, and
     /// each is slower than alone. Results are the same for any number [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>)]
     jobs: Option<usize>,
     /// What is kept of each run once it is done, beside its settings and its result [default:
     /// nothing]

@@ -23,7 +23,7 @@ use lowland_tasks::task::{Picture, Wording};
 use crate::compare::landscapes::Landscapes;
 pub(crate) use crate::compare::statistics::Interval;
 pub(crate) use crate::run::confusion::Confusion;
-use crate::words::{duration, number};
+use crate::words::{self, duration};
 
 pub(crate) use compute::{Contender, Heading};
 pub(crate) use lowland_tasks::record::{EpochRecord, SamplingPoint};
@@ -325,11 +325,11 @@ impl Setting {
 
     /// What all algorithms get the same of, "equal passes for all"; `None` where it is epochs.
     pub(crate) fn held_equal(&self) -> Option<String> {
-        let passes = |limit: f64| number(limit, if limit.fract() == 0.0 { 0 } else { 2 });
+        let passes = |limit: f64| words::passes(limit, if limit.fract() == 0.0 { 0 } else { 2 });
         match (self.equal, self.limit) {
             (Equal::Epochs, _) => None,
             (Equal::Passes, None) => Some("equal passes for all".into()),
-            (Equal::Passes, Some(limit)) => Some(format!("{} passes for each run", passes(limit))),
+            (Equal::Passes, Some(limit)) => Some(format!("{} for each run", passes(limit))),
             (Equal::Time, None) => Some("equal training time for all".into()),
             (Equal::Time, Some(limit)) => {
                 Some(format!("{} of training for each run", duration(limit)))

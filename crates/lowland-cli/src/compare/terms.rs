@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
-use crate::words::{counted, number};
+use crate::words::{self, counted};
 
 /// What makes a comparison a search for settings: `lowland tune`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl Budget {
     pub(crate) fn in_words(self) -> String {
         match self {
             Self::Runs(runs) => counted(usize::try_from(runs).unwrap_or(usize::MAX), "run"),
-            Self::Passes(passes) => format!("{} passes", number(passes, 0)),
+            Self::Passes(passes) => words::passes(passes, 0),
             Self::Seconds(seconds) => {
                 let whole = Duration::try_from_secs_f64(seconds.round()).unwrap_or(Duration::MAX);
                 humantime::format_duration(whole).to_string()

@@ -52,7 +52,7 @@ fn of_epochs(config: &TrainConfig) -> String {
 /// How many epochs a run has, "15 epochs", or may have, "at most 15 epochs".
 pub(crate) fn epochs_of(config: &TrainConfig) -> String {
     let at_most = if config.is_limited() { "at most " } else { "" };
-    format!("{at_most}{} epochs", config.epochs)
+    format!("{at_most}{}", counted(config.epochs, "epoch"))
 }
 
 /// What is shown of an epoch.
@@ -207,5 +207,19 @@ impl RunResult {
             "Tested with the weights of the last epoch: there is no validation part to choose a better one by \
              (--validation SHARE); {train}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_epoch_is_no_epochs() {
+        let of = |epochs, max_passes| {
+            epochs_of(&TrainConfig { epochs, max_passes, ..TrainConfig::default() })
+        };
+        assert_eq!([of(1, None), of(15, None)], ["1 epoch", "15 epochs"]);
+        assert_eq!(of(1, Some(3.0)), "at most 1 epoch");
     }
 }

@@ -1,6 +1,7 @@
 //! The flags that decide a run.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -29,7 +30,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "DIR", help_heading = "Data", value_parser = absolute)]
     pub data_dir: Option<String>,
     /// The side in pixels that the images of an image-folder are scaled to [default: as they are]
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data")]
     pub image_size: Option<u32>,
     /// What images are normalised with: measured (means and deviations of the training images) or
     /// imagenet [default: imagenet for its networks, else measured]
@@ -39,7 +40,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "true|false", help_heading = "Data")]
     pub upright: Option<bool>,
     /// The most millions of pixels that an image file may have [default: 200]
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data")]
     pub max_megapixels: Option<u32>,
     /// Leave damaged files, or lines of texts, out and count them, instead of refusing the data
     #[arg(long, help_heading = "Data")]
@@ -55,21 +56,21 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub label_column: Option<String>,
     /// The share of training labels drawn anew at random, 0 to 1 [default: 0]
-    #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", help_heading = "Data")]
     pub label_noise: Option<f64>,
     /// The share of the training samples that is held out to choose the best epoch by, 0 to 1,
     /// drawn over all classes, the same for all seeds and algorithms [default: none, or the data
     /// set's own validation part]
-    #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", help_heading = "Data")]
     pub validation: Option<f64>,
     /// Train on N samples only, drawn over all classes
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data")]
     pub train_limit: Option<u32>,
     /// Test on N samples only, drawn over all classes
-    #[arg(long, value_name = "N", help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Data")]
     pub test_limit: Option<u32>,
     /// The seed of all subsets that are drawn, the same whatever the seed of the run [default: 0]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), help_heading = "Data", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), help_heading = "Data")]
     pub subset_seed: Option<i64>,
     /// How training images are varied [default: none]
     #[arg(long, value_name = "HOW", help_heading = "Data")]
@@ -91,42 +92,36 @@ pub(crate) struct SettingFlags {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub new_head: bool,
     /// Quantise the network to so many bits, 2 to 8, for weights and the inputs of its layers
-    #[arg(long, value_name = "BITS", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "BITS", help_heading = "Training")]
     pub bits: Option<i32>,
     /// How many times training goes through the data [default: 15]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training")]
     pub epochs: Option<u32>,
     /// End once so many gradients of a whole batch are used up, after at most --epochs; the
     /// learning rate falls over the share that is used up
-    #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PASSES", help_heading = "Training")]
     pub max_passes: Option<f64>,
     /// The same in seconds of training steps; such a run cannot be repeated exactly
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        help_heading = "Training",
-        allow_negative_numbers = true,
-        conflicts_with = "max_passes"
-    )]
+    #[arg(long, value_name = "SECONDS", help_heading = "Training", conflicts_with = "max_passes")]
     pub max_seconds: Option<f64>,
     /// Samples in a step [default: 64]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training")]
     pub batch_size: Option<u32>,
     /// The base optimizer: sgd, adam, adamw, rmsprop, adagrad [default: sgd]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub optimizer: Option<String>,
     /// The learning rate, which --schedule changes over training [default: 0.05]
-    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", help_heading = "Training")]
     pub lr: Option<f64>,
     /// How the learning rate changes over training: constant, steps, cosine, linear, one-cycle;
     /// more in the table optimizer.schedule [default: cosine, to 0]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     pub schedule: Option<String>,
     /// The share of training in which the learning rate rises to its value, 0 to 1 [default: 0]
-    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
     pub warmup: Option<f64>,
     /// Where the schedules cosine and linear end, as a share of the learning rate [default: 0]
-    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
     pub floor: Option<f64>,
     /// Nesterov's momentum, for SGD [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Training", num_args = 0..=1, default_missing_value = "true")]
@@ -143,45 +138,39 @@ pub(crate) struct SettingFlags {
     pub class_weights: Option<ClassWeights>,
     /// Keep a moving average of the weights with this decay, such as 0.999, and measure it beside
     /// them
-    #[arg(long, value_name = "DECAY", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DECAY", help_heading = "Training")]
     pub ema: Option<f64>,
     /// The momentum of SGD [default: 0.9]
-    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", help_heading = "Training")]
     pub momentum: Option<f64>,
     /// The weight decay [default: 0.0005]
-    #[arg(long, value_name = "F", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// The share of a label's weight spread over all classes, 0 to 1 [default: 0]
-    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
     pub label_smoothing: Option<f64>,
     /// Scale the final gradient down to this norm where it is longer
-    #[arg(long, value_name = "NORM", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NORM", help_heading = "Training")]
     pub clip_norm: Option<f64>,
     /// What a step may cost on average, in gradients of a whole batch: second gradients are taken
     /// as often as this allows, for any algorithm that chooses steps for them
-    #[arg(long, value_name = "PASSES", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PASSES", help_heading = "Training")]
     pub budget: Option<f64>,
     /// The same in measured time, where a step without a second gradient takes 1; such a run cannot
     /// be repeated exactly
-    #[arg(
-        long,
-        value_name = "RATIO",
-        help_heading = "Training",
-        allow_negative_numbers = true,
-        conflicts_with = "budget"
-    )]
+    #[arg(long, value_name = "RATIO", help_heading = "Training", conflicts_with = "budget")]
     pub time_budget: Option<f64>,
     /// Take no second gradient before this share of training, 0 to 1, as late SAM does; for any
     /// algorithm that chooses steps for them. Use it with a learning rate that has not yet decayed
     /// to nothing, such as --schedule steps
-    #[arg(long, value_name = "SHARE", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
     pub late_start: Option<f64>,
     /// Samples that go through the network at once, where a whole batch is too large for the device
     /// [default: all]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training")]
     pub micro_batch: Option<u32>,
     /// Threads that prepare samples ahead; the result is the same for any number [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Training", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", help_heading = "Training")]
     pub workers: Option<u32>,
     /// The type of numbers that convolutions compute in: f32, or bf16 over weights in f32 [default:
     /// f32]
@@ -290,6 +279,14 @@ pub(super) fn add(flags: &impl Serialize, line: &mut CommandLine) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// A number of things of which there must be one. What reads settings refuses 0, and too many.
+pub(crate) fn count<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let too_large =
+        || if is_number { "is too large" } else { "must be a whole number, at least 1" };
+    text.parse().map_err(|_| too_large())
 }
 
 /// The absolute form of a path that is typed.

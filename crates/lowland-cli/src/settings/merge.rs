@@ -1,6 +1,7 @@
 //! Tables of settings laid over one another, and what one command line sets.
 
 use anyhow::{Result, bail};
+use lowland_tasks::data::DataName;
 use toml::{Table, Value};
 
 use crate::failure::Usage;
@@ -34,7 +35,8 @@ pub(super) fn parse_value(text: &str) -> Value {
 
 /// Lays one table over another, deep. Two tables that say in a word which of several things they
 /// are, an algorithm by its name, a part of one by its only key and a warm-up by its unit, do not
-/// mix: the upper one stays. So does the upper one of two budgets or limits of different units.
+/// mix: the upper one stays. So does the upper one of two budgets or limits of different units. The
+/// folder of data in the lower one goes where the upper one asks for the embedded data.
 pub(super) fn lay_over(lower: &mut Table, upper: Table) {
     for pair in EXCLUSIVE {
         if pair.iter().any(|setting| upper.contains_key(*setting)) {
@@ -43,7 +45,23 @@ pub(super) fn lay_over(lower: &mut Table, upper: Table) {
             }
         }
     }
+    leave_folder(lower, &upper);
     lay_deep("", lower, upper);
+}
+
+/// Drops the folder of another data set where the embedded one is asked for, which has none.
+fn leave_folder(lower: &mut Table, upper: &Table) {
+    let name = |table: &Table| {
+        let name = table.get("data")?.as_table()?.get("name")?.as_str()?;
+        name.parse::<DataName>().ok()
+    };
+    let is_embedded = name(upper) == Some(DataName::default());
+    if is_embedded
+        && name(lower).is_some_and(|name| name != DataName::default())
+        && let Some(Value::Table(data)) = lower.get_mut("data")
+    {
+        data.remove("dir");
+    }
 }
 
 /// Lays the table `within` over another.
@@ -204,6 +222,14 @@ mod tests {
         assert_eq!(
             laid("optimizer.schedule.name = 'linear'", "optimizer.schedule.warmup = 0.1"),
             table("optimizer.schedule = { name = 'linear', warmup = 0.1 }")
+        );
+        let of = |name: &str, rest: &str| format!("data = {{ name = '{name}'{rest} }}");
+        let folder = of("image-folder", ", dir = '/d'");
+        assert_eq!(laid(&folder, &of("embedded", "")), table(&of("embedded", "")));
+        assert_eq!(laid(&folder, &of("mnist", "")), table(&of("mnist", ", dir = '/d'")));
+        assert_eq!(
+            laid("data.dir = '/d'", &of("embedded", "")),
+            table(&of("embedded", ", dir = '/d'"))
         );
         assert_eq!(laid("budget = 1.2", "time_budget = 1.3"), table("time_budget = 1.3"));
         assert_eq!(laid("max_seconds = 9", "max_passes = 4"), table("max_passes = 4"));

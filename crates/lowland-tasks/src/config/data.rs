@@ -106,6 +106,7 @@ impl DataConfig {
             setting("validation", share > 0.0 && share < 1.0, share, "above 0 and below 1")?;
         }
         self.name.check_folder(&self.folder())?;
+        self.name.check_dir(self.dir.as_deref())?;
         let is_of_images = self.name.kind() == Kind::Images;
         let allowed = "left out: it is for labelled images";
         setting("normalisation", is_of_images || self.normalisation.is_none(), "a value", allowed)?;

@@ -28,6 +28,32 @@ pub enum WeightRule {
 impl ClassWeights {
     const ALLOWED: &'static str = "balanced, or a number for each class";
 
+    /// An error unless each weight that is given is a number that losses, which are `f32`, can be
+    /// multiplied by, and one of them is above 0.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] that names the first one that is not.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self::Given(weights) = self else { return Ok(()) };
+        let refused = |found: String, allowed: &'static str| {
+            Err(Error::Setting { field: "class_weights", found, allowed })
+        };
+        let range = 0.0..=f64::from(f32::MAX);
+        if let Some(place) = weights.iter().position(|weight| !range.contains(weight)) {
+            let found = format!("{:?} in place {} of {}", weights[place], place + 1, weights.len());
+            return refused(found, "numbers from 0 to 3.4e38");
+        }
+        let smallest = f64::from(f32::MIN_POSITIVE);
+        if weights.iter().all(|weight| *weight < smallest) {
+            let largest = weights.iter().fold(0.0, |a: f64, b| a.max(*b));
+            return refused(
+                format!("none above {largest:?}"),
+                "numbers of which one is above 1.2e-38",
+            );
+        }
+        Ok(())
+    }
+
     /// The weights for so many training samples in each class.
     ///
     /// # Errors
@@ -47,10 +73,7 @@ impl ClassWeights {
                 refused(format!("{} for {} classes", weights.len(), counts.len()), Self::ALLOWED)
             }
             Self::Given(weights) => {
-                let holds = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
-                if !holds || weights.iter().all(|weight| *weight == 0.0) {
-                    return refused(format!("{weights:?}"), "finite and at least 0, not all 0");
-                }
+                self.check()?;
                 Ok(weights.clone())
             }
         }
@@ -65,13 +88,19 @@ impl FromStr for ClassWeights {
         if text.eq_ignore_ascii_case("balanced") {
             return Ok(Self::Named(WeightRule::Balanced));
         }
-        let weights: Result<Vec<f64>, _> =
-            text.split(',').map(|weight| weight.trim().parse()).collect();
-        weights.map(Self::Given).map_err(|_| Error::Setting {
-            field: "class_weights",
-            found: text.to_owned(),
-            allowed: Self::ALLOWED,
-        })
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let mut weights = Vec::with_capacity(parts.len());
+        for (place, part) in (1..).zip(&parts) {
+            let found = match parts.len() {
+                1 => (*part).to_owned(),
+                count => format!("{part:?} in place {place} of {count}"),
+            };
+            let (field, allowed) = ("class_weights", Self::ALLOWED);
+            weights.push(part.parse().map_err(|_| Error::Setting { field, found, allowed })?);
+        }
+        let weights = Self::Given(weights);
+        weights.check()?;
+        Ok(weights)
     }
 }
 
@@ -95,11 +124,29 @@ mod tests {
         let given = read("1, 2.5,0").unwrap();
         assert_eq!(given, ClassWeights::Given(vec![1.0, 2.5, 0.0]));
         assert_eq!(given.of(&[1, 1, 1]).unwrap(), [1.0, 2.5, 0.0]);
-        assert!(read("heavy").unwrap_err().to_string().contains("balanced, or a number for each"));
-        let error = given.of(&[1, 1]).unwrap_err().to_string();
-        assert!(error.contains("found 3 for 2 classes"), "{error}");
-        for bad in [vec![-1.0, 1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
+        let error = |text: &str| read(text).unwrap_err().to_string();
+        let number = "class_weights must be balanced, or a number for each class, found";
+        assert_eq!(error("heavy"), format!("{number} heavy"));
+        assert_eq!(error("1,,2"), format!("{number} \"\" in place 2 of 3"));
+        assert_eq!(error("1, 2, x"), format!("{number} \"x\" in place 3 of 3"));
+        let range = "class_weights must be numbers from 0 to 3.4e38, found";
+        for (text, found) in [
+            ("1,-0.5,3", "-0.5 in place 2 of 3"),
+            ("nan,1", "NaN in place 1 of 2"),
+            ("1,inf", "inf in place 2 of 2"),
+        ] {
+            assert_eq!(error(text), format!("{range} {found}"));
+        }
+        // Infinite where losses are f32.
+        assert_eq!(error("2,1e39"), format!("{range} 1e39 in place 2 of 2"));
+        assert!(read("2,3e38").is_ok());
+        let above = "class_weights must be numbers of which one is above 1.2e-38, found";
+        assert_eq!(error("0,0"), format!("{above} none above 0.0"));
+        // Weights of a file are checked too.
+        for bad in [vec![-1.0, 1.0], vec![f64::NAN, 1.0], vec![0.0, 1e-50]] {
             assert!(ClassWeights::Given(bad).of(&[1, 1]).is_err());
         }
+        let error = given.of(&[1, 1]).unwrap_err().to_string();
+        assert!(error.contains("found 3 for 2 classes"), "{error}");
     }
 }

@@ -35,7 +35,7 @@ impl<T: OwnTask> SampleTask<T> {
         config.check()?;
         let data = &config.data;
         let found = own.data(data.dir.as_deref()).map_err(|reason| failed(own.name(), &reason))?;
-        let OwnData { train, validation, test, remarks } = found;
+        let OwnData { train, validation, test, mut remarks } = found;
         for (part, set) in [("validation", validation.as_ref()), ("test", Some(&test))] {
             if set.is_some_and(|set| !set.is_like(&train)) {
                 let reason = format!("the {part} samples are not like the training samples");
@@ -54,6 +54,7 @@ impl<T: OwnTask> SampleTask<T> {
         let mut parts = Parts::new(train, validation, test, &config.data)?;
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
         let labels_changed = noise.changed;
+        remarks.extend(parts.remarks().iter().cloned());
         Ok(Self { own, parts, remarks, labels_changed })
     }
 

@@ -53,6 +53,7 @@ impl ImageTask {
         let (normalisation, remark) = normalisation(config, &parts.train)?;
         let noise = redraw_labels(parts.train_mut(), data.label_noise, config.seed)?;
         let mut remarks = splits.remarks;
+        remarks.extend(parts.remarks().iter().cloned());
         remarks.extend(remark);
         Ok(Self { parts, noise, normalisation, remarks })
     }

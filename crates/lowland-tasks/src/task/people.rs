@@ -51,7 +51,8 @@ impl PeopleTask {
             .map_err(|error| config.data.name.with_way(error, config.data.dir.as_deref()))?;
         let parts = Parts::new(splits.train, splits.validation, splits.test, &config.data)?;
         let preparation = config.pose.unwrap_or_default().build(&parts.train)?;
-        let remarks = splits.remarks;
+        let mut remarks = splits.remarks;
+        remarks.extend(parts.remarks().iter().cloned());
         Ok(Self { parts, preparation, remarks })
     }
 

@@ -1,14 +1,17 @@
 //! The parts of a set of data: what is learned from, what is chosen by, and what is tested on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Split;
+use super::{Split, in_percent};
 use crate::config::DataConfig;
 use crate::data::draw::{Purpose, generator, shuffle_front};
 use crate::data::subset::{Select, drawn, part_of};
 use crate::data::{Labelled, Subset};
 use crate::{Error, Result};
+
+/// Why a large share of a set with classes is not reached.
+const KEEPS: &str = "each class keeps at least one to learn from";
 
 /// What a sample is drawn by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Parts<S> {
     limited: Vec<(Split, Subset)>,
     /// The seed of every part that is drawn of these.
     subset_seed: u64,
+    /// What is odd about the validation part, a line each.
+    remarks: Vec<String>,
 }
 
 impl<S: Select> Parts<S> {
@@ -50,7 +55,7 @@ impl<S: Select> Parts<S> {
     ///
     /// # Errors
     /// [`Error::Setting`] for a limit of 0, a share of a set that has a validation part, and one
-    /// that leaves nothing on one side.
+    /// that is less than a sample or leaves nothing to choose by.
     pub(crate) fn new(train: S, own: Option<S>, test: S, config: &DataConfig) -> Result<Self> {
         let subset_seed = config.subset_seed;
         let mut limited = Vec::new();
@@ -62,11 +67,18 @@ impl<S: Select> Parts<S> {
         let train = cut(Split::Train, train, config.train_limit)?;
         let test = cut(Split::Test, test, config.test_limit)?;
         let validation = own.map(Arc::new);
-        let parts = Self { train, validation, test, limited, subset_seed };
-        match config.validation {
-            Some(share) => parts.with_validation(share, config.split_seed),
-            None => Ok(parts),
+        let parts = Self { train, validation, test, limited, subset_seed, remarks: Vec::new() };
+        if let Some(share) = config.validation {
+            return parts.with_validation(share, config.split_seed);
         }
+        let remarks = match parts.validation.as_deref().and_then(S::strata) {
+            Some(found) => {
+                let found = found.iter().map(|&label| u64::from(label)).collect();
+                lacking(&Strata::of(&places(&*parts.train)), &found).into_iter().collect()
+            }
+            None => Vec::new(),
+        };
+        Ok(Self { remarks, ..parts })
     }
 
     /// The same with a share of the training samples to choose by.
@@ -78,16 +90,48 @@ impl<S: Select> Parts<S> {
                 allowed: "left out: this data set has a validation part of its own",
             });
         }
-        let (rest, drawn) = divide(&places(&*self.train), share, split_seed);
-        if rest.is_empty() || drawn.is_empty() {
-            return Err(Error::Setting {
-                field: "validation",
-                found: format!("{share} of {} samples", rest.len() + drawn.len()),
-                allowed: "a share that leaves samples to learn from and samples to choose by",
-            });
+        let places = places(&*self.train);
+        let refused = |why: &str, allowed| {
+            let found = format!("{share} of {} samples, {why}", places.len());
+            Err(Error::Setting { field: "validation", found, allowed })
+        };
+        // What rounds to no sample would be one, of one class.
+        if share * (places.len() as f64) < 0.5 {
+            return refused("less than one of them", "a share that takes at least one sample");
+        }
+        let (rest, drawn) = divide(&places, share, split_seed);
+        if drawn.is_empty() {
+            let why = match (self.train.strata(), self.train.groups()) {
+                (_, Some(_)) => "all of which are of one image",
+                (Some(_), None) => "of which each class has one",
+                (None, None) => "of which one must be learned from",
+            };
+            return refused(
+                why,
+                "left out where each class has one sample, which must be learned from: add samples, or \
+                 a validation part of the data set's own",
+            );
+        }
+        let mut remarks = Vec::new();
+        let why = match (self.train.strata(), self.train.groups()) {
+            (_, Some(_)) => "the samples of one image stay together",
+            (Some(_), None) => KEEPS,
+            (None, None) => "one at least is learned from",
+        };
+        remarks.extend(departure(places.len(), share, drawn.len(), why));
+        if self.train.strata().is_some() {
+            let found = drawn.iter().map(|&index| places[index].stratum).collect();
+            remarks.extend(lacking_of_share(&Strata::of(&places), &found));
         }
         let (rest, drawn) = (self.train.taken(&rest)?, self.train.taken(&drawn)?);
-        Ok(Self { train: Arc::new(rest), validation: Some(Arc::new(drawn)), ..self })
+        let (train, validation) = (Arc::new(rest), Some(Arc::new(drawn)));
+        Ok(Self { train, validation, remarks, ..self })
+    }
+
+    /// What is odd about the validation part, a line each: how many samples it has where these are
+    /// not the share that was asked for, and classes that it lacks.
+    pub(crate) fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// How many samples a part has; 0 where there is no such part.
@@ -144,16 +188,75 @@ impl<S: Labelled + Clone> Parts<S> {
     }
 }
 
+/// The classes of samples, and what each has.
+struct Strata(BTreeMap<u64, BTreeMap<u64, Vec<usize>>>);
+
+impl Strata {
+    /// For each class the samples that stay together, by their places.
+    fn of(places: &[Place]) -> Self {
+        let mut strata: BTreeMap<u64, BTreeMap<u64, Vec<usize>>> = BTreeMap::new();
+        for (index, place) in places.iter().enumerate() {
+            strata.entry(place.stratum).or_default().entry(place.group).or_default().push(index);
+        }
+        Self(strata)
+    }
+}
+
+/// A line for a validation part of `drawn` samples that is not `share` of all, to the next sample.
+/// `why` is what keeps it from that.
+fn departure(all: usize, share: f64, drawn: usize, why: &str) -> Option<String> {
+    let asked = share * all as f64;
+    let by = (drawn as f64 - asked).abs();
+    // Up to half a sample is rounding, which `share` times a number does not give exactly.
+    let departs = by > 0.5 + 1e-6 && by > 0.05 * asked;
+    departs.then(|| {
+        let percent = in_percent(drawn as f64 / all as f64);
+        let asked = asked.round();
+        format!(
+            "validation takes {drawn} of the {all} training samples ({percent} %), where a share of \
+             {share} is {asked}: {why}"
+        )
+    })
+}
+
+/// A line for the classes that are in the training samples and not among `found`.
+fn lacking(Strata(strata): &Strata, found: &BTreeSet<u64>) -> Option<String> {
+    let all = strata.len();
+    let held = strata.keys().filter(|class| found.contains(class)).count();
+    let part = "the validation part has samples of";
+    (held < all).then(|| format!("{part} {held} of the {all} classes of the training samples"))
+}
+
+/// The same for a share that was drawn from `strata`, with what to do.
+fn lacking_of_share(strata: &Strata, found: &BTreeSet<u64>) -> Option<String> {
+    let line = lacking(strata, found)?;
+    let lacked = || strata.0.iter().filter(|(class, _)| !found.contains(class));
+    let single = lacked().filter(|(_, groups)| groups.len() == 1).count();
+    let smallest = lacked().filter(|(_, groups)| groups.len() > 1);
+    let smallest = smallest.map(|(_, groups)| groups.values().map(Vec::len).sum::<usize>()).min();
+    let mut ways = Vec::new();
+    if single > 0 {
+        let have = if single == 1 { "1 class has" } else { &format!("{single} classes have") };
+        ways.push(format!(
+            "{have} a single sample, which is learned from (add samples, or a validation part of the \
+             data set's own)"
+        ));
+    }
+    if let Some(smallest) = smallest {
+        let share = (100.0 / smallest as f64).ceil() / 100.0;
+        let others = if single > 0 { "each of the others" } else { "each" };
+        ways.push(format!("a share of at least {share} takes some of {others}"));
+    }
+    Some(format!("{line}: {}", ways.join("; ")))
+}
+
 /// Draws `share` of the samples, class by class: what is left, and what was drawn, both in the
 /// order of the set. The same for the same seed, whatever else a run has.
 ///
 /// In all `round(share · n)` are drawn, at least 1; to each class falls its share, rounded so that
 /// the sum holds (largest remainders), and each class keeps at least one group of samples.
 fn divide(places: &[Place], share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    let mut strata: BTreeMap<u64, BTreeMap<u64, Vec<usize>>> = BTreeMap::new();
-    for (index, place) in places.iter().enumerate() {
-        strata.entry(place.stratum).or_default().entry(place.group).or_default().push(index);
-    }
+    let Strata(strata) = Strata::of(places);
     let sizes: Vec<usize> =
         strata.values().map(|groups| groups.values().map(Vec::len).sum()).collect();
     let mut drawn = vec![false; places.len()];
@@ -217,6 +320,52 @@ mod tests {
         assert_ne!(divide(&places, 0.2, 1).1, drawn);
         assert_eq!(divide(&places[..2], 0.01, 0).1.len(), 1);
         assert!(divide(&places[..1], 0.5, 0).1.is_empty());
+    }
+
+    /// What is said of a share of classes with so many samples.
+    fn said(sizes: &[usize], share: f64) -> Vec<String> {
+        let classes = (0..).zip(sizes).flat_map(|(class, &size)| vec![class; size]);
+        let place = |(group, stratum)| Place { stratum, group };
+        let places: Vec<Place> = (0..).zip(classes).map(place).collect();
+        let drawn = divide(&places, share, 0).1;
+        let found = drawn.iter().map(|&index| places[index].stratum).collect();
+        let lines = [
+            departure(places.len(), share, drawn.len(), KEEPS),
+            lacking_of_share(&Strata::of(&places), &found),
+        ];
+        lines.into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn a_share_that_is_not_what_was_asked_for_is_said_with_its_cause() {
+        for (sizes, share) in [
+            (&[2; 12][..], 0.5),
+            (&[10, 10], 0.24),
+            (&[10, 10], 0.9),
+            (&[100, 33, 7], 0.2),
+            (&[1000, 990], 0.9999),
+        ] {
+            assert_eq!(said(sizes, share), [""; 0], "{sizes:?}");
+        }
+        let takes = "validation takes 12 of the 24 training samples (50 %), where a share of 0.99 \
+                     is 24: each class keeps at least one to learn from";
+        assert_eq!(said(&[2; 12], 0.99), [takes]);
+        let has = "the validation part has samples of";
+        let of = "classes of the training samples:";
+        assert_eq!(
+            said(&[2; 12], 0.03),
+            [format!("{has} 1 of the 12 {of} a share of at least 0.5 takes some of each")]
+        );
+        let add = "a single sample, which is learned from (add samples, or a validation part of the \
+                   data set's own)";
+        assert_eq!(said(&[40, 40, 1], 0.1), [format!("{has} 2 of the 3 {of} 1 class has {add}")]);
+        let both = "; a share of at least 0.34 takes some of each of the others";
+        assert_eq!(
+            said(&[40, 40, 3, 1, 1], 0.05),
+            [format!("{has} 2 of the 5 {of} 2 classes have {add}{both}")]
+        );
+        // It does.
+        assert_eq!(said(&[40, 40, 3], 0.34), [""; 0]);
     }
 
     #[test]

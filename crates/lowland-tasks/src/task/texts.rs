@@ -102,6 +102,7 @@ impl TextTask {
         let (mut pretrained, mut all) = Pretrained::of(model, &tokenizer)?;
         pretrained.name_classes(parts.train.classes());
         all.extend(remarks);
+        all.extend(parts.remarks().iter().cloned());
         if !config.new_head && !weights::is_lowlands(&weights_of(&from)?)? {
             all.push("the last layer is drawn anew: the weights have none of Lowland's".to_owned());
         }

@@ -289,8 +289,8 @@ pub(super) fn is_named(found: &str, name: &str) -> bool {
     found.trim().eq_ignore_ascii_case(name.trim())
 }
 
-/// Whether a text and what else is in its line, the first of a file that is read without names, look
-/// like usual names of columns.
+/// Whether a text and what else is in its line, the first of a file that is read without names,
+/// look like usual names of columns.
 pub(super) fn is_line_of_usual_names<'a>(
     text: &str,
     mut others: impl Iterator<Item = &'a str>,

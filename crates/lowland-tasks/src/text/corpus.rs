@@ -387,8 +387,9 @@ impl TextCorpus {
             })?;
             if cut > 0 {
                 let (count, most) = (texts.len(), tokenizer.max_length());
+                let are = if cut == 1 { "is" } else { "are" };
                 remarks.push(format!(
-                    "{cut} of {count} {name} texts are cut to {most} tokens (text.max_length)"
+                    "{cut} of {count} {name} texts {are} cut to {most} tokens (text.max_length)"
                 ));
             }
             Ok::<_, Error>(set)

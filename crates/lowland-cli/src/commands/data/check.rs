@@ -3,7 +3,7 @@
 mod held;
 mod odd;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -13,6 +13,7 @@ use lowland_tasks::text::TextColumns;
 
 use crate::failure::Usage;
 use crate::layout;
+use crate::settings::count;
 use crate::terminal::print;
 use held::Held;
 
@@ -29,16 +30,22 @@ pub(super) struct Check {
     #[arg(value_name = "NAME")]
     name: DataName,
     /// The folder that it is read from, or the one around it that `lowland data fetch` wrote to
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data_dir: PathBuf,
+    /// [default: data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// The side in pixels that the images of an image-folder are brought to [default: as they are]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<usize>, allow_negative_numbers = true)]
     image_size: Option<usize>,
     /// Turn images as their EXIF data says
     #[arg(long, value_name = "true|false", default_value_t = Decoding::default().upright, action = clap::ArgAction::Set)]
     upright: bool,
     /// The most millions of pixels that an image file may have
-    #[arg(long, value_name = "N", default_value_t = Decoding::default().max_megapixels)]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = count::<u32>,
+        default_value_t = Decoding::default().max_megapixels
+    )]
     max_megapixels: u32,
     /// Leave damaged files, or lines of texts, out and count them
     #[arg(long)]
@@ -79,7 +86,15 @@ impl Check {
         let &Self { name, image_size, upright, max_megapixels, skip_damaged, .. } = self;
         let decoding = Decoding { upright, max_megapixels };
         let folder = FolderConfig { image_size, skip_damaged, decoding };
-        let data_dir = Some(&*self.data_dir);
+        let default = (name != DataName::default()).then_some(Path::new("data"));
+        let data_dir = self.data_dir.as_deref().or(default);
+        if let Some(folder) = data_dir.filter(|_| name == DataName::default()) {
+            bail!(Usage(format!(
+                "--data-dir must be left out with {name}, which needs no folder; for images of your \
+                 own: lowland data check image-folder --data-dir {}",
+                folder.display()
+            )));
+        }
         Ok(match name.kind() {
             Kind::Images => Held::images(name, &name.load_with(data_dir, &folder)?),
             Kind::People => {
