@@ -6,7 +6,7 @@ Markdown.
 LOWLAND is the program, COMPARISON the folder of the comparison with the weights of its runs, and each
 NAME=FOLDER a contender: what the table calls it, and what its run folders begin with, such as
 ARSAM=arsam-2 for COMPARISON/runs/arsam-2-seed-200. Writes every figure to rounding.json beside
-the summary.
+the summary; networks that are in it are not evaluated again.
 """
 
 import json
@@ -43,13 +43,17 @@ def runs_of(folder, contenders):
 
 def main():
     program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-    figures = {
-        name: {seed: {str(bits or "full"): evaluated(program, run, bits) for bits in BITS}
-               for seed, run in runs.items()}
-        for name, runs in runs_of(folder, sys.argv[3:]).items()
-    }
+    kept = folder / "rounding.json"
+    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    figures = {}
+    for name, runs in runs_of(folder, sys.argv[3:]).items():
+        for seed, run in runs.items():
+            of = known.get(name, {}).get(seed)
+            of = of or {str(bits or "full"): evaluated(program, run, bits) for bits in BITS}
+            figures.setdefault(name, {})[seed] = of
+            # After each network, so that what was evaluated is not evaluated again.
+            kept.write_text(json.dumps({**known, **figures}, indent=1) + "\n")
     seeds = sorted(set.intersection(*(set(of) for of in figures.values())), key=int)
-    (folder / "rounding.json").write_text(json.dumps(figures, indent=1) + "\n")
     names = [str(bits or "full") for bits in BITS]
     print(f"Seeds {', '.join(seeds)}\n")
     print("| | " + " | ".join(names) + " | expected calibration error |")

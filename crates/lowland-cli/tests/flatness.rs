@@ -199,7 +199,7 @@ fn mistakes_are_one_line_and_exit_2() {
     let untested = whole.trim_end().rsplit_once('\n').unwrap().0;
     let cut = untested.rsplit_once('\n').unwrap().0;
     for (text_, expected) in [
-        (cut.to_owned(), "0 of 1 epochs are done"),
+        (cut.to_owned(), "0 of 1 epoch is done"),
         (format!("{cut}\n{{"), "metrics.jsonl line 5: "),
     ] {
         fs::write(&metrics, text_).unwrap();

@@ -13,6 +13,7 @@ use crate::files::SHARPNESS;
 use crate::layout::{self, Grid, WIDTH, wrapped};
 use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::run::interrupt::Interrupt;
+use crate::settings::count;
 use crate::terminal::{Stages, print, say};
 use crate::words;
 
@@ -72,10 +73,10 @@ pub(crate) struct GroundFlags {
     #[arg(long, value_name = "WHICH", default_value = "train")]
     on: On,
     /// How many of them at most, drawn over all classes
-    #[arg(long, value_name = "N", default_value_t = Ground::default().images)]
+    #[arg(long, value_name = "N", default_value_t = Ground::default().images, value_parser = count::<usize>)]
     images: usize,
     /// How many at once
-    #[arg(long, value_name = "N", default_value_t = Ground::default().batch_size)]
+    #[arg(long, value_name = "N", default_value_t = Ground::default().batch_size, value_parser = count::<usize>)]
     batch_size: usize,
     /// How BatchNorm behaves: with its running statistics, as the network is used, or with those of
     /// each batch, as in training
