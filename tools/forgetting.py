@@ -1,11 +1,11 @@
 """How much of its test accuracy a network of a comparison loses when plain SGD trains it further on
 MNIST, as a table in Markdown.
 
-    python tools/forgetting.py LOWLAND COMPARISON MNIST RATE NAME=FOLDER...
+    python tools/forgetting.py LOWLAND COMPARISON MNIST RATE EPOCHS NAME=FOLDER...
 
 LOWLAND, COMPARISON and NAME=FOLDER as for rounding.py; MNIST the folder of its files, RATE the
-learning rate. Trains into COMPARISON/further and writes every figure to forgetting.json beside the
-summary. The first contender is what the others are compared with. Needs scipy.
+learning rate. Trains into COMPARISON/further-EPOCHS and writes every figure to
+forgetting-EPOCHS.json beside the summary. The first contender is what the others are compared with. Needs scipy.
 """
 
 import json
@@ -18,31 +18,32 @@ from frontier import holm, p_value, words
 from rounding import evaluated, runs_of
 
 
-def further(program, run, mnist, rate, seed):
+def further(program, run, mnist, rate, epochs, seed):
     """The folder of the run trained further; trained where that is not done yet."""
-    out = run.parent.parent / "further" / run.name
+    out = run.parent.parent / f"further-{epochs}" / run.name
     if not (out / "model.bpk").is_file():
         subprocess.run(
             [program, "train", "--algorithm", "sgd", "--from", str(run), "--data", "mnist",
-             "--data-dir", mnist, "--train-limit", "2500", "--test-limit", "2000", "--epochs", "2",
+             "--data-dir", mnist, "--train-limit", "2500", "--test-limit", "2000", "--epochs", epochs,
              "--lr", rate, "--seed", seed, "--quiet", "--out", str(out)],
             check=True, stdout=subprocess.DEVNULL)
     return out
 
 
 def main():
-    program, folder, mnist, rate = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+    program, folder, mnist, rate, epochs = sys.argv[1:6]
+    folder = pathlib.Path(folder)
     figures = {}
-    for name, runs in runs_of(folder, sys.argv[5:]).items():
+    for name, runs in runs_of(folder, sys.argv[6:]).items():
         figures[name] = {}
         for seed, run in runs.items():
-            trained = further(program, run, mnist, rate, seed)
+            trained = further(program, run, mnist, rate, epochs, seed)
             figures[name][seed] = {
                 "before": 100.0 * evaluated(program, run)["accuracy"],
                 "after": 100.0 * evaluated(program, run, weights=trained)["accuracy"],
                 "mnist": 100.0 * evaluated(program, trained)["accuracy"],
             }
-    (folder / "forgetting.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (folder / f"forgetting-{epochs}.json").write_text(json.dumps(figures, indent=1) + "\n")
     lost = {name: [of[seed]["before"] - of[seed]["after"] for seed in sorted(of)]
             for name, of in figures.items()}
     first, *others = figures
