@@ -198,10 +198,9 @@ fn mistakes_are_one_line_and_exit_2() {
     // Without the test, and without the last epoch.
     let untested = whole.trim_end().rsplit_once('\n').unwrap().0;
     let cut = untested.rsplit_once('\n').unwrap().0;
-    for (text_, expected) in [
-        (cut.to_owned(), "0 of 1 epoch is done"),
-        (format!("{cut}\n{{"), "metrics.jsonl line 5: "),
-    ] {
+    for (text_, expected) in
+        [(cut.to_owned(), "0 of 1 epoch is done"), (format!("{cut}\n{{"), "metrics.jsonl line 5: ")]
+    {
         fs::write(&metrics, text_).unwrap();
         let output = lowland(&["report", &done]);
         let error = text(&output.stderr);

@@ -61,7 +61,7 @@ pub use kind::TextKind;
 pub use lora::{LoraConfig, Projection};
 pub use metrics::{Confusion, Metric};
 pub(crate) use rows::line_error;
-pub(crate) use table::inputs;
+pub(crate) use table::{Unlabelled, inputs};
 pub use text_set::{TextSet, TextSplits};
 pub use tokenizer::TextTokenizer;
 pub(crate) use weights::{folder_of, weights_of};

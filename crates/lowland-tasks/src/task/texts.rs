@@ -20,8 +20,8 @@ use crate::models::Model;
 use crate::regression::{pearson, spearman};
 use crate::text::{
     BertConfig, Columns, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch,
-    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, folder_of, inputs, line_error,
-    weights_of,
+    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, Unlabelled, folder_of, inputs,
+    line_error, weights_of,
 };
 use crate::weights::{self, Export};
 use crate::{Error, Result};
@@ -52,8 +52,8 @@ struct Reading {
 
 impl Reading {
     /// Texts with their names, each that of its file and its line, and what is odd about the file.
-    fn inputs(&self, path: &Path) -> Result<(Vec<(Text, String)>, Option<String>)> {
-        let (texts, remark) = inputs(path, &files::read(path)?, &self.columns)?;
+    fn inputs(&self, path: &Path) -> Result<Unlabelled<String>> {
+        let Unlabelled { texts, remark } = inputs(path, &files::read(path)?, &self.columns)?;
         let checked = texts.into_iter().map(|(text, line)| match text.second {
             Some(_) if !self.pairs => {
                 let expected = "single texts, as in training";
@@ -67,7 +67,7 @@ impl Reading {
             }
             _ => Ok((text, format!("{}:{line}", path.display()))),
         });
-        Ok((checked.collect::<Result<_>>()?, remark))
+        Ok(Unlabelled { texts: checked.collect::<Result<_>>()?, remark })
     }
 }
 
@@ -204,7 +204,7 @@ impl Task for TextTask {
         let tokenizer = TextTokenizer::from_folder(folder_of(&from), text(config).max_length)?;
         let (mut texts, mut names, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         for path in paths {
-            let (of_file, remark) = self.reading.inputs(path)?;
+            let Unlabelled { texts: of_file, remark } = self.reading.inputs(path)?;
             let (of_file, named): (Vec<Text>, Vec<String>) = of_file.into_iter().unzip();
             remarks.extend(remark);
             texts.extend(of_file);

@@ -45,17 +45,22 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
     Ok(rows.with_labels_sorted_out(path))
 }
 
+/// Texts without labels.
+#[derive(Debug)]
+pub(crate) struct Unlabelled<P> {
+    /// Each text and its place: a line, or what it is called.
+    pub(crate) texts: Vec<(Text, P)>,
+    /// What is odd about the file.
+    pub(crate) remark: Option<String>,
+}
+
 /// Reads texts without labels, each with its line: from a table, or from a file (`.txt`, or of any
 /// ending that no table has) with one text a line, or two with a tab between them. With them a
 /// remark on the first line of a table, where that is read as a text and looks like names.
 ///
 /// # Errors
 /// As [`parse`], and for lines that do not fit or have no text.
-pub(crate) fn inputs(
-    path: &Path,
-    bytes: &[u8],
-    columns: &Columns,
-) -> Result<(Vec<(Text, usize)>, Option<String>)> {
+pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Unlabelled<usize>> {
     let text = utf8(path, bytes)?;
     let is_table = match &*ending(path) {
         "txt" => {
@@ -97,7 +102,7 @@ pub(crate) fn inputs(
     if texts.is_empty() {
         return Err(format_error(path, "at least one text".to_owned(), "none".to_owned()));
     }
-    Ok((texts, remark))
+    Ok(Unlabelled { texts, remark })
 }
 
 fn ending(path: &Path) -> String {
