@@ -12,3 +12,4 @@ compare() {
 "sgd,sam:rho=$2,arsam:rho=$2:budget=1.2,arsam:rho=$2:budget=1.2:beta=0.95:max_reuse=12:scaled=true"
 }
 compare 4 0.1
+compare 3 0.1
