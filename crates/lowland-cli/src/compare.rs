@@ -68,10 +68,11 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
                 folder.display()
             )));
         }
+        let asked = request.configs.clone();
         let (plan, more) = plan.extended(request, folder, command)?;
         let standings = standings(folder, &plan)?;
         if any_is_missing(&standings) {
-            check_data(folder, &plan)?;
+            check_data(folder, &plan, &asked)?;
         }
         plan.write(folder)?;
         let what = if more { "adds to" } else { "resumes" };
@@ -102,7 +103,7 @@ pub(crate) fn move_data(folder: &Path, data_dir: &Path) -> Result<()> {
     for planned in &mut plan.contenders {
         planned.config.data.dir = Some(data_dir.to_owned());
     }
-    check_data(folder, &plan)?;
+    check_data(folder, &plan, &[])?;
     plan.write(folder)?;
     let Ok(runs) = std::fs::read_dir(folder.join(RUNS)) else { return Ok(()) };
     for run in runs.filter_map(Result::ok) {
@@ -138,7 +139,7 @@ pub(crate) fn resume(
     }
     let standings = standings(folder, &plan)?;
     if any_is_missing(&standings) {
-        check_data(folder, &plan)?;
+        check_data(folder, &plan, &[])?;
     }
     go_on(folder, &plan, standings, jobs.unwrap_or(plan.jobs), quiet)
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use common::{lowland, path, run, text};
-use image::{Rgb, RgbImage, Rgba, RgbaImage};
+use image::{ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::{Value, json};
 use server::{Reply, Server};
 
@@ -237,7 +237,7 @@ fn a_folder_for_embedded_data_is_refused_wherever_it_is_given() {
                 is 20: each class keeps at least one to learn from";
     assert!(stderr.lines().any(|found| found == line), "{stderr}");
     let resume = error(&lowland(&["resume", &out, "--data-dir", "x"]), 2);
-    assert!(resume.contains(refused), "{resume}");
+    assert!(resume.contains("learned the embedded data, which is in no folder"), "{resume}");
 
     let compare = ["compare", "--out", &compared, "--algorithms", "sgd", "--seeds", "1", "-q"];
     run(&[&compare[..], &small, &["--no-sharpness"]].concat());
@@ -412,6 +412,9 @@ fn data_that_changed_under_a_run_is_noticed() {
     assert_eq!(result["notes"], json!([left_out]));
     assert!(fs::read_to_string(Path::new(&out).join("facts.json")).unwrap().contains("readme.txt"));
     let same = run(&["evaluate", &out, "--json"]);
+    let image = path(Path::new(&data), "test/light/0.png");
+    let predicted = run(&["predict", &out, &image]).stdout;
+    run(&["sharpness", &out, "-q"]);
     assert_eq!(text(&same.stderr), "");
     assert!(!text(&same.stdout).contains("data_differences"));
 
@@ -443,6 +446,27 @@ fn data_that_changed_under_a_run_is_noticed() {
         run(&[command, &["--data-dir", &moved]].concat());
     }
 
+    // Brighter images to learn from: pixels are normalised as they were in training, and what is
+    // measured on other data does not take the place of the run's.
+    let sharpness = fs::read(Path::new(&out).join("sharpness.json")).unwrap();
+    for class in ["dark", "light"] {
+        let image = Path::new(&moved).join("train").join(class).join("0.png");
+        RgbImage::from_pixel(16, 16, Rgb([255; 3])).save(&image).unwrap();
+    }
+    let image = path(Path::new(&moved), "test/light/0.png");
+    let again = run(&["predict", &out, &image, "--data-dir", &moved]);
+    assert_eq!(text(&again.stdout).replace(&moved, &data), text(&predicted));
+    let measured = run(&["sharpness", &out, "-q", "--data-dir", &moved]);
+    assert!(words(&measured.stdout).contains("sharpness.json is left as it is"));
+    assert_eq!(fs::read(Path::new(&out).join("sharpness.json")).unwrap(), sharpness);
+
+    // A damaged image is left out where that is asked for.
+    fs::write(Path::new(&moved).join("test/dark/1.png"), "x").unwrap();
+    let damaged = error(&lowland(&["evaluate", &out, "--data-dir", &moved]), 2);
+    assert!(damaged.contains("--skip-damaged"), "{damaged}");
+    run(&["evaluate", &out, "--data-dir", &moved, "--skip-damaged"]);
+    fs::remove_file(Path::new(&moved).join("test/dark/1.png")).unwrap();
+
     // A class more: labels would mean something else.
     let grey = Path::new(&moved).join("train/grey");
     fs::create_dir(&grey).unwrap();
@@ -455,6 +479,49 @@ fn data_that_changed_under_a_run_is_noticed() {
         );
         assert!(refused.contains(&expected), "{refused}");
     }
+    // A run that has no checkpoint yet does not begin again on it.
+    fs::remove_dir_all(Path::new(&out).join("checkpoints")).unwrap();
+    let resumed = words(&lowland(&["resume", &out, "-q", "--data-dir", &moved]).stderr);
+    assert!(resumed.contains("2 then, 3 now, with grey"), "{resumed}");
+    fs::remove_dir_all(&grey).unwrap();
+
+    // Images of another size.
+    for place in ["train", "test"].map(|part| Path::new(&moved).join(part)) {
+        for image in ["dark", "light"].iter().flat_map(|class| {
+            fs::read_dir(place.join(class)).unwrap().map(|entry| entry.unwrap().path())
+        }) {
+            RgbImage::from_pixel(20, 18, Rgb([9; 3]))
+                .save_with_format(&image, ImageFormat::Png)
+                .unwrap();
+        }
+    }
+    let refused = error(&lowland(&["evaluate", &out, "--data-dir", &moved]), 2);
+    assert!(refused.contains("16x16 pixels, 3 channels then, 20x18 pixels"), "{refused}");
+}
+
+/// Nothing is added to a comparison on other data than it was begun with.
+#[test]
+fn a_comparison_stays_on_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, other, copy] = ["data", "other", "copy"].map(|name| path(folder.path(), name));
+    for place in [&data, &other, &copy] {
+        dark_and_light(Path::new(place));
+    }
+    fs::remove_file(Path::new(&other).join("test/dark/0.png")).unwrap();
+    let out = path(folder.path(), "out");
+    let compare = |dir: &str, more: &[&str]| {
+        let set = ["compare", "--out", &out, "--data", "image-folder", "--data-dir", dir, "-q"];
+        let less = ["--epochs", "1", "--no-sharpness", "--batch-size", "8"];
+        lowland(&[&set[..], &less, more].concat())
+    };
+    assert!(compare(&data, &["--algorithms", "sgd", "--seeds", "1"]).status.success());
+    let refusal = "6 test samples then, 5 now; put it back, or begin a new comparison";
+    for more in [["--algorithms", "sgd,sam"], ["--seeds", "2"]] {
+        let refused = error(&compare(&other, &more), 2);
+        assert!(refused.contains(refusal), "{refused}");
+    }
+    let added = compare(&copy, &["--algorithms", "sgd,sam"]);
+    assert!(added.status.success(), "{}", text(&added.stderr));
 }
 
 #[test]

@@ -152,7 +152,7 @@ pub enum Error {
     },
 
     /// A run was to be resumed with other data than it was saved with.
-    #[error("the data is not that of the checkpoint: {}", differences.join("; "))]
+    #[error("the data is not that of the run: {}", differences.join("; "))]
     OtherData {
         /// One difference each, such as `24 test samples then, 30 now`.
         differences: Vec<String>,

@@ -74,6 +74,17 @@ pub trait Task: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What form all samples have, in words; empty where samples can have any. Default: any.
+    fn form_of_samples(&self) -> String {
+        String::new()
+    }
+
+    /// Mean and deviation of each channel that pixels, from 0 to 1, are normalised with; none where
+    /// there are no pixels, or where they follow from nothing in the data. Default: none.
+    fn pixel_statistics(&self) -> Vec<(f64, f64)> {
+        Vec::new()
+    }
+
     /// The names of the joints, in their order; none where none are found.
     fn joint_names(&self) -> Vec<String> {
         Vec::new()

@@ -90,7 +90,7 @@ impl Report {
         for path in &self.runs {
             found.push(read_run(path)?);
         }
-        let groups = groups(found.iter().map(|found| (&found.config, &found.facts.data.test)));
+        let groups = groups(found.iter().map(|found| (&found.config, &found.facts.data)));
         let alone = groups.len() == 1;
         for (i, group) in groups.iter().enumerate() {
             let (summary_name, page) = names(i);
@@ -213,8 +213,10 @@ fn differences(configs: &[TrainConfig]) -> String {
 fn read_run(path: &Path) -> Result<Found> {
     let config = read_config(path)?;
     let metrics = path.join(METRICS);
-    let text = std::fs::read_to_string(&metrics)
-        .with_context(|| Usage(format!("cannot read {}", metrics.display())))?;
+    let text = std::fs::read_to_string(&metrics).with_context(|| {
+        let path = path.display();
+        Usage(format!("{path} has no {METRICS} that can be read; lowland resume {path} trains it"))
+    })?;
     let (mut steps, mut epochs, mut test) = (Vec::new(), Vec::new(), None);
     for (i, line) in text.lines().enumerate() {
         let line: Line = serde_json::from_str(line)
@@ -247,7 +249,11 @@ fn read_run(path: &Path) -> Result<Found> {
     run.flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
     run.confusion = files::read_json::<Confusion>(&path.join(CONFUSION))?;
     let facts = Facts::read(path)?.with_context(|| {
-        Usage(format!("{} has no {FACTS}: lowland resume writes it", path.display()))
+        Usage(format!(
+            "{} has no {FACTS}, which says what it learned: lowland resume writes it, unless the run is one \
+             of a comparison, which has a report of its own",
+            path.display()
+        ))
     })?;
     Ok(Found { config, facts, run })
 }

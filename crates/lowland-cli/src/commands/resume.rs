@@ -15,6 +15,8 @@ use crate::commands::present;
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
 use crate::files::{CONFIG, RESULT};
+use crate::run::facts::Facts;
+use crate::run::finished::move_data;
 use crate::run::folder::RunFolder;
 use crate::run::world::{World, WorldFlags};
 use crate::settings::count;
@@ -103,9 +105,7 @@ impl Resume {
 
     fn lead(&self, world: &World) -> Result<()> {
         let (folder, mut config) = RunFolder::open(&self.run)?;
-        if let Some(data_dir) = self.data_dir()? {
-            config.data.dir = Some(data_dir);
-        }
+        move_data(&self.run, &mut config, self.data_dir()?.as_deref())?;
         if self.run.join(RESULT).exists() {
             bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
         }
@@ -118,6 +118,13 @@ impl Resume {
         let found = folder.latest_checkpoint(&otherwise)?;
         world.share_snapshot(found.as_ref().map(|(_, snapshot)| snapshot))?;
         let Some((found, snapshot)) = found else {
+            // Facts that cannot be read are written anew.
+            if let Ok(Some(then)) = Facts::read(&self.run) {
+                let differences = then.data.differences(data.fingerprint());
+                if !differences.is_empty() {
+                    return Err(self.in_words(Error::OtherData { differences }, &self.run));
+                }
+            }
             self.keep_data_dir(&folder, &config)?;
             terminal::note("there is no checkpoint yet: the run starts again", self.output.quiet);
             return run::run(
@@ -166,8 +173,9 @@ impl Resume {
                 format!("{error}; put them back, or accept the new ones: --accept-changes")
             }
             Error::OtherData { .. } => format!(
-                "{error}; put it back, or name the folder that holds it with --data-dir; lowland train --from {} \
-                 begins a run on other data from these weights",
+                "{error}; put it back, or name the folder that holds it with --data-dir; a new run on other \
+                 data can begin from these weights: lowland train --from {} with --data and --data-dir, \
+                 and with --new-head where the classes are others",
                 self.run.display()
             ),
             error => format!("{}: {error}", path.display()),

@@ -21,7 +21,7 @@ use crate::words;
 ///
 /// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the
 /// loss within a radius, plain and adaptive; on a part of the training samples, without
-/// augmentation. Writes sharpness.json into the run's folder.
+/// augmentation. Writes sharpness.json into the run's folder, unless the data is not that of the run.
 #[derive(Debug, Args)]
 pub(crate) struct Sharpness {
     /// The folder of the run
@@ -153,13 +153,22 @@ impl Sharpness {
             bail!(Interrupted { progress, code: interrupt.code() });
         };
         let json = serde_json::to_string_pretty(&found)?;
+        // On other data it is no figure of the run, and does not take the place of one.
         let path = run.path.join(SHARPNESS);
-        files::write(&path, json.as_bytes())?;
+        let is_of_run = run.differences.is_empty();
+        if is_of_run {
+            files::write(&path, json.as_bytes())?;
+        }
         if self.json {
             return print(&json);
         }
         print(&table(&found, layout::width()))?;
-        say(&format!("\nOf {}. The numbers: {}", run.weights, path.display()))
+        let kept = if is_of_run {
+            format!("The numbers: {}", path.display())
+        } else {
+            format!("Other data than the run's: {SHARPNESS} is left as it is")
+        };
+        say(&format!("\nOf {}. {kept}", run.weights))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use lowland_tasks::config::TrainConfig;
 use lowland_tasks::train::Training;
 
 use super::plan::Plan;
@@ -23,7 +24,7 @@ pub(crate) fn facts(request: &Request) -> Result<Facts> {
     let Some(&seed) = request.seeds.as_slice().first() else {
         bail!(Usage("at least one seed is needed".to_owned()));
     };
-    let config = lowland_tasks::config::TrainConfig { seed, ..first.clone() };
+    let config = TrainConfig { seed, ..first.clone() };
     let device = device::open(&config.device)?;
     let data = program::load(&config)?;
     let training = Training::new(&config, &data, &device)?;
@@ -34,13 +35,21 @@ pub(crate) fn facts(request: &Request) -> Result<Facts> {
     Ok(facts)
 }
 
-/// Checks that the data is that of the plan, before a run finds out.
+/// Checks that the data is that of the plan, wherever `configs` and the plan have it, before a run
+/// finds out.
 ///
 /// # Errors
 /// Other data, or data that cannot be read.
-pub(crate) fn check_data(folder: &Path, plan: &Plan) -> Result<()> {
-    let data = program::load(&plan.contenders[0].with_seed(plan.seeds[0]))?;
-    let differences = plan.facts.data.differences(data.fingerprint());
+pub(crate) fn check_data(folder: &Path, plan: &Plan, configs: &[TrainConfig]) -> Result<()> {
+    let mut differences = Vec::new();
+    let mut seen = Vec::new();
+    for config in plan.configs().iter().chain(configs) {
+        if differences.is_empty() && !seen.contains(&config.data.dir) {
+            seen.push(config.data.dir.clone());
+            let data = program::load(&TrainConfig { seed: plan.seeds[0], ..config.clone() })?;
+            differences = plan.facts.data.differences(data.fingerprint());
+        }
+    }
     if differences.is_empty() {
         return Ok(());
     }

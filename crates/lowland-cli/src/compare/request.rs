@@ -243,6 +243,7 @@ pub(crate) mod tests {
             augmentation: String::new(),
             notes: Vec::new(),
             wording: Wording::default(),
+            pixel_statistics: Vec::new(),
             data: Fingerprint {
                 train: PartPrint { samples: 10, sha256: "a".into() },
                 test: PartPrint { samples: 5, sha256: "b".into() },

@@ -112,7 +112,7 @@ pub(crate) fn resume(
         plan.commands.push(terminal::command());
         plan.write(folder)?;
     }
-    check_data(folder, &plan)?;
+    check_data(folder, &plan, &[])?;
     let jobs = jobs.unwrap_or(plan.jobs);
     go_on(folder, &plan, jobs, quiet)
 }

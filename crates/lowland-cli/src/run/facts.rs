@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::task::Wording;
 use lowland_tasks::train::{Data, Fingerprint, Training};
 use serde::{Deserialize, Serialize};
 
 use crate::data_notes::data_notes;
+use crate::failure::Usage;
 use crate::files::{self, FACTS};
 
 /// What only the data and the network say.
@@ -30,6 +31,10 @@ pub(crate) struct Facts {
     pub notes: Vec<String>,
     /// The nouns of the task.
     pub wording: Wording,
+    /// Mean and deviation of each channel that pixels are normalised with; none where there are no
+    /// pixels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pixel_statistics: Vec<(f64, f64)>,
     /// What distinguishes the data from other data.
     pub data: Fingerprint,
 }
@@ -49,6 +54,7 @@ impl Facts {
             augmentation: task.variation(config),
             notes: data_notes(data, config),
             wording: task.wording(),
+            pixel_statistics: task.pixel_statistics(),
             data: data.fingerprint().clone(),
         })
     }
@@ -66,6 +72,7 @@ impl Facts {
     /// # Errors
     /// A file that cannot be read or is none of facts.
     pub(crate) fn read(run: &Path) -> Result<Option<Self>> {
-        files::read_json(&run.join(FACTS))
+        let unusable = || Usage("lowland resume writes it anew".to_owned());
+        files::read_json(&run.join(FACTS)).with_context(unusable)
     }
 }

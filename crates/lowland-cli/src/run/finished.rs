@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use clap::Args;
 use lowland_tasks::checkpoint::{Checkpoints, Snapshot};
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::data::DataName;
 use lowland_tasks::models::Model;
 use lowland_tasks::train::Data;
 
@@ -31,6 +32,9 @@ pub(crate) struct OpenFlags {
     /// same classes [default: that of the run]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Leave out damaged files or lines of the data, as in training
+    #[arg(long)]
+    skip_damaged: bool,
 }
 
 /// A run and its network.
@@ -67,14 +71,25 @@ impl FinishedRun {
     /// with other classes.
     pub(crate) fn open(path: &Path, flags: &OpenFlags) -> Result<Self> {
         let mut config = read_config(path)?;
-        if let Some(data_dir) = &flags.data_dir {
-            config.data.dir = Some(data_dir.clone());
+        move_data(path, &mut config, flags.data_dir.as_deref())?;
+        config.data.skip_damaged |= flags.skip_damaged;
+        let facts = Facts::read(path)?;
+        if let Some(facts) = facts.as_ref().filter(|facts| !facts.pixel_statistics.is_empty()) {
+            // Those of then, whatever images are there now: the network learned pixels normalised so.
+            config.data.pixel_statistics = Some(facts.pixel_statistics.clone());
         }
         let device = device::open(&config.device)?;
         let data = program::load(&config)?;
-        let differences = differences(path, &data)?;
+        let differences = differences(path, facts.as_ref(), &data)?;
         let (model, weights) = if let Some(from) = &flags.weights {
             let model = data.model_from(&config, from, &device)?;
+            if let Some(how) = others(from, &data) {
+                tracing::warn!(
+                    "{} learned other classes than {}: {how}",
+                    from.display(),
+                    path.display()
+                );
+            }
             (model, format!("the weights of {}", from.display()))
         } else {
             let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
@@ -86,12 +101,38 @@ impl FinishedRun {
     }
 }
 
+/// How the classes that another run learned are not those of the data, in words.
+fn others(from: &Path, data: &Data) -> Option<String> {
+    let facts = Facts::read(from).ok()??;
+    facts.data.renamed(data.fingerprint())
+}
+
+/// Has the settings of a run name the folder that its data moved to, where there is one.
+///
+/// # Errors
+/// Data that is in no folder.
+pub(crate) fn move_data(
+    path: &Path,
+    config: &mut TrainConfig,
+    data_dir: Option<&Path>,
+) -> Result<()> {
+    let Some(data_dir) = data_dir else { return Ok(()) };
+    if config.data.name == DataName::FashionMnistSmall {
+        bail!(Usage(format!(
+            "{} learned the embedded data, which is in no folder: leave --data-dir out",
+            path.display()
+        )));
+    }
+    config.data.dir = Some(data_dir.to_owned());
+    Ok(())
+}
+
 /// How the data is not that which a run learned, in words.
 ///
 /// # Errors
 /// Other classes: what the network answers would get the names of others.
-fn differences(path: &Path, data: &Data) -> Result<Vec<String>> {
-    let Some(facts) = Facts::read(path)? else {
+fn differences(path: &Path, facts: Option<&Facts>, data: &Data) -> Result<Vec<String>> {
+    let Some(facts) = facts else {
         tracing::warn!(
             "{} has no {FACTS}: whether the data is that of then is not known",
             path.display()
@@ -103,6 +144,14 @@ fn differences(path: &Path, data: &Data) -> Result<Vec<String>> {
             "the {} of the data are not those that {} learned: {how}; name a folder that has them \
              with --data-dir",
             facts.wording.classes,
+            path.display()
+        )));
+    }
+    if let Some(how) = facts.data.reformed(data.fingerprint()) {
+        bail!(Usage(format!(
+            "the {} of the data are not of the form that {} learned: {how}; name a folder that has \
+             such with --data-dir",
+            facts.wording.samples,
             path.display()
         )));
     }
@@ -146,7 +195,10 @@ fn last(path: &Path) -> Result<Weights> {
         return Ok(Weights { record: read(&path.join(MODEL))?, words });
     }
     let Some((step, snapshot)) = latest(path)? else {
-        bail!(Usage(format!("{} holds no weights yet", path.display())))
+        bail!(Usage(format!(
+            "{0} holds no weights yet: lowland resume {0} trains it",
+            path.display()
+        )))
     };
     tracing::warn!("{} is not finished: its checkpoint of step {step} is used", path.display());
     let words = format!("the weights of step {step}");

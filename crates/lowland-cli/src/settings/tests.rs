@@ -126,6 +126,7 @@ fn every_flag_sets_the_setting_of_its_name() {
             dir: Some("/d".into()),
             image_size: Some(9),
             normalisation: Some(NormalisedBy::ImageNet),
+            pixel_statistics: None,
             validation: Some(0.5),
             split_seed: 0,
             label_noise: 0.25,

@@ -24,6 +24,10 @@ pub struct DataConfig {
     /// `ImageNet` for its networks, of images in colours, and else measured on the training images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<NormalisedBy>,
+    /// Mean and deviation of each channel, of pixels from 0 to 1, that images are normalised with, in
+    /// place of what `normalisation` finds. Default: what it finds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_statistics: Option<Vec<(f64, f64)>>,
     /// The share of the training samples, after `train_limit`, that is set apart to choose by: the
     /// best epoch, and when training stops. Above 0 and below 1, drawn over all classes, labels as
     /// they are. Default: none, or the set's own validation part.
@@ -66,6 +70,7 @@ impl Default for DataConfig {
             dir: None,
             image_size: None,
             normalisation: None,
+            pixel_statistics: None,
             validation: None,
             split_seed: 0,
             label_noise: 0.0,
@@ -110,6 +115,8 @@ impl DataConfig {
         let is_of_images = self.name.kind() == Kind::Images;
         let allowed = "left out: it is for labelled images";
         setting("normalisation", is_of_images || self.normalisation.is_none(), "a value", allowed)?;
+        let given = self.pixel_statistics.is_some();
+        setting("pixel_statistics", is_of_images || !given, "a value", allowed)?;
         for (field, column) in [
             ("text_column", &self.text_column),
             ("pair_column", &self.pair_column),

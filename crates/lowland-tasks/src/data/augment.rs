@@ -138,6 +138,26 @@ impl Normalisation {
         Err(Error::Setting { field: "normalisation", found, allowed: "measured, or for colours" })
     }
 
+    /// With mean and deviation of each channel, of pixels from 0 to 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] unless there is a pair of finite numbers for each channel, the deviation
+    /// at least 0.
+    pub fn given(shape: ImageShape, statistics: &[(f64, f64)]) -> Result<Self> {
+        let fine = |&(mean, deviation): &(f64, f64)| {
+            mean.is_finite() && deviation.is_finite() && deviation >= 0.0
+        };
+        if statistics.len() == shape.channels && statistics.iter().all(fine) {
+            return Ok(Self::with(shape, statistics.to_vec()));
+        }
+        Err(Error::Setting {
+            field: "pixel_statistics",
+            found: format!("{} pairs for {} channels", statistics.len(), shape.channels),
+            allowed: "a mean and a deviation of at least 0, finite numbers, for each channel",
+        })
+    }
+
     /// With mean and deviation of each channel.
     fn with(shape: ImageShape, statistics: Vec<(f64, f64)>) -> Self {
         let table = |&(mean, deviation): &(f64, f64)| {

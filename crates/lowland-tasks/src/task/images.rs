@@ -86,6 +86,17 @@ impl Task for ImageTask {
         self.parts.train.classes().to_vec()
     }
 
+    fn form_of_samples(&self) -> String {
+        let ImageShape { channels, height, width } = self.parts.train.shape();
+        let channels =
+            if channels == 1 { "1 channel".to_owned() } else { format!("{channels} channels") };
+        format!("{width}x{height} pixels, {channels}")
+    }
+
+    fn pixel_statistics(&self) -> Vec<(f64, f64)> {
+        self.normalisation.statistics().to_vec()
+    }
+
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let shape = self.parts.train.shape();
         let mut pixels = Vec::new();
@@ -207,6 +218,9 @@ impl Task for ImageTask {
 /// How pixels are normalised, and a remark where that is not by what was measured on them.
 fn normalisation(config: &TrainConfig, set: &ImageSet) -> Result<(Normalisation, Option<String>)> {
     let shape = set.shape();
+    if let Some(statistics) = &config.data.pixel_statistics {
+        return Ok((Normalisation::given(shape, statistics)?, None));
+    }
     let is_default = config.model.is_of_imagenet() && shape.channels == 3;
     let default = if is_default { NormalisedBy::ImageNet } else { NormalisedBy::Measured };
     Ok(match config.data.normalisation.unwrap_or(default) {

@@ -173,8 +173,8 @@ impl<S> Parts<S> {
             Split::Validation => self.validation.as_ref().ok_or_else(|| Error::Setting {
                 field: "part of the data",
                 found: "validation".to_owned(),
-                allowed: "train or test: there is no validation part; --validation SHARE takes one from \
-                          the training samples",
+                allowed: "train or test, where there is no validation part (training with --validation \
+                          SHARE sets one apart)",
             }),
             Split::Test => Ok(&self.test),
         }

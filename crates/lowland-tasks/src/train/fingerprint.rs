@@ -19,6 +19,9 @@ pub struct Fingerprint {
     pub validation: PartPrint,
     /// Those that are tested on.
     pub test: PartPrint,
+    /// What form a sample has, in words, such as `8x8 pixels, 3 channels`; empty where it can have any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub form: String,
     /// The names of the classes in the order of their labels, or those of the joints; none where
     /// numbers are looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,6 +52,7 @@ impl Fingerprint {
             train: part(Split::Train),
             validation: part(Split::Validation),
             test: part(Split::Test),
+            form: task.form_of_samples(),
             names: [task.class_names(), task.joint_names()].concat(),
         }
     }
@@ -62,8 +66,17 @@ impl Fingerprint {
             ("test", &self.test, &now.test),
         ];
         let parts = parts.into_iter().filter_map(|(part, then, now)| differs(part, then, now));
-        let names = self.renamed(now).map(|how| format!("names: {how}"));
-        names.into_iter().chain(parts).collect()
+        let names = self.renamed(now).map(|how| format!("names of classes or joints: {how}"));
+        let form = self.reformed(now).map(|how| format!("form of the samples: {how}"));
+        names.into_iter().chain(form).chain(parts).collect()
+    }
+
+    /// How the form of the samples is different in the data of `now`, in words; `None` where it is the
+    /// same.
+    pub fn reformed(&self, now: &Self) -> Option<String> {
+        let known = |form: &str| if form.is_empty() { "any".to_owned() } else { form.to_owned() };
+        let differs = self.form != now.form;
+        differs.then(|| format!("{} then, {} now", known(&self.form), known(&now.form)))
     }
 
     /// How the names of the classes or joints are different in the data of `now`, in words; `None`
@@ -90,12 +103,14 @@ fn differs(part: &str, then: &PartPrint, now: &PartPrint) -> Option<String> {
     if then == now {
         return None;
     }
+    let none_or = |count: usize| if count == 0 { "none".to_owned() } else { count.to_string() };
     Some(match (then.samples, now.samples) {
-        (0, now) => format!("no {part} samples then, {now} now"),
         (then, now) if then == now => {
             format!("as many {part} samples as then ({now}), but not the same ones")
         }
-        (then, now) => format!("{then} {part} samples then, {now} now"),
+        (0, now) => format!("no {part} samples then, {now} now"),
+        (1, now) => format!("1 {part} sample then, {} now", none_or(now)),
+        (then, now) => format!("{then} {part} samples then, {} now", none_or(now)),
     })
 }
 
@@ -118,6 +133,7 @@ mod tests {
             train: PartPrint { samples: train, sha256: format!("{train}") },
             validation: PartPrint::default(),
             test: PartPrint { samples: 4, sha256: test.to_owned() },
+            form: "8x8 pixels, 3 channels".to_owned(),
             names: names.iter().map(ToString::to_string).collect(),
         }
     }
@@ -129,7 +145,7 @@ mod tests {
         assert_eq!(
             then.differences(&print(8, "b", &["ant", "cat", "dog"])),
             [
-                "names: 3 then, 3 now, without bee, with dog",
+                "names of classes or joints: 3 then, 3 now, without bee, with dog",
                 "9 training samples then, 8 now",
                 "as many test samples as then (4), but not the same ones",
             ]
@@ -149,5 +165,9 @@ mod tests {
         let (then, mut now) = (print(9, "a", &[]), print(9, "a", &[]));
         now.validation = PartPrint { samples: 2, sha256: "v".to_owned() };
         assert_eq!(then.differences(&now), ["no validation samples then, 2 now"]);
+        assert_eq!(now.differences(&then), ["2 validation samples then, none now"]);
+        let wider = Fingerprint { form: "16x8 pixels, 3 channels".to_owned(), ..then.clone() };
+        let form = "form of the samples: 8x8 pixels, 3 channels then, 16x8 pixels, 3 channels now";
+        assert_eq!(then.differences(&wider), [form]);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::train::PartPrint;
+use lowland_tasks::train::{Fingerprint, PartPrint};
 
 use crate::compare::label::{Values, all_values};
 
@@ -21,48 +21,79 @@ pub(super) struct Group {
 /// What names the data set.
 const SET: [&str; 2] = ["data.name", "program"];
 
-/// All runs in groups, in the order of the first run of each, by their settings and test samples.
-pub(super) fn groups<'a>(
-    runs: impl Iterator<Item = (&'a TrainConfig, &'a PartPrint)>,
-) -> Vec<Group> {
-    let mut groups: Vec<((Values, PartPrint), Vec<usize>)> = Vec::new();
-    for (place, (config, test)) in runs.enumerate() {
-        let mut test = test.clone();
+/// What runs of one group have alike.
+#[derive(Debug, Clone, PartialEq)]
+struct Key {
+    settings: Values,
+    train: PartPrint,
+    test: PartPrint,
+}
+
+impl Key {
+    fn of(config: &TrainConfig, data: &Fingerprint) -> Self {
+        let (mut settings, mut train) = (about_data(config), data.train.clone());
+        let mut test = data.test.clone();
         if config.text.is_some() {
             // The checksum is that of tokens, which are another model's for the same texts.
+            train.sha256.clear();
             test.sha256.clear();
+        } else {
+            // The same samples are the same wherever they lie.
+            settings.remove("data.dir");
         }
-        let key = (about_data(config), test);
+        if config.data.label_noise > 0.0 {
+            // Each seed has corrupted labels of its own.
+            train.sha256.clear();
+        }
+        Self { settings, train, test }
+    }
+}
+
+/// All runs in groups, in the order of the first run of each, by their settings and samples.
+pub(super) fn groups<'a>(
+    runs: impl Iterator<Item = (&'a TrainConfig, &'a Fingerprint)>,
+) -> Vec<Group> {
+    let mut groups: Vec<(Key, Vec<usize>)> = Vec::new();
+    for (place, (config, data)) in runs.enumerate() {
+        let key = Key::of(config, data);
         match groups.iter_mut().find(|(known, _)| *known == key) {
             Some((_, runs)) => runs.push(place),
             None => groups.push((key, vec![place])),
         }
     }
-    let apart = |mine: &Values, test: &PartPrint| {
-        let set = |values: &Values| SET.map(|key| values.get(key).cloned());
-        let kin =
-            || groups.iter().map(|((other, _), _)| other).filter(|other| set(other) == set(mine));
-        let mut keys: Vec<&String> = kin().flat_map(Values::keys).collect();
-        keys.sort();
-        keys.dedup();
-        let differs = |key: &&String| kin().any(|other| other.get(*key) != mine.get(*key));
-        let one = |key: &String| {
-            let name = key.strip_prefix("data.").unwrap_or(key);
-            match mine.get(key) {
-                Some(value) => format!("{name} = {value}"),
-                None => format!("no {name}"),
-            }
-        };
-        let settings = keys.into_iter().filter(differs).map(one);
-        let changed = groups.iter().any(|((values, other), _)| values == mine && other != test);
-        let sum: String = test.sha256.chars().take(8).collect();
-        let sum = if sum.is_empty() { sum } else { format!(" of SHA-256 {sum}…") };
-        let test = changed.then(|| format!("{} test samples{sum}", test.samples));
-        settings.chain(test).collect::<Vec<_>>().join(", ")
+    let keys: Vec<Key> = groups.iter().map(|(key, _)| key.clone()).collect();
+    let one = |(key, runs)| Group { runs, apart: apart(&key, &keys) };
+    groups.into_iter().map(one).collect()
+}
+
+/// In what a group differs from others of the same data set, in words.
+fn apart(mine: &Key, groups: &[Key]) -> String {
+    let set = |key: &Key| SET.map(|name| key.settings.get(name).cloned());
+    let kin = || groups.iter().filter(|other| set(other) == set(mine));
+    let mut names: Vec<&String> = kin().flat_map(|key| key.settings.keys()).collect();
+    names.sort();
+    names.dedup();
+    let differs =
+        |name: &&String| kin().any(|other| other.settings.get(*name) != mine.settings.get(*name));
+    let one = |name: &String| {
+        let short = name.strip_prefix("data.").unwrap_or(name);
+        match mine.settings.get(name) {
+            Some(value) => format!("{short} = {value}"),
+            None => format!("no {short}"),
+        }
     };
-    let apart: Vec<String> = groups.iter().map(|((values, test), _)| apart(values, test)).collect();
-    let groups = groups.into_iter().zip(apart);
-    groups.map(|((_, runs), apart)| Group { runs, apart }).collect()
+    // Samples are named where the settings are the same and they are not.
+    let alike = || groups.iter().filter(|other| other.settings == mine.settings);
+    let parts = [
+        ("training", &mine.train, alike().any(|other| other.train != mine.train)),
+        ("test", &mine.test, alike().any(|other| other.test != mine.test)),
+    ];
+    let changed = parts.into_iter().filter(|(.., changed)| *changed).map(|(part, print, _)| {
+        let sum: String = print.sha256.chars().take(8).collect();
+        let sum = if sum.is_empty() { sum } else { format!(" of SHA-256 {sum}…") };
+        format!("{} {part} samples{sum}", print.samples)
+    });
+    names.into_iter().filter(differs).map(one).chain(changed).collect::<Vec<_>>().join(", ")
 }
 
 /// The settings that decide what is learned from and tested on.
@@ -104,8 +135,8 @@ mod tests {
         let mut other_seed = limited.clone();
         (other_seed.seed, other_seed.epochs) = (7, 3);
         let configs = [plain, limited, mnist, noisy, other_seed];
-        let test = PartPrint::default();
-        let groups = groups(configs.iter().map(|config| (config, &test)));
+        let data = Fingerprint::default();
+        let groups = groups(configs.iter().map(|config| (config, &data)));
         let group =
             |runs: &[usize], apart: &str| Group { runs: runs.to_vec(), apart: apart.into() };
         assert_eq!(
@@ -126,25 +157,40 @@ mod tests {
         text.text = Some(lowland_tasks::config::TextConfig::default());
         text.data.name = DataName::Text;
         let print = |samples, sha256: &str| PartPrint { samples, sha256: sha256.to_owned() };
-        let [a, b] = ["0123456789ab", "cdef01234567"].map(|sum| print(24, sum));
+        let [a, b] = ["0123456789ab", "cdef01234567"]
+            .map(|sum| Fingerprint { test: print(24, sum), ..Fingerprint::default() });
         let found = groups([(&image, &a), (&image, &b), (&text, &a), (&text, &b)].into_iter());
         let apart: Vec<&str> = found.iter().map(|group| group.apart.as_str()).collect();
         let expected =
             ["24 test samples of SHA-256 01234567…", "24 test samples of SHA-256 cdef0123…", ""];
         assert_eq!(apart, expected);
         assert_eq!(found[2].runs, [2, 3]);
+
+        // Other training samples are another group too, but for the noise of each seed.
+        let [a, b] = ["0123456789ab", "cdef01234567"]
+            .map(|sum| Fingerprint { train: print(9, sum), ..Fingerprint::default() });
+        let found = groups([(&image, &a), (&image, &b)].into_iter());
+        assert_eq!((found.len(), &*found[1].apart), (2, "9 training samples of SHA-256 cdef0123…"));
+        let noisy = of(|data| data.label_noise = 0.3);
+        assert_eq!(groups([(&noisy, &a), (&noisy, &b)].into_iter()).len(), 1);
     }
 
     #[test]
-    fn a_folder_is_one_however_it_is_written() {
+    fn the_folder_of_samples_is_of_no_matter_and_that_of_texts_is() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().to_owned();
         let around = dir.join(".").join("x").join("..");
         std::fs::create_dir(dir.join("x")).unwrap();
         let of_dir = |dir: &Path| of(|data| data.dir = Some(dir.to_owned()));
         let configs = [of_dir(&dir), of_dir(&around), of_dir(Path::new("elsewhere"))];
-        let test = PartPrint::default();
-        let groups = groups(configs.iter().map(|config| (config, &test)));
+        let data = Fingerprint::default();
+        assert_eq!(groups(configs.iter().map(|config| (config, &data))).len(), 1);
+        let texts = configs.map(|config| TrainConfig {
+            text: Some(lowland_tasks::config::TextConfig::default()),
+            ..config
+        });
+        // However it is written.
+        let groups = groups(texts.iter().map(|config| (config, &data)));
         assert_eq!((groups.len(), groups[0].runs.len()), (2, 2));
         assert_eq!(groups[1].apart, "dir = elsewhere");
     }
