@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use common::{lowland, path, run, text};
-use image::{ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::{Value, json};
 use server::{Reply, Server};
 
@@ -483,19 +483,25 @@ fn data_that_changed_under_a_run_is_noticed() {
     fs::remove_dir_all(Path::new(&out).join("checkpoints")).unwrap();
     let resumed = words(&lowland(&["resume", &out, "-q", "--data-dir", &moved]).stderr);
     assert!(resumed.contains("2 then, 3 now, with grey"), "{resumed}");
-    fs::remove_dir_all(&grey).unwrap();
+}
 
-    // Images of another size.
-    for place in ["train", "test"].map(|part| Path::new(&moved).join(part)) {
+/// Images of another size are refused, and not measured as if they were those of then.
+#[test]
+fn images_of_another_size_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = path(folder.path(), "data");
+    dark_and_light(Path::new(&data));
+    let out = path(folder.path(), "run");
+    let train = ["train", "--data", "image-folder", "--data-dir", &data, "--epochs", "1"];
+    run(&[&train[..], &["--out", &out, "-q"]].concat());
+    for place in ["train", "test"].map(|part| Path::new(&data).join(part)) {
         for image in ["dark", "light"].iter().flat_map(|class| {
             fs::read_dir(place.join(class)).unwrap().map(|entry| entry.unwrap().path())
         }) {
-            RgbImage::from_pixel(20, 18, Rgb([9; 3]))
-                .save_with_format(&image, ImageFormat::Png)
-                .unwrap();
+            RgbImage::from_pixel(20, 18, Rgb([9; 3])).save(&image).unwrap();
         }
     }
-    let refused = error(&lowland(&["evaluate", &out, "--data-dir", &moved]), 2);
+    let refused = error(&lowland(&["evaluate", &out]), 2);
     assert!(refused.contains("16x16 pixels, 3 channels then, 20x18 pixels"), "{refused}");
 }
 
