@@ -74,6 +74,15 @@ fn validation_chooses_and_test_is_measured_once() {
     assert_eq!(error.status.code(), Some(2));
     let error = lowland(&["evaluate", &out, "--weights", "nowhere.bpk"]);
     assert!(text(&error.stderr).contains("nowhere.bpk"), "{}", text(&error.stderr));
+    // The last number of the file is none.
+    let mut bytes = std::fs::read(&file).unwrap();
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let damaged = format!("{out}/nan.safetensors");
+    std::fs::write(&damaged, bytes).unwrap();
+    let error = lowland(&["evaluate", &out, "--weights", &damaged]);
+    assert_eq!(error.status.code(), Some(2), "{}", text(&error.stderr));
+    assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
     let error = lowland(&["landscape", &out, &out, "--weights", &file]);
     assert!(text(&error.stderr).contains("--weights"), "{}", text(&error.stderr));
     let error = lowland(&["evaluate", &out, "--checkpoint", "first"]);

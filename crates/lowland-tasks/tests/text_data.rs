@@ -634,7 +634,7 @@ fn files_and_folders_that_are_not_there_are_named() {
 fn a_length_that_leaves_no_room_or_has_no_positions_is_refused() {
     for length in [0, 4, 21] {
         let error = TextTokenizer::from_folder(&tiny(), length).unwrap_err();
-        assert!(matches!(error, Error::Setting { field: "max_length", .. }), "{error}");
+        assert!(matches!(error, Error::Setting { field: "text.max_length", .. }), "{error}");
     }
     assert_eq!(tokenizer(5).max_length(), 5);
     assert_eq!(tokenizer(5).encode(&["a man is eating food".into()]).unwrap()[0].ids.len(), 5);

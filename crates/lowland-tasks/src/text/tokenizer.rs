@@ -60,7 +60,7 @@ impl TextTokenizer {
     /// if `max_length` leaves no room for a text, or is more than the network knows positions.
     pub fn from_folder(folder: &Path, max_length: usize) -> Result<Self> {
         let sizes = BertConfig::from_folder(folder)?;
-        sizes.check_length("max_length", max_length)?;
+        sizes.check_length("text.max_length", max_length)?;
         let path = folder.join(FILE);
         let (path, tokenizer) = match (path.is_file(), folder.join(VOCABULARY)) {
             (false, vocabulary) if vocabulary.is_file() => {
@@ -245,7 +245,7 @@ fn cut(mut tokenizer: Tokenizer, path: &Path, max_length: usize) -> Result<Token
     if max_length < added[0].max(added[1]) + 2 {
         let found = format!("{max_length}, with {} tokens around texts", added[0].max(added[1]));
         let allowed = "enough for the tokens around texts and two more";
-        return Err(Error::Setting { field: "max_length", found, allowed });
+        return Err(Error::Setting { field: "text.max_length", found, allowed });
     }
     let truncation = TruncationParams {
         direction: TruncationDirection::Right,

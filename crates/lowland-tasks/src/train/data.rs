@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::Device;
+
 use super::fingerprint::Fingerprint;
+use super::finite::check_finite;
 use crate::config::TrainConfig;
 use crate::data::Kind;
 use crate::models::Model;
 use crate::task::{self, ImageTask, PeopleTask, Task, TextTask};
 use crate::{Error, Result};
-use burn::tensor::Device;
 
 /// The task of a run, made ready.
 #[derive(Debug, Clone)]
@@ -79,9 +81,11 @@ impl Data {
     /// [`TrainConfig::from`] takes.
     ///
     /// # Errors
-    /// Weights that are missing, broken or of another network.
+    /// Weights that are missing, broken, not finite or of another network.
     pub fn model_from(&self, config: &TrainConfig, from: &Path, device: &Device) -> Result<Model> {
         let config = TrainConfig { from: Some(from.to_owned()), new_head: false, ..config.clone() };
-        self.task.start(&config, &device.clone().autodiff())
+        let model = self.task.start(&config, &device.clone().autodiff())?;
+        check_finite(&model)?;
+        Ok(model)
     }
 }
