@@ -5,7 +5,8 @@ MNIST, as a table in Markdown.
 
 LOWLAND, COMPARISON and NAME=FOLDER as for rounding.py; MNIST the folder of its files, RATE the
 learning rate. Trains into COMPARISON/further-EPOCHS and writes every figure to
-forgetting-EPOCHS.json beside the summary. The first contender is what the others are compared with. Needs scipy.
+forgetting-EPOCHS.json beside the summary. The first contender is what the others are compared with.
+Needs scipy.
 """
 
 import json

@@ -50,9 +50,9 @@ def main():
         for seed, run in runs.items():
             of = known.get(name, {}).get(seed)
             of = of or {str(bits or "full"): evaluated(program, run, bits) for bits in BITS}
-            figures.setdefault(name, {})[seed] = of
+            figures.setdefault(name, {})[seed] = known.setdefault(name, {})[seed] = of
             # After each network, so that what was evaluated is not evaluated again.
-            kept.write_text(json.dumps({**known, **figures}, indent=1) + "\n")
+            kept.write_text(json.dumps(known, indent=1) + "\n")
     seeds = sorted(set.intersection(*(set(of) for of in figures.values())), key=int)
     names = [str(bits or "full") for bits in BITS]
     print(f"Seeds {', '.join(seeds)}\n")

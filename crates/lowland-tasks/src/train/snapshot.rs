@@ -79,8 +79,9 @@ impl Training {
     /// through, and gives them back in words.
     ///
     /// # Errors
-    /// [`Error::Changed`] for other settings, [`Error::OtherData`], [`Error::Snapshot`] or [`Error::Algorithm`] for a
-    /// snapshot of another network, algorithm or base optimizer.
+    /// [`Error::Changed`] for other settings, [`Error::OtherData`] for other data,
+    /// [`Error::Snapshot`] or [`Error::Algorithm`] for a snapshot of another network, algorithm or
+    /// base optimizer.
     pub fn restore(
         mut self,
         mut snapshot: Snapshot,
