@@ -5,8 +5,13 @@ const SHOWN: usize = 3;
 
 /// Some of the names, and how many there are beside them: "a, b, c and 17 more".
 pub(crate) fn some_of(names: &[String], separator: &str) -> String {
-    let shown = names[..names.len().min(SHOWN)].join(separator);
-    match names.len().saturating_sub(SHOWN) {
+    first_of(names, SHOWN, separator)
+}
+
+/// The same with at most so many names.
+pub(crate) fn first_of(names: &[String], at_most: usize, separator: &str) -> String {
+    let shown = names[..names.len().min(at_most)].join(separator);
+    match names.len().saturating_sub(at_most) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::remarks::first_of;
 use crate::task::{Split, Task};
 
 /// How many names a difference lists.
@@ -88,7 +89,7 @@ impl Fingerprint {
         let without = |names: &[String], others: &[String]| {
             let missing: Vec<String> =
                 names.iter().filter(|name| !others.contains(name)).cloned().collect();
-            some_of(&missing)
+            (!missing.is_empty()).then(|| first_of(&missing, NAMED, ", "))
         };
         let gone = without(&self.names, &now.names).map(|names| format!("without {names}"));
         let new = without(&now.names, &self.names).map(|names| format!("with {names}"));
@@ -112,16 +113,6 @@ fn differs(part: &str, then: &PartPrint, now: &PartPrint) -> Option<String> {
         (1, now) => format!("1 {part} sample then, {} now", none_or(now)),
         (then, now) => format!("{then} {part} samples then, {} now", none_or(now)),
     })
-}
-
-/// Some names and how many more there are; `None` where there are none.
-fn some_of(names: &[String]) -> Option<String> {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => None,
-        count if count > NAMED => Some(format!("{shown} and {} more", count - NAMED)),
-        _ => Some(shown),
-    }
 }
 
 #[cfg(test)]
