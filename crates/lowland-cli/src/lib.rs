@@ -179,7 +179,7 @@ where
     // Without the settings training is slower, and the same in all else.
     let _ = lowland_malloc::keep_freed_memory();
     let mut line = command_line(program.as_ref().map(Program::name));
-    let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let typed = verbose_behind(arguments.into_iter().map(Into::into).collect(), &line);
     let found = line.try_get_matches_from_mut(&typed);
     let arguments = match found.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
@@ -222,11 +222,25 @@ where
     }
 }
 
+/// A command line with -v behind the name of the command where it stands before it: what stands
+/// there is the demo's.
+fn verbose_behind(mut typed: Vec<OsString>, program: &clap::Command) -> Vec<OsString> {
+    let loud = typed.iter().skip(1).take_while(|word| word.to_str().is_some_and(is_loud)).count();
+    let named = typed.get(1 + loud).and_then(|word| word.to_str());
+    if named.is_some_and(|word| program.find_subcommand(word).is_some()) {
+        typed[1..=1 + loud].rotate_right(1);
+    }
+    typed
+}
+
+fn is_loud(argument: &str) -> bool {
+    argument == "--verbose" || argument.starts_with("-v")
+}
+
 /// The command of a command line with a mistake: the name of the program and of the subcommands
 /// that stand behind it, -v in between left out.
 fn typed_command(program: &clap::Command, arguments: &[OsString]) -> String {
     let (mut names, mut command) = (vec![program.get_bin_name().unwrap_or("lowland")], program);
-    let is_loud = |argument: &str| argument == "--verbose" || argument.starts_with("-v");
     let words = arguments.iter().skip(1).map_while(|argument| argument.to_str());
     for word in words.filter(|word| !is_loud(word)) {
         let Some(named) = command.find_subcommand(word) else { break };

@@ -19,7 +19,7 @@ use lowland_tasks::config::TrainConfig;
 use serde::Serialize;
 use toml::{Table, Value};
 
-pub(crate) use file::read_run;
+pub(crate) use file::{UNKNOWN, read_run};
 pub(crate) use flags::{SettingFlags, count};
 
 use crate::failure::Usage;
@@ -51,13 +51,14 @@ impl SettingFlags {
         let by_flag = |argument: &str| argument.starts_with("--rho ");
         let radius_by_flag = line.argument("algorithm.rho").is_some_and(by_flag);
         let mut table = self.lower()?;
+        let given = line.flags();
         lay_over(&mut table, line.into_table());
         if radius_by_flag {
             check_radius(&table)?;
         }
         let config = parse(table)?;
         self.check_start(&config)?;
-        Ok(config.try_into()?)
+        config.try_into().map_err(|error| named(error, &given))
     }
 
     /// The settings of one algorithm of several. A budget or radius that is given for all of them
@@ -110,6 +111,18 @@ impl SettingFlags {
             lay_over(&mut table, read(path)?);
         }
         Ok(table)
+    }
+}
+
+/// An error about a setting that a flag of another name gives, with the flag; any other as it is.
+/// `given` are settings with their flags.
+fn named(error: lowland_tasks::Error, given: &[(String, String)]) -> anyhow::Error {
+    use lowland_tasks::Error::Setting;
+    let Setting { field, .. } = &error else { return error.into() };
+    let is_of_field = |key: &str| key == *field || key.rsplit('.').next() == Some(field);
+    match given.iter().find(|(key, _)| is_of_field(key)) {
+        Some((_, flag)) => Usage(format!("{flag}: {error}")).into(),
+        None => error.into(),
     }
 }
 

@@ -148,11 +148,16 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     );
     let cases: &[(&[&str], &str)] = &[
         (&["--rho", "-1"], "error: rho must be finite and at least 0, found -1"),
+        (&["--bits", "1"], "error: --bits 1: quantise.weights must be between 2 and 8, found 1"),
+        (
+            &["--checkpoint-minutes", "0"],
+            "error: --checkpoint-minutes 0: every_minutes must be finite and above 0, found 0",
+        ),
         (&["--algorithm", "sgd", "--rho", "1"], "error: SGD has no radius: leave --rho out"),
         (&["--algorithm", "nosam"], &unknown),
         (
             &["--algorithm", "sam:rhoo=1"],
-            "error: algorithm: unknown field `rhoo`, expected `rho`; did you mean \"rho\"?",
+            "error: algorithm: unknown setting `rhoo`, expected `rho`; did you mean \"rho\"?",
         ),
         (
             &["--epochs", "-1"],
@@ -212,7 +217,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
             "error: data_dir must be left out with the embedded data, which needs no folder: name the data that is \
              in the folder, such as image-folder (--data), found /x",
         ),
-        (&["--lr", "-5"], "error: learning_rate must be finite and above 0, found -5"),
+        (&["--lr", "-5"], "error: --lr -5: learning_rate must be finite and above 0, found -5"),
         (&["--label-noise", "1.5"], "error: label_noise must be between 0 and 1, found 1.5"),
         (&["--max-passes", "-1"], "error: max_passes must be finite and above 0, found -1"),
         (&["--max-seconds", "0"], "error: max_seconds must be finite and above 0, found 0"),
@@ -258,7 +263,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     assert!(line.starts_with(&format!("error: cannot read {absent}: ")), "{line}");
     let line = last_line(&["--model", "vgg"]);
     let expected =
-        "error: model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
+        "error: model: unknown name `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
     assert!(line.starts_with(expected), "{line}");
     // Wherever a flag stands, its own command has the help.
     let typed = |arguments: &[&str]| text(&lowland(arguments).stderr).trim_end().to_owned();
@@ -269,6 +274,10 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
         (
             &["data", "-v", "check", "mnist", "--image-size", "x"],
             format!("'--image-size <N>': {whole} (see lowland data check --help)"),
+        ),
+        (
+            &["-v", "--verbose", "train", "--epochs", "x"],
+            format!("'--epochs <N>': {whole} (see lowland train --help)"),
         ),
         (&["--seeds", "-1"], format!("'--seeds <N>': {whole} (see lowland --help)")),
         (
@@ -421,8 +430,8 @@ fn a_file_puts_parts_budget_and_radius_together() {
         ("periodic = { k = 3 }", "periodic = { kk = 3 }", "kk"),
         ("{ periodic = { k = 3 } }", "\"every-step\"", "takes one at every step"),
         ("{ periodic = { k = 3 } }", "\"never\"", "never takes one"),
-        ("{ periodic = { k = 3 } }", "\"perodic\"", "unknown variant `perodic`"),
-        ("{ gradient = { rho = 0.1 } }", "\"gradient\"", "missing field `rho`"),
+        ("{ periodic = { k = 3 } }", "\"perodic\"", "unknown name `perodic`"),
+        ("{ gradient = { rho = 0.1 } }", "\"gradient\"", "missing setting `rho`"),
         ("budget = 1.3", "budget = -1.0", "budget must be finite and above 0, found -1"),
         ("budget = 1.3", "budget = 1.3\ntime_budget = 1.3", "time_budget"),
         ("perturb = \"norms\"", "perturb = \"nroms\"", "nroms"),

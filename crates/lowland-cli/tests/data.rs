@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{lowland, path, run, text};
+use common::{lowland, path, read_json, run, text};
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::{Value, json};
 use server::{Reply, Server};
@@ -458,6 +458,13 @@ fn data_that_changed_under_a_run_is_noticed() {
     assert_eq!(text(&again.stdout).replace(&moved, &data), text(&predicted));
     let measured = run(&["sharpness", &out, "-q", "--data-dir", &moved]);
     assert!(words(&measured.stdout).contains("sharpness.json is left as it is"));
+    let landscape = path(folder.path(), "landscape");
+    let few = ["--points", "2", "--extent", "0.1", "-q", "--out", &landscape];
+    run(&[&["landscape", &out, "--data-dir", &moved][..], &few].concat());
+    let found = read_json(&Path::new(&landscape).join("landscape.json"));
+    assert!(!found["data_differences"].as_array().unwrap().is_empty());
+    let page = fs::read_to_string(Path::new(&landscape).join("landscape.html")).unwrap();
+    assert!(page.contains("Other data than in training"));
     assert_eq!(fs::read(Path::new(&out).join("sharpness.json")).unwrap(), sharpness);
 
     // A damaged image is left out where that is asked for.

@@ -114,11 +114,12 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
             assert_eq!(found["probabilities"], expected["probabilities"], "{name}");
         }
     }
-    for (name, contents, expected) in [
-        ("b.txt", "good\nthe man\tis bad\n", "b.txt:2: expected single texts, as in training"),
-        ("b.txt", "", "b.txt: expected at least one text, found none"),
-        ("b.tsv", "words\tlabel\nx\t1\n", "b.tsv:1: expected a column named \"sentence\""),
-        ("b.csv", "sentence,label\n\"x\" y,1\nx\n", "2 damaged lines: "),
+    for (name, contents, expected, left) in [
+        ("b.txt", "good\nthe man\tis bad\n", "b.txt:2: expected single texts, as in training", 1),
+        ("b.txt", "", "b.txt: expected at least one text, found none", 0),
+        ("b.tsv", "words\tlabel\nx\t1\n", "b.tsv:1: expected a column named \"sentence\"", 0),
+        ("b.csv", "sentence,label\n\"x\" y,1\nx\n", "2 damaged lines: ", 0),
+        ("b.csv", "sentence,label\n\"x\" y,1\nx,0\nx\n", "2 damaged lines: ", 1),
     ] {
         let file = path(folder.path(), name);
         fs::write(&file, contents).unwrap();
@@ -126,7 +127,13 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
         let stderr = text(&error.stderr);
         let words = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(error.status.code(), Some(2), "{words}");
-        assert!(words.contains(expected) && !words.contains("--skip-damaged"), "{words}");
+        assert!(words.contains(expected), "{words}");
+        assert_eq!(words.contains("--skip-damaged"), left > 0, "{words}");
+        let skipped = lowland(&["predict", &out, &file, "--skip-damaged"]);
+        assert_eq!(skipped.status.success(), left > 0, "{}", text(&skipped.stderr));
+        let rows = text(&skipped.stdout).lines().count();
+        assert_eq!(rows, if left > 0 { left + 1 } else { 0 });
+        assert_eq!(text(&skipped.stderr).contains("left out "), left > 0);
     }
 }
 

@@ -171,6 +171,36 @@ fn pictures_are_predicted_as_they_were_tested() {
     image::RgbImage::new(9, 8).save(&wrong).unwrap();
     let error = lowland(&["predict", &out, &wrong.display().to_string()]);
     assert!(text(&error.stderr).contains("an image of 8x8, as in training"));
+
+    // What cannot be used is named at once, and left out where that is asked for.
+    let wrong = wrong.display().to_string();
+    let (broken, absent) = (path(folder.path(), "broken.png"), path(folder.path(), "absent.png"));
+    std::fs::write(&broken, "x").unwrap();
+    let all = ["predict", &out, &files[0], &wrong, &broken, &files[1], &absent];
+    let error = lowland(&all);
+    let said = text(&error.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(error.status.code(), Some(2), "{said}");
+    for part in ["3 files that cannot be used: ", &wrong, &broken, &absent, "--skip-damaged"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let left = run(&[&all[..], &["--skip-damaged"]].concat());
+    assert_eq!(text(&left.stdout), table);
+    let said = text(&left.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("left out 3 files that cannot be used: "), "{said}");
+    let none = text(&lowland(&["predict", &out, &broken, "--skip-damaged"]).stderr);
+    assert!(none.contains("broken.png: expected an image") && !none.contains("leaves it out"));
+}
+
+/// The embedded data is never damaged, and inputs may be.
+#[test]
+fn inputs_of_a_run_on_the_embedded_data_may_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, image) = (path(folder.path(), "run"), path(folder.path(), "grey.png"));
+    run(&short(&out, &["--epochs", "1"]));
+    image::GrayImage::new(28, 28).save(&image).unwrap();
+    let left = run(&["predict", &out, &image, "absent.png", "--skip-damaged"]);
+    assert_eq!(text(&left.stdout).lines().count(), 2);
+    assert!(text(&left.stderr).contains("left out 1 file that cannot be used: absent.png"));
 }
 
 #[test]
@@ -196,6 +226,10 @@ fn runs_of_other_data_stand_in_tables_of_their_own() {
     assert!(words.contains("images from a folder, accuracy"), "{words}");
     assert!(words.contains("not tested"), "{words}");
     assert!(!words.contains("undecided"), "{words}");
+    // The second page stays, and is named as an old one.
+    let again = text(&run(&["report", &a, &b, "--out", &out]).stderr);
+    let again = again.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(again.contains("report-2.html is left of an earlier report"), "{again}");
 }
 
 #[test]

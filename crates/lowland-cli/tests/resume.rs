@@ -218,7 +218,7 @@ fn a_run_resumes_with_other_settings_only_if_they_are_accepted() {
     change("model = \"small-cnn\"", "model = \"resnet20\"");
     refused("the checkpoint does not fit the run: the model ", &["--accept-changes"]);
     change("epochs = 2", "epochs = \"two\"");
-    refused("config.toml: epochs: invalid type", &[]);
+    refused("config.toml: epochs: expected a whole number", &[]);
     let empty = path(folder.path(), "empty");
     let output = lowland(&["resume", &empty]);
     assert_eq!(output.status.code(), Some(2));

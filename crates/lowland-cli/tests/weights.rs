@@ -72,6 +72,10 @@ fn a_run_starts_from_another_with_a_new_last_layer() {
     let settings = fs::read_to_string(Path::new(&second).join("config.toml")).unwrap();
     assert!(settings.contains("new_head = true"), "{settings}");
     run(&["evaluate", &second]);
+    // Nothing is drawn anew to be looked at.
+    let misfit = text(&lowland(&["evaluate", &second, "--weights", &portable]).stderr);
+    assert!(misfit.contains("its last layer is for another number of classes"), "{misfit}");
+    assert!(!misfit.contains("--new-head"), "{misfit}");
 
     let other = path(folder.path(), "other");
     let output = lowland(&training(&other, "image-folder", &two, &["--new-head"]));

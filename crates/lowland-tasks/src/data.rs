@@ -286,9 +286,19 @@ impl DataName {
         Ok(if own.is_dir() { own } else { folder.to_owned() })
     }
 
+    /// Whether it is a part of the program, and in no folder.
+    pub fn is_embedded(self) -> bool {
+        self == Self::FashionMnistSmall
+    }
+
+    /// Whether damaged files, lines or entries of it can be left out.
+    pub fn can_skip_damaged(self) -> bool {
+        matches!(self, Self::ImageFolder | Self::Pose) || matches!(self.kind(), Kind::Texts(_))
+    }
+
     /// An error where a folder is given and none is read.
     pub(crate) fn check_dir(self, data_dir: Option<&Path>) -> Result<()> {
-        let Some(dir) = data_dir.filter(|_| self == Self::FashionMnistSmall) else { return Ok(()) };
+        let Some(dir) = data_dir.filter(|_| self.is_embedded()) else { return Ok(()) };
         Err(Error::Setting {
             field: "data_dir",
             found: dir.display().to_string(),
@@ -324,7 +334,6 @@ impl DataName {
         let images = self == Self::ImageFolder;
         // People are cut out of image files too.
         let files = images || self == Self::Pose;
-        let texts = matches!(self.kind(), Kind::Texts(_));
         let default = Decoding::default();
         let refused = |field, value: String, allowed| {
             Err(Error::Setting { field, found: format!("{value} with {self}"), allowed })
@@ -334,7 +343,7 @@ impl DataName {
             return refused("image_size", size.to_string(), allowed);
         }
         let allowed = "left out unless the data is an image-folder, pose or texts";
-        if skip_damaged && !files && !texts {
+        if skip_damaged && !self.can_skip_damaged() {
             return refused("skip_damaged", "true".to_owned(), allowed);
         }
         let allowed = "left out unless the data is an image-folder or pose";

@@ -74,10 +74,10 @@ pub enum Error {
         found: String,
     },
 
-    /// Files of a data set, or lines or entries of them, cannot be read or are damaged.
+    /// Files, or lines or entries of them, are missing, cannot be read or are damaged.
     #[error(
         "{}{}{}",
-        if *count > 1 { format!("{count} damaged {what}: ") } else { String::new() },
+        if *count > 1 { format!("{count} {what}: ") } else { String::new() },
         some_of(problems, *more),
         match (can_skip, *count) {
             (false, _) => "",
@@ -86,7 +86,7 @@ pub enum Error {
         }
     )]
     DamagedData {
-        /// What they are: "files", "lines" or "entries".
+        /// What they are, such as "damaged files" or "damaged lines".
         what: &'static str,
         /// What is wrong with the first of them, one message each.
         problems: Vec<String>,
@@ -134,11 +134,46 @@ pub enum Error {
         problem: String,
     },
 
-    /// A network that training was to start from holds numbers that are not finite.
+    /// A file of weights is of the network but for its last layer, which is for another number of
+    /// classes or joints.
     #[error(
-        "the weights at the start are not finite: {tensor} holds NaN or infinity; start from weights of a run that \
-         did not diverge, such as its best checkpoint, or leave `from` out"
+        "{} does not hold the weights of the network: its last layer is for another number of classes: \
+         {tensor} is {found}, expected {expected}{}",
+        path.display(),
+        if *can_be_new {
+            "; --new-head (new_head = true) draws that layer anew and keeps all others"
+        } else {
+            ""
+        }
     )]
+    LastLayer {
+        /// The file.
+        path: PathBuf,
+        /// The first tensor that does not fit, as the file calls it.
+        tensor: String,
+        /// Its shape.
+        found: String,
+        /// The shape that fits.
+        expected: String,
+        /// Whether the layer can be drawn anew: in training.
+        can_be_new: bool,
+    },
+
+    /// A file of weights holds numbers that are not finite.
+    #[error(
+        "the weights of {} are not finite: {tensor} holds NaN or infinity; name others, such as the best ones of a \
+         run that did not diverge",
+        path.display()
+    )]
+    NotFiniteFile {
+        /// The file.
+        path: PathBuf,
+        /// The first such tensor, as the file calls it.
+        tensor: String,
+    },
+
+    /// A network holds numbers that are not finite before its first step.
+    #[error("the weights at the start are not finite: {tensor} holds NaN or infinity")]
     NotFinite {
         /// The path of the first such tensor.
         tensor: String,

@@ -245,8 +245,9 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     let spoiled = TrainConfig { from: Some(path), ..plain };
     let data = Data::load(&spoiled).unwrap();
     let error = Training::new(&spoiled, &data, &Device::flex()).unwrap_err().to_string();
-    assert!(error.starts_with("the weights at the start are not finite: "), "{error}");
-    assert!(error.contains("weight holds NaN or infinity"), "{error}");
+    let (start, end) = error.split_once(" are not finite: ").unwrap();
+    assert!(start.starts_with("the weights of ") && start.ends_with("model.bpk"), "{error}");
+    assert!(end.contains("weight holds NaN or infinity"), "{error}");
 }
 
 /// Makes the first weight of four dimensions infinite.

@@ -113,7 +113,7 @@ fn a_fine_tuned_network_is_fine_tuned_on_with_its_head() {
     assert_eq!(logits(&load(&path, 3, &FineTuning::default()).unwrap()), expected);
 
     let error = load(folder.path(), 2, &FineTuning::default()).unwrap_err();
-    assert!(matches!(error, Error::Weights { .. }), "{error}");
+    assert!(matches!(error, Error::LastLayer { .. }), "{error}");
     let error = error.to_string();
     assert!(error.contains("classifier.weight is [3, 16], expected [2, 16]"), "{error}");
     assert!(error.contains("--new-head"), "{error}");

@@ -72,7 +72,7 @@ fn fresh(name: &str, classes: usize) -> Model {
 fn loaded(name: &str, classes: usize, bytes: &[u8], new_head: bool) -> Result<Model, String> {
     let (_folder, path) = written(bytes);
     fresh(name, classes).with_weights(&path, new_head).map_err(|error| {
-        assert!(matches!(error, Error::Weights { .. }), "{error}");
+        assert!(matches!(error, Error::Weights { .. } | Error::LastLayer { .. }), "{error}");
         error.to_string().replace(&path.display().to_string(), "FILE")
     })
 }

@@ -18,7 +18,7 @@ pub(crate) struct BudgetFlags {
     #[arg(long, value_name = "N", value_parser = count::<u64>, help_heading = "Budget")]
     budget_runs: Option<u64>,
     /// Search within so many gradients of a whole batch, all in all
-    #[arg(long, value_name = "PASSES", help_heading = "Budget", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PASSES", help_heading = "Budget")]
     budget_passes: Option<f64>,
     /// Search within so much time, all in all, such as 90s, 10m or 2h
     #[arg(long, value_name = "TIME", help_heading = "Budget", value_parser = humantime::parse_duration)]

@@ -46,7 +46,7 @@ pub(crate) struct Compare {
     equal: Option<Equal>,
     /// Test for equivalence too: whether an algorithm is as good as the baseline within so many
     /// points, to be stated before anything is trained
-    #[arg(long, value_name = "POINTS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "POINTS")]
     margin: Option<f64>,
     /// How many seeds, counted from --first-seed [default: 3]
     #[arg(long, value_name = "N", value_parser = count::<u64>)]

@@ -59,7 +59,7 @@ pub(crate) struct Landscape {
     /// the weights, along eigenvectors a length in the space of weights, along a line the distance
     /// of the runs beyond their ends [default: for planes, as far as the loss on the axes stays
     /// within 1 of the runs', and at most 4; for lines, 0.25]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F")]
     extent: Option<f64>,
     /// The seed of random directions
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -134,6 +134,7 @@ impl Landscape {
             ground,
             measure: runs[0].data.task().wording().measure,
             weights: weights_of(&runs),
+            data_differences: differences(&runs),
             along: self.along,
             views,
         };
@@ -293,6 +294,20 @@ fn weights_of(runs: &[FinishedRun]) -> String {
     }
     let one = |(label, run): (String, &FinishedRun)| format!("{label}: {}", run.weights);
     labels(runs).into_iter().zip(runs).map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// How the data is not that which the runs learned: each difference once, with the run where there
+/// are several.
+fn differences(runs: &[FinishedRun]) -> Vec<String> {
+    let of_run = |(label, run): (String, &FinishedRun)| {
+        let all = run.differences.iter();
+        let named = |difference: &String| match runs.len() {
+            1 => difference.clone(),
+            _ => format!("{label}: {difference}"),
+        };
+        all.map(named).collect::<Vec<_>>()
+    };
+    labels(runs).into_iter().zip(runs).flat_map(of_run).collect()
 }
 
 fn samples<const D: usize>(found: Found<D>) -> Vec<Sample> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Usage;
 use crate::files;
-use crate::run::finished::{FinishedRun, OpenFlags};
+use crate::run::finished::{FinishedRun, OpenFlags, read_config};
 use crate::terminal::{note, print};
 
 /// Print what a run's network predicts for files
@@ -18,7 +18,8 @@ use crate::terminal::{note, print};
 /// or without labels, and files of another ending with one text a line, or two with a tab between
 /// them; for poses, images that each show one person, who fills it. They are prepared as test
 /// samples are: the run's data must be there. Prints each class with its probability, or each joint
-/// with its place in the image.
+/// with its place in the image. Files and lines that cannot be used are named together;
+/// --skip-damaged leaves them out.
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
     /// The folder of the run
@@ -60,9 +61,16 @@ impl Predict {
         if let Some(folder) = self.inputs.iter().find(|path| path.is_dir()) {
             bail!(Usage(format!("{} is a folder: name the files in it", folder.display())));
         }
-        let run = FinishedRun::open(&self.run, &self.open)?;
+        let skip_damaged = self.open.skip_damaged;
+        // Inputs may be damaged where the data of training is nothing that can be.
+        let can_skip = skip_damaged && read_config(&self.run)?.data.name.can_skip_damaged();
+        let mut open = self.open;
+        open.skip_damaged = can_skip;
+        let run = FinishedRun::open(&self.run, &open)?;
         let task = run.data.task();
-        let inputs = task.inputs(&run.config, &self.inputs)?;
+        let mut config = run.config.clone();
+        config.data.skip_damaged |= skip_damaged;
+        let inputs = task.inputs(&config, &self.inputs)?;
         for remark in &inputs.remarks {
             note(remark, false);
         }

@@ -28,7 +28,7 @@ use crate::run::epochs_of;
 use crate::run::facts::Facts;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
-use crate::terminal::{self, say};
+use crate::terminal::{self, note, say};
 use crate::words::agreeing;
 
 /// Make one table and one page of several runs, or of a comparison
@@ -105,6 +105,10 @@ impl Report {
                 summary.title = format!("{}: {heading}", summary.title);
             }
             present_as(&summary, &out, (&summary_name, &page), false)?;
+        }
+        let older = (groups.len()..).map(|group| out.join(names(group).1));
+        for page in older.take_while(|page| page.is_file()) {
+            note(&format!("{} is left of an earlier report", page.display()), false);
         }
         Ok(())
     }

@@ -44,10 +44,10 @@ pub(crate) struct Sharpness {
     #[arg(long, value_name = "N", default_value_t = 0)]
     density_probes: usize,
     /// The radius of the rise
-    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().rho, allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().rho)]
     rho: f64,
     /// The radius of the rise in shares of each weight, as ASAM's
-    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().adaptive_rho, allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", default_value_t = FlatnessConfig::default().adaptive_rho)]
     adaptive_rho: f64,
     /// Steps of the ascent to the largest rise; 0 for none
     #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().ascent_steps)]
@@ -156,17 +156,19 @@ impl Sharpness {
         // On other data it is no figure of the run, and does not take the place of one.
         let path = run.path.join(SHARPNESS);
         let is_of_run = run.differences.is_empty();
-        if is_of_run {
-            files::write(&path, json.as_bytes())?;
+        let written = if is_of_run { files::write(&path, json.as_bytes()) } else { Ok(()) };
+        if let Err(error) = &written {
+            // What took minutes to measure is shown all the same.
+            tracing::warn!("{error:#}: the numbers are printed and not kept");
         }
         if self.json {
             return print(&json);
         }
         print(&table(&found, layout::width()))?;
-        let kept = if is_of_run {
-            format!("The numbers: {}", path.display())
-        } else {
-            format!("Other data than the run's: {SHARPNESS} is left as it is")
+        let kept = match (is_of_run, written) {
+            (true, Ok(())) => format!("The numbers: {}", path.display()),
+            (true, Err(_)) => format!("{SHARPNESS} could not be written"),
+            (false, _) => format!("Other data than the run's: {SHARPNESS} is left as it is"),
         };
         say(&format!("\nOf {}. {kept}", run.weights))
     }

@@ -47,10 +47,10 @@ pub(crate) struct Train {
 #[serde(rename_all = "kebab-case")]
 struct RunFlags {
     /// The radius of the algorithm [default: the algorithm's own]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F")]
     rho: Option<f64>,
     /// The seed of everything random [default: 0]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     seed: Option<i64>,
     /// End after so many epochs in a row without improvement on the validation samples [default:
     /// train all epochs]
@@ -60,7 +60,7 @@ struct RunFlags {
     #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Checkpoints")]
     checkpoint_steps: Option<u32>,
     /// Save it every so many minutes too [default: 10]
-    #[arg(long, value_name = "F", help_heading = "Checkpoints", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", help_heading = "Checkpoints")]
     checkpoint_minutes: Option<f64>,
     /// How many of the latest checkpoints are kept, beside the best one [default: 3]
     #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Checkpoints")]

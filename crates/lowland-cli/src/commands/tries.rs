@@ -5,7 +5,7 @@ use lowland::Algorithm;
 use toml::Table;
 
 use crate::failure::Usage;
-use crate::settings::SettingFlags;
+use crate::settings::{SettingFlags, UNKNOWN};
 
 /// How many times its own radius an algorithm is tried with, where nothing else is asked for.
 const RADII: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
@@ -136,7 +136,7 @@ impl<'a> Try<'a> {
             error.downcast_ref(),
             Some(lowland_tasks::Error::Algorithm(lowland::Error::Unsupported { .. }))
         );
-        if unsupported || error.to_string().contains("unknown field") {
+        if unsupported || error.to_string().contains(UNKNOWN) {
             return Ok(false);
         }
         Err(error)

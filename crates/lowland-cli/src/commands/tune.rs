@@ -52,7 +52,7 @@ pub(crate) struct Tune {
     #[arg(long = "try", value_name = "KEY=VALUES")]
     tries: Vec<String>,
     /// The gain that counts, in points of accuracy
-    #[arg(long, value_name = "POINTS", default_value_t = MARGIN, allow_negative_numbers = true)]
+    #[arg(long, value_name = "POINTS", default_value_t = MARGIN)]
     margin: f64,
     #[command(flatten)]
     budget: BudgetFlags,

@@ -28,6 +28,9 @@ pub(crate) struct Landscapes {
     /// Which weights of the runs these are, in words; empty where an older version wrote it.
     #[serde(default)]
     pub weights: String,
+    /// How the data is not that which the runs learned, in words; empty where it is the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data_differences: Vec<String>,
     /// Along what.
     pub along: Along,
     /// One for each run, or for each pair of neighbours along a line.

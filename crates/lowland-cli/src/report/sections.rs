@@ -159,6 +159,9 @@ pub(super) fn landscape(landscapes: &Landscapes) -> String {
     if !landscapes.weights.is_empty() {
         items.push(("Weights", landscapes.weights.clone()));
     }
+    if !landscapes.data_differences.is_empty() {
+        items.push(("Other data than in training", landscapes.data_differences.join("; ")));
+    }
     section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
 }
 

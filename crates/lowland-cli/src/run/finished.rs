@@ -7,7 +7,6 @@ use burn::tensor::Device;
 use clap::Args;
 use lowland_tasks::checkpoint::{Checkpoints, Snapshot};
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::data::DataName;
 use lowland_tasks::models::Model;
 use lowland_tasks::train::Data;
 
@@ -32,9 +31,9 @@ pub(crate) struct OpenFlags {
     /// same classes [default: that of the run]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Leave out damaged files or lines of the data, as in training
+    /// Leave out damaged files or lines, as in training
     #[arg(long)]
-    skip_damaged: bool,
+    pub skip_damaged: bool,
 }
 
 /// A run and its network.
@@ -117,7 +116,7 @@ pub(crate) fn move_data(
     data_dir: Option<&Path>,
 ) -> Result<()> {
     let Some(data_dir) = data_dir else { return Ok(()) };
-    if config.data.name == DataName::FashionMnistSmall {
+    if config.data.name.is_embedded() {
         bail!(Usage(format!(
             "{} learned the embedded data, which is in no folder: leave --data-dir out",
             path.display()

@@ -7,7 +7,7 @@ use lowland::{Algorithm, ComposedConfig};
 use lowland_tasks::config::TrainConfig;
 use toml::{Table, Value};
 
-use super::merge::PARTS;
+use super::merge::{PARTS, nested};
 use crate::failure::Usage;
 use crate::words::did_you_mean;
 
@@ -71,30 +71,107 @@ fn name_algorithm(table: &mut Table) {
 /// An unknown setting, a value of another type.
 pub(super) fn parse(mut table: Table) -> Result<TrainConfig> {
     name_algorithm(&mut table);
-    let config: Result<TrainConfig, _> = serde_path_to_error::deserialize(Value::Table(table));
-    config.map(TrainConfig::with_task_tables).map_err(|error| {
-        let path = error.path().to_string();
-        let message = error.inner().message();
+    deserialized(table).map(TrainConfig::with_task_tables).map_err(|Fault { path, message }| {
         // An unknown field is its own path.
-        let path =
-            if message.starts_with("unknown field") && !path.contains('.') && path != "algorithm" {
-                String::new()
-            } else {
-                format!("{path}: ")
-            };
-        Usage(format!("{path}{message}{}", meant(message))).into()
+        let is_outermost = message.starts_with(FIELD) && !path.contains('.') && path != "algorithm";
+        let path = if is_outermost { String::new() } else { format!("{path}: ") };
+        Usage(format!("{path}{}{}", in_words(&message), meant(&message))).into()
     })
 }
 
-/// The nearest of the names that a message about an unknown one lists, as its end.
+/// What is wrong with a table, and where.
+struct Fault {
+    path: String,
+    message: String,
+}
+
+fn deserialized(table: Table) -> Result<TrainConfig, Fault> {
+    let config = serde_path_to_error::deserialize(Value::Table(table));
+    config.map_err(|error: serde_path_to_error::Error<toml::de::Error>| Fault {
+        path: error.path().to_string(),
+        message: error.inner().message().to_owned(),
+    })
+}
+
+/// How a message begins that is about a setting which there is not.
+pub(crate) const UNKNOWN: &str = "unknown setting";
+
+/// The same in the words of Serde.
+const FIELD: &str = "unknown field";
+
+/// A message of Serde in the words of others.
+fn in_words(message: &str) -> String {
+    let of_a_kind = |rest: &str| {
+        let (found, expected) = rest.rsplit_once(", expected ")?;
+        let (kind, value) = found.split_once('`').unwrap_or((found, ""));
+        let found = match kind.trim() {
+            "map" => "a table".to_owned(),
+            "sequence" => "a list".to_owned(),
+            _ if value.is_empty() => found.strip_prefix("string ").unwrap_or(found).to_owned(),
+            _ => value.trim_end_matches('`').to_owned(),
+        };
+        let expected = match expected {
+            "usize" | "u64" | "u32" | "u8" => "a whole number, at least 0",
+            "i64" => "a whole number",
+            "f64" | "f32" => "a number",
+            "a boolean" => "true or false",
+            "a string" => "text",
+            "a map" => "a table",
+            "a sequence" => "a list",
+            other => other,
+        };
+        Some(format!("expected {expected}, found {found}"))
+    };
+    for start in ["invalid type: ", "invalid value: "] {
+        if let Some(said) = message.strip_prefix(start).and_then(of_a_kind) {
+            return said;
+        }
+    }
+    let words = [
+        (FIELD, UNKNOWN),
+        ("unknown variant", "unknown name"),
+        ("missing field", "missing setting"),
+    ];
+    let said = words
+        .iter()
+        .find_map(|(serde, ours)| message.strip_prefix(serde).map(|rest| format!("{ours}{rest}")));
+    said.unwrap_or_else(|| message.to_owned())
+}
+
+/// What was probably meant by an unknown name, as the end of a message: the nearest of the names
+/// that the message lists, or a setting of this name in one of the tables.
 fn meant(message: &str) -> String {
-    let unknown = message.starts_with("unknown ");
     // "unknown field `a`, expected one of `b`, `c`"
     let mut names = message.split('`').skip(1).step_by(2);
-    match (unknown, names.next()) {
-        (true, Some(name)) => did_you_mean(name, names),
-        _ => String::new(),
+    let (true, Some(name)) = (message.starts_with("unknown "), names.next()) else {
+        return String::new();
+    };
+    let known: Vec<&str> = names.collect();
+    let elsewhere = || {
+        let tables = known.iter().filter(|table| **table != "algorithm");
+        let path = tables.into_iter().find_map(|table| place(table, name))?;
+        Some(format!("; did you mean {path:?}?"))
+    };
+    let near = did_you_mean(name, known.iter().copied());
+    if near.is_empty() { elsewhere().unwrap_or_default() } else { near }
+}
+
+/// The path of a setting in a table of the settings of a run, or in one within; `None` where there
+/// is none. A setting that is not given is in no table, so that each place is tried.
+fn place(table: &str, name: &str) -> Option<String> {
+    let path = format!("{table}.{name}");
+    let Err(Fault { path: at, message }) = deserialized(nested(&path, Value::Array(Vec::new())))
+    else {
+        return Some(path);
+    };
+    if at != path {
+        return None;
     }
+    if !message.starts_with("unknown ") {
+        return Some(path);
+    }
+    let within = message.split('`').skip(3).step_by(2).filter(|_| message.starts_with(FIELD));
+    within.into_iter().find_map(|inner| place(&format!("{table}.{inner}"), name))
 }
 
 /// A path as it holds wherever the program works.

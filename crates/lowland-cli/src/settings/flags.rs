@@ -272,6 +272,8 @@ pub(super) fn add(flags: &impl Serialize, line: &mut CommandLine) -> Result<()> 
         let argument = match &value {
             Value::Table(_) => format!("--{name}"),
             Value::String(text) => format!("--{name} {text}"),
+            // As it was typed: without the decimals that TOML asks for.
+            Value::Float(number) => format!("--{name} {number}"),
             value => format!("--{name} {value}"),
         };
         for path in paths(&name) {

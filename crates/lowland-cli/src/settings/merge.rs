@@ -55,9 +55,8 @@ fn leave_folder(lower: &mut Table, upper: &Table) {
         let name = table.get("data")?.as_table()?.get("name")?.as_str()?;
         name.parse::<DataName>().ok()
     };
-    let is_embedded = name(upper) == Some(DataName::default());
-    if is_embedded
-        && name(lower).is_some_and(|name| name != DataName::default())
+    if name(upper).is_some_and(DataName::is_embedded)
+        && name(lower).is_some_and(|name| !name.is_embedded())
         && let Some(Value::Table(data)) = lower.get_mut("data")
     {
         data.remove("dir");
@@ -137,6 +136,19 @@ impl CommandLine {
     /// The argument that gives a setting, if one does.
     pub(super) fn argument(&self, key: &str) -> Option<&str> {
         self.given.iter().find(|given| given.key == key).map(|given| given.argument.as_str())
+    }
+
+    /// The settings that flags of another name give, each with its flag.
+    pub(super) fn flags(&self) -> Vec<(String, String)> {
+        let is_other = |given: &&Given| {
+            let flag = given.argument.strip_prefix("--").and_then(|flag| flag.split(' ').next());
+            let name = given.key.rsplit('.').next().unwrap_or_default();
+            flag.is_some_and(|flag| {
+                flag != "set" && flag != "algorithm" && flag.replace('-', "_") != name
+            })
+        };
+        let others = self.given.iter().filter(is_other);
+        others.map(|given| (given.key.clone(), given.argument.clone())).collect()
     }
 
     /// All settings.

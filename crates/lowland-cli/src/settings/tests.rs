@@ -285,7 +285,7 @@ fn settings_of_a_part_may_leave_its_name_out() {
     let Algorithm::StochasticSam(ss_sam) = config else { panic!("SS-SAM was asked for") };
     assert_eq!(ss_sam.schedule.last_probability, Some(0.1));
     let unknown = resolve(&flags, Some("arsam:betta=0.9")).unwrap_err();
-    assert!(unknown.to_string().contains("unknown field `betta`"), "{unknown}");
+    assert!(unknown.to_string().contains("unknown setting `betta`"), "{unknown}");
 }
 
 #[test]
@@ -296,14 +296,31 @@ fn mistakes_are_reported_with_file_line_and_name() {
         format!("{error:#}").replace(&file.path().display().to_string(), "FILE")
     };
     let error = bad("seed = 1\nepoch = 3\n");
-    assert!(error.starts_with("FILE: unknown field `epoch`, expected one of"), "{error}");
+    assert!(error.starts_with("FILE: unknown setting `epoch`, expected one of"), "{error}");
     assert!(bad("seed = 1\nepochs 3\n").starts_with("FILE line 2: "));
-    assert!(bad("[algorithm]\nrhoo = 1.0\n").starts_with("FILE: algorithm: unknown field `rhoo`"));
-    assert!(bad("epochs = \"many\"\n").starts_with("FILE: epochs: invalid type: string"));
+    assert!(
+        bad("[algorithm]\nrhoo = 1.0\n").starts_with("FILE: algorithm: unknown setting `rhoo`")
+    );
+    let whole = "expected a whole number, at least 0, found";
+    assert_eq!(bad("epochs = \"many\"\n"), format!("FILE: epochs: {whole} \"many\""));
+    assert_eq!(bad("epochs = -1\n"), format!("FILE: epochs: {whole} -1"));
+    assert_eq!(bad("[epochs]\n"), format!("FILE: epochs: {whole} a table"));
+    let word = "optimizer.momentum: expected a number, found \"much\"";
+    assert_eq!(bad("optimizer.momentum = \"much\"\n"), format!("FILE: {word}"));
+    assert_eq!(bad("new_head = 1\n"), "FILE: new_head: expected true or false, found 1");
+    for (name, path) in [
+        ("max_length", "text.max_length"),
+        ("warmup", "optimizer.schedule.warmup"),
+        ("label_column", "data.label_column"),
+        ("every_steps", "checkpoints.every_steps"),
+    ] {
+        let error = bad(&format!("{name} = 1\n"));
+        assert!(error.ends_with(&format!("; did you mean {path:?}?")), "{error}");
+    }
     assert_eq!(bad("epochs = 0\n"), "epochs must be between 1 and 100000, found 0");
     let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
     let error = resolve(&flags, None).unwrap_err().to_string();
-    let expected = "model: unknown variant `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
+    let expected = "model: unknown name `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
     assert!(error.starts_with(expected), "{error}");
     assert_eq!(
         bad("[algorithm]\nname = \"sam\"\nrho = -1.0\n"),

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::samples::OwnData;
+use crate::data::files::{format_error, read_each};
 use crate::task::Wording;
 use crate::{Error, Result};
 
@@ -67,21 +68,20 @@ pub(super) fn failed(name: &str, reason: &Reason) -> Error {
     Error::Own { program: name.to_owned(), reason: reason.to_string() }
 }
 
-/// The samples of some files, one after the other, and the name of each.
+/// The samples of some files, one after the other, the name of each, and a line on files that were
+/// left out.
 pub(super) fn inputs_of<T: OwnTask>(
     own: &T,
     width: usize,
     files: &[PathBuf],
-) -> Result<(Vec<f32>, Vec<String>)> {
+    skip: bool,
+) -> Result<(Vec<f32>, Vec<String>, Option<String>)> {
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
-    for file in files {
+    let (_, remark) = read_each(files, skip, |file| {
         let found = own.inputs(file).map_err(|reason| failed(own.name(), &reason))?;
         if found.is_empty() || found.len() % width != 0 {
-            return Err(Error::Format {
-                path: file.clone(),
-                expected: format!("samples of {width} numbers each"),
-                found: format!("{} numbers", found.len()),
-            });
+            let expected = format!("samples of {width} numbers each");
+            return Err(format_error(file, expected, format!("{} numbers", found.len())));
         }
         let count = found.len() / width;
         let name = |i: usize| match count {
@@ -90,6 +90,7 @@ pub(super) fn inputs_of<T: OwnTask>(
         };
         names.extend((0..count).map(name));
         inputs.extend(found);
-    }
-    Ok((inputs, names))
+        Ok(())
+    })?;
+    Ok((inputs, names, remark))
 }

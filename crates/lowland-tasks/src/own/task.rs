@@ -99,11 +99,13 @@ impl<T: OwnTask> Task for SampleTask<T> {
         self.names().to_vec()
     }
 
-    fn inputs(&self, _config: &TrainConfig, files: &[PathBuf]) -> Result<Inputs> {
-        let (inputs, names) = inputs_of(&*self.own, self.parts.train.width(), files)?;
+    fn inputs(&self, config: &TrainConfig, files: &[PathBuf]) -> Result<Inputs> {
+        let (width, skip) = (self.parts.train.width(), config.data.skip_damaged);
+        let (inputs, names, remark) = inputs_of(&*self.own, width, files, skip)?;
         let targets = self.parts.train.targets().blank(names.len());
         let set = SampleSet::new(inputs, names.len(), targets)?;
-        Ok(Inputs { source: self.source(&Arc::new(set)), names, remarks: Vec::new() })
+        let source = self.source(&Arc::new(set));
+        Ok(Inputs { source, names, remarks: Vec::from_iter(remark) })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

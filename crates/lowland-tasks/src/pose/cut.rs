@@ -12,7 +12,7 @@ use super::set::{CropConfig, Person, PoseSet};
 use super::unused::Unused;
 use super::{Affine, Skeleton};
 use crate::data::files::{self, format_error};
-use crate::data::image_file::{Decoding, decode, decode_over_white, dimensions};
+use crate::data::image_file::{Decoding, decode_over_white, dimensions};
 use crate::data::remarks::{left_out, left_out_each, over_white};
 use crate::data::{ImageSet, ImageShape};
 use crate::{Error, Result};
@@ -113,7 +113,7 @@ impl PoseSplits {
             let lines = found.oddities.remarks().into_iter().chain(beyond).chain(skipped);
             remarks.extend(lines.map(|line| format!("{name} part: {line}")));
         }
-        if let Some(error) = Error::several("entries", damaged).filter(|_| !skip_damaged) {
+        if let Some(error) = Error::several("damaged entries", damaged).filter(|_| !skip_damaged) {
             return Err(error);
         }
         let mut files = Unused::default();
@@ -145,28 +145,26 @@ impl PoseSet {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] or [`Error::Format`] for a file that cannot be read as an image;
-    /// [`Error::Setting`] for no file at all.
-    pub(crate) fn whole_images(
-        paths: &[PathBuf],
+    /// [`Error::Setting`] for no image at all.
+    pub(crate) fn whole_images<'a>(
+        images: impl ExactSizeIterator<Item = &'a RgbImage>,
         skeleton: Skeleton,
         config: &CropConfig,
     ) -> Result<Self> {
         let shape = ImageShape { channels: 3, height: config.height, width: config.width };
         let size = 3 * config.height * config.width;
-        let mut pixels = vec![0; size * paths.len()];
+        let labels = vec![0; images.len()];
+        let mut pixels = vec![0; size * images.len()];
         let mut people = Vec::new();
-        for (index, path) in paths.iter().enumerate() {
-            let image = decode(path, &files::read(path)?, &Decoding::default())?;
+        for (index, image) in images.enumerate() {
             let [width, height] = [image.width(), image.height()].map(f64::from);
             let bounds = [0.0, 0.0, width, height];
             let crop = config.crop(bounds);
-            paint(&image, &crop, shape, &mut pixels[index * size..][..size]);
+            paint(image, &crop, shape, &mut pixels[index * size..][..size]);
             let joints = vec![None; skeleton.joints().len()];
             let area = width * height;
             people.push(Person { image: index as u64, joints, bounds, area, crop });
         }
-        let labels = vec![0; paths.len()];
         let pictures = ImageSet::new(pixels, labels, shape, vec!["person".to_owned()])?;
         Self::new(pictures, people, skeleton)
     }
@@ -240,8 +238,11 @@ impl Cutter<'_> {
     /// # Errors
     /// Images that cannot be used and are not to be skipped.
     fn finish(self, folder: &Path, skip_damaged: bool) -> Result<Vec<String>> {
-        let (paths, errors): (Vec<PathBuf>, Vec<Error>) = self.failures.into_iter().unzip();
-        if !skip_damaged && let Some(error) = Error::several("files", errors) {
+        // An image of several parts is one.
+        let mut seen = BTreeSet::new();
+        let failures = self.failures.into_iter().filter(|(path, _)| seen.insert(path.clone()));
+        let (paths, errors): (Vec<PathBuf>, Vec<Error>) = failures.unzip();
+        if !skip_damaged && let Some(error) = Error::several("missing or damaged images", errors) {
             return Err(error);
         }
         let name = |path: &PathBuf| path.strip_prefix(folder).unwrap_or(path).display().to_string();

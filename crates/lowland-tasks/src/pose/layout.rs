@@ -10,14 +10,15 @@ use crate::{Error, Result};
 pub(super) struct Part {
     pub(super) file: PathBuf,
     folders: Vec<PathBuf>,
+    /// Where an image should be that is in none of them.
+    likely: PathBuf,
 }
 
 impl Part {
-    /// The path of an image: the first that is there, or the first that was looked for.
+    /// The path of an image: the first that is there, or where it should be.
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
         let mut paths = self.folders.iter().map(|folder| folder.join(name));
-        let first = paths.next().unwrap_or_default();
-        if first.is_file() { first } else { paths.find(|path| path.is_file()).unwrap_or(first) }
+        paths.find(|path| path.is_file()).unwrap_or_else(|| self.likely.join(name))
     }
 }
 
@@ -74,9 +75,11 @@ fn part(folder: &Path, file: PathBuf, name: &str) -> Part {
     // `train2017`, the last word of `person_keypoints_train2017`.
     let year = stem.rsplit(['_', '-']).next().unwrap_or_default().to_owned();
     let mut folders = vec![folder.to_owned(), folder.join("images")];
-    for base in [folder, &folder.join("images")] {
-        folders.extend([base.join(&year), base.join(name)]);
-    }
+    let bases = folders.clone();
+    let of_part: Vec<PathBuf> =
+        bases.iter().flat_map(|base| [base.join(&year), base.join(name)]).collect();
+    let likely = of_part.iter().find(|path| path.is_dir()).cloned();
+    folders.extend(of_part);
     folders.extend(file.parent().map(Path::to_owned));
-    Part { file, folders }
+    Part { file, folders, likely: likely.unwrap_or_else(|| folder.to_owned()) }
 }

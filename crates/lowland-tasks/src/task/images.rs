@@ -12,6 +12,7 @@ use super::{
     AnySource, Boxed, Inputs, Learning, OnHost, Outcome, Split, Task, TaskBatch, Wording,
     class_answers, class_outcome, in_percent, number, split::Parts, start::started,
 };
+use crate::Result;
 use crate::answer::Answer;
 use crate::config::TrainConfig;
 use crate::data::{
@@ -21,7 +22,6 @@ use crate::data::{
 use crate::models::Model;
 use crate::quantise::quantised;
 use crate::weights::Export;
-use crate::{Error, Result};
 use lowland::cross_entropies;
 
 /// How many training images go through a network that is to be quantised, to see what comes into
@@ -100,29 +100,26 @@ impl Task for ImageTask {
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let shape = self.parts.train.shape();
         let mut pixels = Vec::new();
-        for path in paths {
-            let folder = config.data.folder();
+        let folder = config.data.folder();
+        let (images, remark) = files::read_each(paths, folder.skip_damaged, |path| {
             let (found, colours) = image_folder::parse(path, &files::read(path)?, &folder)?;
             let found = ImageShape { channels: shape.channels, ..found };
             if found != shape {
-                return Err(Error::Format {
-                    path: path.clone(),
-                    expected: format!(
-                        "an image of {}x{}, as in training",
-                        shape.width, shape.height
-                    ),
-                    found: format!("{}x{}", found.width, found.height),
-                });
+                let expected =
+                    format!("an image of {}x{}, as in training", shape.width, shape.height);
+                let found = format!("{}x{}", found.width, found.height);
+                return Err(files::format_error(path, expected, found));
             }
             match shape.channels {
                 1 => pixels.extend(grey(&colours)),
                 _ => pixels.extend(colours),
             }
-        }
-        let set = ImageSet::new(pixels, vec![0; paths.len()], shape, self.class_names())?;
+            Ok(())
+        })?;
+        let set = ImageSet::new(pixels, vec![0; images.len()], shape, self.class_names())?;
         let source = ImageSource::plain(Arc::new(set), self.normalisation.clone())?;
-        let names = paths.iter().map(|path| path.display().to_string()).collect();
-        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::new() })
+        let names = images.iter().map(|(path, ())| path.display().to_string()).collect();
+        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::from_iter(remark) })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

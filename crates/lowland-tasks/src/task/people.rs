@@ -15,7 +15,8 @@ use super::{
 use crate::Result;
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
-use crate::data::{Source, Subset};
+use crate::data::image_file;
+use crate::data::{FolderConfig, Source, Subset, files};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
@@ -107,10 +108,16 @@ impl Task for PeopleTask {
     /// Images that each show one person, who fills it.
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let skeleton = self.parts.train.skeleton().clone();
-        let set = PoseSet::whole_images(paths, skeleton, &config.crop.unwrap_or_default())?;
+        let FolderConfig { decoding, skip_damaged, .. } = config.data.folder();
+        let (images, remark) = files::read_each(paths, skip_damaged, |path| {
+            image_file::decode(path, &files::read(path)?, &decoding)
+        })?;
+        let images = images.iter();
+        let names = images.clone().map(|(path, _)| path.display().to_string()).collect();
+        let images = images.map(|(_, image)| image);
+        let set = PoseSet::whole_images(images, skeleton, &config.crop.unwrap_or_default())?;
         let source = PoseSource::evaluation(Arc::new(set), self.preparation.clone())?;
-        let names = paths.iter().map(|path| path.display().to_string()).collect();
-        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::new() })
+        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::from_iter(remark) })
     }
 
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {

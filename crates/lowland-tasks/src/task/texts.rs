@@ -20,8 +20,8 @@ use crate::models::Model;
 use crate::regression::{pearson, spearman};
 use crate::text::{
     BertConfig, Columns, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch,
-    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, Unlabelled, folder_of, inputs,
-    line_error, weights_of,
+    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, Unlabelled, damaged_lines,
+    folder_of, inputs, line_error, weights_of,
 };
 use crate::weights::{self, Export};
 use crate::{Error, Result};
@@ -53,7 +53,8 @@ struct Reading {
 impl Reading {
     /// Texts with their names, each that of its file and its line, and what is odd about the file.
     fn inputs(&self, path: &Path) -> Result<Unlabelled<String>> {
-        let Unlabelled { texts, remark } = inputs(path, &files::read(path)?, &self.columns)?;
+        let found = inputs(path, &files::read(path)?, &self.columns)?;
+        let Unlabelled { texts, mut damaged, remark } = found;
         let checked = texts.into_iter().map(|(text, line)| match text.second {
             Some(_) if !self.pairs => {
                 let expected = "single texts, as in training";
@@ -67,7 +68,15 @@ impl Reading {
             }
             _ => Ok((text, format!("{}:{line}", path.display()))),
         });
-        Ok(Unlabelled { texts: checked.collect::<Result<_>>()?, remark })
+        let fits = |text: Result<_>| text.map_err(|error| damaged.push(error)).ok();
+        let texts: Vec<(Text, String)> = checked.filter_map(fits).collect();
+        damaged.sort_by_key(Error::first_line);
+        // A file without a text is none that can be used.
+        let nothing_left = texts.is_empty().then(|| std::mem::take(&mut damaged));
+        match nothing_left.and_then(|lines| Error::several_needed("damaged lines", lines)) {
+            Some(error) => Err(error),
+            None => Ok(Unlabelled { texts, damaged, remark }),
+        }
     }
 }
 
@@ -203,13 +212,19 @@ impl Task for TextTask {
         let from = pretrained(config)?;
         let tokenizer = TextTokenizer::from_folder(folder_of(&from), text(config).max_length)?;
         let (mut texts, mut names, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
-        for path in paths {
-            let Unlabelled { texts: of_file, remark } = self.reading.inputs(path)?;
+        let mut damaged = Vec::new();
+        let skip = config.data.skip_damaged;
+        let (all, left_out) = files::read_each(paths, skip, |path| self.reading.inputs(path))?;
+        for (_, of_file) in all {
+            let Unlabelled { texts: of_file, damaged: lines, remark } = of_file;
+            damaged.extend(lines);
             let (of_file, named): (Vec<Text>, Vec<String>) = of_file.into_iter().unzip();
             remarks.extend(remark);
             texts.extend(of_file);
             names.extend(named);
         }
+        remarks.extend(left_out);
+        remarks.extend(damaged_lines(damaged, skip)?);
         let targets = self.parts.train.targets().blank(texts.len());
         let set = TextSet::with_targets(&texts, targets, &tokenizer)?;
         Ok(Inputs { source: Box::new(Boxed(TextSource(Arc::new(set)))), names, remarks })

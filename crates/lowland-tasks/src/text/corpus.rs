@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::columns::{Columns, TextColumns, is_line_of_names};
 use super::files::{Layout, find};
-use super::rows::{Rows, line_error, shortened};
+use super::rows::{Rows, damaged_lines, line_error, shortened};
 use super::table::parse;
 use super::{Text, TextSet, TextSplits, TextTokenizer};
 use crate::data::TargetValues;
 use crate::data::files::{format_error, read};
-use crate::data::remarks::{left_out, left_out_each};
+use crate::data::remarks::left_out;
 use crate::{Error, Result};
 
 /// Texts of a data set, each with a label or a number.
@@ -74,7 +74,7 @@ pub fn parse_table(
     columns: &TextColumns,
 ) -> Result<(Vec<Text>, Option<Vec<String>>)> {
     let Rows { texts, labels, damaged, .. } = parse(path, bytes, &columns.wanted()?)?;
-    Error::several("lines", damaged).map_or(Ok((texts, labels)), Err)
+    Error::several("damaged lines", damaged).map_or(Ok((texts, labels)), Err)
 }
 
 /// Reads the files of a data set.
@@ -335,22 +335,7 @@ impl Reader<'_> {
     /// # Errors
     /// Damaged lines that are not to be skipped.
     fn finish(&self, damaged: Vec<Error>) -> Result<Option<String>> {
-        if self.skip_damaged {
-            let names: Vec<(String, usize)> = damaged
-                .iter()
-                .map(|error| {
-                    let (path, lines) = match error {
-                        Error::Line { path, line, .. } => (path, line.to_string()),
-                        Error::Lines { path, first, last, .. } => (path, format!("{first}-{last}")),
-                        error => return (error.to_string(), 1),
-                    };
-                    let name = path.file_name().unwrap_or_default().display();
-                    (format!("{name}:{lines}"), error.lines())
-                })
-                .collect();
-            return Ok(left_out_each(["damaged line", "damaged lines"], &names));
-        }
-        Error::several("lines", damaged).map_or(Ok(None), Err)
+        damaged_lines(damaged, self.skip_damaged)
     }
 
     /// A line for the files that are not used.

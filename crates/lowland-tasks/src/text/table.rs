@@ -50,6 +50,8 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Rows
 pub(crate) struct Unlabelled<P> {
     /// Each text and its place: a line, or what it is called.
     pub(crate) texts: Vec<(Text, P)>,
+    /// Lines that are no texts.
+    pub(crate) damaged: Vec<Error>,
     /// What is odd about the file.
     pub(crate) remark: Option<String>,
 }
@@ -59,7 +61,7 @@ pub(crate) struct Unlabelled<P> {
 /// remark on the first line of a table, where that is read as a text and looks like names.
 ///
 /// # Errors
-/// As [`parse`], and for lines that do not fit or have no text.
+/// As [`parse`], and for a file without a line.
 pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Unlabelled<usize>> {
     let text = utf8(path, bytes)?;
     let is_table = match &*ending(path) {
@@ -71,12 +73,11 @@ pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Unl
         }
         ending => ENDINGS.contains(&ending),
     };
-    let mut remark = None;
+    let (mut remark, mut damaged) = (None, Vec::new());
     let texts: Vec<(Text, usize)> = if is_table {
-        let Rows { texts, lines, damaged, is_like_names, found, .. } = parse(path, bytes, columns)?;
-        if let Some(error) = Error::several_needed("lines", damaged) {
-            return Err(error);
-        }
+        let rows = parse(path, bytes, columns)?;
+        let Rows { texts, lines, is_like_names, found, .. } = rows;
+        damaged = rows.damaged;
         remark = lines.first().filter(|_| is_like_names).map(|line| {
             let name = path.display();
             format!(
@@ -97,12 +98,12 @@ pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Unl
                 more => Err(refused(format!("{} columns", more.len()))),
             }
         });
-        lines.collect::<Result<_>>()?
+        lines.filter_map(|line| line.map_err(|error| damaged.push(error)).ok()).collect()
     };
-    if texts.is_empty() {
+    if texts.is_empty() && damaged.is_empty() {
         return Err(format_error(path, "at least one text".to_owned(), "none".to_owned()));
     }
-    Ok(Unlabelled { texts, remark })
+    Ok(Unlabelled { texts, damaged, remark })
 }
 
 fn ending(path: &Path) -> String {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::fingerprint::Fingerprint;
-use super::finite::check_finite;
 use crate::config::TrainConfig;
 use crate::data::Kind;
 use crate::models::Model;
@@ -84,8 +83,12 @@ impl Data {
     /// Weights that are missing, broken, not finite or of another network.
     pub fn model_from(&self, config: &TrainConfig, from: &Path, device: &Device) -> Result<Model> {
         let config = TrainConfig { from: Some(from.to_owned()), new_head: false, ..config.clone() };
-        let model = self.task.start(&config, &device.clone().autodiff())?;
-        check_finite(&model)?;
-        Ok(model)
+        let model = self.task.start(&config, &device.clone().autodiff());
+        model.map_err(|error| match error {
+            Error::LastLayer { path, tensor, found, expected, .. } => {
+                Error::LastLayer { path, tensor, found, expected, can_be_new: false }
+            }
+            error => error,
+        })
     }
 }

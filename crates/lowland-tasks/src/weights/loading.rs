@@ -29,7 +29,8 @@ pub(crate) enum Head {
 ///
 /// # Errors
 /// [`Error::Weights`] for tensors that are missing, of another shape or no part of the network:
-/// what is there, what was expected, and what to do.
+/// what is there, what was expected, and what to do; [`Error::LastLayer`] where only the last layer
+/// does not fit; [`Error::NotFiniteFile`] for NaN or infinity.
 pub(crate) fn load<M: Module>(
     mut module: M,
     stored: &Stored,
@@ -41,6 +42,8 @@ pub(crate) fn load<M: Module>(
     let wanted = Wanted::of(&module, names);
     let by_name = stored.by_name(names, &wanted).map_err(refused)?;
     let mut misfits = Misfits::default();
+    // The first tensor that is not finite, by its name in the file.
+    let mut not_finite: Result<Option<String>, String> = Ok(None);
     let (mut tensors, mut used): (Vec<PackTensor>, BTreeSet<&str>) = (Vec::new(), BTreeSet::new());
     for wanted in &wanted {
         let keys = match stored.layout {
@@ -52,7 +55,7 @@ pub(crate) fn load<M: Module>(
         if head == Head::New && wanted.is_head() {
             continue;
         }
-        let Some((_, tensor)) = found else {
+        let Some((key, tensor)) = found else {
             misfits.missing.push(wanted);
             continue;
         };
@@ -65,6 +68,9 @@ pub(crate) fn load<M: Module>(
             misfits.shapes.push((wanted, shape, tensor));
             continue;
         }
+        if is_float && not_finite == Ok(None) {
+            not_finite = is_finite(tensor).map(|is_finite| (!is_finite).then(|| key.clone()));
+        }
         let mut tensor = (*tensor).clone();
         tensor.name.clone_from(match stored.layout {
             Layout::Burn => &wanted.path,
@@ -74,8 +80,15 @@ pub(crate) fn load<M: Module>(
     }
     let unused = by_name.keys().filter(|name| !used.contains(name.as_str()));
     misfits.unused = unused.filter(|name| !names.is_left(name)).map(String::as_str).collect();
+    if let Some((tensor, found, expected)) = misfits.of_last_layer(stored) {
+        let path = path.to_owned();
+        return Err(Error::LastLayer { path, tensor, found, expected, can_be_new: true });
+    }
     if let Some(problem) = misfits.problem(stored, &wanted) {
         return Err(refused(problem));
+    }
+    if let Some(tensor) = not_finite.map_err(refused)? {
+        return Err(Error::NotFiniteFile { path: path.to_owned(), tensor });
     }
     let to_f32 = FloatCastAdapter::to(DType::F32);
     let adapter: Box<dyn ModuleAdapter> = match stored.layout {
@@ -154,6 +167,17 @@ struct Misfits<'a> {
 }
 
 impl Misfits<'_> {
+    /// Where all that is wrong is the shape of the last layer, its first tensor, the shape of that
+    /// and the one that fits.
+    fn of_last_layer(&self, stored: &Stored) -> Option<(String, String, String)> {
+        let Self { missing, shapes, unused } = self;
+        let is_all = missing.is_empty() && unused.is_empty();
+        let (wanted, expected, tensor) = shapes.first().filter(|_| is_all)?;
+        let are_head = shapes.iter().all(|(wanted, ..)| wanted.is_head());
+        let found = (wanted.name(stored.layout), shape(tensor), format!("{expected:?}"));
+        are_head.then_some(found)
+    }
+
     /// What is wrong and what to do, in a few sentences; `None` where all fits.
     fn problem(&self, stored: &Stored, wanted: &[Wanted]) -> Option<String> {
         let Self { missing, shapes, unused } = self;
@@ -161,19 +185,7 @@ impl Misfits<'_> {
         if faults == 0 {
             return None;
         }
-        let name = |wanted: &Wanted| match stored.layout {
-            Layout::Burn => wanted.path.clone(),
-            Layout::PyTorch => wanted.plain.clone(),
-        };
-        if missing.is_empty() && unused.is_empty() && shapes.iter().all(|(w, ..)| w.is_head()) {
-            let (wanted, expected, tensor) = shapes.first()?;
-            return Some(format!(
-                "its last layer is for another number of classes: {} is {}, expected {expected:?}; --new-head \
-                 (new_head = true) draws that layer anew and keeps all others",
-                name(wanted),
-                shape(tensor)
-            ));
-        }
+        let name = |wanted: &Wanted| wanted.name(stored.layout);
         let mut parts = Vec::new();
         if let Some(first) = missing.first() {
             parts.push(format!("{} missing, the first {}", missing.len(), name(first)));
@@ -197,6 +209,27 @@ impl Misfits<'_> {
             parts.join("; ")
         ))
     }
+}
+
+/// Whether all numbers of a floating-point tensor are finite.
+///
+/// # Errors
+/// The file is damaged, in words.
+fn is_finite(tensor: &PackTensor) -> Result<bool, String> {
+    let bytes = tensor.to_bytes().map_err(|error| error.to_string())?;
+    // By their exponents: bytes of a file need not lie as numbers do in memory.
+    let half = |exponent: u16| {
+        let (numbers, _) = bytes.as_chunks();
+        numbers.iter().all(|number| u16::from_le_bytes(*number) & exponent != exponent)
+    };
+    Ok(match tensor.dtype {
+        DType::F64 => {
+            bytes.as_chunks().0.iter().all(|number| f64::from_le_bytes(*number).is_finite())
+        }
+        DType::F16 => half(0x7c00),
+        DType::BF16 => half(0x7f80),
+        _ => bytes.as_chunks().0.iter().all(|number| f32::from_le_bytes(*number).is_finite()),
+    })
 }
 
 fn shape(tensor: &PackTensor) -> String {
@@ -224,6 +257,14 @@ impl Wanted {
         let mut visitor = Visitor { names, path: Vec::new(), found: Vec::new() };
         module.visit(&mut visitor);
         visitor.found
+    }
+
+    /// What it is called in a file.
+    fn name(&self, layout: Layout) -> String {
+        match layout {
+            Layout::Burn => self.path.clone(),
+            Layout::PyTorch => self.plain.clone(),
+        }
     }
 
     fn is_head(&self) -> bool {

@@ -203,6 +203,13 @@ fn coco_is_read_as_it_is_published_and_as_tools_export_it() {
         }
         let found = read(folder.path()).unwrap();
         assert_eq!(found.train, read(flat.path()).unwrap().train);
+        // An image that is missing is looked for where those of its part are.
+        let place = folder.path().join(images[0]).join("b.png");
+        let bytes = std::fs::read(&place).unwrap();
+        std::fs::remove_file(&place).unwrap();
+        let error = read(folder.path()).unwrap_err();
+        assert!(error.starts_with(&format!("{}: expected image ", place.display())), "{error}");
+        std::fs::write(&place, bytes).unwrap();
         // A part of its own to test on leaves the other one to choose on.
         write(folder.path(), "test.json", file.as_bytes());
         write(folder.path(), "images/deep/a.jpg", &image("images/deep/a.jpg"));
@@ -218,7 +225,7 @@ fn people_of_missing_images_can_be_left_out() {
     let (crop, decoding) = (CropConfig::default(), Decoding::default());
     let splits = PoseSplits::read_with(folder.path(), &crop, &decoding, true).unwrap();
     assert_eq!(splits.train.people().iter().map(|p| p.image).collect::<Vec<_>>(), [7, 7]);
-    let line = "left out 2 missing or damaged images: b.png, b.png";
+    let line = "left out 1 missing or damaged image: b.png";
     assert!(splits.remarks.iter().any(|remark| remark == line), "{:?}", splits.remarks);
 }
 
@@ -255,8 +262,8 @@ fn what_is_missing_in_a_folder_is_reported() {
     assert_eq!(
         read(folder.path()).unwrap_err(),
         format!(
-            "2 damaged files: {0}: expected image 70 of a keypoint file, found no such file; {0}: expected image 70 \
-             of a keypoint file, found no such file; --skip-damaged (skip_damaged = true) leaves them out",
+            "{}: expected image 70 of a keypoint file, found no such file; --skip-damaged (skip_damaged = true) \
+             leaves it out",
             path("b.png")
         )
     );
@@ -294,7 +301,7 @@ fn images_that_are_damaged_are_named() {
     let with = |bytes: &[u8]| {
         write(folder.path(), name, bytes);
         let error = read(folder.path()).unwrap_err();
-        let start = format!("2 damaged files: {}: expected ", path.display());
+        let start = format!("{}: expected ", path.display());
         error.strip_prefix(&start).unwrap().to_owned()
     };
     for length in [whole.len() - 2, whole.len() * 2 / 3] {

@@ -34,7 +34,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The side in pixels that the images of an image-folder are brought to [default: as they are]
-    #[arg(long, value_name = "N", value_parser = count::<usize>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count::<usize>)]
     image_size: Option<usize>,
     /// Turn images as their EXIF data says
     #[arg(long, value_name = "true|false", default_value_t = Decoding::default().upright, action = clap::ArgAction::Set)]
@@ -86,9 +86,9 @@ impl Check {
         let &Self { name, image_size, upright, max_megapixels, skip_damaged, .. } = self;
         let decoding = Decoding { upright, max_megapixels };
         let folder = FolderConfig { image_size, skip_damaged, decoding };
-        let default = (name != DataName::default()).then_some(Path::new("data"));
+        let default = (!name.is_embedded()).then_some(Path::new("data"));
         let data_dir = self.data_dir.as_deref().or(default);
-        if let Some(folder) = data_dir.filter(|_| name == DataName::default()) {
+        if let Some(folder) = data_dir.filter(|_| name.is_embedded()) {
             bail!(Usage(format!(
                 "--data-dir must be left out with {name}, which needs no folder; for images of your \
                  own: lowland data check image-folder --data-dir {}",

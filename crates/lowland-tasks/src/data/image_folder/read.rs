@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
     /// Damaged files that are not to be skipped.
     pub(super) fn finish(self) -> Result<Vec<String>> {
         if !self.config.skip_damaged
-            && let Some(error) = Error::several("files", self.damaged)
+            && let Some(error) = Error::several("damaged files", self.damaged)
         {
             return Err(error);
         }
