@@ -108,13 +108,23 @@ pub(crate) fn clear_parts(folder: &Path) -> Result<()> {
     clear().with_context(|| format!("cannot clear {}", folder.display()))
 }
 
-/// Writes a file under another name, then gives it its own: a reader never sees half of it.
+/// Writes a file under another name, then gives it its own: a reader never sees half of it. What a
+/// link leads to is written; what is no file, such as a pipe or a device, is written into.
 ///
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
+        if target.exists() && !target.is_file() && !target.is_dir() {
+            return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(contents);
+        }
+        if !folder.is_dir() {
+            // Before a file of another name is at fault.
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
         let mut file = tempfile::Builder::new().prefix(PART).tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
@@ -123,7 +133,7 @@ pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
             use std::os::unix::fs::PermissionsExt;
             file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
         }
-        file.persist(path)?;
+        file.persist(&target)?;
         Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))

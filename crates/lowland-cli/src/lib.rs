@@ -179,7 +179,7 @@ where
     // Without the settings training is slower, and the same in all else.
     let _ = lowland_malloc::keep_freed_memory();
     let mut line = command_line(program.as_ref().map(Program::name));
-    let typed = verbose_behind(arguments.into_iter().map(Into::into).collect(), &line);
+    let typed = verbose_behind(arguments.into_iter().map(Into::into).collect());
     let found = line.try_get_matches_from_mut(&typed);
     let arguments = match found.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
@@ -224,10 +224,10 @@ where
 
 /// A command line with -v behind the name of the command where it stands before it: what stands
 /// there is the demo's.
-fn verbose_behind(mut typed: Vec<OsString>, program: &clap::Command) -> Vec<OsString> {
+fn verbose_behind(mut typed: Vec<OsString>) -> Vec<OsString> {
     let loud = typed.iter().skip(1).take_while(|word| word.to_str().is_some_and(is_loud)).count();
     let named = typed.get(1 + loud).and_then(|word| word.to_str());
-    if named.is_some_and(|word| program.find_subcommand(word).is_some()) {
+    if named.is_some_and(|word| !word.starts_with('-')) {
         typed[1..=1 + loud].rotate_right(1);
     }
     typed

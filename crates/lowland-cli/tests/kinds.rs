@@ -87,11 +87,6 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
     assert_eq!(head, Some("input,class,probability of negative,probability of positive"));
     assert_eq!(table.lines().count(), 4);
 
-    fs::write(&file, "good\n\nbad\n").unwrap();
-    let error = lowland(&["predict", &out, &file]);
-    assert_eq!(error.status.code(), Some(2));
-    assert!(text(&error.stderr).contains(":2: expected a text, or two with a tab between them"));
-
     // Tables as those of training, with labels or without, give what lines do.
     let expected = predictions;
     for (name, table, first) in [
@@ -114,6 +109,26 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
             assert_eq!(found["probabilities"], expected["probabilities"], "{name}");
         }
     }
+    unusable_texts(folder.path(), &out, &file);
+}
+
+/// Texts that cannot be used are named together, with files, and left out together.
+fn unusable_texts(folder: &Path, out: &str, file: &str) {
+    fs::write(file, "good\n\nbad\n").unwrap();
+    let error = lowland(&["predict", out, file]);
+    assert_eq!(error.status.code(), Some(2));
+    assert!(text(&error.stderr).contains(":2: expected a text, or two with a tab between them"));
+    let absent = path(folder, "absent.txt");
+    let both = ["predict", out, file, &absent];
+    let error = text(&lowland(&both).stderr);
+    let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(error.contains("2 files and lines that cannot be used: cannot read "), "{error}");
+    assert!(error.contains(":2: expected a text"), "{error}");
+    let left = run(&[&both[..], &["--skip-damaged"]].concat());
+    assert_eq!(text(&left.stdout).lines().count(), 3);
+    let said = text(&left.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&format!("left out 1 damaged line: {file}:2")), "{said}");
+    assert!(said.contains(&format!("left out 1 file that cannot be used: {absent}")), "{said}");
     for (name, contents, expected, left) in [
         ("b.txt", "good\nthe man\tis bad\n", "b.txt:2: expected single texts, as in training", 1),
         ("b.txt", "", "b.txt: expected at least one text, found none", 0),
@@ -121,15 +136,15 @@ fn texts_are_evaluated_class_by_class_and_predicted_line_by_line() {
         ("b.csv", "sentence,label\n\"x\" y,1\nx\n", "2 damaged lines: ", 0),
         ("b.csv", "sentence,label\n\"x\" y,1\nx,0\nx\n", "2 damaged lines: ", 1),
     ] {
-        let file = path(folder.path(), name);
+        let file = path(folder, name);
         fs::write(&file, contents).unwrap();
-        let error = lowland(&["predict", &out, &file]);
+        let error = lowland(&["predict", out, &file]);
         let stderr = text(&error.stderr);
         let words = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(error.status.code(), Some(2), "{words}");
         assert!(words.contains(expected), "{words}");
         assert_eq!(words.contains("--skip-damaged"), left > 0, "{words}");
-        let skipped = lowland(&["predict", &out, &file, "--skip-damaged"]);
+        let skipped = lowland(&["predict", out, &file, "--skip-damaged"]);
         assert_eq!(skipped.status.success(), left > 0, "{}", text(&skipped.stderr));
         let rows = text(&skipped.stdout).lines().count();
         assert_eq!(rows, if left > 0 { left + 1 } else { 0 });

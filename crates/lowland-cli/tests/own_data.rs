@@ -83,6 +83,15 @@ fn validation_chooses_and_test_is_measured_once() {
     let error = lowland(&["evaluate", &out, "--weights", &damaged]);
     assert_eq!(error.status.code(), Some(2), "{}", text(&error.stderr));
     assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
+    // Nor does a run that holds such weights predict.
+    let model = std::fs::read(format!("{out}/model.bpk")).unwrap();
+    let mut bytes = model.clone();
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(format!("{out}/model.bpk"), bytes).unwrap();
+    let error = lowland(&["evaluate", &out, "--checkpoint", "last"]);
+    assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
+    std::fs::write(format!("{out}/model.bpk"), model).unwrap();
     let error = lowland(&["landscape", &out, &out, "--weights", &file]);
     assert!(text(&error.stderr).contains("--weights"), "{}", text(&error.stderr));
     let error = lowland(&["evaluate", &out, "--checkpoint", "first"]);
@@ -166,6 +175,19 @@ fn pictures_are_predicted_as_they_were_tested() {
     let target = path(folder.path(), "out.csv");
     predict(&["--out", &target]);
     assert_eq!(std::fs::read_to_string(&target).unwrap(), table);
+    let error = lowland(&["predict", &out, &files[0], "--out", &files[0]]);
+    assert_eq!(error.status.code(), Some(2));
+    assert!(text(&error.stderr).contains("is one of the inputs"));
+    #[cfg(unix)]
+    {
+        // What a link leads to is written, and the link stays.
+        let link = path(folder.path(), "link.csv");
+        std::fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        predict(&["--out", &link]);
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), table);
+    }
 
     let wrong = folder.path().join("wide.png");
     image::RgbImage::new(9, 8).save(&wrong).unwrap();
@@ -176,17 +198,18 @@ fn pictures_are_predicted_as_they_were_tested() {
     let wrong = wrong.display().to_string();
     let (broken, absent) = (path(folder.path(), "broken.png"), path(folder.path(), "absent.png"));
     std::fs::write(&broken, "x").unwrap();
-    let all = ["predict", &out, &files[0], &wrong, &broken, &files[1], &absent];
+    let inside = folder.path().display().to_string();
+    let all = ["predict", &out, &files[0], &wrong, &broken, &files[1], &absent, &inside];
     let error = lowland(&all);
     let said = text(&error.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(error.status.code(), Some(2), "{said}");
-    for part in ["3 files that cannot be used: ", &wrong, &broken, &absent, "--skip-damaged"] {
+    for part in ["4 files that cannot be used: ", &wrong, &broken, &absent, "--skip-damaged"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     let left = run(&[&all[..], &["--skip-damaged"]].concat());
     assert_eq!(text(&left.stdout), table);
     let said = text(&left.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("left out 3 files that cannot be used: "), "{said}");
+    assert!(said.contains("left out 4 files that cannot be used: "), "{said}");
     let none = text(&lowland(&["predict", &out, &broken, "--skip-damaged"]).stderr);
     assert!(none.contains("broken.png: expected an image") && !none.contains("leaves it out"));
 }

@@ -81,8 +81,8 @@ pub enum Error {
         some_of(problems, *more),
         match (can_skip, *count) {
             (false, _) => "",
-            (true, 1) => "; --skip-damaged (skip_damaged = true) leaves it out",
-            (true, _) => "; --skip-damaged (skip_damaged = true) leaves them out",
+            (true, 1) => "; --skip-damaged leaves it out",
+            (true, _) => "; --skip-damaged leaves them out",
         }
     )]
     DamagedData {
@@ -172,8 +172,8 @@ pub enum Error {
         tensor: String,
     },
 
-    /// A network holds numbers that are not finite before its first step.
-    #[error("the weights at the start are not finite: {tensor} holds NaN or infinity")]
+    /// A network holds numbers that are not finite before its first step, or where it is used.
+    #[error("the weights are not finite: {tensor} holds NaN or infinity")]
     NotFinite {
         /// The path of the first such tensor.
         tensor: String,

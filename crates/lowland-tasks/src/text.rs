@@ -60,7 +60,7 @@ pub(crate) use kind::EXPECTED_FILES;
 pub use kind::TextKind;
 pub use lora::{LoraConfig, Projection};
 pub use metrics::{Confusion, Metric};
-pub(crate) use rows::{damaged_lines, line_error};
+pub(crate) use rows::line_error;
 pub(crate) use table::{Unlabelled, inputs};
 pub use text_set::{TextSet, TextSplits};
 pub use tokenizer::TextTokenizer;

@@ -29,7 +29,7 @@ use crate::task::{AnySource, Learning, OnHost, TaskBatch};
 use crate::{Error, Result, Spec};
 use average::Average;
 use decay::sparing;
-use finite::check_finite;
+pub use finite::check_finite;
 use measured::Measured;
 use position::Position;
 

@@ -344,7 +344,7 @@ fn damaged_files_are_named_together_or_left_out_and_counted() {
     fixture.put("test/dog/bad.png", "");
     let error = fixture.error(None);
     assert!(error.starts_with("8 damaged files: train/cat/bad0.jpg: expected an image"), "{error}");
-    let end = "; and 3 more; --skip-damaged (skip_damaged = true) leaves them out";
+    let end = "; and 3 more; --skip-damaged leaves them out";
     assert!(error.ends_with(end) && !error.contains("bad5"), "{error}");
 
     let skip = FolderConfig { skip_damaged: true, ..FolderConfig::default() };

@@ -58,8 +58,15 @@ impl Predict {
     /// # Errors
     /// A folder without a run, files that cannot be read, a file that cannot be written.
     pub(crate) fn run(self) -> Result<()> {
-        if let Some(folder) = self.inputs.iter().find(|path| path.is_dir()) {
-            bail!(Usage(format!("{} is a folder: name the files in it", folder.display())));
+        let place = |path: &PathBuf| std::fs::canonicalize(path).ok();
+        if let Some(out) = self.out.as_ref().and_then(place)
+            && let Some(input) =
+                self.inputs.iter().find(|input| place(input).as_ref() == Some(&out))
+        {
+            bail!(Usage(format!(
+                "--out {} is one of the inputs: name another file",
+                input.display()
+            )));
         }
         let skip_damaged = self.open.skip_damaged;
         // Inputs may be damaged where the data of training is nothing that can be.

@@ -8,7 +8,7 @@ use clap::Args;
 use lowland_tasks::checkpoint::{Checkpoints, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
-use lowland_tasks::train::Data;
+use lowland_tasks::train::{Data, check_finite};
 
 use crate::failure::Usage;
 use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, MODEL};
@@ -93,8 +93,10 @@ impl FinishedRun {
         } else {
             let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
             let model = data.model(&config, record, &device);
-            let unusable = || Usage(format!("{} cannot be used", path.display()));
-            (model.with_context(unusable)?, words)
+            let unusable = || Usage(format!("{words} of {} cannot be used", path.display()));
+            let model = model.with_context(unusable)?;
+            check_finite(&model).with_context(unusable)?;
+            (model, words)
         };
         Ok(Self { path: path.to_owned(), config, data, device, model, weights, differences })
     }

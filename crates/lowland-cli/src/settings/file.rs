@@ -7,7 +7,8 @@ use lowland::{Algorithm, ComposedConfig};
 use lowland_tasks::config::TrainConfig;
 use toml::{Table, Value};
 
-use super::merge::{PARTS, nested};
+use super::flags::path_of_flag;
+use super::merge::{PARTS, leaves, nested};
 use crate::failure::Usage;
 use crate::words::did_you_mean;
 
@@ -71,7 +72,9 @@ fn name_algorithm(table: &mut Table) {
 /// An unknown setting, a value of another type.
 pub(super) fn parse(mut table: Table) -> Result<TrainConfig> {
     name_algorithm(&mut table);
-    deserialized(table).map(TrainConfig::with_task_tables).map_err(|Fault { path, message }| {
+    let config = deserialized(table.clone());
+    config.map(TrainConfig::with_task_tables).map_err(|Fault { path, message }| {
+        let path = culprit(&table, &message).filter(|_| path == "algorithm").unwrap_or(path);
         // An unknown field is its own path.
         let is_outermost = message.starts_with(FIELD) && !path.contains('.') && path != "algorithm";
         let path = if is_outermost { String::new() } else { format!("{path}: ") };
@@ -93,6 +96,27 @@ fn deserialized(table: Table) -> Result<TrainConfig, Fault> {
     })
 }
 
+/// The setting of an algorithm that a message is about, which does not name it: the one without
+/// which the message is another.
+fn culprit(table: &Table, message: &str) -> Option<String> {
+    if message.starts_with("unknown ") {
+        return None;
+    }
+    let algorithm = table.get("algorithm")?.as_table()?;
+    let mut settings = Vec::new();
+    leaves("algorithm.", algorithm, &mut settings);
+    settings.into_iter().map(|(path, _)| path).find(|path| {
+        let mut without = table.clone();
+        let mut inner = Some(&mut without);
+        let (tables, name) = path.rsplit_once('.').unwrap_or(("", path));
+        for part in tables.split('.') {
+            inner = inner.and_then(|table| table.get_mut(part)).and_then(Value::as_table_mut);
+        }
+        inner.and_then(|table| table.remove(name)).is_some()
+            && deserialized(without).err().is_none_or(|fault| fault.message != message)
+    })
+}
+
 /// How a message begins that is about a setting which there is not.
 pub(crate) const UNKNOWN: &str = "unknown setting";
 
@@ -101,30 +125,10 @@ const FIELD: &str = "unknown field";
 
 /// A message of Serde in the words of others.
 fn in_words(message: &str) -> String {
-    let of_a_kind = |rest: &str| {
-        let (found, expected) = rest.rsplit_once(", expected ")?;
-        let (kind, value) = found.split_once('`').unwrap_or((found, ""));
-        let found = match kind.trim() {
-            "map" => "a table".to_owned(),
-            "sequence" => "a list".to_owned(),
-            _ if value.is_empty() => found.strip_prefix("string ").unwrap_or(found).to_owned(),
-            _ => value.trim_end_matches('`').to_owned(),
-        };
-        let expected = match expected {
-            "usize" | "u64" | "u32" | "u8" => "a whole number, at least 0",
-            "i64" => "a whole number",
-            "f64" | "f32" => "a number",
-            "a boolean" => "true or false",
-            "a string" => "text",
-            "a map" => "a table",
-            "a sequence" => "a list",
-            other => other,
-        };
-        Some(format!("expected {expected}, found {found}"))
-    };
     for start in ["invalid type: ", "invalid value: "] {
-        if let Some(said) = message.strip_prefix(start).and_then(of_a_kind) {
-            return said;
+        let said = message.strip_prefix(start).and_then(|rest| rest.rsplit_once(", expected "));
+        if let Some((found, expected)) = said {
+            return format!("expected {}{}", kind_in_words(expected), found_in_words(found));
         }
     }
     let words = [
@@ -132,10 +136,55 @@ fn in_words(message: &str) -> String {
         ("unknown variant", "unknown name"),
         ("missing field", "missing setting"),
     ];
-    let said = words
-        .iter()
-        .find_map(|(serde, ours)| message.strip_prefix(serde).map(|rest| format!("{ours}{rest}")));
-    said.unwrap_or_else(|| message.to_owned())
+    for (serde, ours) in words {
+        if let Some(rest) = message.strip_prefix(serde) {
+            return format!("{ours}{rest}");
+        }
+    }
+    match message {
+        _ if message.starts_with("data did not match any variant of untagged enum") => {
+            "has none of the forms that it may have".to_owned()
+        }
+        _ if message.contains("value was too large") => "the number is too large".to_owned(),
+        _ if message.starts_with("wanted exactly 1 element") => {
+            "expected one name, found several".to_owned()
+        }
+        message => message.to_owned(),
+    }
+}
+
+/// What Serde expected.
+fn kind_in_words(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" | "u32" | "u8" => "a whole number, at least 0",
+        "a nonzero usize" => "a whole number, at least 1",
+        "i64" => "a whole number",
+        "f64" | "f32" => "a number",
+        "any valid TOML value" => "a smaller number",
+        "a boolean" => "true or false",
+        "a string" => "text",
+        "path string" => "a path",
+        "variant identifier" | "string only" => "a name",
+        "a sequence" => "a list",
+        "a map" | "map" | "empty table" => "a table",
+        _ if expected.starts_with("struct ") || expected.contains("tagged enum ") => "a table",
+        other => other,
+    }
+}
+
+/// What Serde found, as the end of a message; empty where it says nothing of it.
+fn found_in_words(found: &str) -> String {
+    let (kind, value) = found.split_once('`').unwrap_or((found, ""));
+    let found = match kind.trim() {
+        "map" => "a table",
+        "sequence" => "a list",
+        "unit variant" | "newtype variant" | "tuple variant" | "struct variant" | "enum" => {
+            return String::new();
+        }
+        _ if value.is_empty() => found.strip_prefix("string ").unwrap_or(found),
+        _ => value.split('`').next().unwrap_or_default(),
+    };
+    format!(", found {found}")
 }
 
 /// What was probably meant by an unknown name, as the end of a message: the nearest of the names
@@ -152,6 +201,9 @@ fn meant(message: &str) -> String {
         let path = tables.into_iter().find_map(|table| place(table, name))?;
         Some(format!("; did you mean {path:?}?"))
     };
+    if let Some(path) = path_of_flag(name) {
+        return format!("; did you mean {path:?}?");
+    }
     let near = did_you_mean(name, known.iter().copied());
     if near.is_empty() { elsewhere().unwrap_or_default() } else { near }
 }

@@ -245,6 +245,14 @@ pub(super) fn paths(name: &str) -> Vec<String> {
     }
 }
 
+/// The first path of the settings that a flag stands for whose name is not its path in a file;
+/// `None` where there is no such flag.
+pub(super) fn path_of_flag(name: &str) -> Option<&'static str> {
+    let flag = name.replace('_', "-");
+    let (_, paths) = SHORT.iter().find(|(short, _)| *short == flag)?;
+    paths.first().copied().filter(|path| path.rsplit('.').next() != Some(name))
+}
+
 impl SettingFlags {
     /// Adds the flags and `--set` to a command line.
     ///

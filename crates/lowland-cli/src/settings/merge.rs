@@ -180,7 +180,8 @@ fn mix(lower: &mut Table, upper: Table) {
     }
 }
 
-fn leaves(prefix: &str, table: &Table, into: &mut Vec<(String, Value)>) {
+/// All settings of a table that hold no others, by their paths behind `prefix`.
+pub(super) fn leaves(prefix: &str, table: &Table, into: &mut Vec<(String, Value)>) {
     for (key, value) in table {
         let key = format!("{prefix}{key}");
         match value {

@@ -308,7 +308,27 @@ fn mistakes_are_reported_with_file_line_and_name() {
     let word = "optimizer.momentum: expected a number, found \"much\"";
     assert_eq!(bad("optimizer.momentum = \"much\"\n"), format!("FILE: {word}"));
     assert_eq!(bad("new_head = 1\n"), "FILE: new_head: expected true or false, found 1");
+    for (text, expected) in [
+        ("optimizer = 5", "optimizer: expected a table, found 5"),
+        ("algorithm = 'sam'", "algorithm: expected a table, found \"sam\""),
+        ("algorithm.name = 7", "algorithm.name: expected a name, found 7"),
+        (
+            "algorithm = { name = 'sam', rho = 'x' }",
+            "algorithm.rho: expected a number, found \"x\"",
+        ),
+        (
+            "[algorithm]\nname = 'arsam'\ncontroller.window = 'x'",
+            "algorithm.controller.window: expected a whole number, at least 0, found \"x\"",
+        ),
+        ("model = 5", "model: expected a name"),
+        ("class_weights = 'foo'", "class_weights: has none of the forms that it may have"),
+        ("data.dir = 5", "data.dir: expected a path, found 5"),
+    ] {
+        assert_eq!(bad(text), format!("FILE: {expected}"));
+    }
     for (name, path) in [
+        ("lr", "optimizer.learning_rate"),
+        ("bits", "quantise.weights"),
         ("max_length", "text.max_length"),
         ("warmup", "optimizer.schedule.warmup"),
         ("label_column", "data.label_column"),

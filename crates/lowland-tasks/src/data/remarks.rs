@@ -1,5 +1,9 @@
 //! What readers leave out or decide by themselves, in words.
 
+use std::path::Path;
+
+use crate::Error;
+
 /// How many names a line shows.
 const SHOWN: usize = 3;
 
@@ -39,6 +43,20 @@ pub(crate) fn left_out_each<N: AsRef<str>>(
 pub(crate) fn left_out(what: [&str; 2], names: &[String]) -> Option<String> {
     let each: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
     left_out_each(what, &each)
+}
+
+/// A line for damaged lines of files that were left out; `None` where there are none. `name` is
+/// what a file is called.
+pub(crate) fn left_out_lines(damaged: &[Error], name: impl Fn(&Path) -> String) -> Option<String> {
+    let place = |error: &Error| match error {
+        Error::Line { path, line, .. } => (format!("{}:{line}", name(path)), 1),
+        Error::Lines { path, first, last, .. } => {
+            (format!("{}:{first}-{last}", name(path)), error.lines())
+        }
+        error => (error.to_string(), 1),
+    };
+    let places: Vec<(String, usize)> = damaged.iter().map(place).collect();
+    left_out_each(["damaged line", "damaged lines"], &places)
 }
 
 /// A line for images that were laid over white; `None` where there are none.

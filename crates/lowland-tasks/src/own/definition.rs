@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::samples::OwnData;
-use crate::data::files::{format_error, read_each};
+use crate::data::files::{Each, format_error};
 use crate::task::Wording;
 use crate::{Error, Result};
 
@@ -68,16 +68,16 @@ pub(super) fn failed(name: &str, reason: &Reason) -> Error {
     Error::Own { program: name.to_owned(), reason: reason.to_string() }
 }
 
-/// The samples of some files, one after the other, the name of each, and a line on files that were
+/// The samples of some files, one after the other, the name of each, and lines on files that were
 /// left out.
 pub(super) fn inputs_of<T: OwnTask>(
     own: &T,
     width: usize,
     files: &[PathBuf],
     skip: bool,
-) -> Result<(Vec<f32>, Vec<String>, Option<String>)> {
+) -> Result<(Vec<f32>, Vec<String>, Vec<String>)> {
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
-    let (_, remark) = read_each(files, skip, |file| {
+    let each = Each::of(files, |file| {
         let found = own.inputs(file).map_err(|reason| failed(own.name(), &reason))?;
         if found.is_empty() || found.len() % width != 0 {
             let expected = format!("samples of {width} numbers each");
@@ -91,6 +91,7 @@ pub(super) fn inputs_of<T: OwnTask>(
         names.extend((0..count).map(name));
         inputs.extend(found);
         Ok(())
-    })?;
-    Ok((inputs, names, remark))
+    });
+    let (_, remarks) = each.or_left_out(Vec::new(), skip)?;
+    Ok((inputs, names, remarks))
 }

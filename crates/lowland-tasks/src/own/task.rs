@@ -101,11 +101,11 @@ impl<T: OwnTask> Task for SampleTask<T> {
 
     fn inputs(&self, config: &TrainConfig, files: &[PathBuf]) -> Result<Inputs> {
         let (width, skip) = (self.parts.train.width(), config.data.skip_damaged);
-        let (inputs, names, remark) = inputs_of(&*self.own, width, files, skip)?;
+        let (inputs, names, remarks) = inputs_of(&*self.own, width, files, skip)?;
         let targets = self.parts.train.targets().blank(names.len());
         let set = SampleSet::new(inputs, names.len(), targets)?;
         let source = self.source(&Arc::new(set));
-        Ok(Inputs { source, names, remarks: Vec::from_iter(remark) })
+        Ok(Inputs { source, names, remarks })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

@@ -73,9 +73,9 @@ impl PoseSplits {
             let (path, expected) = (folder.join(name), format!("one of {EXPECTED_FILES}"));
             Error::Missing { path, kind: "file", expected }
         };
-        let train_part = train.ok_or_else(|| missing("train.json"))?;
+        let mut train_part = train.ok_or_else(|| missing("train.json"))?;
         let mut remarks = Vec::new();
-        let (validation, test_part) = match (validation, test) {
+        let (validation, mut test_part) = match (validation, test) {
             (validation, Some(test)) => (validation, test),
             (Some(validation), None) => {
                 let name = validation.file.strip_prefix(folder).unwrap_or(&validation.file);
@@ -94,10 +94,15 @@ impl PoseSplits {
             Err(format_error(&part.file, expected, "others".to_owned()))
         };
         let test = read_like(&test_part)?;
-        let validation = match validation {
+        let mut validation = match validation {
             Some(part) => Some((read_like(&part)?, part)),
             None => None,
         };
+        train_part.settle(&train);
+        test_part.settle(&test);
+        if let Some((found, part)) = &mut validation {
+            part.settle(found);
+        }
         let of_validation = validation.as_ref().map(|(found, part)| (found, part));
         let parts = [Some((&train, &train_part)), of_validation, Some((&test, &test_part))];
         let mut damaged = Vec::new();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::coco::Keypoints;
 use crate::{Error, Result};
 
 /// A keypoint file, and where its images may be.
@@ -12,6 +13,21 @@ pub(super) struct Part {
     folders: Vec<PathBuf>,
     /// Where an image should be that is in none of them.
     likely: PathBuf,
+}
+
+impl Part {
+    /// Where an image should be that is not there: where most others of the part are.
+    pub(super) fn settle(&mut self, keypoints: &Keypoints) {
+        let count = |folder: &Path| {
+            let images = keypoints.images.iter();
+            images.filter(|image| folder.join(&image.file_name).is_file()).count()
+        };
+        // Of equal ones the first.
+        let most = self.folders.iter().rev().map(|folder| (count(folder), folder));
+        if let Some((1.., folder)) = most.max_by_key(|(count, _)| *count) {
+            self.likely.clone_from(folder);
+        }
+    }
 }
 
 impl Part {

@@ -15,9 +15,10 @@ use super::{
 use crate::Result;
 use crate::answer::Answer;
 use crate::config::TrainConfig;
+use crate::data::files::{self, Each};
 use crate::data::{
     HostBatch, ImageBatch, ImageSet, ImageShape, ImageSource, LabelNoise, Mixed, Normalisation,
-    NormalisedBy, Source, Subset, files, image_folder, redraw_labels,
+    NormalisedBy, Source, Subset, image_folder, redraw_labels,
 };
 use crate::models::Model;
 use crate::quantise::quantised;
@@ -101,7 +102,7 @@ impl Task for ImageTask {
         let shape = self.parts.train.shape();
         let mut pixels = Vec::new();
         let folder = config.data.folder();
-        let (images, remark) = files::read_each(paths, folder.skip_damaged, |path| {
+        let each = Each::of(paths, |path| {
             let (found, colours) = image_folder::parse(path, &files::read(path)?, &folder)?;
             let found = ImageShape { channels: shape.channels, ..found };
             if found != shape {
@@ -115,11 +116,12 @@ impl Task for ImageTask {
                 _ => pixels.extend(colours),
             }
             Ok(())
-        })?;
+        });
+        let (images, remarks) = each.or_left_out(Vec::new(), folder.skip_damaged)?;
         let set = ImageSet::new(pixels, vec![0; images.len()], shape, self.class_names())?;
         let source = ImageSource::plain(Arc::new(set), self.normalisation.clone())?;
         let names = images.iter().map(|(path, ())| path.display().to_string()).collect();
-        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::from_iter(remark) })
+        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks })
     }
 
     fn class_counts(&self) -> Option<Vec<usize>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
@@ -15,8 +15,9 @@ use super::{
 use crate::Result;
 use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
+use crate::data::files::{self, Each};
 use crate::data::image_file;
-use crate::data::{FolderConfig, Source, Subset, files};
+use crate::data::{FolderConfig, Source, Subset};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
@@ -109,15 +110,14 @@ impl Task for PeopleTask {
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let skeleton = self.parts.train.skeleton().clone();
         let FolderConfig { decoding, skip_damaged, .. } = config.data.folder();
-        let (images, remark) = files::read_each(paths, skip_damaged, |path| {
-            image_file::decode(path, &files::read(path)?, &decoding)
-        })?;
+        let decode = |path: &Path| image_file::decode(path, &files::read(path)?, &decoding);
+        let (images, remarks) = Each::of(paths, decode).or_left_out(Vec::new(), skip_damaged)?;
         let images = images.iter();
         let names = images.clone().map(|(path, _)| path.display().to_string()).collect();
         let images = images.map(|(_, image)| image);
         let set = PoseSet::whole_images(images, skeleton, &config.crop.unwrap_or_default())?;
         let source = PoseSource::evaluation(Arc::new(set), self.preparation.clone())?;
-        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks: Vec::from_iter(remark) })
+        Ok(Inputs { source: Box::new(Boxed(source)), names, remarks })
     }
 
     fn to_learn(&self, config: &TrainConfig) -> Result<AnySource> {

@@ -15,13 +15,14 @@ use super::{
 };
 use crate::answer::Answer;
 use crate::config::{TextConfig, TrainConfig};
-use crate::data::{LabelNoise, Source, Subset, TargetTensor, files, redraw_labels};
+use crate::data::files::{self, Each};
+use crate::data::{LabelNoise, Source, Subset, TargetTensor, redraw_labels};
 use crate::models::Model;
 use crate::regression::{pearson, spearman};
 use crate::text::{
     BertConfig, Columns, Confusion, FineTuning, HostTextBatch, Metric, Text, TextBatch,
-    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, Unlabelled, damaged_lines,
-    folder_of, inputs, line_error, weights_of,
+    TextClassifier, TextKind, TextSet, TextSplits, TextTokenizer, Unlabelled, folder_of, inputs,
+    line_error, weights_of,
 };
 use crate::weights::{self, Export};
 use crate::{Error, Result};
@@ -212,19 +213,18 @@ impl Task for TextTask {
         let from = pretrained(config)?;
         let tokenizer = TextTokenizer::from_folder(folder_of(&from), text(config).max_length)?;
         let (mut texts, mut names, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut damaged = Vec::new();
-        let skip = config.data.skip_damaged;
-        let (all, left_out) = files::read_each(paths, skip, |path| self.reading.inputs(path))?;
+        let mut each = Each::of(paths, |path| self.reading.inputs(path));
+        let damaged =
+            each.read.iter_mut().flat_map(|(_, read)| std::mem::take(&mut read.damaged)).collect();
+        let (all, left_out) = each.or_left_out(damaged, config.data.skip_damaged)?;
         for (_, of_file) in all {
-            let Unlabelled { texts: of_file, damaged: lines, remark } = of_file;
-            damaged.extend(lines);
+            let Unlabelled { texts: of_file, remark, .. } = of_file;
             let (of_file, named): (Vec<Text>, Vec<String>) = of_file.into_iter().unzip();
             remarks.extend(remark);
             texts.extend(of_file);
             names.extend(named);
         }
         remarks.extend(left_out);
-        remarks.extend(damaged_lines(damaged, skip)?);
         let targets = self.parts.train.targets().blank(texts.len());
         let set = TextSet::with_targets(&texts, targets, &tokenizer)?;
         Ok(Inputs { source: Box::new(Boxed(TextSource(Arc::new(set)))), names, remarks })

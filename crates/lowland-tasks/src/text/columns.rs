@@ -118,11 +118,16 @@ impl Count {
 
     pub(super) fn in_words(self, first: usize) -> String {
         match self {
-            Self::LikeTheFirst => format!("{first} columns"),
-            Self::Exactly(count) => format!("{count} columns"),
+            Self::LikeTheFirst => columns_in_words(first),
+            Self::Exactly(count) => columns_in_words(count),
             Self::AtLeast(count) => format!("at least {count} columns"),
         }
     }
+}
+
+/// A number of columns: "1 column", "3 columns".
+pub(super) fn columns_in_words(count: usize) -> String {
+    if count == 1 { "1 column".to_owned() } else { format!("{count} columns") }
 }
 
 impl TextColumns {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::columns::{Columns, TextColumns, is_line_of_names};
 use super::files::{Layout, find};
-use super::rows::{Rows, damaged_lines, line_error, shortened};
+use super::rows::{Rows, line_error, shortened};
 use super::table::parse;
 use super::{Text, TextSet, TextSplits, TextTokenizer};
 use crate::data::TargetValues;
 use crate::data::files::{format_error, read};
-use crate::data::remarks::left_out;
+use crate::data::remarks::{left_out, left_out_lines};
 use crate::{Error, Result};
 
 /// Texts of a data set, each with a label or a number.
@@ -335,22 +335,30 @@ impl Reader<'_> {
     /// # Errors
     /// Damaged lines that are not to be skipped.
     fn finish(&self, damaged: Vec<Error>) -> Result<Option<String>> {
-        damaged_lines(damaged, self.skip_damaged)
+        if !self.skip_damaged {
+            return Error::several("damaged lines", damaged).map_or(Ok(None), Err);
+        }
+        let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+        Ok(left_out_lines(&damaged, name))
     }
 
-    /// A line for the files that are not used.
-    fn unused(&self, used: &BTreeSet<PathBuf>) -> Result<Option<String>> {
+    /// Lines for the files and the folders that are not used.
+    fn unused(&self, used: &BTreeSet<PathBuf>) -> Result<Vec<String>> {
         let unreadable = |source| Error::File { path: self.folder.to_owned(), source };
-        let mut names = Vec::new();
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(self.folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
             let name = path.file_name().unwrap_or_default().display().to_string();
-            if path.is_file() && !used.contains(&path) && !name.starts_with('.') {
-                names.push(name);
+            let is_used = used.iter().any(|used| used.starts_with(&path));
+            if !is_used && !name.starts_with('.') {
+                if path.is_dir() { &mut folders } else { &mut files }.push(name);
             }
         }
-        names.sort();
-        Ok(left_out(["file that is not used", "files that are not used"], &names))
+        files.sort();
+        folders.sort();
+        let files = left_out(["file that is not used", "files that are not used"], &files);
+        let folders = left_out(["folder that is not used", "folders that are not used"], &folders);
+        Ok(files.into_iter().chain(folders).collect())
     }
 }
 

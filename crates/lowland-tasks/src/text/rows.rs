@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use super::Text;
-use crate::data::remarks::left_out_each;
-use crate::{Error, Result};
+use crate::Error;
 
 /// Labels that stand for none.
 const NO_LABELS: [&str; 4] = ["-1", "-1.0", "", "?"];
@@ -91,26 +90,4 @@ pub(crate) fn shortened(text: &str) -> String {
 pub(super) fn quoted(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.contains('"') { format!("'{text}'") } else { format!("\"{text}\"") }
-}
-
-/// A line for damaged lines that are left out, where they are to be skipped; `None` where there are
-/// none.
-///
-/// # Errors
-/// Damaged lines that are not to be skipped.
-pub(crate) fn damaged_lines(damaged: Vec<Error>, skip: bool) -> Result<Option<String>> {
-    if !skip {
-        return Error::several("damaged lines", damaged).map_or(Ok(None), Err);
-    }
-    let name = |error: &Error| {
-        let (path, lines) = match error {
-            Error::Line { path, line, .. } => (path, line.to_string()),
-            Error::Lines { path, first, last, .. } => (path, format!("{first}-{last}")),
-            error => return (error.to_string(), 1),
-        };
-        let name = path.file_name().unwrap_or_default().display();
-        (format!("{name}:{lines}"), error.lines())
-    };
-    let names: Vec<(String, usize)> = damaged.iter().map(name).collect();
-    Ok(left_out_each(["damaged line", "damaged lines"], &names))
 }

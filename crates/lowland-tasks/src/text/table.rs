@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use super::Text;
-use super::columns::Columns;
+use super::columns::{Columns, columns_in_words};
 use super::delimited::{Separator, read_delimited};
 use super::objects::read_objects;
 use super::rows::{Rows, line_error};
@@ -95,7 +95,7 @@ pub(crate) fn inputs(path: &Path, bytes: &[u8], columns: &Columns) -> Result<Unl
                 [one] if !one.trim().is_empty() => Ok((Text::from(*one), line)),
                 [one, two] => Ok((Text::from((*one, *two)), line)),
                 [_] => Err(refused("an empty line".to_owned())),
-                more => Err(refused(format!("{} columns", more.len()))),
+                more => Err(refused(columns_in_words(more.len()))),
             }
         });
         lines.filter_map(|line| line.map_err(|error| damaged.push(error)).ok()).collect()
@@ -125,7 +125,7 @@ fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = before.split(|&byte| byte == b'\n').count();
-        let name = path.file_name().unwrap_or_default().display();
+        let name = path.display();
         let convert = |from| format!("convert it, such as with `iconv -f {from} -t UTF-8 {name}`");
         let found = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             format!("UTF-16: {}", convert("UTF-16"))

@@ -1,4 +1,4 @@
-//! Whether the weights that a run begins with are numbers.
+//! Whether the weights of a network are numbers.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -6,11 +6,11 @@ use burn::tensor::Tensor;
 use crate::models::Model;
 use crate::{Error, Result};
 
-/// An error that names the first tensor of a network that holds what is not finite.
+/// Checks that all weights of a network are numbers.
 ///
 /// # Errors
-/// [`Error::NotFinite`], or the device fails.
-pub(super) fn check_finite(model: &Model) -> Result<()> {
+/// [`Error::NotFinite`] with the first tensor that holds NaN or infinity, or the device fails.
+pub fn check_finite(model: &Model) -> Result<()> {
     let mut search = Search::default();
     model.visit(&mut search);
     match search.found {

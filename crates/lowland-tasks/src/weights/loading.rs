@@ -201,11 +201,12 @@ impl Misfits<'_> {
             parts.push(format!("{} that are no part of it, the first {first}", unused.len()));
         }
         let seems = stored.seems().map(|seems| format!("; {seems}")).unwrap_or_default();
-        let count = stored.tensors.len();
+        let counts = match (stored.tensors.len(), wanted.len()) {
+            (count, expected) if count == expected => format!("of {count} tensors "),
+            (count, expected) => format!("it has {count} tensors, expected {expected}: "),
+        };
         Some(format!(
-            "it has {count} tensors, expected {}: {}{seems}; name the network that the file is of (--model), or \
-             another file",
-            wanted.len(),
+            "{counts}{}{seems}; name the network that the file is of, or another file",
             parts.join("; ")
         ))
     }

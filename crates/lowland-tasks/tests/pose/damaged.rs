@@ -189,7 +189,7 @@ fn damaged_entries_are_named_together_or_left_out_and_counted() {
         format!(
             "2 damaged entries: {train}: expected images with sides of 1 to 32768 pixels, found \
              -60x40 in image 70; {train}: expected a list of numbers as keypoints, found null in \
-             annotation 1; --skip-damaged (skip_damaged = true) leaves them out"
+             annotation 1; --skip-damaged leaves them out"
         )
     );
     let found = read(folder.path(), true).unwrap();

@@ -262,8 +262,7 @@ fn what_is_missing_in_a_folder_is_reported() {
     assert_eq!(
         read(folder.path()).unwrap_err(),
         format!(
-            "{}: expected image 70 of a keypoint file, found no such file; --skip-damaged (skip_damaged = true) \
-             leaves it out",
+            "{}: expected image 70 of a keypoint file, found no such file; --skip-damaged leaves it out",
             path("b.png")
         )
     );

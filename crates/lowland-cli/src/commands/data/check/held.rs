@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use lowland_tasks::data::{DataName, ImageSet, ImageShape, Splits, TargetValues};
-use lowland_tasks::pose::{PoseSet, PoseSplits};
+use lowland_tasks::pose::{Person, PoseSet, PoseSplits};
 use lowland_tasks::text::{Text, TextCorpus, Texts};
 use serde::Serialize;
 
@@ -137,7 +137,23 @@ impl Held {
             (!names.is_empty()).then(|| format!("no {name} person shows {}", names.join(", ")))
         };
         let odd = [unseen(&held.train, "training"), unseen(&held.test, "test")];
-        held.with(&splits.remarks, odd.into_iter().flatten().collect())
+        let mut odd: Vec<String> = odd.into_iter().flatten().collect();
+        let name = |person: &Person| format!("image {}", person.image);
+        let names = sets
+            .map(|set| set.map_or_else(Vec::new, |set| set.people().iter().map(name).collect()));
+        let samples: Vec<Samples<'_, (&[u8], _)>> = sets
+            .into_iter()
+            .zip(["training", "validation", "test"].into_iter().zip(&names))
+            .filter_map(|(set, (part, files))| {
+                let set = set?;
+                let pixels = |i: usize| set.pictures().image(i);
+                let bounds = |i: usize| set.people()[i].bounds.map(f64::to_bits);
+                let samples = (0..set.len()).map(|i| ((pixels(i), bounds(i)), 0)).collect();
+                Some(Samples { part, samples, files })
+            })
+            .collect();
+        odd.extend(of_samples(&samples, &[]));
+        held.with(&splits.remarks, odd)
     }
 
     pub(super) fn texts(data: DataName, corpus: &TextCorpus) -> Self {
