@@ -114,24 +114,35 @@ pub(crate) fn clear_parts(folder: &Path) -> Result<()> {
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let is_link = path.is_symlink();
+    let there = std::fs::metadata(path).ok();
+    let is_stream = there.as_ref().is_some_and(|found| !found.is_file() && !found.is_dir())
+        || ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|at| path.starts_with(at));
+    // A link to nothing yet is followed by the system alone.
+    if is_stream || (is_link && there.is_none()) {
+        let write = || -> std::io::Result<()> {
+            let mut file =
+                std::fs::OpenOptions::new().append(true).create(!is_stream).open(path)?;
+            file.write_all(contents)
+        };
+        return write().with_context(|| format!("cannot write {}", path.display()));
+    }
+    let target = if is_link { std::fs::canonicalize(path)? } else { path.to_owned() };
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("cannot write {}: there is no folder {}", path.display(), folder.display());
+    }
     let write = || -> std::io::Result<()> {
-        if target.exists() && !target.is_file() && !target.is_dir() {
-            return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(contents);
-        }
-        if !folder.is_dir() {
-            // Before a file of another name is at fault.
-            return Err(std::io::ErrorKind::NotFound.into());
-        }
         let mut file = tempfile::Builder::new().prefix(PART).tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            let permissions = there.as_ref().map(std::fs::Metadata::permissions);
+            let usual = || std::fs::Permissions::from_mode(0o644);
+            file.as_file().set_permissions(permissions.unwrap_or_else(usual))?;
         }
         file.persist(&target)?;
         Ok(())

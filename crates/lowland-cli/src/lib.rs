@@ -227,7 +227,10 @@ where
 fn verbose_behind(mut typed: Vec<OsString>) -> Vec<OsString> {
     let loud = typed.iter().skip(1).take_while(|word| word.to_str().is_some_and(is_loud)).count();
     let named = typed.get(1 + loud).and_then(|word| word.to_str());
-    if named.is_some_and(|word| !word.starts_with('-')) {
+    if named == Some("help") {
+        // It takes no flags.
+        typed.drain(1..=loud);
+    } else if named.is_some_and(|word| !word.starts_with('-')) {
         typed[1..=1 + loud].rotate_right(1);
     }
     typed

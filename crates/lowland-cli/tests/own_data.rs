@@ -175,19 +175,7 @@ fn pictures_are_predicted_as_they_were_tested() {
     let target = path(folder.path(), "out.csv");
     predict(&["--out", &target]);
     assert_eq!(std::fs::read_to_string(&target).unwrap(), table);
-    let error = lowland(&["predict", &out, &files[0], "--out", &files[0]]);
-    assert_eq!(error.status.code(), Some(2));
-    assert!(text(&error.stderr).contains("is one of the inputs"));
-    #[cfg(unix)]
-    {
-        // What a link leads to is written, and the link stays.
-        let link = path(folder.path(), "link.csv");
-        std::fs::write(&target, "").unwrap();
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        predict(&["--out", &link]);
-        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&target).unwrap(), table);
-    }
+    outputs(folder.path(), &out, &files, &table);
 
     let wrong = folder.path().join("wide.png");
     image::RgbImage::new(9, 8).save(&wrong).unwrap();
@@ -212,6 +200,42 @@ fn pictures_are_predicted_as_they_were_tested() {
     assert!(said.contains("left out 4 files that cannot be used: "), "{said}");
     let none = text(&lowland(&["predict", &out, &broken, "--skip-damaged"]).stderr);
     assert!(none.contains("broken.png: expected an image") && !none.contains("leaves it out"));
+}
+
+/// What predictions are written into, and what they do not take the place of.
+fn outputs(folder: &Path, out: &str, files: &[String], table: &str) {
+    let target = path(folder, "target.csv");
+    let error = lowland(&["predict", out, &files[0], "--out", &files[0]]);
+    assert_eq!(error.status.code(), Some(2));
+    assert!(text(&error.stderr).contains("is one of the inputs"));
+    let model = format!("{out}/model.bpk");
+    let error = lowland(&["predict", out, &files[0], "--out", &model]);
+    assert!(text(&error.stderr).contains("is a file of the run"));
+    let nowhere = path(folder, "nowhere/out.csv");
+    let error = lowland(&["predict", out, &files[0], "--out", &nowhere]);
+    assert!(text(&error.stderr).contains("there is no folder"));
+    #[cfg(unix)]
+    {
+        // What a link leads to is written, and the link stays.
+        let link = path(folder, "link.csv");
+        std::fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        run(&["predict", out, &files[0], &files[1], "--out", &link]);
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        let (dangling, later) = (path(folder, "dangling"), path(folder, "later"));
+        std::os::unix::fs::symlink(&later, &dangling).unwrap();
+        run(&["predict", out, &files[0], &files[1], "--out", &dangling]);
+        assert_eq!(std::fs::read_to_string(&later).unwrap(), table);
+        // A stream is written into, and the file that it goes to keeps what it has.
+        let log = path(folder, "log");
+        std::fs::write(&log, "before\n").unwrap();
+        let to = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+        let words = ["predict", out, &files[0], &files[1], "--out", "/dev/stdout"];
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lowland"));
+        assert!(command.args(words).stdout(to).status().unwrap().success());
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), format!("before\n{table}"));
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), table);
+    }
 }
 
 /// The embedded data is never damaged, and inputs may be.

@@ -58,16 +58,7 @@ impl Predict {
     /// # Errors
     /// A folder without a run, files that cannot be read, a file that cannot be written.
     pub(crate) fn run(self) -> Result<()> {
-        let place = |path: &PathBuf| std::fs::canonicalize(path).ok();
-        if let Some(out) = self.out.as_ref().and_then(place)
-            && let Some(input) =
-                self.inputs.iter().find(|input| place(input).as_ref() == Some(&out))
-        {
-            bail!(Usage(format!(
-                "--out {} is one of the inputs: name another file",
-                input.display()
-            )));
-        }
+        self.check_out()?;
         let skip_damaged = self.open.skip_damaged;
         // Inputs may be damaged where the data of training is nothing that can be.
         let can_skip = skip_damaged && read_config(&self.run)?.data.name.can_skip_damaged();
@@ -98,6 +89,24 @@ impl Predict {
             Some(path) => files::write(path, format!("{text}\n").as_bytes()),
             None => print(&text),
         }
+    }
+}
+
+impl Predict {
+    /// An error where the output would take the place of what is read.
+    fn check_out(&self) -> Result<()> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let place = |path: &PathBuf| std::fs::canonicalize(path).ok();
+        let Some(target) = place(out).filter(|target| target.is_file()) else { return Ok(()) };
+        let mut read = self.inputs.iter().chain(&self.open.weights);
+        let what = if read.any(|path| place(path).as_ref() == Some(&target)) {
+            "one of the inputs"
+        } else if place(&self.run).is_some_and(|run| target.starts_with(run)) {
+            "a file of the run"
+        } else {
+            return Ok(());
+        };
+        bail!(Usage(format!("--out {} is {what}: name another file", out.display())))
     }
 }
 

@@ -93,7 +93,7 @@ impl FinishedRun {
         } else {
             let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
             let model = data.model(&config, record, &device);
-            let unusable = || Usage(format!("{words} of {} cannot be used", path.display()));
+            let unusable = || Usage(format!("{}: {words} cannot be used", path.display()));
             let model = model.with_context(unusable)?;
             check_finite(&model).with_context(unusable)?;
             (model, words)

@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Table> {
         .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
     let mut table: Table = toml::from_str(&text).map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Usage(format!("{} line {line}: {}", path.display(), error.message()))
+        Usage(format!("{} line {line}: {}", path.display(), in_words(error.message())))
     })?;
     // Alone, before flags are laid over it, so that an error names the file.
     parse(table.clone()).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
@@ -105,6 +105,8 @@ fn culprit(table: &Table, message: &str) -> Option<String> {
     let algorithm = table.get("algorithm")?.as_table()?;
     let mut settings = Vec::new();
     leaves("algorithm.", algorithm, &mut settings);
+    // Without its name it is another algorithm: last.
+    settings.sort_by_key(|(path, _)| path == "algorithm.name");
     settings.into_iter().map(|(path, _)| path).find(|path| {
         let mut without = table.clone();
         let mut inner = Some(&mut without);
@@ -156,7 +158,9 @@ fn in_words(message: &str) -> String {
 /// What Serde expected.
 fn kind_in_words(expected: &str) -> &str {
     match expected {
-        "usize" | "u64" | "u32" | "u8" => "a whole number, at least 0",
+        "usize" | "u64" => "a whole number, at least 0",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u8" => "a whole number from 0 to 255",
         "a nonzero usize" => "a whole number, at least 1",
         "i64" => "a whole number",
         "f64" | "f32" => "a number",

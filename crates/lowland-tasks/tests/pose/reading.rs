@@ -225,7 +225,7 @@ fn people_of_missing_images_can_be_left_out() {
     let (crop, decoding) = (CropConfig::default(), Decoding::default());
     let splits = PoseSplits::read_with(folder.path(), &crop, &decoding, true).unwrap();
     assert_eq!(splits.train.people().iter().map(|p| p.image).collect::<Vec<_>>(), [7, 7]);
-    let line = "left out 1 missing or damaged image: b.png";
+    let line = "left out 1 missing or damaged image: images/b.png";
     assert!(splits.remarks.iter().any(|remark| remark == line), "{:?}", splits.remarks);
 }
 
@@ -263,7 +263,7 @@ fn what_is_missing_in_a_folder_is_reported() {
         read(folder.path()).unwrap_err(),
         format!(
             "{}: expected image 70 of a keypoint file, found no such file; --skip-damaged leaves it out",
-            path("b.png")
+            path("images/b.png")
         )
     );
     remove("val.json");
