@@ -168,3 +168,16 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error {
     lowland_tasks::Error::Write { path: path.to_owned(), source: error }.into()
 }
+
+/// A path as it holds wherever the program works.
+///
+/// # Errors
+/// A path that is empty or not Unicode.
+pub(crate) fn absolute(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Usage(format!("{:?} is no path: {error}", path.display().to_string())))?;
+    match absolute.into_os_string().into_string() {
+        Ok(path) => Ok(path),
+        Err(path) => bail!(Usage(format!("{} is not Unicode", path.display()))),
+    }
+}

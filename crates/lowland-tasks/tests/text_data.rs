@@ -485,7 +485,7 @@ fn messages_show_what_stands_there_and_what_to_do() {
             "train.tsv",
             &b"text\tlabel\ngr\xe9at\ta\n"[..],
             "train.tsv:2: expected text in UTF-8, found the byte 0xe9: if it is Latin-1, convert \
-             it, such as with `iconv -f LATIN1 -t UTF-8 train.tsv`",
+             it, such as with `iconv -f LATIN1 -t UTF-8 /",
         ),
         ("train.tsv", &[b"\xff\xfe", &utf16[..]].concat(), "found UTF-16: convert it, such as"),
         (

@@ -207,7 +207,7 @@ fn a_misfit_is_a_few_words_that_name_both_sides_and_the_way() {
         "FILE does not hold the weights of the network: it has 267 tensors, expected 102: 24 misshapen, the first \
          layer1.0.conv1.weight: F32 of shape [64, 64, 1, 1], expected [64, 64, 3, 3]; 165 that are no part of it, \
          the first layer1.0.bn3.bias; it looks like a ResNet-50 with the stem for ImageNet; name the network that \
-         the file is of (--model), or another file"
+         the file is of, or another file"
     );
     let own = fresh("resnet20", 10).to_safetensors(&Export::of("resnet20", &[])).unwrap();
     let error = loaded("small-cnn", 10, &own, false).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use lowland::{Algorithm, ComposedConfig};
 use lowland_tasks::config::TrainConfig;
 use toml::{Table, Value};
@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use super::flags::path_of_flag;
 use super::merge::{PARTS, leaves, nested};
 use crate::failure::Usage;
+use crate::files::absolute;
 use crate::words::did_you_mean;
 
 /// The settings of a run, as its folder has them.
@@ -228,17 +229,4 @@ fn place(table: &str, name: &str) -> Option<String> {
     }
     let within = message.split('`').skip(3).step_by(2).filter(|_| message.starts_with(FIELD));
     within.into_iter().find_map(|inner| place(&format!("{table}.{inner}"), name))
-}
-
-/// A path as it holds wherever the program works.
-///
-/// # Errors
-/// A path that is empty or not Unicode.
-pub(super) fn absolute(path: &Path) -> Result<String> {
-    let absolute = std::path::absolute(path)
-        .map_err(|error| Usage(format!("{:?} is no path: {error}", path.display().to_string())))?;
-    match absolute.into_os_string().into_string() {
-        Ok(path) => Ok(path),
-        Err(path) => bail!(Usage(format!("{} is not Unicode", path.display()))),
-    }
 }

@@ -301,5 +301,5 @@ pub(crate) fn count<T: FromStr>(text: &str) -> Result<T, &'static str> {
 
 /// The absolute form of a path that is typed.
 fn absolute(path: &str) -> Result<String> {
-    super::file::absolute(Path::new(path))
+    crate::files::absolute(Path::new(path))
 }
