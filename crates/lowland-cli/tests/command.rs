@@ -512,6 +512,7 @@ fn help_and_version_are_there() {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
     assert!(text(&run(&["--version"]).stdout).starts_with("lowland "));
+    assert!(text(&run(&["-v", "help", "train"]).stdout).contains("--algorithm"));
     for command in ["demo", "train", "compare", "list", "bench"] {
         assert!(text(&run(&[command, "--help"]).stdout).contains("Usage: lowland"), "{command}");
     }

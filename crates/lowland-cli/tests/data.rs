@@ -321,11 +321,13 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
     fs::write(folder.path().join("train.csv"), "text,label\ngood,a\nbad,b\ngood,b\n,c\n").unwrap();
     fs::write(folder.path().join("test.tsv"), "text\tlabel\nbad\tb\nfine\ta\n").unwrap();
     fs::write(folder.path().join("notes.md"), "x").unwrap();
+    fs::create_dir(folder.path().join("old")).unwrap();
     let check = ["data", "check", "text", "--data-dir", &data];
     let table = text(&run(&check).stdout);
     for line in [
         "  the columns taken are \"text\", \"label\"",
         "  left out 1 file that is not used: notes.md",
+        "  left out 1 folder that is not used: old",
         "  1 training sample comes with more than one label",
         "  no test sample of c",
         "  1 test sample is in the training part too",
@@ -353,7 +355,9 @@ fn texts_and_people_are_checked_too_and_what_is_odd_is_named() {
     }
     let data = people.display().to_string();
     let table = text(&run(&["data", "check", "pose", "--data-dir", &data]).stdout);
-    for part in ["head", "training part: 1 box cut at the edge", "no training person shows neck"] {
+    let twice = "1 test sample is in the training part too: image 1 (as image 1)";
+    let cut = "training part: 1 box cut at the edge";
+    for part in ["head", cut, "no training person shows neck", twice] {
         assert!(table.contains(part), "{part} in {table}");
     }
 }
