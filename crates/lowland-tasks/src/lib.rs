@@ -47,8 +47,8 @@ pub mod pose {
     mod skeleton;
     mod unused;
 
-    pub(crate) use cut::EXPECTED_FILES;
     pub use cut::PoseSplits;
+    pub(crate) use cut::{EXPECTED_FILES, Whole};
     pub use decode::{FoundJoint, decode};
     pub use geometry::Affine;
     pub use loss::heatmap_losses;

@@ -90,9 +90,7 @@ impl Predict {
             None => print(&text),
         }
     }
-}
 
-impl Predict {
     /// An error where the output would take the place of what is read.
     fn check_out(&self) -> Result<()> {
         let Some(out) = &self.out else { return Ok(()) };

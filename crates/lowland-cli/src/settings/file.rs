@@ -202,8 +202,8 @@ fn meant(message: &str) -> String {
     };
     let known: Vec<&str> = names.collect();
     let elsewhere = || {
-        let tables = known.iter().filter(|table| **table != "algorithm");
-        let path = tables.into_iter().find_map(|table| place(table, name))?;
+        let mut tables = known.iter().filter(|table| **table != "algorithm");
+        let path = tables.find_map(|table| place(table, name))?;
         Some(format!("; did you mean {path:?}?"))
     };
     if let Some(path) = path_of_flag(name) {

@@ -73,9 +73,9 @@ impl PoseSplits {
             let (path, expected) = (folder.join(name), format!("one of {EXPECTED_FILES}"));
             Error::Missing { path, kind: "file", expected }
         };
-        let mut train_part = train.ok_or_else(|| missing("train.json"))?;
+        let train_part = train.ok_or_else(|| missing("train.json"))?;
         let mut remarks = Vec::new();
-        let (validation, mut test_part) = match (validation, test) {
+        let (validation, test_part) = match (validation, test) {
             (validation, Some(test)) => (validation, test),
             (Some(validation), None) => {
                 let name = validation.file.strip_prefix(folder).unwrap_or(&validation.file);
@@ -94,15 +94,10 @@ impl PoseSplits {
             Err(format_error(&part.file, expected, "others".to_owned()))
         };
         let test = read_like(&test_part)?;
-        let mut validation = match validation {
+        let validation = match validation {
             Some(part) => Some((read_like(&part)?, part)),
             None => None,
         };
-        train_part.settle(&train);
-        test_part.settle(&test);
-        if let Some((found, part)) = &mut validation {
-            part.settle(found);
-        }
         let of_validation = validation.as_ref().map(|(found, part)| (found, part));
         let parts = [Some((&train, &train_part)), of_validation, Some((&test, &test_part))];
         let mut damaged = Vec::new();
@@ -145,31 +140,46 @@ impl PoseSplits {
     }
 }
 
+/// A person who fills an image, cut out of it.
+pub(crate) struct Whole {
+    pixels: Vec<u8>,
+    bounds: [f64; 4],
+    crop: Affine,
+}
+
+impl Whole {
+    /// Cuts, so that the image itself need not be kept.
+    pub(crate) fn of(image: &RgbImage, config: &CropConfig) -> Self {
+        let shape = ImageShape { channels: 3, height: config.height, width: config.width };
+        let [width, height] = [image.width(), image.height()].map(f64::from);
+        let bounds = [0.0, 0.0, width, height];
+        let crop = config.crop(bounds);
+        let mut pixels = vec![0; 3 * config.height * config.width];
+        paint(image, &crop, shape, &mut pixels);
+        Self { pixels, bounds, crop }
+    }
+}
+
 impl PoseSet {
     /// People who each fill an image of their own, no joint of them known.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no image at all.
-    pub(crate) fn whole_images<'a>(
-        images: impl ExactSizeIterator<Item = &'a RgbImage>,
+    /// [`Error::Setting`] for nobody at all.
+    pub(crate) fn whole_images(
+        found: impl IntoIterator<Item = Whole>,
         skeleton: Skeleton,
         config: &CropConfig,
     ) -> Result<Self> {
         let shape = ImageShape { channels: 3, height: config.height, width: config.width };
-        let size = 3 * config.height * config.width;
-        let labels = vec![0; images.len()];
-        let mut pixels = vec![0; size * images.len()];
-        let mut people = Vec::new();
-        for (index, image) in images.enumerate() {
-            let [width, height] = [image.width(), image.height()].map(f64::from);
-            let bounds = [0.0, 0.0, width, height];
-            let crop = config.crop(bounds);
-            paint(image, &crop, shape, &mut pixels[index * size..][..size]);
+        let (mut pixels, mut people) = (Vec::new(), Vec::new());
+        for (image, Whole { pixels: of_image, bounds, crop }) in (0..).zip(found) {
+            pixels.extend(of_image);
             let joints = vec![None; skeleton.joints().len()];
-            let area = width * height;
-            people.push(Person { image: index as u64, joints, bounds, area, crop });
+            let area = bounds[2] * bounds[3];
+            people.push(Person { image, joints, bounds, area, crop });
         }
+        let labels = vec![0; people.len()];
         let pictures = ImageSet::new(pixels, labels, shape, vec!["person".to_owned()])?;
         Self::new(pictures, people, skeleton)
     }
@@ -210,7 +220,7 @@ impl Cutter<'_> {
         }
         let mut is_cut = vec![false; annotations.len()];
         for (image, indices) in images.iter().zip(of_image) {
-            let path = part.path_of(&image.file_name);
+            let path = part.path_of(&image.file_name, &images);
             let decoded = match open(&path, image, self.decoding) {
                 Ok((decoded, is_transparent)) => {
                     self.transparent.extend(is_transparent.then(|| path.clone()));

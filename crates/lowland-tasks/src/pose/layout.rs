@@ -1,9 +1,10 @@
 //! Where keypoint files and their images lie.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::coco::Keypoints;
+use super::coco::Image;
 use crate::{Error, Result};
 
 /// A keypoint file, and where its images may be.
@@ -11,30 +12,32 @@ use crate::{Error, Result};
 pub(super) struct Part {
     pub(super) file: PathBuf,
     folders: Vec<PathBuf>,
-    /// Where an image should be that is in none of them.
-    likely: PathBuf,
+    /// The folder of the part where there is one, else that of the data set.
+    own: PathBuf,
+    /// Where an image should be that is in none of them: looked for once one is missing.
+    likely: OnceCell<PathBuf>,
 }
 
 impl Part {
-    /// Where an image should be that is not there: where most others of the part are.
-    pub(super) fn settle(&mut self, keypoints: &Keypoints) {
+    /// The path of an image: the first that is there, or where it should be. `images` are those of
+    /// the part.
+    pub(super) fn path_of(&self, name: &str, images: &[Image]) -> PathBuf {
+        let mut paths = self.folders.iter().map(|folder| folder.join(name));
+        let likely = || self.likely.get_or_init(|| self.likely(images)).join(name);
+        paths.find(|path| path.is_file()).unwrap_or_else(likely)
+    }
+
+    /// The folder that most of the images are in.
+    fn likely(&self, images: &[Image]) -> PathBuf {
         let count = |folder: &Path| {
-            let images = keypoints.images.iter();
-            images.filter(|image| folder.join(&image.file_name).is_file()).count()
+            images.iter().filter(|image| folder.join(&image.file_name).is_file()).count()
         };
         // Of equal ones the first.
-        let most = self.folders.iter().rev().map(|folder| (count(folder), folder));
-        if let Some((1.., folder)) = most.max_by_key(|(count, _)| *count) {
-            self.likely.clone_from(folder);
+        let counts = self.folders.iter().rev().map(|folder| (count(folder), folder));
+        match counts.max_by_key(|(count, _)| *count) {
+            Some((1.., folder)) => folder.clone(),
+            _ => self.own.clone(),
         }
-    }
-}
-
-impl Part {
-    /// The path of an image: the first that is there, or where it should be.
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
-        let mut paths = self.folders.iter().map(|folder| folder.join(name));
-        paths.find(|path| path.is_file()).unwrap_or_else(|| self.likely.join(name))
     }
 }
 
@@ -94,8 +97,9 @@ fn part(folder: &Path, file: PathBuf, name: &str) -> Part {
     let bases = folders.clone();
     let of_part: Vec<PathBuf> =
         bases.iter().flat_map(|base| [base.join(&year), base.join(name)]).collect();
-    let likely = of_part.iter().find(|path| path.is_dir()).cloned();
+    let own = of_part.iter().find(|path| path.is_dir()).cloned();
     folders.extend(of_part);
     folders.extend(file.parent().map(Path::to_owned));
-    Part { file, folders, likely: likely.unwrap_or_else(|| folder.to_owned()) }
+    let own = own.unwrap_or_else(|| folder.to_owned());
+    Part { file, folders, own, likely: OnceCell::new() }
 }

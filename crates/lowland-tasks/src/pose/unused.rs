@@ -20,8 +20,10 @@ impl Unused {
     /// The keypoint file of a part, and the images that it names.
     pub(super) fn add(&mut self, keypoints: &Keypoints, part: &Part) {
         self.used.insert(part.file.clone());
-        self.used.extend(keypoints.images.iter().map(|image| part.path_of(&image.file_name)));
-        self.without_people.extend(keypoints.without_people.iter().map(|name| part.path_of(name)));
+        let images = &keypoints.images;
+        self.used.extend(images.iter().map(|image| part.path_of(&image.file_name, images)));
+        let others = keypoints.without_people.iter();
+        self.without_people.extend(others.map(|name| part.path_of(name, images)));
     }
 
     /// Lines for the files of `folder` that are not used. Where nothing in a folder is named, it is

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
@@ -21,7 +21,8 @@ use crate::data::{FolderConfig, Source, Subset};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
-    PoseSplits, Reference, average_precision, decode, heatmap_losses, joint_sigmas, pck, picture,
+    PoseSplits, Reference, Whole, average_precision, decode, heatmap_losses, joint_sigmas, pck,
+    picture,
 };
 
 /// A joint counts as found within this share of the torso: PCK@0.2.
@@ -110,12 +111,15 @@ impl Task for PeopleTask {
     fn inputs(&self, config: &TrainConfig, paths: &[PathBuf]) -> Result<Inputs> {
         let skeleton = self.parts.train.skeleton().clone();
         let FolderConfig { decoding, skip_damaged, .. } = config.data.folder();
-        let decode = |path: &Path| image_file::decode(path, &files::read(path)?, &decoding);
-        let (images, remarks) = Each::of(paths, decode).or_left_out(Vec::new(), skip_damaged)?;
-        let images = images.iter();
-        let names = images.clone().map(|(path, _)| path.display().to_string()).collect();
-        let images = images.map(|(_, image)| image);
-        let set = PoseSet::whole_images(images, skeleton, &config.crop.unwrap_or_default())?;
+        let crop = config.crop.unwrap_or_default();
+        let each = Each::of(paths, |path| {
+            let image = image_file::decode(path, &files::read(path)?, &decoding)?;
+            Ok(Whole::of(&image, &crop))
+        });
+        let (images, remarks) = each.or_left_out(Vec::new(), skip_damaged)?;
+        let names = images.iter().map(|(path, _)| path.display().to_string()).collect();
+        let images = images.into_iter().map(|(_, image)| image);
+        let set = PoseSet::whole_images(images, skeleton, &crop)?;
         let source = PoseSource::evaluation(Arc::new(set), self.preparation.clone())?;
         Ok(Inputs { source: Box::new(Boxed(source)), names, remarks })
     }
