@@ -5,7 +5,6 @@ use burn::module::{Module, Param};
 use burn::nn::BatchNorm;
 use burn::nn::conv::ConvTranspose2d;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn::tensor::module::{conv_transpose2d, linear};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
@@ -85,7 +84,7 @@ pub(crate) fn normalised_add_relu(
         return lowland_kernels::batch_norm_add_relu(norm, features, around);
     }
     // In halves of the precision the sum is one of halves.
-    relu(normalised(norm, features) + around)
+    lowland_kernels::relu(normalised(norm, features) + around)
 }
 
 /// A transposed convolution without bias, in the type of the features.
