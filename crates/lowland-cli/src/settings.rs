@@ -50,9 +50,10 @@ impl SettingFlags {
         flags::add(more, &mut line)?;
         let by_flag = |argument: &str| argument.starts_with("--rho ");
         let radius_by_flag = line.argument("algorithm.rho").is_some_and(by_flag);
-        let mut table = self.lower()?;
         let given = line.flags();
-        lay_over(&mut table, line.into_table());
+        let over = line.into_table();
+        let mut table = self.lower(&over)?;
+        lay_over(&mut table, over);
         if radius_by_flag {
             check_radius(&table)?;
         }
@@ -75,7 +76,7 @@ impl SettingFlags {
         let own = parse_algorithm(algorithm)?;
         let mut over = line.into_table();
         lay_over(&mut over, own.clone());
-        let mut table = self.lower()?;
+        let mut table = self.lower(&over)?;
         lay_over(&mut table, over);
         loop {
             let config = parse(table.clone())?;
@@ -103,13 +104,15 @@ impl SettingFlags {
         Ok(())
     }
 
-    /// What lies under the command line: what the program has of its own, the preset, the file.
-    fn lower(&self) -> Result<Table> {
+    /// What lies under the command line, which gives `over`: what the program has of its own, the
+    /// preset, the file.
+    fn lower(&self, over: &Table) -> Result<Table> {
+        let file = self.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let mut given = file.clone();
+        lay_over(&mut given, over.clone());
         let mut table = program::settings();
-        lay_over(&mut table, self.task.map(presets::TaskKind::settings).unwrap_or_default());
-        if let Some(path) = &self.config {
-            lay_over(&mut table, read(path)?);
-        }
+        lay_over(&mut table, self.task.map(|task| task.settings(&given)).unwrap_or_default());
+        lay_over(&mut table, file);
         Ok(table)
     }
 }

@@ -45,15 +45,13 @@ pub struct TestRecord {
     pub scores: BTreeMap<String, f64>,
 }
 
-/// The epoch that is best on validation: the highest [`validation_score`], or else the highest
-/// share of right answers, of equal ones the lowest loss, then the first. `None` where nothing was
-/// measured there.
-///
-/// [`validation_score`]: EpochRecord::validation_score
+/// The epoch that is best on validation: the highest share of right answers, or of what the task is
+/// measured by, of equal ones the lowest loss, then the first. `None` where nothing was measured
+/// there.
 pub fn best_epoch(epochs: &[EpochRecord]) -> Option<&EpochRecord> {
     let score = |epoch: &EpochRecord| {
         let loss = epoch.validation_loss.unwrap_or(f64::INFINITY);
-        (epoch.judged_by().unwrap_or(f64::NEG_INFINITY), -loss)
+        (epoch.validation_accuracy.unwrap_or(f64::NEG_INFINITY), -loss)
     };
     let mut best: Option<&EpochRecord> = None;
     for epoch in epochs.iter().filter(|epoch| epoch.validation_accuracy.is_some()) {
@@ -92,10 +90,6 @@ pub struct EpochRecord {
     /// The share of right answers there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
-    /// What is chosen by there in place of the share of right answers, where the task names such a
-    /// score.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_score: Option<f64>,
     /// Test loss after it, to be looked at and never chosen by; `None` if it was not finite, and
     /// where there is a validation part, which is measured in its place.
     pub test_loss: Option<f64>,
@@ -127,12 +121,6 @@ impl EpochRecord {
     /// The loss that was measured after it, on validation or else on the test samples.
     pub fn measured_loss(&self) -> Option<f64> {
         self.validation_loss.or(self.test_loss)
-    }
-
-    /// What the best epoch is chosen by: the score that the task names, or else the share of right
-    /// answers, on validation; `None` where there is no such part.
-    pub fn judged_by(&self) -> Option<f64> {
-        self.validation_score.or(self.validation_accuracy)
     }
 
     /// The share of right answers that was measured after it, on validation or else on the test

@@ -167,7 +167,8 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn form(&self, config: &TrainConfig, device: &Device) -> Result<Model>;
 
     /// The figure that the task is measured by, which [`Wording::measure`] names, from what a
-    /// network makes of all samples of a split. Default: the share of right answers.
+    /// network makes of all samples of a split: the best epoch is chosen by it, and algorithms are
+    /// compared by it. Default: the share of right answers.
     fn measured(&self, outcome: &Outcome) -> f64 {
         outcome.accuracy()
     }
@@ -176,12 +177,6 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// samples of a split. Default: none.
     fn scores(&self, _split: Split, _marks: &[f64]) -> BTreeMap<String, f64> {
         BTreeMap::new()
-    }
-
-    /// The name of the score that the best epoch is chosen by on validation. Default: none, the
-    /// share of right answers.
-    fn chooses_by(&self) -> Option<&'static str> {
-        None
     }
 
     /// What goes with the weights where they are written for readers elsewhere. Default: the

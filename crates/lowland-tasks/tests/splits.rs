@@ -150,7 +150,6 @@ fn epoch(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
         train_accuracy: None,
         validation_loss: Some(loss),
         validation_accuracy: Some(accuracy),
-        validation_score: None,
         test_loss: None,
         test_accuracy: None,
         average_accuracy: None,
@@ -168,11 +167,6 @@ fn the_best_epoch_is_the_first_of_equal_ones_and_patience_counts_from_it() {
     let epochs = [epoch(1, 0.5, 1.0), epoch(2, 0.7, 0.9), epoch(3, 0.7, 0.8), epoch(4, 0.7, 0.8)];
     let best = |count: usize| best_epoch(&epochs[..count]).map(|epoch| epoch.epoch);
     assert_eq!([0, 1, 2, 3, 4].map(best), [None, Some(1), Some(2), Some(3), Some(3)]);
-    // A score that the task names counts more than the share of right answers.
-    let scored =
-        |score, accuracy| EpochRecord { validation_score: Some(score), ..epoch(1, accuracy, 1.0) };
-    let by_score = [scored(0.2, 0.9), scored(-0.1, 0.95), scored(0.3, 0.8)];
-    assert_eq!(best_epoch(&by_score).unwrap().validation_score, Some(0.3));
     let config = TrainConfig { epochs: 9, patience: Some(1), ..config(Some(0.2)) };
     assert!(!config.is_over(&epochs[..3]));
     assert!(config.is_over(&epochs));

@@ -228,10 +228,13 @@ fn epochs_are_chosen_by_what_the_task_is_measured_by() {
     config.batch_size = 2;
     let training = trained(&config);
     for epoch in &training.record().epochs {
-        assert_eq!(epoch.validation_score, epoch.scores.get("matthews").copied());
-        assert_eq!(epoch.judged_by(), epoch.validation_score);
-        assert!(epoch.validation_score.is_some());
+        assert_eq!(epoch.scores.keys().collect::<Vec<_>>(), ["accuracy"]);
+        let (share, correlation) = (epoch.scores["accuracy"], epoch.validation_accuracy.unwrap());
+        assert!((0.0..=1.0).contains(&share) && (-1.0..=1.0).contains(&correlation));
+        assert!((share - correlation).abs() > 1e-3, "{share} is no correlation");
     }
+    let wording = Data::load(&config).unwrap().task().wording();
+    assert_eq!(wording.measure, "Matthews' correlation");
 }
 
 /// The settings of a regression of similarities, and pairs that are alike or not.

@@ -209,6 +209,13 @@ fn a_misfit_is_a_few_words_that_name_both_sides_and_the_way() {
          the first layer1.0.bn3.bias; it looks like a ResNet-50 with the stem for ImageNet; name the network that \
          the file is of, or another file"
     );
+    let mut grey = all["resnet20"].state.clone();
+    grey.insert("conv1.weight".to_owned(), vec![16, 1, 3, 3]);
+    for classes in [10, 4] {
+        let error = loaded("resnet20", classes, &file(&grey, str::to_owned), false).unwrap_err();
+        let end = "it is for images of 1 channel and these have 3: name another file";
+        assert!(error.ends_with(end), "{error}");
+    }
     let own = fresh("resnet20", 10).to_safetensors(&Export::of("resnet20", &[])).unwrap();
     let error = loaded("small-cnn", 10, &own, false).unwrap_err();
     assert!(error.contains("Lowland wrote it for resnet20"), "{error}");

@@ -194,7 +194,6 @@ fn epoch_record() -> impl Strategy<Value = EpochRecord> {
             average_loss: None,
             validation_loss: None,
             validation_accuracy: None,
-            validation_score: None,
             test_loss,
             test_accuracy,
             scores: BTreeMap::new(),

@@ -93,10 +93,6 @@ pub(super) struct RunResult {
     train_accuracy: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_accuracy: Option<f64>,
-    /// The score that the epoch was chosen by on validation, where that is not the share of right
-    /// answers, and its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validation_score: Option<(&'static str, f64)>,
     test_accuracy: Option<f64>,
     test_loss: Option<f64>,
     /// Of the average of the weights at the end of the run.
@@ -138,10 +134,6 @@ impl RunResult {
             chosen_on_validation: test.is_some_and(|test| test.chosen_on_validation),
             train_accuracy: then.and_then(|epoch| epoch.train_accuracy),
             validation_accuracy: then.and_then(|epoch| epoch.validation_accuracy),
-            validation_score: data
-                .task()
-                .chooses_by()
-                .zip(then.and_then(|epoch| epoch.validation_score)),
             test_accuracy: test.and_then(|test| test.test_accuracy),
             test_loss: test.and_then(|test| test.test_loss),
             average_accuracy: test.and_then(|test| test.average_accuracy),
@@ -194,13 +186,10 @@ impl RunResult {
         let share = |value: Option<f64>| value.map_or("none".to_owned(), percent);
         let train = format!("training {} {}", self.measure, share(self.train_accuracy));
         if self.chosen_on_validation {
-            let validation = match self.validation_score {
-                Some((name, score)) => format!("{name} {score:.3}"),
-                None => share(self.validation_accuracy),
-            };
             return format!(
-                "Tested once, with the weights of epoch {}, the best on validation ({validation}); {train}",
-                self.tested_epoch
+                "Tested once, with the weights of epoch {}, the best on validation ({}); {train}",
+                self.tested_epoch,
+                share(self.validation_accuracy)
             );
         }
         format!(

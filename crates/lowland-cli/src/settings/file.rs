@@ -74,6 +74,11 @@ fn name_algorithm(table: &mut Table) {
 pub(super) fn parse(mut table: Table) -> Result<TrainConfig> {
     name_algorithm(&mut table);
     let config = deserialized(table.clone());
+    if config.is_ok()
+        && let Some(path) = list_for_table(&table)
+    {
+        return Err(Usage(format!("{path}: expected a table, found a list")).into());
+    }
     config.map(TrainConfig::with_task_tables).map_err(|Fault { path, message }| {
         let path = culprit(&table, &message).filter(|_| path == "algorithm").unwrap_or(path);
         // An unknown field is its own path.
@@ -97,6 +102,28 @@ fn deserialized(table: Table) -> Result<TrainConfig, Fault> {
     })
 }
 
+/// The first setting that is given a list and takes a table, which Serde fills from a list by the
+/// order of its fields.
+fn list_for_table(table: &Table) -> Option<String> {
+    let mut settings = Vec::new();
+    leaves("", table, &mut settings);
+    let lists = settings.into_iter().filter(|(_, value)| value.is_array());
+    lists.map(|(path, _)| path).find(|path| {
+        let mut other = table.clone();
+        let Some((around, name)) = around(&mut other, path) else { return false };
+        around.insert(name.to_owned(), Value::Table(Table::new()));
+        deserialized(other).err().is_none_or(|fault| fault.message.starts_with(MISSING))
+    })
+}
+
+/// The table that holds the setting of a path, and its name there.
+fn around<'a>(table: &'a mut Table, path: &'a str) -> Option<(&'a mut Table, &'a str)> {
+    let (tables, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut tables = tables.split('.').filter(|part| !part.is_empty());
+    let inner = tables.try_fold(table, |table, part| table.get_mut(part)?.as_table_mut())?;
+    Some((inner, name))
+}
+
 /// The setting of an algorithm that a message is about, which does not name it: the one without
 /// which the message is another.
 fn culprit(table: &Table, message: &str) -> Option<String> {
@@ -110,12 +137,7 @@ fn culprit(table: &Table, message: &str) -> Option<String> {
     settings.sort_by_key(|(path, _)| path == "algorithm.name");
     settings.into_iter().map(|(path, _)| path).find(|path| {
         let mut without = table.clone();
-        let mut inner = Some(&mut without);
-        let (tables, name) = path.rsplit_once('.').unwrap_or(("", path));
-        for part in tables.split('.') {
-            inner = inner.and_then(|table| table.get_mut(part)).and_then(Value::as_table_mut);
-        }
-        inner.and_then(|table| table.remove(name)).is_some()
+        around(&mut without, path).and_then(|(table, name)| table.remove(name)).is_some()
             && deserialized(without).err().is_none_or(|fault| fault.message != message)
     })
 }
@@ -126,34 +148,43 @@ pub(crate) const UNKNOWN: &str = "unknown setting";
 /// The same in the words of Serde.
 const FIELD: &str = "unknown field";
 
+/// How a message of Serde begins that is about a setting which must be given.
+const MISSING: &str = "missing field";
+
 /// A message of Serde in the words of others.
 fn in_words(message: &str) -> String {
     for start in ["invalid type: ", "invalid value: "] {
         let said = message.strip_prefix(start).and_then(|rest| rest.rsplit_once(", expected "));
         if let Some((found, expected)) = said {
-            return format!("expected {}{}", kind_in_words(expected), found_in_words(found));
+            let expected = kind_in_words(expected);
+            if expected.starts_with("a whole number") && is_beyond_whole_numbers(found) {
+                return format!("the number is too large: at most {}", i64::MAX);
+            }
+            return format!("expected {expected}{}", found_in_words(found));
         }
     }
-    let words = [
-        (FIELD, UNKNOWN),
-        ("unknown variant", "unknown name"),
-        ("missing field", "missing setting"),
-    ];
+    let words =
+        [(FIELD, UNKNOWN), ("unknown variant", "unknown name"), (MISSING, "missing setting")];
     for (serde, ours) in words {
         if let Some(rest) = message.strip_prefix(serde) {
             return format!("{ours}{rest}");
         }
     }
     match message {
-        _ if message.starts_with("data did not match any variant of untagged enum") => {
-            "has none of the forms that it may have".to_owned()
-        }
         _ if message.contains("value was too large") => "the number is too large".to_owned(),
         _ if message.starts_with("wanted exactly 1 element") => {
             "expected one name, found several".to_owned()
         }
         message => message.to_owned(),
     }
+}
+
+/// Whether Serde found digits that are text only because TOML has no such number.
+fn is_beyond_whole_numbers(found: &str) -> bool {
+    let text = found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"'));
+    text.is_some_and(|text| {
+        text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_err()
+    })
 }
 
 /// What Serde expected.

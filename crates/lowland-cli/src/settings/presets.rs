@@ -1,7 +1,9 @@
 //! Settings that suit a kind of task.
 
 use clap::ValueEnum;
-use toml::Table;
+use toml::{Table, Value};
+
+use super::merge::{lay_over, nested};
 
 /// Tasks, each with settings that suit it.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -22,15 +24,20 @@ impl TaskKind {
         matches!(self, Self::Quantised)
     }
 
-    /// The settings that differ from the defaults.
-    pub(super) fn settings(self) -> Table {
+    /// The settings that differ from the defaults, where `over` is laid over them.
+    pub(super) fn settings(self, over: &Table) -> Table {
         let text = match self {
             Self::Classify => "",
             Self::Quantised => QUANTISED,
             Self::Pose => POSE,
             Self::FineTune => FINE_TUNE,
         };
-        toml::from_str(text).unwrap_or_default()
+        let mut settings = toml::from_str(text).unwrap_or_default();
+        if matches!(self, Self::FineTune) && trains_few(over) {
+            let rate = Value::Float(RATE_OF_FEW);
+            lay_over(&mut settings, nested("optimizer.learning_rate", rate));
+        }
+        settings
     }
 }
 
@@ -46,6 +53,15 @@ const POSE: &str = "epochs = 12\nbatch_size = 16\nmodel = \"pose-small\"\ndata.n
 const FINE_TUNE: &str = "epochs = 3\nbatch_size = 32\nmodel = \"transformer\"\ndata.name = \"sst2\"\n\
                          optimizer = { name = \"adamw\", learning_rate = 5e-5, weight_decay = 0.01 }\n";
 
+/// New weights beside those of a pretrained network that stay as they are need larger steps.
+const RATE_OF_FEW: f64 = 1e-3;
+
+/// Whether settings have most weights of a pretrained transformer stay as they are.
+fn trains_few(settings: &Table) -> bool {
+    let trained = settings.get("text").and_then(|text| text.get("trained"));
+    trained.is_some_and(|trained| trained.as_str() != Some("all"))
+}
+
 #[cfg(test)]
 mod tests {
     use lowland_tasks::Spec;
@@ -56,7 +72,7 @@ mod tests {
     #[test]
     fn every_preset_holds_known_settings() {
         for task in TaskKind::value_variants() {
-            let settings = task.settings();
+            let settings = task.settings(&Table::new());
             assert_eq!(settings.is_empty(), matches!(task, TaskKind::Classify), "{task:?}");
             Spec::try_from(settings.try_into::<TrainConfig>().unwrap()).unwrap();
         }

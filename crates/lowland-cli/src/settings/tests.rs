@@ -51,6 +51,23 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
 }
 
 #[test]
+fn the_learning_rate_of_fine_tuning_follows_what_is_trained() {
+    let rate = |more: &[&str]| {
+        let flags = typed(&[&["--task=fine-tune", "--from=/model"], more].concat());
+        resolve(&flags, None).unwrap().optimizer.learning_rate.to_string()
+    };
+    assert_eq!(rate(&[]), "0.00005");
+    assert_eq!(rate(&["--set=text.trained=all"]), "0.00005");
+    assert_eq!(rate(&["--set=text.trained=head"]), "0.001");
+    assert_eq!(rate(&["--set=text.trained.lora.rank=4"]), "0.001");
+    assert_eq!(rate(&["--set=text.trained=head", "--lr=0.01"]), "0.01");
+    let file = file("text.trained = 'head'\n");
+    let config = format!("--config={}", file.path().display());
+    assert_eq!(rate(&[&config]), "0.001");
+    assert_eq!(rate(&[&config, "--set=text.trained=all"]), "0.00005");
+}
+
+#[test]
 #[allow(clippy::too_many_lines, reason = "a line a flag")]
 fn every_flag_sets_the_setting_of_its_name() {
     let arguments = [
@@ -200,8 +217,9 @@ fn the_command_line_is_over_the_file_the_file_over_the_preset() {
     let mut line = CommandLine::default();
     let flags = typed(&arguments);
     flags.add_to(&mut line).unwrap();
-    let mut table = flags.lower().unwrap();
-    lay_over(&mut table, line.into_table());
+    let over = line.into_table();
+    let mut table = flags.lower(&over).unwrap();
+    lay_over(&mut table, over);
     let config = parse(table).unwrap();
     assert_eq!((config.epochs, config.batch_size, config.seed), (7, 16, 5));
     assert_eq!((config.budget, config.time_budget), (Some(1.2), None));
@@ -321,7 +339,17 @@ fn mistakes_are_reported_with_file_line_and_name() {
             "algorithm.controller.window: expected a whole number, at least 0, found \"x\"",
         ),
         ("model = 5", "model: expected a name"),
-        ("class_weights = 'foo'", "class_weights: has none of the forms that it may have"),
+        (
+            "class_weights = 'foo'",
+            "class_weights: expected \"balanced\" or a list of one number for each class",
+        ),
+        ("optimizer = []", "optimizer: expected a table, found a list"),
+        ("optimizer = ['sgd', 0.1]", "optimizer: expected a table, found a list"),
+        ("text.trained.lora = []", "text.trained.lora: expected a table, found a list"),
+        (
+            "epochs = '99999999999999999999'",
+            "epochs: the number is too large: at most 9223372036854775807",
+        ),
         ("data.dir = 5", "data.dir: expected a path, found 5"),
     ] {
         assert_eq!(bad(text), format!("FILE: {expected}"));

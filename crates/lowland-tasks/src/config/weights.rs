@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// How much the loss of a sample counts, by its class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected \"balanced\" or a list of one number for each class")]
 pub enum ClassWeights {
     /// By a rule.
     Named(WeightRule),

@@ -119,6 +119,21 @@ impl TextTask {
         let pretrained = Arc::new(pretrained);
         Ok(Self { parts, noise, metric, remarks: all, reading, pretrained })
     }
+
+    /// What was taken for what, from the marks of texts with classes.
+    fn confusion(&self, marks: &[f64]) -> Confusion {
+        let mut confusion = Confusion::new(self.classes());
+        for pair in marks.chunks_exact(2) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "classes are small whole numbers"
+            )]
+            let [label, answer] = [pair[0] as u16, pair[1] as u16];
+            confusion.add(label, answer);
+        }
+        confusion
+    }
 }
 
 /// What a folder of a pretrained network says of it, to be written beside the weights of a run.
@@ -178,18 +193,30 @@ fn pretrained(config: &TrainConfig) -> Result<PathBuf> {
 impl Task for TextTask {
     fn wording(&self) -> Wording {
         let wording = Wording::labelled("text", "texts");
-        if self.metric.is_some() {
-            return wording;
-        }
-        Wording {
-            class: "number".to_owned(),
-            classes: "numbers".to_owned(),
-            right: String::new(),
-            measure: "Pearson's correlation".to_owned(),
-            meaning: "The correlation of the numbers found with those of the test set, times 100"
-                .to_owned(),
-            ..wording
-        }
+        let Some(metric) = self.metric else {
+            return Wording {
+                class: "number".to_owned(),
+                classes: "numbers".to_owned(),
+                right: String::new(),
+                measure: "Pearson's correlation".to_owned(),
+                meaning:
+                    "The correlation of the numbers found with those of the test set, times 100"
+                        .to_owned(),
+                ..wording
+            };
+        };
+        let meaning = match metric {
+            Metric::Accuracy => return wording,
+            Metric::F1 => {
+                let second = self.class_names().into_iter().nth(1).unwrap_or_default();
+                format!("The F1 score of the class {second:?} on the test set, times 100")
+            }
+            Metric::Matthews => {
+                "The correlation of the classes found with those of the test set, times 100"
+                    .to_owned()
+            }
+        };
+        Wording { right: String::new(), measure: metric.name().to_owned(), meaning, ..wording }
     }
 
     fn classes(&self) -> usize {
@@ -272,10 +299,6 @@ impl Task for TextTask {
         self.start(config, device)
     }
 
-    fn chooses_by(&self) -> Option<&'static str> {
-        self.metric.filter(|metric| *metric != Metric::Accuracy).map(Metric::name)
-    }
-
     /// With `config.json` and `tokenizer.json`, so that the folder of the run is that of a model.
     fn export(&self, config: &TrainConfig) -> Result<Export> {
         let mut export = Export::of(config.model.name(), &self.class_names());
@@ -286,35 +309,24 @@ impl Task for TextTask {
         Ok(export)
     }
 
-    /// Pearson's correlation where numbers are looked for.
+    /// What GLUE measures the task by; Pearson's correlation where numbers are looked for.
     fn measured(&self, outcome: &Outcome) -> f64 {
         match self.metric {
-            Some(_) => outcome.accuracy(),
+            Some(Metric::Accuracy) => outcome.accuracy(),
+            Some(metric) => metric.of(&self.confusion(&outcome.marks)),
             None => pearson(&numeric::pairs(&outcome.marks)),
         }
     }
 
-    /// What GLUE measures the task by, where that is not the accuracy: F1 or Matthews' correlation,
-    /// and where numbers are looked for Spearman's, beside Pearson's.
+    /// The accuracy where GLUE measures the task by another figure, and where numbers are looked
+    /// for Spearman's correlation.
     fn scores(&self, _split: Split, marks: &[f64]) -> BTreeMap<String, f64> {
-        let Some(metric) = self.metric else {
-            let found = spearman(&numeric::pairs(marks));
-            return [("Spearman's correlation".to_owned(), found)].into();
+        let score = match self.metric {
+            Some(Metric::Accuracy) => None,
+            Some(_) => Some((Metric::Accuracy.name(), self.confusion(marks).accuracy())),
+            None => Some(("Spearman's correlation", spearman(&numeric::pairs(marks)))),
         };
-        if metric == Metric::Accuracy {
-            return BTreeMap::new();
-        }
-        let mut confusion = Confusion::new(self.classes());
-        for pair in marks.chunks_exact(2) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "classes are small whole numbers"
-            )]
-            let [label, answer] = [pair[0] as u16, pair[1] as u16];
-            confusion.add(label, answer);
-        }
-        [(metric.name().to_owned(), metric.of(&confusion))].into()
+        score.into_iter().map(|(name, score)| (name.to_owned(), score)).collect()
     }
 }
 

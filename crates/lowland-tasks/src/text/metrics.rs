@@ -22,12 +22,12 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// The name in commands and files.
+    /// The name in reports and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
-            Self::F1 => "f1",
-            Self::Matthews => "matthews",
+            Self::F1 => "F1",
+            Self::Matthews => "Matthews' correlation",
         }
     }
 

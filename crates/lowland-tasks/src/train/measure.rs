@@ -155,20 +155,17 @@ impl Training {
         let finite = |value: f64| value.is_finite().then_some(value);
         let position = std::mem::take(&mut self.position);
         let task = &*self.data.task;
-        let scores = found.scores(task, split);
-        let chosen_by = task.chooses_by().and_then(|name| scores.get(name));
         let record = EpochRecord {
             epoch: epoch + 1,
             train_loss: finite(position.loss / position.samples as f64),
             train_accuracy: train.accuracy(task),
             validation_loss: on(Split::Validation, found.loss()),
             validation_accuracy: on(Split::Validation, found.accuracy(task)),
-            validation_score: on(Split::Validation, chosen_by.copied()),
             test_loss: on(Split::Test, found.loss()),
             test_accuracy: on(Split::Test, found.accuracy(task)),
             average_accuracy: average.as_ref().and_then(|average| average.accuracy(task)),
             average_loss: average.as_ref().and_then(Figures::loss),
-            scores,
+            scores: found.scores(task, split),
             learning_rate: position.learning_rate,
             passes: position.passes,
             second_gradient_share: position.second_gradients as f64 / position.steps as f64,

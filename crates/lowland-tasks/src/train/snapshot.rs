@@ -15,7 +15,7 @@ use super::position::Position;
 use crate::checkpoint::{About, Snapshot};
 use crate::config::TrainConfig;
 use crate::models::Model;
-use crate::record::{EpochRecord, RunRecord, Stretch};
+use crate::record::{RunRecord, Stretch};
 use crate::{Error, Result, task};
 
 /// What a snapshot holds beside weights and optimizer. The learning rate and the order of the data
@@ -58,7 +58,7 @@ impl Training {
         let about = About {
             step: self.optimizer.steps(),
             epoch: self.record.epochs.len(),
-            validation_accuracy: at_end_of_epoch.and_then(EpochRecord::judged_by),
+            validation_accuracy: at_end_of_epoch.and_then(|epoch| epoch.validation_accuracy),
             lengths: BTreeMap::new(),
         };
         let contents = [model, optimizer.to_vec(), state];

@@ -205,10 +205,35 @@ impl Misfits<'_> {
             (count, expected) if count == expected => format!("of {count} tensors "),
             (count, expected) => format!("it has {count} tensors, expected {expected}: "),
         };
-        Some(format!(
-            "{counts}{}{seems}; name the network that the file is of, or another file",
-            parts.join("; ")
-        ))
+        let what_to_do = match self.of_channels() {
+            Some((file, data)) => {
+                let s = if file == 1 { "" } else { "s" };
+                format!(
+                    "it is for images of {file} channel{s} and these have {data}: name another file"
+                )
+            }
+            None => "name the network that the file is of, or another file".to_owned(),
+        };
+        Some(format!("{counts}{}{seems}; {what_to_do}", parts.join("; ")))
+    }
+
+    /// Where all that is wrong before the last layer is for how many channels the first convolution
+    /// is: those of the file and those of the network.
+    fn of_channels(&self) -> Option<(usize, usize)> {
+        let Self { missing, shapes, unused } = self;
+        let is_all = missing.is_empty() && unused.is_empty();
+        let mut shapes = shapes.iter().filter(|(wanted, ..)| !wanted.is_head());
+        let (Some((_, expected, tensor)), None) = (shapes.next(), shapes.next()) else {
+            return None;
+        };
+        let found = tensor.shape.to_vec();
+        let (&[out, channels, height, width], &[.., wanted, _, _]) =
+            (found.as_slice(), expected.as_slice())
+        else {
+            return None;
+        };
+        let fits = *expected == [out, wanted, height, width];
+        (is_all && fits && channels != wanted).then_some((channels, wanted))
     }
 }
 

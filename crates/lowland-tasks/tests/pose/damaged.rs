@@ -33,6 +33,7 @@ fn damaged_annotations_are_named_with_what_is_allowed() {
         ("/keypoints", json!("x"), "a list of numbers as keypoints, found \"x\""),
         ("/keypoints/4", json!("9"), "a list of numbers as keypoints, found \"9\" in place 4"),
         ("/keypoints/2", json!(3), "a visibility of 0, 1 or 2, found 3 for \"head_top\""),
+        ("/keypoints/2", json!(1e300), "a visibility of 0, 1 or 2, found 1e300 for \"head_top\""),
         ("/image_id", json!("7"), &format!("{whole} image_id, found \"7\"")),
         ("/category_id", json!(-1), &format!("{whole} category_id, found -1")),
         ("/bbox", json!([1, 2, 3]), "4 numbers as bbox, found 3 numbers"),

@@ -154,7 +154,6 @@ impl Shape {
             average_loss: None,
             validation_loss: None,
             validation_accuracy: None,
-            validation_score: None,
             test_loss: Some(1.9 - 0.8 * learned + overfit * 6.0 - early),
             test_accuracy: Some(0.1 + (finished - 0.1) * learned.powf(0.35) - overfit + early),
             scores: BTreeMap::new(),

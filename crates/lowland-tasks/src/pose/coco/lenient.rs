@@ -187,6 +187,13 @@ impl Json {
     }
 }
 
+/// A number for a message of one line, a very large or small one with an exponent.
+pub(super) fn in_few_digits(number: f64) -> String {
+    let length = number.abs();
+    let is_long = length != 0.0 && !(1e-5..1e16).contains(&length);
+    if is_long { format!("{number:e}") } else { number.to_string() }
+}
+
 /// The value in a few words.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,7 +201,7 @@ impl fmt::Display for Json {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Whole(number) => write!(f, "{number}"),
-            Self::Number(number) => write!(f, "{number}"),
+            Self::Number(number) => f.write_str(&in_few_digits(*number)),
             Self::Text(text) if NO_NUMBERS.contains(&&**text) => f.write_str(text),
             Self::Text(text) if text.chars().count() > SHOWN => {
                 let start: String = text.chars().take(SHOWN).collect();

@@ -1,7 +1,7 @@
 //! One person of a keypoint file.
 
 use super::damage::{Mistake, mistake};
-use super::lenient::Json;
+use super::lenient::{Json, in_few_digits};
 use super::records::{Annotation, Oddities};
 
 /// How far outside its image a box may reach, in pixels: files are rounded.
@@ -52,7 +52,7 @@ pub(super) fn read(
     for (numbers, name) in numbers.chunks_exact(3).zip(names) {
         let [x, y, visibility] = [numbers[0], numbers[1], numbers[2]];
         if ![0.0, 1.0, 2.0].contains(&visibility) {
-            let found = format!("{visibility} for {name:?}");
+            let found = format!("{} for {name:?}", in_few_digits(visibility));
             return Err(mistake("a visibility of 0, 1 or 2", found));
         }
         let known = visibility > 0.0;
