@@ -41,6 +41,13 @@ pub(crate) use result::epochs_of;
 /// How many pictures of test samples a run leaves behind, where its task has some.
 pub(crate) const PICTURES: usize = 12;
 
+/// What makes the steps: the algorithm, and the optimizer below it.
+fn steps_of(config: &TrainConfig) -> String {
+    let (label, below) = (config.algorithm_label(), config.optimizer.name.label());
+    let has_own = config.algorithm.base().is_ok_and(|base| base.is_some());
+    if label == below || has_own { label.to_owned() } else { format!("{label} over {below}") }
+}
+
 /// Trains to the end, from wherever the training stands, and prints the result.
 ///
 /// # Errors
@@ -130,6 +137,13 @@ fn opening(data: &Data, config: &TrainConfig) -> Vec<String> {
         wording.measure,
         samples(train.min(TRAINING_MEASURED)),
     )];
+    lines.push(format!(
+        "trains with {}, learning rate {} ({}), batches of {}",
+        steps_of(config),
+        config.optimizer.learning_rate,
+        config.optimizer.schedule.in_words(),
+        config.batch_size,
+    ));
     if config.batch_size > train {
         lines.push(format!(
             "a batch of {} is larger than the {}: each step takes all of them, as --batch-size {train} does",

@@ -23,6 +23,12 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{} %", number(100.0 * share, 1))
 }
 
+/// What a task measures beside the figure that counts: accuracy as a percentage, all else, such as
+/// an average precision or a correlation, with three decimals.
+pub(crate) fn score(name: &str, score: f64) -> String {
+    if name == "accuracy" { percent(score) } else { number(score, 3) }
+}
+
 /// A share of whole or half points as briefly as it goes: 0.3 is "30 %".
 pub(crate) fn round_percent(share: f64) -> String {
     let one = number(100.0 * share, 1);

@@ -95,6 +95,7 @@ fn resumed(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(stderr.next().unwrap().unwrap().starts_with("resumes from step "));
     assert!(stderr.next().unwrap().unwrap().starts_with("learns from "));
+    assert!(stderr.next().unwrap().unwrap().starts_with("trains with "));
     assert!(stderr.next().unwrap().unwrap().starts_with("epoch"));
     (child, stderr)
 }

@@ -252,7 +252,7 @@ impl Wording {
 }
 
 /// What the share of right labels is called.
-fn accuracy() -> String {
+pub(crate) fn accuracy() -> String {
     "accuracy".to_owned()
 }
 

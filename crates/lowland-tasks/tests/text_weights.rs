@@ -145,12 +145,20 @@ fn adapters_are_added_to_the_weights_that_they_belong_to() {
     let expected = logits(&network);
     let plain = load(&tiny(), 3, &FineTuning::default()).unwrap().map(&mut Spread);
     assert_ne!(logits(&plain), expected);
-    export(network, folder.path());
+    export(network.clone(), folder.path());
     let names = fs::read(folder.path().join("model.safetensors")).unwrap();
     let names = parse(Path::new("x"), names).unwrap().shapes();
     assert!(names.len() == 39 && !names.keys().any(|name| name.contains("lora")), "{names:?}");
     let found = load(folder.path(), 3, &FineTuning::default()).unwrap();
     assert_eq!(logits(&found), expected);
+    // A record holds them apart from the weights, which alone would be another network.
+    let record = Model::Transformer(network).into_record().into_bytes().unwrap();
+    let path = folder.path().join("best.bpk");
+    fs::write(&path, &*record).unwrap();
+    for tuning in [&tuning, &FineTuning::default()] {
+        let error = load(&path, 3, tuning).unwrap_err().to_string();
+        assert!(error.contains("low-rank adapters") && error.contains("safetensors"), "{error}");
+    }
 }
 
 #[test]

@@ -213,7 +213,8 @@ fn a_misfit_is_a_few_words_that_name_both_sides_and_the_way() {
     grey.insert("conv1.weight".to_owned(), vec![16, 1, 3, 3]);
     for classes in [10, 4] {
         let error = loaded("resnet20", classes, &file(&grey, str::to_owned), false).unwrap_err();
-        let end = "it is for images of 1 channel and these have 3: name another file";
+        let end =
+            "it is for images of 1 channel and images are read with 3 here: name another file";
         assert!(error.ends_with(end), "{error}");
     }
     let own = fresh("resnet20", 10).to_safetensors(&Export::of("resnet20", &[])).unwrap();

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::layout::{self, Grid, WIDTH, wrapped_with_paths};
 use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::terminal::print;
-use crate::words::{MISSING, count, counted, number, percent};
+use crate::words::{MISSING, count, counted, number, percent, score};
 
 /// The most classes whose confusions are printed as a matrix; of more, the largest confusions are.
 const MATRIX: usize = 20;
@@ -102,7 +102,8 @@ fn in_words(found: &Evaluation, weights: &str, width: usize) -> String {
     };
     let mut parts = vec![format!("{} {}", found.measure, percent(found.accuracy))];
     parts.push(format!("loss {}", number(found.loss, 4)));
-    parts.extend(found.scores.iter().map(|(name, score)| format!("{name} {}", number(*score, 3))));
+    let in_words = |(name, found): (&String, &f64)| format!("{name} {}", score(name, *found));
+    parts.extend(found.scores.iter().map(in_words));
     if let Some(error) = found.calibration_error {
         parts.push(format!("expected calibration error {}", percent(error)));
     }

@@ -51,7 +51,7 @@ pub(crate) struct Tune {
     /// [default: each algorithm's own radius, and 2, 4 and 8 times that]
     #[arg(long = "try", value_name = "KEY=VALUES")]
     tries: Vec<String>,
-    /// The gain that counts, in points of accuracy
+    /// The gain that counts, in points of accuracy or of what else the task is measured by
     #[arg(long, value_name = "POINTS", default_value_t = MARGIN)]
     margin: f64,
     #[command(flatten)]

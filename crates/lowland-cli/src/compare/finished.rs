@@ -58,6 +58,7 @@ impl Finished {
             // JSON has no word for them.
             epoch.scores.retain(|_, score| score.is_finite());
         }
+        run.scores.retain(|_, score| score.is_finite());
         Self {
             format: FORMAT,
             used: Used {
@@ -109,6 +110,9 @@ impl Run {
         // What is missing of a run that was killed between its last epoch and its test.
         let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
         let tested = record.test.as_ref().map_or(last, |test| test.test_accuracy);
+        let last = record.epochs.last().filter(|epoch| epoch.test_accuracy.is_some());
+        let scores = record.test.as_ref().map(|test| &test.scores);
+        let finally = scores.or(last.map(|epoch| &epoch.scores)).filter(|_| !diverged);
         let best = best_epoch(&record.epochs);
         Self {
             seed: config.seed,
@@ -118,6 +122,7 @@ impl Run {
             passes_per_step: record.passes / steps,
             seconds_per_step: seconds / steps,
             training_seconds: seconds,
+            scores: finally.cloned().unwrap_or_default(),
             epochs: record.epochs.clone(),
             sampling: record.sampling.clone(),
             flatness: None,

@@ -38,10 +38,23 @@ pub(crate) type Place = (usize, u64);
 /// What is known of a run that is done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Score {
-    /// The share of right answers on validation, 0 to 1; 0 where the run diverged.
+    /// The share of right answers on validation, or what the task is measured by; below that of
+    /// all others, and at most 0, where the run diverged.
     pub accuracy: f64,
+    /// Whether the run diverged.
+    pub diverged: bool,
     /// Gradient evaluations of a whole batch.
     pub passes: f64,
+}
+
+/// Gives runs that diverged a score below that of all others: correlations can be negative.
+pub(crate) fn rank_diverged(known: &mut BTreeMap<Place, Score>) {
+    let lowest = known.values().map(|score| score.accuracy).fold(0.0, f64::min);
+    if lowest < 0.0 {
+        for score in known.values_mut().filter(|score| score.diverged) {
+            score.accuracy = lowest - 0.01;
+        }
+    }
 }
 
 /// What decides a search, beside the scores.
@@ -288,7 +301,8 @@ impl Account<'_> {
     fn best(&self, family: &[usize], seeds: &[u64], keep: usize) -> Vec<usize> {
         let score = |contender: usize| -> f64 {
             let scores = seeds.iter().filter_map(|&seed| self.known.get(&(contender, seed)));
-            mean(&scores.map(|score| score.accuracy).collect::<Vec<_>>()).unwrap_or(0.0)
+            mean(&scores.map(|score| score.accuracy).collect::<Vec<_>>())
+                .unwrap_or(f64::NEG_INFINITY)
         };
         let mut ranked: Vec<(usize, f64)> =
             family.iter().map(|&contender| (contender, score(contender))).collect();

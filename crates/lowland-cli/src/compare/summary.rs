@@ -210,6 +210,9 @@ pub(crate) struct Run {
     pub seconds_per_step: f64,
     /// Seconds of training, evaluation left out.
     pub training_seconds: f64,
+    /// What else the task measures, of the same weights on the test samples, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
     /// One record for each epoch.
     pub epochs: Vec<EpochRecord>,
     /// How often a second gradient was taken, and the norms on the way, over time.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::begin::{check_data, check_free, facts, version};
 use super::finished::Finished;
 use super::gather::{self, prune_finished, standings};
-use super::halving::{Design, FRESH, Part, Place, Position, Score};
+use super::halving::{Design, FRESH, Part, Place, Position, Score, rank_diverged};
 use super::plan::Plan;
 use super::request::Request;
 use super::scheduler;
@@ -218,9 +218,11 @@ fn known(folder: &Path, plan: &Plan) -> Result<BTreeMap<Place, Score>> {
         let place = name.to_str().and_then(|name| place(plan, name));
         let Some(place) = place else { continue };
         let Some(Finished { run, used, .. }) = Finished::read(&entry.path())? else { continue };
-        let accuracy = run.best_accuracy.filter(|_| !run.diverged()).unwrap_or(0.0);
-        known.insert(place, Score { accuracy, passes: used.passes });
+        let accuracy = run.best_accuracy.filter(|_| !run.diverged());
+        let (accuracy, diverged) = (accuracy.unwrap_or(0.0), accuracy.is_none());
+        known.insert(place, Score { accuracy, diverged, passes: used.passes });
     }
+    rank_diverged(&mut known);
     Ok(known)
 }
 
@@ -247,19 +249,22 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         let mut trained =
             position.rounds.iter().rev().filter(|round| round.contenders.contains(&place));
         let seeds = trained.next().map(|round| &round.seeds[..]).unwrap_or_default();
-        let scores = seeds.iter().filter_map(|&seed| Some(known.get(&(place, seed))?.accuracy));
+        let scores: Vec<Score> =
+            seeds.iter().filter_map(|&seed| known.get(&(place, seed)).copied()).collect();
         let left = position.rounds.iter().position(|round| !round.kept.contains(&place));
         Candidate {
             label: names[place].clone(),
             is_base: place < terms.bases,
-            scores: scores.collect(),
+            scores: scores.iter().map(|score| score.accuracy).collect(),
+            diverged: scores.iter().filter(|score| score.diverged).count(),
             left_after: left.map(|round| round + 1),
         }
     };
     let gain = |&seed: &u64| {
         let (base, winner) = position.finalists?;
-        let accuracy = |one| Some(known.get(&(one, seed))?.accuracy);
-        Some(Gain { seed, base: accuracy(base)?, winner: accuracy(winner)? })
+        let (base, winner) = (known.get(&(base, seed))?, known.get(&(winner, seed))?);
+        let diverged = base.diverged || winner.diverged;
+        Some(Gain { seed, base: base.accuracy, winner: winner.accuracy, diverged })
     };
     let outcome = position.next.is_none().then(|| Outcome {
         mean: found.map(|found| found.mean),

@@ -11,8 +11,7 @@ use crate::words;
 pub(super) fn runs(summary: &Summary) -> String {
     let all = summary.algorithms.iter().flat_map(|algorithm| &algorithm.runs);
     // What a task is measured by beside accuracy.
-    let scores: BTreeSet<&String> =
-        all.filter_map(|run| run.epochs.last()).flat_map(|last| last.scores.keys()).collect();
+    let scores: BTreeSet<&String> = all.flat_map(|run| run.scores.keys()).collect();
     let rows = summary.algorithms.iter().flat_map(|algorithm| {
         algorithm.runs.iter().map(|run| {
             let accuracy = run.final_accuracy.map_or_else(|| divergence(run), words::percent);
@@ -21,8 +20,8 @@ pub(super) fn runs(summary: &Summary) -> String {
                 cells.push(best(run));
             }
             cells.extend(scores.iter().map(|name| {
-                let score = run.epochs.last().and_then(|last| last.scores.get(*name));
-                score.map_or_else(|| words::MISSING.into(), |&score| words::number(score, 3))
+                let score = run.scores.get(*name).map(|&score| words::score(name, score));
+                score.unwrap_or_else(|| words::MISSING.into())
             }));
             cells.extend([
                 words::number(run.passes(), 0),
@@ -38,7 +37,7 @@ pub(super) fn runs(summary: &Summary) -> String {
     if setting.validation_images > 0 {
         heads.push(format!("best validation {} (epoch)", setting.measure()));
     }
-    heads.extend(scores.iter().map(|name| (*name).clone()));
+    heads.extend(scores.iter().map(|name| format!("final {name}")));
     heads.extend(["passes", "passes per step", "time per step", "training"].map(String::from));
     details("Every run in numbers", &heads, &joined(rows))
 }

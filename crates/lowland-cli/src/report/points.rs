@@ -63,9 +63,9 @@ pub(super) fn cost(summary: &Summary) -> Figure {
         };
         Entry { series, label: algorithm.label.clone(), value }
     });
-    let caption = "Up is more accurate, left is faster. Bars: one standard deviation over the \
+    let caption = "Up is better, left is faster. Bars: one standard deviation over the \
                    seeds to either side. Dotted line: the frontier, those for which no other was \
-                   both as fast and more accurate on average.";
+                   both as fast and better on average.";
     Figure {
         title: title.clone(),
         caption: caption.into(),

@@ -82,7 +82,11 @@ impl Means {
 
 /// The interval and the seeds behind it.
 fn tested(searched: &Searched, outcome: &Outcome) -> String {
-    let seeds = counted(searched.gains.len(), "fresh seed");
+    let diverged = match searched.gains.iter().filter(|gain| gain.diverged).count() {
+        0 => String::new(),
+        count => format!(" of which {count} diverged"),
+    };
+    let seeds = format!("{}{diverged}", counted(searched.gains.len(), "fresh seed"));
     match outcome.interval {
         Some(Interval { low, high }) => {
             format!("{} interval {} to {}, {seeds}", level(searched), points(low), points(high))
@@ -143,7 +147,12 @@ fn rows(searched: &Searched) -> Vec<[String; 4]> {
             (None, _, false) if searched.finalists.is_some() => "not chosen".to_owned(),
             (None, _, false) => "in the search".to_owned(),
         };
-        let score = one.mean().map_or_else(|| MISSING.to_owned(), percent);
+        let mean = one.mean().map_or_else(|| MISSING.to_owned(), percent);
+        let score = match one.diverged {
+            0 => mean,
+            count if count == one.scores.len() => "diverged".to_owned(),
+            count => format!("{mean}, {count} diverged"),
+        };
         [one.label.clone(), one.scores.len().to_string(), score, end]
     };
     searched.candidates.iter().enumerate().map(row).collect()
@@ -268,7 +277,7 @@ fn scores_data(searched: &Searched, measure: &str) -> Data {
 
 fn gains_data(gains: &[Gain]) -> Data {
     let mut data = Data::new(&["seed", "baseline, %", "winner, %"]);
-    for Gain { seed, base, winner } in gains {
+    for Gain { seed, base, winner, .. } in gains {
         data.push(vec![seed.to_string(), cell(Some(100.0 * base)), cell(Some(100.0 * winner))]);
     }
     data

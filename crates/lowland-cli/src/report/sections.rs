@@ -137,12 +137,12 @@ pub(super) fn repeat(summary: &Summary) -> String {
     let items = [("Version", summary.version.clone()), ("Hardware", summary.hardware.clone())];
     let lead = match summary.setting.equal {
         Equal::Epochs | Equal::Passes => {
-            "The same command, version and hardware give the same accuracies; times vary a little from \
+            "The same command, version and hardware give the same figures; times vary a little from \
              run to run."
         }
         Equal::Time => {
             "The same command, version and hardware give about the same: how many steps a run takes \
-             depends on the clock, and so do accuracies."
+             depends on the clock, and so do all figures."
         }
     };
     section(

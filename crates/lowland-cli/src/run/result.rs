@@ -10,7 +10,7 @@ use lowland_tasks::train::{Data, Training};
 use serde::Serialize;
 
 use crate::data_notes::data_notes;
-use crate::words::{counted, percent};
+use crate::words::{counted, percent, score};
 
 /// The words of a run: what is measured after each epoch, and what the figure is called.
 pub(super) struct Words {
@@ -162,7 +162,8 @@ impl RunResult {
         let average = self.average_accuracy.map(|accuracy| {
             format!(" ({} with the average of the weights at its end)", percent(accuracy))
         });
-        let scores = self.scores.iter().map(|(name, score)| format!(", {name} {score:.3}"));
+        let scores =
+            self.scores.iter().map(|(name, found)| format!(", {name} {}", score(name, *found)));
         format!(
             "{}: test {} {}{}{}{} after {}, {:.2} passes per step, {:.1} s of training{skipped}\n\
              {}\n\

@@ -73,12 +73,10 @@ fn name_algorithm(table: &mut Table) {
 /// An unknown setting, a value of another type.
 pub(super) fn parse(mut table: Table) -> Result<TrainConfig> {
     name_algorithm(&mut table);
-    let config = deserialized(table.clone());
-    if config.is_ok()
-        && let Some(path) = list_for_table(&table)
-    {
+    if let Some(path) = list_for_table(&table) {
         return Err(Usage(format!("{path}: expected a table, found a list")).into());
     }
+    let config = deserialized(table.clone());
     config.map(TrainConfig::with_task_tables).map_err(|Fault { path, message }| {
         let path = culprit(&table, &message).filter(|_| path == "algorithm").unwrap_or(path);
         // An unknown field is its own path.
@@ -102,17 +100,29 @@ fn deserialized(table: Table) -> Result<TrainConfig, Fault> {
     })
 }
 
-/// The first setting that is given a list and takes a table, which Serde fills from a list by the
-/// order of its fields.
+/// The first setting, or entry of a list, that is given a list and takes a table, which Serde fills
+/// from a list by the order of its fields.
 fn list_for_table(table: &Table) -> Option<String> {
     let mut settings = Vec::new();
     leaves("", table, &mut settings);
-    let lists = settings.into_iter().filter(|(_, value)| value.is_array());
-    lists.map(|(path, _)| path).find(|path| {
-        let mut other = table.clone();
-        let Some((around, name)) = around(&mut other, path) else { return false };
-        around.insert(name.to_owned(), Value::Table(Table::new()));
-        deserialized(other).err().is_none_or(|fault| fault.message.starts_with(MISSING))
+    let name = table.get("algorithm").and_then(|algorithm| algorithm.get("name"));
+    // Alone, so that no other mistake is in the way.
+    let takes = |path: &str, value: Value| {
+        let mut alone = nested(path, value);
+        if let (Some(Value::Table(algorithm)), Some(name)) = (alone.get_mut("algorithm"), name) {
+            algorithm.insert("name".to_owned(), name.clone());
+        }
+        name_algorithm(&mut alone);
+        deserialized(alone).err().is_none_or(|fault| fault.message.starts_with(MISSING))
+    };
+    let empty = || Value::Table(Table::new());
+    settings.into_iter().find_map(|(path, value)| {
+        let entries = value.as_array()?;
+        if takes(&path, empty()) {
+            return Some(path);
+        }
+        let place = entries.iter().position(Value::is_array)?;
+        takes(&path, Value::Array(vec![empty()])).then(|| format!("{path}[{place}]"))
     })
 }
 
@@ -173,18 +183,21 @@ fn in_words(message: &str) -> String {
     match message {
         _ if message.contains("value was too large") => "the number is too large".to_owned(),
         _ if message.starts_with("wanted exactly 1 element") => {
-            "expected one name, found several".to_owned()
+            "expected a table of exactly one name".to_owned()
         }
+        "expected table, found boolean" => "expected a table, found true or false".to_owned(),
+        "expected empty table" => "takes no settings of its own".to_owned(),
         message => message.to_owned(),
     }
 }
 
-/// Whether Serde found digits that are text only because TOML has no such number.
+/// Whether Serde found a whole number that is larger than those of TOML.
 fn is_beyond_whole_numbers(found: &str) -> bool {
-    let text = found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"'));
-    text.is_some_and(|text| {
-        text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_err()
-    })
+    let digits = found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"'));
+    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let float = found.strip_prefix("floating point `").and_then(|rest| rest.strip_suffix('`'));
+    let number = digits.or(float).and_then(|text| text.parse::<f64>().ok());
+    number.is_some_and(|number| number >= i64::MAX as f64 && number.is_finite())
 }
 
 /// What Serde expected.
@@ -202,7 +215,8 @@ fn kind_in_words(expected: &str) -> &str {
         "path string" => "a path",
         "variant identifier" | "string only" => "a name",
         "a sequence" => "a list",
-        "a map" | "map" | "empty table" => "a table",
+        "a map" | "map" | "empty table" | "newtype variant" | "struct variant" => "a table",
+        "string or map" => "a name or a table",
         _ if expected.starts_with("struct ") || expected.contains("tagged enum ") => "a table",
         other => other,
     }

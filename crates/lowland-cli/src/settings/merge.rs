@@ -25,12 +25,15 @@ pub(super) fn is_key(key: &str) -> bool {
     !key.split('.').any(str::is_empty)
 }
 
-/// A value as it would stand in a file; a bare word is a string.
+/// A value as it would stand in a file; a bare word is a string, and a whole number that is larger
+/// than those of TOML a number all the same.
 pub(super) fn parse_value(text: &str) -> Value {
     let document = toml::from_str::<Table>(&format!("value = {text}"));
     let one = document.ok().filter(|table| table.len() == 1);
     let parsed = one.and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+    let digits = || text.bytes().all(|byte| byte.is_ascii_digit());
+    let large = || text.parse().ok().filter(|_| digits()).map(Value::Float);
+    parsed.or_else(large).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Lays one table over another, deep. Two tables that say in a word which of several things they

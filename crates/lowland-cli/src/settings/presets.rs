@@ -59,7 +59,7 @@ const RATE_OF_FEW: f64 = 1e-3;
 /// Whether settings have most weights of a pretrained transformer stay as they are.
 fn trains_few(settings: &Table) -> bool {
     let trained = settings.get("text").and_then(|text| text.get("trained"));
-    trained.is_some_and(|trained| trained.as_str() != Some("all"))
+    trained.is_some_and(|trained| trained.as_str() != Some("all") && trained.get("all").is_none())
 }
 
 #[cfg(test)]

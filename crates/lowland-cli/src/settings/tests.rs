@@ -344,7 +344,12 @@ fn mistakes_are_reported_with_file_line_and_name() {
             "class_weights: expected \"balanced\" or a list of one number for each class",
         ),
         ("optimizer = []", "optimizer: expected a table, found a list"),
-        ("optimizer = ['sgd', 0.1]", "optimizer: expected a table, found a list"),
+        ("optimizer = ['sgd', 'x']", "optimizer: expected a table, found a list"),
+        ("[[data]]\nname = 'cifar10'", "data: expected a table, found a list"),
+        ("algorithm = []", "algorithm: expected a table, found a list"),
+        ("radius.groups = [['fc', 0.5]]", "radius.groups[0]: expected a table, found a list"),
+        ("text.trained = 'lora'", "text.trained.lora: expected a table"),
+        ("text.trained = {}", "text.trained: expected a table of exactly one name"),
         ("text.trained.lora = []", "text.trained.lora: expected a table, found a list"),
         (
             "epochs = '99999999999999999999'",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::remarks::first_of;
-use crate::task::{Split, Task};
+use crate::task::{Split, Task, accuracy};
 
 /// How many names a difference lists.
 const NAMED: usize = 5;
@@ -27,6 +27,9 @@ pub struct Fingerprint {
     /// numbers are looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// What the task is measured by.
+    #[serde(default = "accuracy")]
+    pub measure: String,
 }
 
 /// A part of the data.
@@ -55,6 +58,7 @@ impl Fingerprint {
             test: part(Split::Test),
             form: task.form_of_samples(),
             names: [task.class_names(), task.joint_names()].concat(),
+            measure: task.wording().measure,
         }
     }
 
@@ -69,7 +73,9 @@ impl Fingerprint {
         let parts = parts.into_iter().filter_map(|(part, then, now)| differs(part, then, now));
         let names = self.renamed(now).map(|how| format!("names of classes or joints: {how}"));
         let form = self.reformed(now).map(|how| format!("form of the samples: {how}"));
-        names.into_iter().chain(form).chain(parts).collect()
+        let measure = (self.measure != now.measure)
+            .then(|| format!("measured by {} then, by {} now", self.measure, now.measure));
+        names.into_iter().chain(form).chain(parts).chain(measure).collect()
     }
 
     /// How the form of the samples is different in the data of `now`, in words; `None` where it is the
@@ -126,6 +132,7 @@ mod tests {
             test: PartPrint { samples: 4, sha256: test.to_owned() },
             form: "8x8 pixels, 3 channels".to_owned(),
             names: names.iter().map(ToString::to_string).collect(),
+            measure: accuracy(),
         }
     }
 
@@ -160,5 +167,7 @@ mod tests {
         let wider = Fingerprint { form: "16x8 pixels, 3 channels".to_owned(), ..then.clone() };
         let form = "form of the samples: 8x8 pixels, 3 channels then, 16x8 pixels, 3 channels now";
         assert_eq!(then.differences(&wider), [form]);
+        let other = Fingerprint { measure: "F1".to_owned(), ..then.clone() };
+        assert_eq!(then.differences(&other), ["measured by accuracy then, by F1 now"]);
     }
 }

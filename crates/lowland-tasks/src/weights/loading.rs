@@ -9,7 +9,7 @@ use burn::tensor::{Bool, DType, Int, Tensor};
 use burn_pack::Tensor as PackTensor;
 
 use super::export::MODEL;
-use super::names::Names;
+use super::names::{ADAPTER, Names};
 use super::stored::{Layout, Stored};
 use crate::{Error, Result};
 
@@ -209,8 +209,13 @@ impl Misfits<'_> {
             Some((file, data)) => {
                 let s = if file == 1 { "" } else { "s" };
                 format!(
-                    "it is for images of {file} channel{s} and these have {data}: name another file"
+                    "it is for images of {file} channel{s} and images are read with {data} here: name another file"
                 )
+            }
+            None if unused.iter().any(|name| name.contains(ADAPTER)) => {
+                "it has low-rank adapters, which only SafeTensors hold together with what they belong \
+                 to: name the folder of the run, or its model.safetensors"
+                    .to_owned()
             }
             None => "name the network that the file is of, or another file".to_owned(),
         };

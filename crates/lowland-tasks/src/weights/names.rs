@@ -88,7 +88,8 @@ impl Names {
             Self::Own | Self::ResNet(_) => plain.ends_with(".num_batches_tracked"),
             Self::Bert => {
                 plain == "embeddings.position_ids"
-                    || !BERT_PARTS.iter().any(|part| plain.starts_with(part))
+                    || !plain.contains(ADAPTER)
+                        && !BERT_PARTS.iter().any(|part| plain.starts_with(part))
             }
         }
     }
@@ -100,6 +101,9 @@ const PREFIXES: [&str; 5] = ["module.", "_orig_mod.", "model.", "0.auto_model.",
 
 /// The parts of a file of BERT that must all be used: what lies beside them is for other tasks.
 const BERT_PARTS: [&str; 2] = ["embeddings.", "encoder.layer."];
+
+/// What the names of low-rank adapters in a record hold.
+pub(crate) const ADAPTER: &str = ".lora.";
 
 /// The path with `from` at its start, or as a whole module of it, in other words.
 fn replaced(path: &str, table: &[(&str, &str)]) -> Option<String> {

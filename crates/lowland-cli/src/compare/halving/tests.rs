@@ -23,7 +23,7 @@ fn searched(
             let (contender, seed) = place;
             known.entry(place).or_insert_with(|| {
                 let passes = if contender == 0 { 10.0 } else { 20.0 };
-                Score { accuracy: accuracy(contender, seed), passes }
+                Score { accuracy: accuracy(contender, seed), diverged: false, passes }
             });
         }
     }
@@ -102,9 +102,22 @@ fn the_search_leaves_half_of_the_budget_to_the_test() {
 }
 
 #[test]
+fn a_run_that_diverged_is_below_every_correlation() {
+    let score = |accuracy, diverged| Score { accuracy, diverged, passes: 1.0 };
+    let ranked = |first: f64, second: f64| {
+        let scores = [score(first, false), score(0.0, true), score(second, false)];
+        let mut known = (0..).map(|one| (one, 0)).zip(scores).collect();
+        rank_diverged(&mut known);
+        known[&(1, 0)].accuracy
+    };
+    assert!(ranked(-0.2, 0.3) < -0.2);
+    assert!(ranked(0.7, 0.8).abs() < 1e-12, "as shares of right answers have it");
+}
+
+#[test]
 fn what_is_begun_is_finished_and_time_that_passed_changes_no_round() {
     let design = design(1, 5, Budget::Seconds(100.0));
-    let score = Score { accuracy: 0.5, passes: 1.0 };
+    let score = Score { accuracy: 0.5, diverged: false, passes: 1.0 };
     let mut known: BTreeMap<Place, Score> = (1..5).map(|one| ((one, 0), score)).collect();
     let second = design.position(&known, 20.0).next.unwrap();
     assert_eq!((second.contenders, second.seeds, second.round), (vec![1, 2], vec![1], Some(2)));

@@ -135,6 +135,7 @@ impl Shape {
             sampling: self.sampling(seed, epochs),
             flatness: None,
             confusion: None,
+            scores: BTreeMap::new(),
             epochs: records,
         }
     }

@@ -51,8 +51,10 @@ pub(crate) struct Candidate {
     pub label: String,
     /// Whether it is a setting of the baseline.
     pub is_base: bool,
-    /// Its scores in the search, seed by seed; a run that diverged has 0.
+    /// Its scores in the search, seed by seed; a run that diverged has one below all others.
     pub scores: Vec<f64>,
+    /// How many of these runs diverged.
+    pub diverged: usize,
     /// The round after which it was left out; `None` where it stayed.
     pub left_after: Option<usize>,
 }
@@ -66,6 +68,8 @@ pub(crate) struct Gain {
     pub base: f64,
     /// The score of the winner.
     pub winner: f64,
+    /// Whether one of the two diverged, and has a score below all others.
+    pub diverged: bool,
 }
 
 /// What a search has found.

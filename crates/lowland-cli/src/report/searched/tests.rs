@@ -13,12 +13,14 @@ pub(crate) fn searched(gain: f64, outcome: Option<Outcome>) -> Summary {
         label: names[place].to_owned(),
         is_base: place == 0,
         scores: scores[place].to_vec(),
+        diverged: 0,
         left_after: left[place],
     };
     let pair = |place: u32| Gain {
         seed: 1000 + u64::from(place),
         base: 0.79 + 0.001 * f64::from(place),
         winner: 0.79 + gain + 0.0015 * f64::from(place % 3),
+        diverged: false,
     };
     let over = outcome.is_some();
     let searched = Searched {
@@ -66,7 +68,8 @@ fn the_answer_is_yes_no_or_not_decided() {
 
 #[test]
 fn the_table_shows_what_became_of_each_setting() {
-    let summary = searched(0.02, Some(outcome(0.02, 0.01, Says::Yes, None)));
+    let mut summary = searched(0.02, Some(outcome(0.02, 0.01, Says::Yes, None)));
+    summary.searched.as_mut().unwrap().candidates[4].diverged = 1;
     assert_snapshot!(table(summary.searched.as_ref().unwrap(), "accuracy", 80), @r"
     ────────────────────────────────────────────────────────────
      setting        seeds   validation   in the search
@@ -76,7 +79,7 @@ fn the_table_shows_what_became_of_each_setting() {
      SAM rho=0.05       1       80.1 %   left out after round 1
      SAM rho=0.1        2       80.8 %   left out after round 2
      SAM rho=0.2        2       81.1 %   the winner
-     SAM rho=0.4        1       79.0 %   left out after round 1
+     SAM rho=0.4        1     diverged   left out after round 1
     ────────────────────────────────────────────────────────────
     ");
 }
