@@ -33,9 +33,10 @@ impl TaskKind {
             Self::FineTune => FINE_TUNE,
         };
         let mut settings = toml::from_str(text).unwrap_or_default();
-        if matches!(self, Self::FineTune) && trains_few(over) {
-            let rate = Value::Float(RATE_OF_FEW);
-            lay_over(&mut settings, nested("optimizer.learning_rate", rate));
+        if matches!(self, Self::FineTune)
+            && let Some(rate) = rate_of_few(over)
+        {
+            lay_over(&mut settings, nested("optimizer.learning_rate", Value::Float(rate)));
         }
         settings
     }
@@ -53,13 +54,12 @@ const POSE: &str = "epochs = 12\nbatch_size = 16\nmodel = \"pose-small\"\ndata.n
 const FINE_TUNE: &str = "epochs = 3\nbatch_size = 32\nmodel = \"transformer\"\ndata.name = \"sst2\"\n\
                          optimizer = { name = \"adamw\", learning_rate = 5e-5, weight_decay = 0.01 }\n";
 
-/// New weights beside those of a pretrained network that stay as they are need larger steps.
-const RATE_OF_FEW: f64 = 1e-3;
-
-/// Whether settings have most weights of a pretrained transformer stay as they are.
-fn trains_few(settings: &Table) -> bool {
-    let trained = settings.get("text").and_then(|text| text.get("trained"));
-    trained.is_some_and(|trained| trained.as_str() != Some("all") && trained.get("all").is_none())
+/// The learning rate of fine-tuning where most weights of the pretrained network stay as they are:
+/// the few that are new need larger steps. `None` where all are trained.
+fn rate_of_few(settings: &Table) -> Option<f64> {
+    let trained = settings.get("text")?.get("trained")?;
+    let is = |name| trained.as_str() == Some(name) || trained.get(name).is_some();
+    if is("lora") { Some(1e-3) } else { is("head").then_some(1e-2) }
 }
 
 #[cfg(test)]

@@ -58,12 +58,13 @@ fn the_learning_rate_of_fine_tuning_follows_what_is_trained() {
     };
     assert_eq!(rate(&[]), "0.00005");
     assert_eq!(rate(&["--set=text.trained=all"]), "0.00005");
-    assert_eq!(rate(&["--set=text.trained=head"]), "0.001");
+    assert_eq!(rate(&["--set=text.trained=head"]), "0.01");
+    assert_eq!(rate(&["--set=text.trained={all={}}"]), "0.00005");
     assert_eq!(rate(&["--set=text.trained.lora.rank=4"]), "0.001");
-    assert_eq!(rate(&["--set=text.trained=head", "--lr=0.01"]), "0.01");
+    assert_eq!(rate(&["--set=text.trained=head", "--lr=0.02"]), "0.02");
     let file = file("text.trained = 'head'\n");
     let config = format!("--config={}", file.path().display());
-    assert_eq!(rate(&[&config]), "0.001");
+    assert_eq!(rate(&[&config]), "0.01");
     assert_eq!(rate(&[&config, "--set=text.trained=all"]), "0.00005");
 }
 
