@@ -108,21 +108,20 @@ impl Run {
         let seconds = record.seconds();
         let steps = record.steps.max(1) as f64;
         // What is missing of a run that was killed between its last epoch and its test.
-        let last = record.epochs.last().and_then(|epoch| epoch.test_accuracy);
-        let tested = record.test.as_ref().map_or(last, |test| test.test_accuracy);
         let last = record.epochs.last().filter(|epoch| epoch.test_accuracy.is_some());
-        let scores = record.test.as_ref().map(|test| &test.scores);
-        let finally = scores.or(last.map(|epoch| &epoch.scores)).filter(|_| !diverged);
+        let last = last.map(|epoch| (epoch.test_accuracy, &epoch.scores));
+        let tested = record.test.as_ref().map(|test| (test.test_accuracy, &test.scores)).or(last);
+        let (tested, scores) = tested.filter(|_| !diverged).unzip();
         let best = best_epoch(&record.epochs);
         Self {
             seed: config.seed,
-            final_accuracy: tested.filter(|_| !diverged),
+            final_accuracy: tested.flatten(),
             best_accuracy: best.and_then(|epoch| epoch.validation_accuracy),
             best_epoch: best.map(|epoch| epoch.epoch),
             passes_per_step: record.passes / steps,
             seconds_per_step: seconds / steps,
             training_seconds: seconds,
-            scores: finally.cloned().unwrap_or_default(),
+            scores: scores.cloned().unwrap_or_default(),
             epochs: record.epochs.clone(),
             sampling: record.sampling.clone(),
             flatness: None,
