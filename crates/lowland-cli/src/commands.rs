@@ -13,6 +13,7 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod sharpness;
+mod split;
 pub(crate) mod train;
 pub(crate) mod tries;
 pub(crate) mod tune;

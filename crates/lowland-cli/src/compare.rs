@@ -31,7 +31,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use begin::{check_data, check_free, facts, version};
+use begin::{check_data, check_free, facts};
 use gather::{Outline, Standing, any_is_missing, prune_finished, standings};
 use plan::Plan;
 use request::Request;
@@ -41,6 +41,7 @@ use terms::Budget;
 
 use crate::failure::Usage;
 use crate::files::{CONFIG, PAGE, PLAN, RUNS, SUMMARY};
+use crate::run::facts::version;
 use crate::run::folder::lock;
 use crate::settings::read_run;
 use crate::words::{counted, percent};
@@ -86,7 +87,7 @@ pub(crate) fn start(request: Request, folder: &Path, quiet: bool) -> Result<Summ
     let _lock = lock(folder)?;
     // Once more: another program may have begun a comparison in between.
     check_free(folder)?;
-    let plan = Plan::new(request, facts, version(), command);
+    let plan = Plan::new(request, facts, command);
     plan.write(folder)?;
     let standings = standings(folder, &plan)?;
     go_on(folder, &plan, standings, plan.jobs, quiet)
@@ -167,8 +168,12 @@ fn go_on(
     let configs = plan.runs().into_iter().map(|run| run.config);
     write_experiment(folder, plan, &configs.collect::<Vec<_>>())?;
     if any_is_missing(&standings) {
-        if plan.version != version() {
-            tracing::warn!("the comparison was begun by {}, this is {}", plan.version, version());
+        if plan.facts.version != version() {
+            tracing::warn!(
+                "the comparison was begun by {}, this is {}",
+                plan.facts.version,
+                version()
+            );
         }
         scheduler::train(folder, plan, standings, jobs, quiet)?;
     }
@@ -189,7 +194,6 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
         configs: &configs,
         labels: &labels,
         command: String::new(),
-        version: String::new(),
         hardware: String::new(),
     };
     let setting = outline.setting();

@@ -1,7 +1,7 @@
 //! What was taken of a data set, and how: named wherever results are.
 
 use lowland_tasks::config::TrainConfig;
-use lowland_tasks::flatness::Ground;
+use lowland_tasks::flatness::EvalSettings;
 use lowland_tasks::task::Split;
 use lowland_tasks::train::Data;
 
@@ -37,7 +37,7 @@ pub(crate) fn data_notes(data: &Data, config: &TrainConfig) -> Vec<String> {
 /// On which samples the sharpness is measured during training and at the end of each run of a
 /// comparison; `None` where it is on all.
 pub(crate) fn sharpness_note(data: &Data) -> Option<String> {
-    let (task, Ground { split, images, .. }) = (data.task(), Ground::quick());
+    let (task, EvalSettings { split, images, .. }) = (data.task(), EvalSettings::quick());
     let subset = task.drawn(split, images).ok()??;
     let samples = format!("training {}", task.wording().samples);
     Some(format!("sharpness: measured on {}", words::subset(&subset, &samples)))

@@ -125,7 +125,7 @@ pub(crate) fn open(name: &str) -> Result<Device> {
 /// some of them in threads of their own, which would otherwise be many lines about threads and
 /// backtraces.
 fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
-    const SILENT: &str = "it gives no reason";
+    const SILENT: &str = "no reason given";
     // What a backend says first is why the rest follows.
     let said = Arc::new(OnceLock::new());
     let said_first = Arc::clone(&said);
@@ -147,7 +147,7 @@ fn answering(name: &str, open: impl Fn() -> Device) -> Result<Device> {
         Err(_) => SILENT.to_owned(),
     };
     let problem = said.get().unwrap_or(&problem);
-    bail!("device {name:?} does not answer: {problem}")
+    bail!("device {name:?} is not available: {problem}")
 }
 
 /// The part of a message that a person wants to read: not that an `unwrap` failed, nor the
@@ -201,11 +201,11 @@ mod tests {
     #[test]
     fn a_device_that_cannot_be_opened_is_reported_in_a_line() {
         let error = answering("gpu", || panic!("no driver\n  was found")).unwrap_err();
-        assert_eq!(error.to_string(), "device \"gpu\" does not answer: no driver was found");
+        assert_eq!(error.to_string(), "device \"gpu\" is not available: no driver was found");
         // Nothing of it is left.
         let open = || panic::resume_unwind(Box::new(()));
         let error = answering("gpu", open).unwrap_err();
-        assert_eq!(error.to_string(), "device \"gpu\" does not answer: it gives no reason");
+        assert_eq!(error.to_string(), "device \"gpu\" is not available: no reason given");
         assert!(answering("cpu", Device::flex).is_ok());
     }
 }

@@ -11,13 +11,16 @@ use crate::failure::Usage;
 
 /// The name of the file with a run's settings.
 pub(crate) const CONFIG: &str = "config.toml";
-/// The name of the file with the final weights, in a run's folder and in a checkpoint.
+/// The name of the file with weights: those that a run is judged by, in its folder, and those of
+/// the step, in a checkpoint.
 pub(crate) const MODEL: &str = lowland_tasks::task::MODEL_RECORD;
 /// The moving average of a run's weights.
 pub(crate) const AVERAGE: &str = "average.bpk";
-/// The weights of a run that were best on validation.
+/// The weights of the last epoch of a run that is judged by those that were best on validation.
+pub(crate) const LAST: &str = "last.bpk";
+/// The weights that were best on validation so far, in a checkpoint.
 pub(crate) const BEST: &str = "best.bpk";
-/// The name of the file with the final weights for readers elsewhere.
+/// The name of the file with the weights that a run is judged by, for readers elsewhere.
 pub(crate) const SAFETENSORS: &str = "model.safetensors";
 /// The name of the file with the sizes of a transformer, for readers elsewhere.
 pub(crate) const MODEL_CONFIG: &str = "config.json";

@@ -61,6 +61,16 @@ pub(crate) fn hanging(lead: &str, text: &str, width: usize) -> String {
     flowed(text, [lead, &indent], width, LongWords::Keep)
 }
 
+/// Rows of fields as CSV (RFC 4180), a line each.
+pub(crate) fn csv<'a>(rows: impl IntoIterator<Item = &'a Vec<String>>) -> String {
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    for row in rows {
+        // Writing to memory does not fail.
+        let _ = writer.write_record(row);
+    }
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
 /// What becomes of a word that is longer than a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LongWords {

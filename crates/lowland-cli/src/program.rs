@@ -87,6 +87,11 @@ pub(crate) fn begin(program: Program) -> Result<()> {
     })
 }
 
+/// What the command is called on the command line: the name of the program that runs.
+pub(crate) fn command_name() -> &'static str {
+    PROGRAM.get().map_or("lowland", |(program, _)| &program.name)
+}
+
 /// What lies under the settings of every run: nothing, unless the program has a task of its own.
 pub(crate) fn settings() -> Table {
     PROGRAM.get().map(|(_, table)| table.clone()).unwrap_or_default()

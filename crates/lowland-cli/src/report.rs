@@ -118,7 +118,14 @@ fn figures(summary: &Summary) -> String {
         flatness::density(summary),
         Some(points::seeds(summary)),
     ];
-    let landscapes = summary.landscapes.iter().flat_map(landscape::figures);
+    let landscapes = summary.landscapes.iter().flat_map(|found| {
+        let source = sections::landscape_source(found);
+        let with_source = move |figure: Figure| Figure {
+            caption: format!("{} {source}", figure.caption),
+            ..figure
+        };
+        landscape::figures(found).into_iter().map(with_source)
+    });
     let figures: Vec<Figure> = figures
         .into_iter()
         .flatten()

@@ -17,7 +17,7 @@ use burn::module::Module;
 use lowland_tasks::checkpoint::{CheckpointConfig, Found};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::events::Status;
-use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
+use lowland_tasks::flatness::{EvalBatches, EvalSettings, Flatness, FlatnessConfig, flatness};
 use lowland_tasks::models::Model;
 use lowland_tasks::quantise::with_integer_weights;
 use lowland_tasks::record::{EpochRecord, StepRecord, TRAINING_MEASURED};
@@ -26,7 +26,7 @@ use lowland_tasks::train::{Data, Done, Training};
 
 use crate::failure::{Ended, Interrupted};
 use crate::files::{self, CONFUSION};
-use crate::terminal::{Output, Progress, note, print, say};
+use crate::terminal::{self, Output, Progress, note, print, say};
 use crate::words::{counted, counted_as, limit_left, no_second_gradient};
 use confusion::Confusion;
 use facts::Facts;
@@ -111,7 +111,7 @@ fn failed_in_words(skipped: u64, steps: u64) -> String {
     let counted = |steps: u64| counted(usize::try_from(steps).unwrap_or(usize::MAX), "step");
     match skipped {
         0 => format!(
-            "every loss and gradient was finite ({}), and what the network puts out after the last step is not",
+            "losses and gradients were finite ({}), but the final network's outputs are not",
             counted(steps)
         ),
         skipped => {
@@ -126,19 +126,20 @@ fn opening(data: &Data, config: &TrainConfig) -> Vec<String> {
     let wording = task.wording();
     let train = task.count(Split::Train);
     let samples = |count: usize| counted_as(count, &wording.sample, &wording.samples);
-    let chosen = match task.count(Split::Validation) {
-        0 => "no validation part, so that the last epoch counts (--validation SHARE)".to_owned(),
-        count => format!("chooses by {}", samples(count)),
+    let validation = match task.count(Split::Validation) {
+        0 => "no validation split: the last epoch's weights are tested (--validation SHARE holds one out)"
+            .to_owned(),
+        count => format!("validation: {} (selects the best epoch)", samples(count)),
     };
     let mut lines = vec![format!(
-        "learns from {}; {chosen}; tests on {}; training {} is that of {}",
+        "training on {}; {validation}; test: {}; training {} is measured on {}",
         samples(train),
         samples(task.count(Split::Test)),
         wording.measure,
         samples(train.min(TRAINING_MEASURED)),
     )];
     lines.push(format!(
-        "trains with {}, learning rate {} ({}), batches of {}",
+        "training with {}, learning rate {} ({}), batches of {}",
         steps_of(config),
         config.optimizer.learning_rate,
         config.optimizer.schedule.in_words(),
@@ -175,13 +176,13 @@ pub(crate) fn train(
     Facts::of(config, data, training)?.write(folder.path())?;
     let probe = config.sharpness_every.map(|every| Probe::new(every, data, training));
     let saver = Saver::new(config.checkpoints);
-    let mut keeper = Keeper { folder, journal, saver, probe: probe.transpose()? };
-    let trained = go_on(training, config, &mut keeper, watch).and_then(|()| {
+    let mut checkpointer = Checkpointer { folder, journal, saver, probe: probe.transpose()? };
+    let trained = go_on(training, config, &mut checkpointer, watch).and_then(|()| {
         if has_failed(training) {
-            return keeper.journal.end(Status::Failure);
+            return checkpointer.journal.end(Status::Failure);
         }
         let test = training.test()?;
-        keeper.journal.test(&test, training.record())
+        checkpointer.journal.test(&test, training.record())
     });
     if trained.is_err() {
         // Whatever was measured so far is worth having; the error that ended the run is the one to
@@ -274,16 +275,16 @@ pub(crate) struct At {
 fn go_on(
     training: &mut Training,
     config: &TrainConfig,
-    keeper: &mut Keeper<'_>,
+    checkpointer: &mut Checkpointer<'_>,
     watch: &dyn Fn(Event<'_>) -> ControlFlow<u8>,
 ) -> Result<()> {
     let mut accuracy = training.record().epochs.last().and_then(EpochRecord::measured_accuracy);
     while let Some(done) = training.advance()? {
         let (asked, due) = match &done {
             Done::Step(step) => {
-                keeper.step(step, training)?;
+                checkpointer.step(step, training)?;
                 // A checkpoint follows at the end of the epoch in any case.
-                let due = keeper.saver.is_due(step.step) && !training.is_at_end_of_epoch();
+                let due = checkpointer.saver.is_due(step.step) && !training.is_at_end_of_epoch();
                 let at = At {
                     accuracy,
                     expected: training.expected_steps(),
@@ -292,7 +293,7 @@ fn go_on(
                 (watch(Event::Step(step, at)), due)
             }
             Done::Epoch(record) => {
-                keeper.journal.epoch(record, training.steps())?;
+                checkpointer.journal.epoch(record, training.steps())?;
                 accuracy = record.measured_accuracy();
                 // All epochs before were whole.
                 let before = (record.epoch - 1) * training.steps_per_epoch();
@@ -301,7 +302,7 @@ fn go_on(
         };
         let (asked, due) = agreed(training, asked, due)?;
         if due {
-            keeper.save(training)?;
+            checkpointer.save(training)?;
         }
         if let ControlFlow::Break(code) = asked {
             let (done, epochs) = (training.record().epochs.len(), epochs_of(config));
@@ -320,7 +321,8 @@ fn with_way_on(error: anyhow::Error, folder: &RunFolder, workers: usize) -> anyh
         return error;
     };
     let path = folder.path().display();
-    let resume = if workers > 1 { "lowland resume --mpi" } else { "lowland resume" };
+    let resume = terminal::resume_command(folder.path());
+    let resume = if workers > 1 { format!("mpirun -n {workers} {resume} --mpi") } else { resume };
     let non_finite = matches!(
         error.downcast_ref(),
         Some(lowland_tasks::Error::Algorithm(lowland::Error::NonFinite { .. }))
@@ -328,11 +330,11 @@ fn with_way_on(error: anyhow::Error, folder: &RunFolder, workers: usize) -> anyh
     let way_on = if non_finite {
         format!(
             "the last good checkpoint is of step {}: change {path}/config.toml and resume from it with \
-             {resume} {path} --accept-changes",
+             {resume} --accept-changes",
             found.step
         )
     } else {
-        format!("to resume from step {}: {resume} {path}", found.step)
+        format!("to resume from step {}: {resume}", found.step)
     };
     Ended { error, way_on }.into()
 }
@@ -357,15 +359,15 @@ impl Saver {
     }
 }
 
-/// What keeps what a run does.
-struct Keeper<'a> {
+/// Writes the metrics and checkpoints of a run while it trains.
+struct Checkpointer<'a> {
     folder: &'a RunFolder,
     journal: &'a mut Journal,
     saver: Saver,
     probe: Option<Probe>,
 }
 
-impl Keeper<'_> {
+impl Checkpointer<'_> {
     fn step(&mut self, step: &StepRecord, training: &Training) -> Result<()> {
         self.journal.step(step)?;
         if let Some(probe) = &self.probe
@@ -389,22 +391,22 @@ impl Keeper<'_> {
 /// Measures the sharpness during training.
 struct Probe {
     every: u64,
-    ground: Ground,
-    held: Held,
+    eval: EvalSettings,
+    batches: EvalBatches,
 }
 
 impl Probe {
     fn new(every: u64, data: &Data, training: &Training) -> Result<Self> {
-        let ground = Ground::quick();
-        let held = Held::new(data, &ground, training.device())?;
-        Ok(Self { every, ground, held })
+        let eval = EvalSettings::quick();
+        let batches = EvalBatches::new(data, &eval, training.device())?;
+        Ok(Self { every, eval, batches })
     }
 
     /// `None` where the loss is not finite there: that ends the run, if it lasts, in another place.
     fn measure(&self, training: &Training) -> Result<Option<Flatness>> {
         let go_on = &mut |_: &'static str, _, _| ControlFlow::Continue(());
         let config = FlatnessConfig::quick();
-        match flatness(training.model()?, &self.held, &self.ground, &config, go_on) {
+        match flatness(training.model()?, &self.batches, &self.eval, &config, go_on) {
             Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
             found => Ok(found?),
         }

@@ -1,6 +1,7 @@
 //! What a person sees during a run: a bar where there is a terminal, lines where not.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::layout::{WIDTH, message, stderr_width, width, wrapped_with_paths};
+use crate::program;
 use crate::words::roughly;
 
 /// What of a run is shown.
@@ -41,7 +43,7 @@ impl Progress {
             ProgressBar::new(steps)
         };
         let style = ProgressStyle::with_template(
-            "{bar:30} {percent:>3} %  {msg}  {elapsed} gone, {eta} left",
+            "{bar:30} {percent:>3} %  {msg}  {elapsed} elapsed, {eta} left",
         );
         if let Ok(style) = style {
             bar.set_style(style);
@@ -127,7 +129,7 @@ impl Stages {
             ProgressBar::new(1)
         };
         if let Ok(style) =
-            ProgressStyle::with_template("{bar:30} {pos} of {len}  {msg}  {elapsed} gone")
+            ProgressStyle::with_template("{bar:30} {pos} of {len}  {msg}  {elapsed} elapsed")
         {
             bar.set_style(style);
         }
@@ -275,18 +277,25 @@ pub(crate) fn stderr_has_colours() -> bool {
 
 /// The command line as it was typed, with what a shell needs quoted.
 pub(crate) fn command() -> String {
-    let quoted = |argument: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    };
-    std::iter::once("lowland".to_owned())
-        .chain(std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned())))
+    std::iter::once(program::command_name().to_owned())
+        .chain(std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// An argument as it is typed: in quotation marks where a shell needs them.
+pub(crate) fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+/// The command that resumes what is in a folder.
+pub(crate) fn resume_command(folder: &Path) -> String {
+    format!("{} resume {}", program::command_name(), quoted(&folder.display().to_string()))
 }
 
 #[cfg(test)]

@@ -574,7 +574,8 @@ fn what_was_left_out_and_drawn_is_said_when_a_run_begins() {
         fs::rename(folder.path().join(part), Path::new(&moved).join(part)).unwrap();
     }
     let stderr = error(&lowland(&["resume", &out, "-q"]), 2);
-    assert!(stderr.contains("name another folder with --data-dir"), "{stderr}");
+    let way = format!("{moved} has train: name that folder (--data-dir {moved})");
+    assert!(stderr.contains(&way), "{stderr}");
     run(&["resume", &out, "-q", "--data-dir", &moved]);
     let config = fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
     assert!(config.contains(&format!("dir = \"{moved}\"")), "{config}");

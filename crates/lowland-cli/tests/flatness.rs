@@ -79,6 +79,8 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
     assert_ne!(sharpness(&sgd, &["--seed", "1"])["trace"], found["trace"]);
     let larger = sharpness(&sgd, &["--rho", "0.1"]);
     assert!(number(&larger["largest_rise"]["mean"]) > first, "a larger radius, a larger rise");
+    // Figures of one radius stand beside those of the same radius.
+    sharpness(&sgd, &[]);
     let of_sam = sharpness(&sam, &[]);
 
     let plane = path(folder.path(), "plane");
@@ -130,7 +132,6 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
     let summary = read(&out, "summary.json");
     for (algorithm, sharpness) in [(0, &found), (1, &of_sam)] {
         let shown = &summary["algorithms"][algorithm];
-        // The last measurement of SGD's run had another radius, which its eigenvalues do not know.
         assert_eq!(shown["largest_eigenvalue"]["mean"], sharpness["eigenvalues"][0]["value"]);
         assert_eq!(shown["runs"][0]["epochs"].as_array().unwrap().len(), 2);
     }
@@ -139,8 +140,8 @@ fn flatness_is_measured_shown_and_put_side_by_side() {
         "The largest eigenvalues of the Hessian",
         "The spectrum of the Hessian",
         "The loss around SGD",
-        "What SGD takes for what",
-        "What SAM takes for what",
+        "Confusion matrix of SGD",
+        "Confusion matrix of SAM",
     ] {
         assert!(page.contains(figure), "{figure}");
     }
@@ -198,9 +199,12 @@ fn mistakes_are_one_line_and_exit_2() {
     // Without the test, and without the last epoch.
     let untested = whole.trim_end().rsplit_once('\n').unwrap().0;
     let cut = untested.rsplit_once('\n').unwrap().0;
-    for (text_, expected) in
-        [(cut.to_owned(), "0 of 1 epoch is done"), (format!("{cut}\n{{"), "metrics.jsonl line 5: ")]
-    {
+    for (text_, expected) in [
+        (format!("{cut}\n"), "0 of 1 epoch is done"),
+        // As a run that trains now, or was killed, leaves it.
+        (format!("{cut}\n{{"), "0 of 1 epoch is done"),
+        (format!("{cut}\n{{\n"), "metrics.jsonl line 5: "),
+    ] {
         fs::write(&metrics, text_).unwrap();
         let output = lowland(&["report", &done]);
         let error = text(&output.stderr);

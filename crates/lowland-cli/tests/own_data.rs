@@ -34,6 +34,28 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
+/// `file` is the one for readers elsewhere of the run in `out`.
+fn weights_that_are_not_finite_are_refused(out: &str, file: &str) {
+    // The last number of the file is none.
+    let mut bytes = std::fs::read(file).unwrap();
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let damaged = format!("{out}/nan.safetensors");
+    std::fs::write(&damaged, bytes).unwrap();
+    let error = lowland(&["evaluate", out, "--weights", &damaged]);
+    assert_eq!(error.status.code(), Some(2), "{}", text(&error.stderr));
+    assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
+    // Nor does a run that holds such weights predict.
+    let model = std::fs::read(format!("{out}/model.bpk")).unwrap();
+    let mut bytes = model.clone();
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(format!("{out}/model.bpk"), bytes).unwrap();
+    let error = lowland(&["evaluate", out]);
+    assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
+    std::fs::write(format!("{out}/model.bpk"), model).unwrap();
+}
+
 #[test]
 fn validation_chooses_and_test_is_measured_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -55,8 +77,14 @@ fn validation_chooses_and_test_is_measured_once() {
     assert_eq!(test["epoch"], result["tested_epoch"]);
 
     // What is evaluated without more is what was tested; other weights can be named.
-    let evaluate =
-        |more: &[&str]| json(&run(&[&["evaluate", out.as_str(), "--json"][..], more].concat()));
+    let evaluate = |more: &[&str]| {
+        let mut found = json(&run(&[&["evaluate", out.as_str(), "--json"][..], more].concat()));
+        let weights = found.as_object_mut().unwrap().remove("weights").unwrap();
+        (found, weights)
+    };
+    assert_eq!(evaluate(&[]).1, "the weights that were best on validation");
+    assert_eq!(evaluate(&["--checkpoint", "last"]).1, "the final weights");
+    let evaluate = |more: &[&str]| evaluate(more).0;
     let found = evaluate(&[]);
     assert_eq!(found["accuracy"], result["test_accuracy"]);
     assert_eq!(evaluate(&["--checkpoint", "best"]), found);
@@ -68,30 +96,15 @@ fn validation_chooses_and_test_is_measured_once() {
     assert_eq!(named, last);
     // Other weights for its network: here those of a file of its own.
     let file = format!("{out}/model.safetensors");
-    let other = evaluate(&["--weights", &file, "--on", "validation"]);
+    let other = evaluate(&["--weights", &file]);
+    assert_eq!(other["confusion"], found["confusion"], "the file has the tested weights");
+    let other = evaluate(&["--weights", &format!("{out}/last.bpk"), "--on", "validation"]);
     assert_eq!(other["confusion"], last["confusion"]);
     let error = lowland(&["evaluate", &out, "--weights", &file, "--checkpoint", "last"]);
     assert_eq!(error.status.code(), Some(2));
     let error = lowland(&["evaluate", &out, "--weights", "nowhere.bpk"]);
     assert!(text(&error.stderr).contains("nowhere.bpk"), "{}", text(&error.stderr));
-    // The last number of the file is none.
-    let mut bytes = std::fs::read(&file).unwrap();
-    let end = bytes.len() - 4;
-    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
-    let damaged = format!("{out}/nan.safetensors");
-    std::fs::write(&damaged, bytes).unwrap();
-    let error = lowland(&["evaluate", &out, "--weights", &damaged]);
-    assert_eq!(error.status.code(), Some(2), "{}", text(&error.stderr));
-    assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
-    // Nor does a run that holds such weights predict.
-    let model = std::fs::read(format!("{out}/model.bpk")).unwrap();
-    let mut bytes = model.clone();
-    let end = bytes.len() - 4;
-    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
-    std::fs::write(format!("{out}/model.bpk"), bytes).unwrap();
-    let error = lowland(&["evaluate", &out, "--checkpoint", "last"]);
-    assert!(text(&error.stderr).contains("not finite"), "{}", text(&error.stderr));
-    std::fs::write(format!("{out}/model.bpk"), model).unwrap();
+    weights_that_are_not_finite_are_refused(&out, &file);
     let error = lowland(&["landscape", &out, &out, "--weights", &file]);
     assert!(text(&error.stderr).contains("--weights"), "{}", text(&error.stderr));
     let error = lowland(&["evaluate", &out, "--checkpoint", "first"]);

@@ -30,7 +30,7 @@ fn long_run(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         line.starts_with("epoch")
     });
     assert!(first.is_some(), "the run is under way: {before:?}");
-    assert!(before.iter().any(|line| line.starts_with("learns from ")), "{before:?}");
+    assert!(before.iter().any(|line| line.starts_with("training on ")), "{before:?}");
     // An epoch is printed before it is saved: the second one says that the first is on the disk.
     assert!(stderr.next().unwrap().unwrap().starts_with("epoch"), "the run is under way");
     (child, stderr)
@@ -94,8 +94,8 @@ fn resumed(out: &str) -> (Child, Lines<BufReader<ChildStderr>>) {
         .unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(stderr.next().unwrap().unwrap().starts_with("resumes from step "));
-    assert!(stderr.next().unwrap().unwrap().starts_with("learns from "));
-    assert!(stderr.next().unwrap().unwrap().starts_with("trains with "));
+    assert!(stderr.next().unwrap().unwrap().starts_with("training on "));
+    assert!(stderr.next().unwrap().unwrap().starts_with("training with "));
     assert!(stderr.next().unwrap().unwrap().starts_with("epoch"));
     (child, stderr)
 }

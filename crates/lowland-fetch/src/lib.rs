@@ -1,7 +1,7 @@
 //! Downloads published data sets.
 //!
 //! [`fetch()`] takes a [`DataSet`] as its publisher has it, resumes what an earlier call left,
-//! checks length and SHA-256, unpacks, and gives a file its name only when it is whole.
+//! checks length and SHA-256, unpacks, and renames files into place once verified.
 //! [`published`] is the table of the sets that are known; any other can be described with the same
 //! types.
 //!
@@ -30,4 +30,5 @@ mod watch;
 pub use data_set::{Contents, DataSet, Member, RemoteFile};
 pub use error::{Error, Problem, Result};
 pub use fetch::{Outcome, fetch};
+pub use part::part_path;
 pub use watch::{Event, Options, Watch};

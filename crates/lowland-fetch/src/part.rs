@@ -22,7 +22,7 @@ impl Part {
     /// What an earlier download of `target` left, or an empty file. More than `most` bytes are of
     /// another file: then it starts anew.
     pub(crate) fn open(target: &Path, most: u64) -> Result<Self> {
-        let path = beside(target);
+        let path = part_path(target);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|source| Error::Write { path: path.clone(), source })?;
@@ -97,8 +97,8 @@ impl Part {
     }
 }
 
-/// The name of a file until it is whole.
-fn beside(target: &Path) -> PathBuf {
+/// The path of a download until it is verified and renamed to `target`.
+pub fn part_path(target: &Path) -> PathBuf {
     let mut name = OsString::from(target);
     name.push(".part");
     name.into()

@@ -5,9 +5,9 @@ use burn::tensor::{Bool, Tensor};
 
 use crate::{linear, scaled_softmax};
 
-/// The context that Burn's [`MultiHeadAttention`] returns for `x` `[batch, tokens, features]` that
-/// look at one another, `[batch, tokens, features]`. Tokens that `padding` `[batch, tokens]` marks
-/// are not looked at.
+/// Self-attention over `x` `[batch, tokens, features]`: the context of Burn's
+/// [`MultiHeadAttention`], same shape. Tokens that `padding` `[batch, tokens]` marks are masked out
+/// as keys.
 ///
 /// Kernels take the heads where they lie among the features, and compute the weights once more in
 /// the backward pass instead of keeping `[batch, heads, tokens, tokens]` of them. A layer that

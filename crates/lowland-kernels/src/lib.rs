@@ -25,8 +25,10 @@
 //!
 //! With feature `flex`, for tensors of `f32` or `f64` on Burn's Flex backend, with or without
 //! autodiff. Everything else goes to Burn's operations: other backends, `f16` and `bf16`, tensors
-//! of different types, asymmetric padding, convolutions in which a group has fewer than four output
-//! channels, and attention that drops weights. [`calls`](calls::calls) counts what the kernels did.
+//! of different types, empty tensors, asymmetric padding, grouped convolutions with fewer than four
+//! output channels per group, frozen `BatchNorm` under autodiff, `LayerNorm` without bias, quiet
+//! softmax, softmax along another dimension, and attention that drops weights.
+//! [`calls`](calls::calls) counts what the kernels did.
 //!
 //! # Rounding
 //!

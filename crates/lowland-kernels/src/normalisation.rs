@@ -44,7 +44,7 @@ pub fn batch_norm<const D: usize>(layer: &BatchNorm, input: Tensor<D>) -> Tensor
     layer.forward(input)
 }
 
-/// [`batch_norm`] and `ReLU` in one sweep.
+/// [`batch_norm`] and `ReLU` in one fused pass.
 ///
 /// # Panics
 ///
@@ -57,7 +57,7 @@ pub fn batch_norm_relu<const D: usize>(layer: &BatchNorm, input: Tensor<D>) -> T
     relu_of_burn(layer.forward(input))
 }
 
-/// [`batch_norm`], a sum with `other` of the same shape, and `ReLU` in one sweep: the end of a
+/// [`batch_norm`], a sum with `other` of the same shape, and `ReLU` in one fused pass: the end of a
 /// residual block.
 ///
 /// # Panics

@@ -16,7 +16,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::gelu(x)
 }
 
-/// `ReLU`, as Burn's [`relu`](activation::relu), but NaN stays NaN.
+/// `ReLU`, as Burn's [`relu`](activation::relu). With `LibTorch` and autodiff, −∞ gives NaN.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if fits(&x) {

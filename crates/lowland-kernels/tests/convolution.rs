@@ -152,6 +152,13 @@ fn layers_of_residual_networks_are_burns() {
     }
 }
 
+/// A row of so few pixels is put side by side with others, of which not even one tap's fit where
+/// they are put.
+#[test]
+fn tall_and_narrow_images_are_burns() {
+    check(&Case { size: [4100, 8], ..usual(1, 2, 4, 8, 3, 1) });
+}
+
 #[test]
 fn gradients_are_the_limits_of_differences() {
     let device = Device::flex().autodiff();

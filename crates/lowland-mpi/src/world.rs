@@ -34,7 +34,7 @@ pub enum Error {
     /// The thread that talks to MPI could not be started.
     #[error("the thread that talks to MPI could not be started")]
     Thread(#[source] std::io::Error),
-    /// A setting that makes no sense, or workers that lost one another.
+    /// A setting that makes no sense, or workers that lost contact with one another.
     #[error(transparent)]
     Workers(#[from] lowland::Error),
 }
@@ -128,7 +128,7 @@ impl World {
     /// number.
     ///
     /// # Errors
-    /// A group of 0; processes that lost one another.
+    /// A group of 0; processes that lost contact with one another.
     pub fn workers(&self, group: usize) -> Result<Workers, Error> {
         if group == 0 {
             return Err(Error::Workers(lowland::Error::Config {
@@ -153,7 +153,7 @@ impl World {
     /// The orderly end: all processes come to it, and each waits for the others.
     ///
     /// # Errors
-    /// The processes lost one another.
+    /// The processes lost contact with one another.
     pub fn finish(self) -> Result<(), Error> {
         Ok(self.link.ask(|reply| Job::Finish { reply })?)
     }

@@ -239,7 +239,7 @@ fn hangs() {
 fn a_rank_that_waits_for_longer_than_it_has_patience_ends_all_with_an_error() {
     let Some((output, _)) = played(2, "hangs", SOON) else { return };
     assert!(!output.status.success(), "{}", text(&output));
-    let word = "worker 0 at step 5: the workers lost one another: this one waited 2 seconds";
+    let word = "worker 0 at step 5: lost contact with another worker: this one waited 2 seconds";
     assert!(text(&output).contains(word), "{}", text(&output));
 }
 

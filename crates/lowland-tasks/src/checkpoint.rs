@@ -106,7 +106,7 @@ impl Checkpoints {
         let About { step, epoch, .. } = snapshot.about;
         // As many digits as sort well in a listing; more are no harm.
         let path = self.folder.join(format!("epoch-{epoch:04}-step-{step:08}"));
-        if read_manifest(&path).and_then(|manifest| check(&path, &manifest)).is_ok() {
+        if Self::load(&path).is_ok() {
             return Ok(path);
         }
         remove(&path)?;
@@ -116,7 +116,7 @@ impl Checkpoints {
             let _ = remove(&path);
         }
         written?;
-        self.prune(keep)?;
+        self.prune(step, keep)?;
         Ok(path)
     }
 
@@ -169,22 +169,36 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Removes what was never finished and all but the latest `keep` and the best. Damaged ones
-    /// stay: what can still be saved of them is their owner's to say.
-    fn prune(&self, keep: usize) -> Result<()> {
+    /// Removes what was never finished and all but the latest `keep` and the best, as
+    /// [`best_epoch`](crate::record::best_epoch) chooses it. Damaged ones are kept and not counted:
+    /// their owner decides what becomes of them. `written` is the step of the checkpoint that has
+    /// just been written. Later ones are of a run that was resumed before them, perhaps because
+    /// they are damaged, so that every byte of them is checked.
+    fn prune(&self, written: u64, keep: usize) -> Result<()> {
         self.clear_unfinished()?;
         let mut whole = Vec::new();
         for found in self.list()? {
-            if let Ok(manifest) = read_manifest(&found.path) {
-                whole.push((found, manifest.about.validation_accuracy));
-            }
+            let about = if found.step > written {
+                Self::load(&found.path).map(|snapshot| snapshot.about)
+            } else {
+                read_manifest(&found.path).map(|manifest| manifest.about)
+            };
+            whole.extend(about.ok().map(|about| (found, about)));
         }
-        // Of equal ones the latest, which max_by gives if it comes last.
-        let accuracy = |(i, (_, accuracy)): (usize, &(Found, Option<f64>))| Some((i, (*accuracy)?));
-        let best = whole.iter().enumerate().filter_map(accuracy).rev();
-        let best = best.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(i, _)| i);
-        for (i, (found, _)) in whole.iter().enumerate() {
-            if i >= keep.max(1) && Some(i) != best {
+        let best = whole
+            .iter()
+            .rev()
+            .filter_map(|(found, about)| {
+                Some((&found.path, about.validation_accuracy?, about.validation_loss))
+            })
+            .reduce(|best, other| {
+                let loss = |loss: Option<f64>| loss.unwrap_or(f64::INFINITY);
+                let by_loss = loss(best.2).total_cmp(&loss(other.2));
+                if other.1.total_cmp(&best.1).then(by_loss).is_gt() { other } else { best }
+            })
+            .map(|(path, ..)| path.clone());
+        for (found, _) in whole.iter().skip(keep.max(1)) {
+            if best.as_ref() != Some(&found.path) {
                 remove(&found.path)?;
             }
         }
@@ -241,14 +255,6 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     let path = path.join(MANIFEST);
     let contents = read_at_most(&path, Manifest::MOST_BYTES)?;
     Manifest::from_bytes(&contents).map_err(|problem| Error::damaged(path, problem))
-}
-
-/// Whether the files are as long as the manifest has it.
-fn check(path: &Path, manifest: &Manifest) -> Result<()> {
-    for entry in &manifest.files {
-        check_length(&path.join(&entry.name), entry.length)?;
-    }
-    Ok(())
 }
 
 fn check_length(path: &Path, expected: u64) -> Result<()> {

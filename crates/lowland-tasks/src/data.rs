@@ -29,9 +29,9 @@ pub(crate) mod scan;
 mod targets;
 mod tiff_head;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 
@@ -321,7 +321,9 @@ impl DataName {
     pub(crate) fn with_way(self, error: Error, data_dir: Option<&Path>) -> Error {
         match error {
             error @ Error::Missing { .. } => {
-                Error::MissingData { missing: Box::new(error), way: self.way(data_dir) }
+                let inner = data_dir.and_then(|folder| inner_folder(folder, &error));
+                let way = inner.unwrap_or_else(|| self.way(data_dir));
+                Error::MissingData { missing: Box::new(error), way }
             }
             error => error,
         }
@@ -355,6 +357,27 @@ impl DataName {
         }
         Ok(())
     }
+}
+
+/// What to do where a folder in `folder` has what is missing in `folder` itself: archives are often
+/// unpacked into a folder of the same name.
+fn inner_folder(folder: &Path, missing: &Error) -> Option<String> {
+    let Error::Missing { path, expected, .. } = missing else { return None };
+    if path.parent() != Some(folder) {
+        return None;
+    }
+    let name = path.file_name()?.to_str()?;
+    let names = expected.split([' ', ',']).chain([name]);
+    let names: Vec<&str> =
+        names.filter(|name| !name.is_empty() && Path::new(name).is_relative()).collect();
+    let entries = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders.iter().find_map(|inner| {
+        let name = names.iter().find(|name| inner.join(name).exists())?;
+        let inner = inner.display();
+        Some(format!("{inner} has {name}: name that folder (--data-dir {inner})"))
+    })
 }
 
 impl fmt::Display for DataName {

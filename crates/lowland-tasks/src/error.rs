@@ -237,6 +237,15 @@ pub enum Error {
         allowed: &'static str,
     },
 
+    /// A setting that the kind of task has no use for.
+    #[error("`{field}` {reason}")]
+    NotFor {
+        /// The name of the setting.
+        field: &'static str,
+        /// What is wrong with it, such as "is not supported for text tasks".
+        reason: &'static str,
+    },
+
     /// Images of a size that the network does not take.
     #[error("{network} takes images with {expected}, found {found}")]
     Images {
@@ -360,10 +369,14 @@ impl Error {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Algorithm(error) => {
-                use lowland::Error::{Combination, Config, Missing, Unsupported};
+                use lowland::Error::{Combination, Config, EachMicroBatch, Missing, Unsupported};
                 matches!(
                     error,
-                    Config { .. } | Combination(_) | Missing { .. } | Unsupported { .. }
+                    Config { .. }
+                        | Combination(_)
+                        | EachMicroBatch
+                        | Missing { .. }
+                        | Unsupported { .. }
                 )
             }
             Self::NoModel | Self::Write { .. } => false,

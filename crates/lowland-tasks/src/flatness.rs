@@ -22,7 +22,7 @@ use crate::{Error, Result};
 /// Where and with what the loss is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Ground {
+pub struct EvalSettings {
     /// Which images. Default those of training.
     pub split: Split,
     /// How many of them at most, drawn over all classes; at least 1. Default 1000.
@@ -33,14 +33,14 @@ pub struct Ground {
     pub normalisation: Normalisation,
 }
 
-impl Default for Ground {
+impl Default for EvalSettings {
     fn default() -> Self {
         let normalisation = Normalisation::Evaluation;
         Self { split: Split::Train, images: 1000, batch_size: 500, normalisation }
     }
 }
 
-impl Ground {
+impl EvalSettings {
     /// Few images, for measurements during training and after each of many runs.
     pub fn quick() -> Self {
         Self { images: 500, ..Self::default() }
@@ -53,30 +53,30 @@ const SETTLED: f64 = 0.1;
 
 /// Batches that stay on the device, for measurements that go over them many times.
 #[derive(Debug)]
-pub struct Held {
+pub struct EvalBatches {
     batches: Vec<Box<dyn TaskBatch>>,
     data: Data,
     subset: Option<Subset>,
     normalisation: Normalisation,
 }
 
-impl Held {
-    /// Puts the images that `ground` asks for on the device.
+impl EvalBatches {
+    /// Puts the images that `eval` asks for on the device.
     ///
     /// # Errors
     /// A number that is 0.
-    pub fn new(data: &Data, ground: &Ground, device: &Device) -> Result<Self> {
-        if ground.images == 0 {
+    pub fn new(data: &Data, eval: &EvalSettings, device: &Device) -> Result<Self> {
+        if eval.images == 0 {
             let found = "0".to_owned();
             return Err(Error::Setting { field: "images", found, allowed: "at least 1" });
         }
-        let source = data.task().to_measure(ground.split, ground.images)?;
-        let subset = data.task().drawn(ground.split, ground.images)?;
-        let config = BatchConfig { batch_size: ground.batch_size, ..BatchConfig::default() };
+        let source = data.task().to_measure(eval.split, eval.images)?;
+        let subset = data.task().drawn(eval.split, eval.images)?;
+        let config = BatchConfig { batch_size: eval.batch_size, ..BatchConfig::default() };
         let loader = Loader::to_measure(source, config)?;
         let device = device.clone().autodiff();
         let batches = loader.epoch(0).map(|batch| batch.to_device(&device)).collect();
-        Ok(Self { batches, data: data.clone(), subset, normalisation: ground.normalisation })
+        Ok(Self { batches, data: data.clone(), subset, normalisation: eval.normalisation })
     }
 
     /// The number of images.
@@ -189,7 +189,8 @@ const DENSITY_POINTS: usize = 200;
 #[serde(deny_unknown_fields)]
 pub struct Flatness {
     /// With which images.
-    pub ground: Ground,
+    #[serde(rename = "ground")]
+    pub eval: EvalSettings,
     /// How many there were.
     pub images: usize,
     /// How these were drawn; `None` where they are all images of their split.
@@ -228,12 +229,24 @@ pub struct Flatness {
 }
 
 impl Flatness {
+    /// Whether another was measured in the same way: as closely, and with as many samples that
+    /// were drawn alike.
+    pub fn is_comparable(&self, other: &Self) -> bool {
+        (&self.eval, &self.config) == (&other.eval, &other.config)
+            && (self.images, &self.subset) == (other.images, &other.subset)
+    }
+
     /// Nothing but the loss.
-    fn begun(ground: &Ground, held: &Held, config: &FlatnessConfig, loss: f64) -> Self {
+    fn begun(
+        eval: &EvalSettings,
+        batches: &EvalBatches,
+        config: &FlatnessConfig,
+        loss: f64,
+    ) -> Self {
         Self {
-            ground: ground.clone(),
-            images: held.images(),
-            subset: held.subset(),
+            eval: eval.clone(),
+            images: batches.images(),
+            subset: batches.subset(),
             config: config.clone(),
             loss,
             eigenvalues: Vec::new(),
@@ -301,14 +314,14 @@ pub type Watch<'a> = dyn FnMut(&'static str, usize, usize) -> ControlFlow<()> + 
 /// A setting out of range, a loss that is not finite.
 pub fn flatness(
     model: &Model,
-    held: &Held,
-    ground: &Ground,
+    batches: &EvalBatches,
+    eval: &EvalSettings,
     config: &FlatnessConfig,
     watch: &mut Watch<'_>,
 ) -> Result<Option<Flatness>> {
     let started = Instant::now();
-    let mut surface = held.surface(model)?;
-    let mut found = Flatness::begun(ground, held, config, surface.loss()?);
+    let mut surface = batches.surface(model)?;
+    let mut found = Flatness::begun(eval, batches, config, surface.loss()?);
     let mut ended = false;
     let seed = config.seed;
     macro_rules! watched {

@@ -7,7 +7,7 @@ use burn::optim::ModuleOptimizer;
 use lowland::schedule::{Frequency, Unit};
 use lowland::{BudgetConfig, Rule, Scheduled};
 
-use crate::config::TrainConfig;
+use crate::config::{AscentScope, TrainConfig};
 use crate::{Error, Result};
 
 /// Settings that are checked, with the rule and the base optimizer that they make: what a
@@ -59,6 +59,13 @@ impl TryFrom<TrainConfig> for Spec {
             None => config.optimizer.build()?,
         };
         let mut rule = rule(&config)?;
+        if rule.needs_whole_batches() && config.ascent_scope == AscentScope::MicroBatch {
+            return Err(Error::Setting {
+                field: "ascent_scope",
+                found: format!("micro-batch with {}", config.algorithm_label()),
+                allowed: "another scope with an algorithm whose memory is per step",
+            });
+        }
         let chooses = |frequency| frequency != Frequency::Never;
         let schedule = rule.schedule();
         let schedules_second_gradients =
@@ -118,7 +125,7 @@ fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
         lowland::Error::Unsupported { setting: "budget", algorithm, reason } => {
             lowland::Error::Unsupported { setting, algorithm, reason }.into()
         }
-        lowland::Error::Config { field: "start", found, allowed } if late_start.is_some() => {
+        lowland::Error::Config { field: "late_start", found, allowed } => {
             Error::Setting { field: "late_start", found, allowed }
         }
         lowland::Error::Missing { call: "with_data_size", .. } => Error::Setting {

@@ -49,6 +49,17 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// Its name in words, such as "training" in "training samples".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Something to learn, with its samples in memory.
 pub trait Task: fmt::Debug + Send + Sync {
     /// How it is spoken of.
@@ -369,12 +380,9 @@ pub trait TaskBatch: fmt::Debug {
     fn answers(&self, model: &Model) -> Result<Vec<Answer>>;
 }
 
-/// An error unless a setting is what it must be for the task.
-pub(crate) fn only(field: &'static str, holds: bool, allowed: &'static str) -> Result<()> {
-    if holds {
-        return Ok(());
-    }
-    Err(Error::Setting { field, found: "another value".to_owned(), allowed })
+/// An error unless `holds`: a setting that is not for the task must have its default.
+pub(crate) fn only(field: &'static str, holds: bool, reason: &'static str) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::NotFor { field, reason }) }
 }
 
 /// A network with the weights of a record, such as the `model.bpk` of a run's folder.

@@ -397,11 +397,22 @@ fn the_latest_and_the_best_are_kept_and_the_unfinished_are_cleared_away() {
     let steps = |checkpoints: &Checkpoints| -> Vec<u64> {
         checkpoints.list().unwrap().iter().map(|found| found.step).collect()
     };
-    let accuracies =
-        [None, Some(0.5), Some(0.9), None, Some(0.9), Some(0.7), None, Some(0.8), None];
+    let measured = [
+        None,
+        Some((0.5, 0.1)),
+        Some((0.9, 1.0)),
+        None,
+        Some((0.9, 0.5)),
+        Some((0.9, 0.5)),
+        None,
+        Some((0.8, 0.2)),
+        None,
+    ];
     let mut kept = Vec::new();
-    for (step, accuracy) in (1..).zip(accuracies) {
-        (snapshot.about.step, snapshot.about.validation_accuracy) = (step, accuracy);
+    for (step, measured) in (1..).zip(measured) {
+        snapshot.about.step = step;
+        snapshot.about.validation_accuracy = measured.map(|(accuracy, _)| accuracy);
+        snapshot.about.validation_loss = measured.map(|(_, loss)| loss);
         if step == 4 {
             // One that was being written when the program was killed, and something that is none.
             let unfinished = folder.path().join("epoch-0000-step-00000003-x");
@@ -427,7 +438,7 @@ fn the_latest_and_the_best_are_kept_and_the_unfinished_are_cleared_away() {
             vec![8, 7, 5],
             vec![9, 8, 5],
         ],
-        "the last two, and of equally good ones the latest"
+        "the last two and the best: of equal ones that of the lowest loss, then the first"
     );
     assert!(folder.path().join("epoch-0000-step-00000003-x").is_dir(), "not ours");
 
@@ -446,6 +457,33 @@ fn the_latest_and_the_best_are_kept_and_the_unfinished_are_cleared_away() {
     let before = time();
     checkpoints.save(&snapshot, 9).unwrap();
     assert_eq!(time(), before);
+}
+
+#[test]
+fn a_damaged_checkpoint_does_not_take_the_place_of_a_whole_one() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path());
+    let training = start(&config(Algorithm::named("sgd").unwrap()));
+    let mut snapshot = training.snapshot().unwrap();
+    let mut save = |step, keep| {
+        snapshot.about.step = step;
+        (checkpoints.save(&snapshot, keep).unwrap(), snapshot.clone())
+    };
+    let (earlier, later) = (save(10, 2).0, save(20, 2).0);
+    let model = later.join("model.bpk");
+    let mut bytes = fs::read(&model).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    assert_eq!(tried(&checkpoints).0, Some(10));
+    // A run that resumes from the earlier one saves, and keeps what it has saved.
+    let (saved, _) = save(15, 1);
+    assert_eq!((saved.is_dir(), earlier.is_dir(), later.is_dir()), (true, false, true));
+    assert_eq!(tried(&checkpoints).0, Some(15));
+    // Where the damaged one stands, it writes again.
+    let (again, written) = save(20, 1);
+    assert_eq!(Checkpoints::load(&again).unwrap(), written);
+    assert_eq!(tried(&checkpoints).0, Some(20));
 }
 
 #[test]

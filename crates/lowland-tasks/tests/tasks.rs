@@ -19,7 +19,7 @@ use lowland_tasks::config::{
 use lowland_tasks::data::DataName;
 use lowland_tasks::evaluation::{Answer, answers, evaluate};
 use lowland_tasks::events;
-use lowland_tasks::flatness::{FlatnessConfig, Ground, Held, flatness};
+use lowland_tasks::flatness::{EvalBatches, EvalSettings, FlatnessConfig, flatness};
 use lowland_tasks::models::ModelName;
 use lowland_tasks::pose::{CropConfig, PoseConfig};
 use lowland_tasks::record::{EpochRecord, best_epoch};
@@ -146,7 +146,7 @@ fn joints_are_learned_and_shown() {
         of(&|config| config.model = ModelName::ResNet20),
         "model must be one for joints: pose-small or pose-resnet18, found resnet20"
     );
-    assert!(of(&|config| config.data.label_noise = 0.5).starts_with("label_noise must be 0"));
+    assert!(of(&|config| config.data.label_noise = 0.5).starts_with("`label_noise` does not"));
 }
 
 /// The sentences of a task that is easily learned, and the folder of a tiny transformer.
@@ -318,11 +318,11 @@ fn the_sharpness_of_a_transformer_is_measured() {
     let config = fine_tuning(folder.path());
     let data = Data::load(&config).unwrap();
     let training = Training::new(&config, &data, &Device::flex()).unwrap();
-    let ground = Ground { images: 8, ..Ground::default() };
-    let held = Held::new(&data, &ground, training.device()).unwrap();
+    let eval = EvalSettings { images: 8, ..EvalSettings::default() };
+    let batches = EvalBatches::new(&data, &eval, training.device()).unwrap();
     let go_on = &mut |_: &'static str, _, _| std::ops::ControlFlow::Continue(());
     let found =
-        flatness(training.model().unwrap(), &held, &ground, &FlatnessConfig::quick(), go_on);
+        flatness(training.model().unwrap(), &batches, &eval, &FlatnessConfig::quick(), go_on);
     let found = found.unwrap().unwrap();
     assert!(found.loss > 0.0 && found.eigenvalues[0].value.is_finite());
 }

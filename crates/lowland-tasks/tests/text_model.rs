@@ -392,12 +392,12 @@ fn settings_outside_their_range_are_refused() {
     };
     for (tuning, classes, field) in [
         (FineTuning::default(), 0, "classes"),
-        (FineTuning { dropout: 1.0, ..FineTuning::default() }, 2, "dropout"),
-        (FineTuning { dropout: f64::NAN, ..FineTuning::default() }, 2, "dropout"),
-        (lora(|lora| lora.rank = 0), 2, "rank"),
-        (lora(|lora| lora.rank = 17), 2, "rank"),
-        (lora(|lora| lora.alpha = 0.0), 2, "alpha"),
-        (lora(|lora| lora.targets.clear()), 2, "targets"),
+        (FineTuning { dropout: 1.0, ..FineTuning::default() }, 2, "text.dropout"),
+        (FineTuning { dropout: f64::NAN, ..FineTuning::default() }, 2, "text.dropout"),
+        (lora(|lora| lora.rank = 0), 2, "text.trained.lora.rank"),
+        (lora(|lora| lora.rank = 17), 2, "text.trained.lora.rank"),
+        (lora(|lora| lora.alpha = 0.0), 2, "text.trained.lora.alpha"),
+        (lora(|lora| lora.targets.clear()), 2, "text.trained.lora.targets"),
     ] {
         let network = TextClassifier::from_folder(&tiny(), classes, &tuning, 0, &device());
         let error = network.unwrap_err();

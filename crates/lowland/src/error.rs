@@ -79,16 +79,24 @@ pub enum Error {
     #[error(
         "the algorithm chooses among samples and needs the loss of each; call `step_samples`, with \
          a closure that returns the losses of the samples it is asked for, `[samples]`, not their \
-         mean (`lowland::CrossEntropy` gives them)"
+         mean (`lowland::CrossEntropy` gives them); for a batch of a single sample, state its size \
+         (`BatchInfo::with_size`)"
     )]
     PerSample,
     /// The rule asks for some samples of a batch or for losses, and there are only gradients of
     /// whole batches.
     #[error(
-        "the rule chooses among samples by their losses, and a `Learner` gives the gradients of whole \
-         batches alone; train with `SharpnessAware::step` in a loop of your own"
+        "the rule chooses samples by their losses, and a `Learner` gives gradients of whole \
+         batches only; train with `SharpnessAware::step_samples` in a loop of your own"
     )]
     WholeBatches,
+    /// The rule needs one update for each step, and was to take the micro-batches of a step one by
+    /// one.
+    #[error(
+        "the rule needs one update for each step and cannot take micro-batches one by one; use \
+         `Accumulate::WholeBatch`"
+    )]
+    EachMicroBatch,
     /// The rule moves the weights after the base optimizer's step, and the training loop keeps them
     /// to itself.
     #[error(
@@ -160,7 +168,7 @@ pub enum Error {
     )]
     BatchSize,
     /// Workers could not reach one another.
-    #[error("the workers lost one another: {0}")]
+    #[error("lost contact with another worker: {0}")]
     Collective(String),
     /// Workers that train together are not at the same place.
     #[error(

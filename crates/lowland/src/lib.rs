@@ -125,8 +125,8 @@
 //!   alone.
 //! - **Tied weights.** A tensor in several places of a module has one value in all of them after a
 //!   step.
-//! - **GANs.** One optimizer for each network. Each draws its own noise, in and between its steps,
-//!   from the seed of the device or its own ([`SharpnessAware::with_seed`]).
+//! - **GANs.** One optimizer for each network. Each draws its own noise within its steps from its
+//!   seed ([`SharpnessAware::with_seed`]), and between them from the device's.
 //! - **Learning-rate schedules.** Pass the rate of each step; Burn's schedulers give it.
 //! - **Batches too large for the device.** [`SharpnessAware::step_micro_batches`].
 //! - **Several machines.** [`Workers`].
@@ -159,7 +159,7 @@ pub mod sharpness {
     //! | the largest eigenvalues of `H` | [`eigenvalues()`] | 2 a Lanczos step |
     //! | `tr H`, of each layer too | [`trace()`] | 2 a probe |
     //! | how the eigenvalues of `H` are spread | [`density()`] | 2 a Lanczos step of each probe |
-    //! | the largest rise of the loss within ρ | [`largest_rise`] | 1 a step, and a third |
+    //! | the largest rise of the loss within ρ | [`largest_rise`] | 1 per step, and up to 1 more |
     //! | the average rise of the loss within ρ | [`average_rise`] | 2/3 a direction, and a third |
     //! | the loss along a line or a plane | [`landscape()`] | 1/3 a point |
     //!
@@ -211,9 +211,9 @@ pub mod sharpness {
     pub use density::{Density, DensityConfig, Node, density};
     pub use difference::Difference;
     pub use directions::{filter_axis, filter_normalised};
-    pub use eigenvalues::{Eigenpair, Eigenvalues, EigenvaluesConfig, End, eigenvalues};
+    pub use eigenvalues::{Eigenpair, Eigenvalues, EigenvaluesConfig, Which, eigenvalues};
     pub use estimate::Estimate;
-    pub use landscape::{Landscape, Point, evenly, grid, landscape, nothing};
+    pub use landscape::{Landscape, Point, grid, landscape, linspace, no_extra};
     pub use layers::Layer;
     pub use map::SymmetricMap;
     pub use progress::{Progress, uninterrupted};
@@ -228,7 +228,7 @@ pub mod sharpness {
 }
 
 /// The module side of a step: which parameters there are, and how vectors go in and out of them.
-/// All goes through Burn's visitors and mappers; no layer is known by name.
+/// All goes through Burn's visitors and mappers; only `Linear` is known by name.
 mod module {
     mod parameters;
     mod values;

@@ -1,7 +1,7 @@
 //! The cross entropy of each sample, which Burn's own loss, the mean over a batch, does not give.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
@@ -26,26 +26,22 @@ impl CrossEntropyConfig {
         Self::default()
     }
 
-    /// Checks the settings and makes the loss, with its weights on `device`.
+    /// Checks the settings and makes the loss. It takes the device of its logits, whatever this one
+    /// is: Burn's losses are made on a device, and so is this.
     ///
     /// # Errors
     /// A smoothing outside `[0, 1]`, a weight that is negative or not finite, no weight above 0.
-    pub fn init(&self, device: &Device) -> Result<CrossEntropy> {
+    pub fn init(&self, _device: &Device) -> Result<CrossEntropy> {
         let smoothing = fraction("smoothing", self.smoothing)?;
-        let weights = match &self.weights {
-            None => None,
-            Some(weights) => {
-                for &weight in weights {
-                    non_negative("weights", weight)?;
-                }
-                if !weights.iter().any(|&weight| weight > 0.0) {
-                    return Err(Error::config("weights", &"none above 0", "at least one above 0"));
-                }
-                let data = burn::tensor::TensorData::new(weights.clone(), [weights.len()]);
-                Some(Tensor::from_data(data, (device, burn::tensor::DType::F64)))
+        if let Some(weights) = &self.weights {
+            for &weight in weights {
+                non_negative("weights", weight)?;
             }
-        };
-        Ok(CrossEntropy { smoothing, weights })
+            if !weights.iter().any(|&weight| weight > 0.0) {
+                return Err(Error::config("weights", &"none above 0", "at least one above 0"));
+            }
+        }
+        Ok(CrossEntropy { smoothing, weights: self.weights.clone() })
     }
 }
 
@@ -75,21 +71,23 @@ impl CrossEntropyConfig {
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
     smoothing: f64,
-    /// `[classes]`, in `f64`.
-    weights: Option<Tensor<1>>,
+    /// One for each class. Not yet a tensor, which in `f64` not every device has.
+    weights: Option<Vec<f64>>,
 }
 
 impl CrossEntropy {
     /// The loss of each sample, `[batch]`, from logits `[batch, classes]` and labels `[batch]`.
     ///
     /// # Panics
-    /// Shapes that do not fit one another, as in Burn's own losses.
+    /// Shapes that do not fit one another, as in Burn's own losses. A label outside `0..classes`,
+    /// on backends that check indices (Flex does).
     pub fn forward(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [_, classes] = logits.dims();
         let log_p = log_softmax(logits, 1); // [batch, classes]
         let log_p = match &self.weights {
             Some(weights) => {
-                let weights = weights.clone().cast(log_p.dtype()).to_device(&log_p.device());
+                let data = TensorData::new(weights.clone(), [weights.len()]);
+                let weights = Tensor::<1>::from_data(data, (&log_p.device(), log_p.dtype()));
                 log_p * weights.reshape([1, classes])
             }
             None => log_p,
@@ -103,7 +101,8 @@ impl CrossEntropy {
 /// between 0 and 1, spread evenly over all classes.
 ///
 /// # Panics
-/// Shapes that do not fit one another, as in Burn's own losses.
+/// Shapes that do not fit one another, as in Burn's own losses. A label outside `0..classes`, on
+/// backends that check indices (Flex does).
 pub fn cross_entropies(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
     smoothed(log_softmax(logits, 1), labels, smoothing)
 }

@@ -238,12 +238,12 @@ impl Workers {
         Ok(!self.any(!flag)?)
     }
 
-    /// What worker 0 says.
+    /// Returns worker 0's flag on every worker.
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
-    pub fn agree(&self, flag: bool) -> Result<bool> {
-        let byte = self.say_of(Topic::Decision, vec![u8::from(flag)])?;
+    pub fn broadcast_flag(&self, flag: bool) -> Result<bool> {
+        let byte = self.broadcast_of(Topic::Decision, vec![u8::from(flag)])?;
         Ok(byte.first().is_some_and(|&byte| byte != 0))
     }
 
@@ -251,12 +251,12 @@ impl Workers {
     ///
     /// # Errors
     /// [`Error::Collective`] where another worker is gone.
-    pub fn say(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        self.say_of(Topic::Bytes, bytes)
+    pub fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        self.broadcast_of(Topic::Bytes, bytes)
     }
 
-    /// As [`say`](Self::say), on that topic.
-    pub(crate) fn say_of(&self, topic: Topic, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    /// As [`broadcast`](Self::broadcast), on that topic.
+    pub(crate) fn broadcast_of(&self, topic: Topic, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
         let Some(all) = self.others() else { return Ok(bytes) };
         self.meet(topic, 1)?;
         let length = all.broadcast((bytes.len() as u64).to_le_bytes().to_vec())?;
@@ -276,7 +276,7 @@ impl Workers {
         // A copy in which no running statistic is out of date.
         let bytes = float_bytes(&module.valid())?;
         self.same("the bytes of the module", bytes.len() as f64)?;
-        Ok(with_float_bytes(module, &self.say(bytes)?))
+        Ok(with_float_bytes(module, &self.broadcast(bytes)?))
     }
 
     /// Checks that a number is the same for all workers.

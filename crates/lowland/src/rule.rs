@@ -74,6 +74,21 @@ pub trait Rule: Debug + DynClone + Send {
     fn chooses_samples(&self) -> bool {
         false
     }
+
+    /// Whether the first gradient of a step can leave parameters out that are trained in the step.
+    /// Steps without a second gradient would not train these, so that no other
+    /// [`schedule`](Self::schedule) can take the place of the rule's own.
+    fn thins_first_gradient(&self) -> bool {
+        false
+    }
+
+    /// Whether the rule cannot take the micro-batches of a step one by one
+    /// ([`Accumulate::EachMicroBatch`](crate::Accumulate)), since it needs one update for each step
+    /// of the weights: it follows the weights from step to step (MSAM), predicts the base
+    /// optimizer's step (SAMPa) or keeps moments of its own (bSAM).
+    fn needs_whole_batches(&self) -> bool {
+        false
+    }
 }
 
 dyn_clone::clone_trait_object!(Rule);

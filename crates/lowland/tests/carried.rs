@@ -10,10 +10,12 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Distribution, Tensor};
 use common::pair::{Pair, all, batch, device, run, step};
-use common::{Values, numbers, sgd};
-use lowland::{BatchInfo, Diagnostics, Error, MsamConfig, SharpnessAware, cross_entropies};
+use common::{Net, Values, numbers, sgd};
+use lowland::{
+    BatchInfo, Diagnostics, Error, MsamConfig, SamConfig, SharpnessAware, cross_entropies,
+};
 
 fn with_first_frozen(net: Pair, frozen: bool) -> Pair {
     let first = net.first;
@@ -164,6 +166,15 @@ enum Fault {
     Losses(usize),
 }
 
+/// What a fault makes of the losses of an evaluation.
+fn spoiled(losses: Tensor<1>, fault: Fault, call: usize) -> Tensor<1> {
+    match fault {
+        Fault::NotFinite => losses.mul_scalar(f64::NAN),
+        Fault::Losses(i) if i == call => Tensor::cat(vec![losses.clone(), losses], 0),
+        _ => losses,
+    }
+}
+
 /// A step with a fault; `None` where the step has no such evaluation and goes well.
 fn failing(optimizer: &mut SharpnessAware, net: Pair, at: u64, fault: Fault) -> Option<Error> {
     let (x, y) = batch(at, &device());
@@ -174,12 +185,7 @@ fn failing(optimizer: &mut SharpnessAware, net: Pair, at: u64, fault: Fault) -> 
     let result = optimizer.step_samples(rate, net, &info, |net, samples| {
         let logits = net.forward(samples.select(x.clone()));
         let losses = cross_entropies(logits, samples.select(y.clone()), 0.0);
-        let call = calls.replace(calls.get() + 1);
-        match fault {
-            Fault::NotFinite => losses.mul_scalar(f64::NAN),
-            Fault::Losses(i) if i == call => Tensor::cat(vec![losses.clone(), losses], 0),
-            _ => losses,
-        }
+        spoiled(losses, fault, calls.replace(calls.get() + 1))
     });
     let expected = |error: &Error| match fault {
         Fault::Rate => error.to_string().starts_with("the learning rate must be"),
@@ -249,6 +255,45 @@ fn a_step_that_fails_leaves_nothing_where_nothing_is_measured() {
             let mut optimizer = before.clone();
             if failing(&mut optimizer, net.clone(), 6, fault).is_some() {
                 assert_eq!(remembered(&optimizer), remembered(&before), "{name}, {fault:?}");
+            }
+        }
+    }
+}
+
+/// Clones of a module share their running statistics: a clone kept from before a step that fails
+/// has those of before it. Where nothing is measured there is no copy to put back.
+#[test]
+fn a_step_that_fails_leaves_running_statistics_as_they_were() {
+    let _alone = common::alone();
+    let device = device();
+    device.seed(3);
+    let x = Tensor::<2>::random([8, 32], Distribution::Normal(0.0, 1.0), &device);
+    let (_, y) = batch(0, &device);
+    let info = BatchInfo::default().with_size(8);
+    for diagnostics in [Diagnostics::All, Diagnostics::Finite, Diagnostics::Nothing] {
+        for fault in [Fault::NotFinite, Fault::Losses(0), Fault::Losses(1)] {
+            if matches!((diagnostics, fault), (Diagnostics::Nothing, Fault::NotFinite)) {
+                continue; // Such a step does not fail.
+            }
+            let mut optimizer = SharpnessAware::new(sgd(0.9, 0.0), SamConfig::new(0.1))
+                .unwrap()
+                .with_diagnostics(diagnostics)
+                .with_non_finite_limit(0);
+            let net = Net::conv_bn(2, [4, 4], 2, &device);
+            let kept = net.clone();
+            let before = kept.running();
+            let calls = Cell::new(0);
+            let result = optimizer.step_samples(0.05, net, &info, |net: &Net, samples| {
+                let logits = net.forward(samples.select(x.clone()), &[8, 2, 4, 4]);
+                let losses = cross_entropies(logits, samples.select(y.clone()), 0.0);
+                spoiled(losses, fault, calls.replace(calls.get() + 1))
+            });
+            assert!(result.is_err(), "{fault:?}");
+            let what = format!("{fault:?}, {diagnostics:?}");
+            if diagnostics == Diagnostics::Nothing {
+                assert_ne!(kept.running(), before, "{what}");
+            } else {
+                assert_eq!(kept.running(), before, "{what}");
             }
         }
     }

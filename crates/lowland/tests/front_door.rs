@@ -84,7 +84,10 @@ fn refusing(set: impl Fn(Algorithm) -> Scheduled<Algorithm>) -> Vec<(&'static st
 fn what_does_not_apply_to_an_algorithm_is_refused_with_the_reason() {
     let never = "it never takes a second gradient";
     let same = "every step computes the same gradients";
-    let without_schedule = [("base", never), ("bsam", same), ("msam", same), ("sampa", same)];
+    let thin = "its first gradient leaves tensors out, which a step without a second one would not \
+                train; set `mask = \"coordinates\"` (ESAM) or `beta = 1`";
+    let without_schedule =
+        [("base", never), ("bsam", same), ("esam", thin), ("msam", same), ("sampa", same)];
     let sorted = |mut refused: Vec<_>| {
         refused.sort_unstable();
         refused

@@ -737,6 +737,12 @@ fn a_warm_up_in_epochs_asks_for_the_length_of_an_epoch() {
         .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), losses)
         .unwrap_err();
     assert!(error.to_string().contains("with_steps_per_epoch"), "{error}");
+    let error = optimizer
+        .clone()
+        .with_steps_per_epoch(0)
+        .step_samples(0.1, Small::new(&device), &lowland::BatchInfo::default(), losses)
+        .unwrap_err();
+    assert_eq!(error.to_string(), "steps_per_epoch must be at least 1, found 0");
 
     let mut optimizer = optimizer.with_steps_per_epoch(2);
     let mut net = Small::new(&device);

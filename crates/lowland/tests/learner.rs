@@ -562,7 +562,7 @@ fn a_rule_that_asks_for_losses_unannounced_ends_the_training() {
     let training = training.with_training_strategy(strategy.clone().into());
     let result = launch(training, sgd(0.9, 0.0));
     assert_eq!(strategy.error(), Some(Error::WholeBatches));
-    assert!(result.error.unwrap().to_string().contains("chooses among samples"));
+    assert!(result.error.unwrap().to_string().contains("chooses samples"));
 }
 
 #[test]

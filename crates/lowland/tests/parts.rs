@@ -17,14 +17,17 @@ use common::{Net, Values, cross_entropies, in_f64, sgd};
 use lowland::ascend::{
     AlongGradient, AscendConfig, Perturb, RadiusConfig, RadiusGroup, RadiusSchedule, ScaledRadius,
 };
-use lowland::descend::{DescendConfig, ReuseOrthogonalConfig, ReusePsfConfig};
+use lowland::descend::{
+    DescendConfig, ReuseOrthogonalConfig, ReusePsfConfig, SurrogateGapConfig, WeightedConfig,
+};
 use lowland::schedule::{Budget, BudgetConfig, PeriodicConfig, ScheduleConfig};
-use lowland::select::{SelectConfig, TopLossConfig};
+use lowland::select::{SelectConfig, TopLossConfig, TopRiseConfig};
 use lowland::{
     Accumulate, Algorithm, ArsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedConfig,
-    ControllerConfig, Error, EsamConfig, FsamConfig, GcsamConfig, KsamConfig, LookSamConfig,
-    MsamConfig, ParamVec, Parameters, Radius, Rule, SamConfig, Samples, Scheduled, SharpnessAware,
-    SharpnessAwareRecord, SparseLayerSamConfig, StepReport, Warmup, WsamConfig,
+    ControllerConfig, Error, EsamConfig, EsamMask, FsamConfig, GcsamConfig, KsamConfig,
+    LookSamConfig, MsamConfig, ParamVec, Parameters, Radius, Rule, SamConfig, Samples, Scheduled,
+    SharpnessAware, SharpnessAwareRecord, SparseLayerSamConfig, StepReport, StepValues, Warmup,
+    WsamConfig,
 };
 use proptest::prelude::*;
 
@@ -204,6 +207,45 @@ fn combinations_that_make_no_sense_are_refused_with_the_reason() {
     }
 }
 
+/// A first gradient of some tensors trains no other, and has no PSF of the others: it goes with
+/// steps that all take the second gradient and descend along it alone.
+#[test]
+fn a_first_gradient_of_some_tensors_is_refused_where_it_is_used() {
+    let budget = ScheduleConfig::Budget(BudgetConfig::default());
+    let gap = DescendConfig::SurrogateGap(SurrogateGapConfig::default());
+    let weighted = DescendConfig::Weighted(WeightedConfig::default());
+    for (schedule, descend) in [
+        (ScheduleConfig::Periodic(PeriodicConfig::default()), DescendConfig::Sharp),
+        (budget, DescendConfig::Sharp),
+        (ScheduleConfig::EveryStep, DescendConfig::Rescaled),
+        (ScheduleConfig::EveryStep, gap),
+        (ScheduleConfig::EveryStep, weighted),
+    ] {
+        let build = |beta| {
+            let select = SelectConfig::TopRise(TopRiseConfig::default().with_beta(beta));
+            let (schedule, descend) = (schedule.clone(), descend);
+            ComposedConfig { select, schedule, descend, ..ComposedConfig::default() }.build()
+        };
+        let error = build(0.6).unwrap_err();
+        assert!(matches!(error, Error::Combination(_)), "{error:?}");
+        assert!(error.to_string().contains("`beta = 1`"), "{error}");
+        assert!(build(1.0).is_ok(), "{schedule:?}, {descend:?}");
+    }
+    let select = SelectConfig::TopRise(TopRiseConfig::default());
+    assert!(ComposedConfig { select, ..ComposedConfig::default() }.build().is_ok());
+
+    let esam = EsamConfig::default();
+    for refused in [esam.with_late_start(0.75), esam.with_budget(1.2), esam.with_time_budget(1.2)] {
+        let error = refused.build().unwrap_err();
+        assert!(matches!(error, Error::Unsupported { algorithm: "ESAM", .. }), "{error:?}");
+    }
+    let coordinates = esam.with_mask(EsamMask::Coordinates);
+    for whole in [coordinates, esam.with_beta(1.0)] {
+        assert!(whole.with_late_start(0.75).build().is_ok());
+        assert!(whole.with_budget(1.2).build().is_ok());
+    }
+}
+
 /// A part that has settings may stand by its name alone; what is saved says them all.
 #[test]
 fn parts_can_be_named_alone() {
@@ -294,6 +336,35 @@ fn a_budget_is_kept_within_a_percent() {
     }
 }
 
+/// The same where the rule decides on each micro-batch by itself, with the cost of each.
+#[test]
+fn a_budget_over_single_micro_batches_is_kept_within_a_percent() {
+    let _alone = common::alone();
+    let cases: [(f64, &[usize]); 4] =
+        [(1.1, &[2, 2, 2, 2]), (1.2, &[2, 2, 2, 2]), (1.5, &[3, 3, 2]), (1.3, &[7, 1])];
+    for (limit, sizes) in cases {
+        let controller = ControllerConfig { window: 10, blocks: 2, ..ControllerConfig::default() };
+        let budget = BudgetConfig::default().with_limit(limit).with_controller(controller);
+        let sam = Scheduled::from(SamConfig::new(0.1));
+        let rule = sam.with_budget_of(budget).build().unwrap();
+        let mut optimizer = optimizer(rule, sgd(0.9, 0.0));
+        let described = BatchInfo::default().with_micro_batches(sizes, Accumulate::EachMicroBatch);
+        let mut at = net(5);
+        for t in 0..600 {
+            let (x, y) = batch(t);
+            let losses = |net: &Net, i: usize, _: &Samples| {
+                let first: usize = sizes[..i].iter().sum();
+                let (x, y) = (x.clone().narrow(0, first, sizes[i]), y.clone());
+                cross_entropies(net.forward(x, &[]), y.narrow(0, first, sizes[i]))
+            };
+            at = optimizer.step_micro_batches(0.05, at, &described, losses).unwrap().0;
+            let average = optimizer.passes() / (t + 1) as f64;
+            let is_kept = (average - limit).abs() <= 0.01 * limit;
+            assert!(t + 1 < 500 || is_kept, "{average}, not {limit}, after {t} in {sizes:?}");
+        }
+    }
+}
+
 #[test]
 fn a_budget_of_two_passes_is_sam_and_of_one_the_base() {
     let _alone = common::alone();
@@ -306,7 +377,7 @@ fn a_budget_of_two_passes_is_sam_and_of_one_the_base() {
     assert_eq!(trained(with(2.0), 20), trained(sam(0.1), 20));
     assert_eq!(trained(with(1.0), 20), trained(BaseConfig {}.build().unwrap(), 20));
     let refused = Budget::new(BudgetConfig { limit: 0.0, ..BudgetConfig::default() });
-    assert_eq!(refused.unwrap_err().to_string(), "budget must be finite and above 0, found 0");
+    assert_eq!(refused.unwrap_err().to_string(), "limit must be finite and above 0, found 0");
 }
 
 /// Time is measured, so the test asks for little: that some second gradients are taken, and not
@@ -478,7 +549,15 @@ fn a_late_start_stands_before_any_schedule() {
     let refused = MsamConfig::new(0.1).with_late_start(0.5).build().unwrap_err();
     assert!(matches!(refused, Error::Unsupported { setting: "late_start", .. }), "{refused}");
     let refused = ArsamConfig::new(0.1).with_late_start(1.5).build().unwrap_err();
-    assert_eq!(refused.to_string(), "start must be between 0 and 1, found 1.5");
+    assert_eq!(refused.to_string(), "late_start must be between 0 and 1, found 1.5");
+
+    // 0.07·100 and 0.55·100 are a little more than 7 and 55 in floating point.
+    for (start, first) in [(0.07, 7), (0.55, 55), (0.555, 56)] {
+        let sam = Scheduled::from(Algorithm::from(SamConfig::new(0.1)));
+        let late = second(sam.with_late_start(start), 100);
+        let expected: Vec<bool> = (0..100).map(|t| t >= first).collect();
+        assert_eq!(late, expected, "from {start} of 100 on");
+    }
 }
 
 #[test]
@@ -589,6 +668,71 @@ fn micro_batches_taken_one_by_one_average_their_own_gradients() {
     assert!(distance(&found, &expected) < 1e-12, "{}", distance(&found, &expected));
     let (whole, _) = accumulated(sam(0.5), &[5, 3], Accumulate::WholeBatch);
     assert!(distance(&found, &whole) > 1e-4, "the two meanings differ");
+}
+
+/// The norms of a step over single micro-batches are those of the last one, which belong together.
+#[test]
+fn norms_over_single_micro_batches_are_those_of_the_last() {
+    let _alone = common::alone();
+    let report = accumulated(sam(0.5), &[5, 3], Accumulate::EachMicroBatch).1;
+    let (net, x, y) = exact(0);
+    let (x, y) = (x.narrow(0, 5, 3), y.narrow(0, 5, 3));
+    let mut alone = optimizer(sam(0.5), sgd(0.0, 0.0));
+    let losses = |net: &Net, _: &Samples| cross_entropies(net.forward(x.clone(), &[]), y.clone());
+    let last = alone.step_samples(0.5, net, &BatchInfo::default(), losses).unwrap().1;
+    let (found, last) = (report.values().unwrap(), last.values().unwrap());
+    let numbers = |values: &StepValues| {
+        let StepValues { gradient_norm, perturbed_norm, psf_norm, cosine, radius, .. } = values;
+        [*gradient_norm, *perturbed_norm, *psf_norm, *cosine, *radius].map(Option::unwrap)
+    };
+    for (found, last) in numbers(found).into_iter().zip(numbers(last)) {
+        assert!((found - last).abs() < 1e-12, "{found}, not {last}");
+    }
+}
+
+/// Rules that need one update for each step refuse several in one, and take one.
+#[test]
+fn rules_of_whole_steps_refuse_single_micro_batches() {
+    let _alone = common::alone();
+    for name in ["msam", "sampa", "bsam"] {
+        let step = |sizes: &[usize], accumulate: Accumulate| {
+            let rule = common::named(name).build().unwrap();
+            let (net, x, y) = exact(0);
+            let described = BatchInfo::default().with_micro_batches(sizes, accumulate);
+            let losses = |net: &Net, i: usize, _: &Samples| {
+                let first: usize = sizes[..i].iter().sum();
+                let (x, y) = (x.clone().narrow(0, first, sizes[i]), y.clone());
+                cross_entropies(net.forward(x, &[]), y.narrow(0, first, sizes[i]))
+            };
+            let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
+            optimizer.step_micro_batches(0.1, net, &described, losses).map(|_| ())
+        };
+        let refused = step(&[5, 3], Accumulate::EachMicroBatch);
+        assert_eq!(refused, Err(Error::EachMicroBatch), "{name}");
+        assert_eq!(step(&[5, 3], Accumulate::WholeBatch), Ok(()), "{name}");
+        assert_eq!(step(&[8], Accumulate::EachMicroBatch), Ok(()), "{name}");
+    }
+}
+
+/// A batch of one sample is known as one by its stated size alone.
+#[test]
+fn a_batch_of_one_sample_needs_its_size() {
+    let _alone = common::alone();
+    let (net, x, y) = exact(0);
+    let (x, y) = (x.narrow(0, 0, 1), y.narrow(0, 0, 1));
+    for name in ["ksam", "esam"] {
+        let step = |described: &BatchInfo<'_>| {
+            let rule = common::named(name).build().unwrap();
+            let losses = |net: &Net, samples: &Samples| {
+                let (x, y) = common::chosen(&x, &y, samples);
+                cross_entropies(net.forward(x, &[]), y)
+            };
+            let mut optimizer = optimizer(rule, sgd(0.0, 0.0));
+            optimizer.step_samples(0.1, net.clone(), described, losses).map(|_| ())
+        };
+        assert_eq!(step(&BatchInfo::default()), Err(Error::PerSample), "{name}");
+        assert_eq!(step(&BatchInfo::default().with_size(1)), Ok(()), "{name}");
+    }
 }
 
 #[test]
@@ -718,6 +862,20 @@ fn slsam_leaves_inactive_layers_alone() {
     }
     assert!(partial > 10, "{partial} of 40 with idle layers");
     assert!(layers_seen.iter().all(|&n| n >= 8), "{layers_seen:?}");
+}
+
+/// However small the share of active layers, a step ends, with one of them.
+#[test]
+fn slsam_draws_a_layer_where_almost_none_is_due() {
+    let _alone = common::alone();
+    let config = SparseLayerSamConfig::default().with_s(1e-12);
+    let mut optimizer = optimizer(config.build().unwrap(), sgd(0.9, 0.0));
+    let mut at = net(6);
+    for t in 0..4 {
+        let (next, report) = step(&mut optimizer, at, t).unwrap();
+        at = next;
+        assert_eq!(report.values().unwrap().notes["active_layers"], 0.25, "one of four");
+    }
 }
 
 /// ESAM keeps the samples whose losses rise most, and ⌈γ·b⌉ of them.

@@ -10,10 +10,11 @@ use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use lowland::sharpness::{
-    AverageRiseConfig, DensityConfig, Difference, Draw, Eigenpair, EigenvaluesConfig, End,
+    AverageRiseConfig, DensityConfig, Difference, Draw, Eigenpair, EigenvaluesConfig,
     LargestRiseConfig, Layer, Line, LossSurface, Normalisation, Position, Scale, Section, Span,
-    SurfaceConfig, SymmetricMap, TraceConfig, average_rise, density, eigenvalues, evenly,
-    filter_axis, filter_normalised, grid, landscape, largest_rise, nothing, trace, uninterrupted,
+    SurfaceConfig, SymmetricMap, TraceConfig, Which, average_rise, density, eigenvalues,
+    filter_axis, filter_normalised, grid, landscape, largest_rise, linspace, no_extra, trace,
+    uninterrupted,
 };
 use lowland::{Active, Error, ParamVec, Parameters, Scaling};
 use nalgebra::{DMatrix, DVector};
@@ -263,7 +264,7 @@ fn eigenvalues_are_those_of_the_exact_hessian() {
             println!("{dtype:?} {i}: {} for {}, {} steps", pair.value, exact[i], found.steps);
             assert_close(pair.value, exact[i], 0.01 * exact[i].abs(), "eigenvalue");
         }
-        let config = EigenvaluesConfig { count: 2, end: End::Smallest, ..config };
+        let config = EigenvaluesConfig { count: 2, which: Which::Smallest, ..config };
         let found = eigenvalues(&mut surface, &config, uninterrupted).unwrap();
         assert!(exact[exact.len() - 1] < 0.0, "not convex");
         for (i, pair) in found.pairs.iter().enumerate() {
@@ -369,11 +370,11 @@ fn lanczos_finds_known_spectra_whole_with_every_copy() {
         }
         assert!(found.ritz_values.is_sorted());
 
-        let config = EigenvaluesConfig { count: 3, end: End::Magnitude, ..config };
+        let config = EigenvaluesConfig { count: 3, which: Which::Magnitude, ..config };
         let found = eigenvalues(&mut map, &config, uninterrupted).unwrap();
         let values: Vec<f64> = found.pairs.iter().map(|pair| pair.value.round()).collect();
         assert_eq!(values, [-7.0, 5.0, 5.0]);
-        let config = EigenvaluesConfig { count: 3, end: End::Smallest, ..config };
+        let config = EigenvaluesConfig { count: 3, which: Which::Smallest, ..config };
         let found = eigenvalues(&mut map, &config, uninterrupted).unwrap();
         let values: Vec<f64> = found.pairs.iter().map(|pair| pair.value.round()).collect();
         assert_eq!(values, [-7.0, -2.0, -2.0]);
@@ -740,7 +741,7 @@ fn nothing_of_the_live_module_moves() {
             Position::of(&Normalised::new(2)).unwrap(),
         )
         .unwrap();
-        let _ = landscape(&mut surface, &line, &[[0.5]], nothing, uninterrupted).unwrap();
+        let _ = landscape(&mut surface, &line, &[[0.5]], no_extra, uninterrupted).unwrap();
         assert_eq!(Values::of(&model), before);
         // Nor is anything held back that would move it later.
         drop(model.valid());
@@ -1001,7 +1002,7 @@ fn a_line_meets_both_ends_exactly() {
         );
         assert_ne!(at_a, at_b);
         let line = Line::between(Position::of(&a).unwrap(), Position::of(&b).unwrap()).unwrap();
-        let points: Vec<[f64; 1]> = evenly(-0.5, 1.5, 9).into_iter().map(|t| [t]).collect();
+        let points: Vec<[f64; 1]> = linspace(-0.5, 1.5, 9).into_iter().map(|t| [t]).collect();
         let mut surface = surface_of(&a, normalisation);
         let mut calls = Vec::new();
         let found = landscape(
@@ -1039,10 +1040,10 @@ fn a_span_is_the_loss_at_its_displacements_and_knows_coordinates() {
     let y = filter_normalised(surface.parameters(), &weights, 2, filter_axis).unwrap();
     let origin = Position::of(&case.net).unwrap();
     let span = Span::around(origin.clone(), [x.clone(), y.clone()]).unwrap();
-    let points = grid(&evenly(-1.0, 1.0, 5), &evenly(-0.5, 0.5, 3));
+    let points = grid(&linspace(-1.0, 1.0, 5), &linspace(-0.5, 0.5, 3));
     assert_eq!(points.len(), 15);
     assert_eq!(points[1], [-0.5, -0.5]);
-    let found = landscape(&mut surface, &span, &points, nothing, uninterrupted).unwrap();
+    let found = landscape(&mut surface, &span, &points, no_extra, uninterrupted).unwrap();
     for point in &found.points {
         let e = x.clone().map(|part| part.mul_scalar(point.at[0])).plus_scaled(&y, point.at[1]);
         assert_close(point.loss, surface.loss_at(&e).unwrap(), 1e-12, "loss");
@@ -1096,7 +1097,7 @@ fn breaking_off_gives_what_there_is_so_far() {
     let direction = surface.weights().clone();
     let span = Span::around(Position::of(&case.net).unwrap(), [direction]).unwrap();
     let points = [[0.0], [0.1], [0.2], [0.3]];
-    let found = landscape(&mut surface, &span, &points, nothing, after(2)).unwrap();
+    let found = landscape(&mut surface, &span, &points, no_extra, after(2)).unwrap();
     assert_eq!((found.points.len(), found.complete), (2, false));
 }
 
@@ -1162,7 +1163,7 @@ fn bad_input_is_an_error_that_names_it() {
     );
     // Except in a landscape, which continues past such places.
     let span = Span::around(Position::of(&case.net).unwrap(), [v]).unwrap();
-    let found = landscape(&mut infinite, &span, &[[0.0]], nothing, uninterrupted).unwrap();
+    let found = landscape(&mut infinite, &span, &[[0.0]], no_extra, uninterrupted).unwrap();
     assert_eq!(found.points[0].loss, f64::INFINITY);
 
     let mut surface = case.surface(&[24]);
@@ -1213,7 +1214,7 @@ fn places_in_other_spaces_are_errors() {
     let found = Span::around(here, [there.weights().clone()]).err();
     assert!(matches!(found, Some(Error::Mismatch { what: "a direction", .. })));
     let line = Line::between(there.clone(), there).unwrap();
-    let found = landscape(&mut surface, &line, &[[0.0]], nothing, uninterrupted).err();
+    let found = landscape(&mut surface, &line, &[[0.0]], no_extra, uninterrupted).err();
     assert!(matches!(found, Some(Error::Mismatch { what: "a section", .. })));
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Bench {
     /// The algorithms, as `lowland list` names them, with commas between; all if left out
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     algorithms: Vec<String>,
-    /// Whose step times are compared with; pytorch needs Python with the package torch
+    /// Baseline for the time ratios; pytorch needs Python with the package torch
     #[arg(long, value_enum, default_value_t = Against::Burn)]
     against: Against,
     /// The Python for --against pytorch
@@ -69,7 +69,7 @@ pub(crate) struct Bench {
     quiet: bool,
 }
 
-/// Whose step times are compared with.
+/// A baseline for the time ratios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Against {
     /// Burn's own training step

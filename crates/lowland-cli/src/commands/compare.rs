@@ -40,8 +40,8 @@ pub(crate) struct Compare {
     /// sgd,sam,arsam]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     algorithms: Option<Vec<String>>,
-    /// What every algorithm gets the same of; the baseline trains first, for its epochs, where it
-    /// is not epochs. Time is best measured with one job [default: epochs]
+    /// The training budget that is equal for all algorithms. Unless it is epochs, the baseline
+    /// trains first and sets it. With time, use one job [default: epochs]
     #[arg(long, value_name = "WHAT", value_enum)]
     equal: Option<Equal>,
     /// Test for equivalence too: whether an algorithm is as good as the baseline within so many

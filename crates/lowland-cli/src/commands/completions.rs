@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::{Shell, generate};
 
+use crate::program;
 use crate::terminal::print;
 
 /// Print completions for a shell
@@ -23,7 +24,7 @@ impl Completions {
     /// Standard output is closed.
     pub(crate) fn run(self, command: &mut clap::Command) -> Result<()> {
         let mut script = Vec::new();
-        generate(self.shell, command, "lowland", &mut script);
+        generate(self.shell, command, program::command_name(), &mut script);
         print(String::from_utf8_lossy(&script).trim_end())
     }
 }

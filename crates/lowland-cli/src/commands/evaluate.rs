@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use lowland_tasks::evaluation::{Evaluation, evaluate};
 use lowland_tasks::quantise::rounded;
-use lowland_tasks::task::Split;
 use serde::Serialize;
 
+use super::split::SplitArg;
 use crate::layout::{self, Grid, WIDTH, wrapped_with_paths};
 use crate::run::finished::{FinishedRun, OpenFlags};
 use crate::terminal::print;
@@ -23,8 +23,8 @@ const LARGEST: usize = 20;
 /// Measure a run's network on its test samples, class by class
 ///
 /// Loss and accuracy, precision, recall and F1 of each class, the confusion matrix and the expected
-/// calibration error; for poses, how often each joint is found. Labels that were corrupted in
-/// training are corrupted where the training part is measured.
+/// calibration error; for poses, how often each joint is found. With --on train and label noise,
+/// the corrupted labels are used.
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
     /// The folder of the run
@@ -32,9 +32,9 @@ pub(crate) struct Evaluate {
     run: PathBuf,
     #[command(flatten)]
     open: OpenFlags,
-    /// Which samples
+    /// Data split
     #[arg(long, value_name = "WHICH", default_value = "test")]
-    on: On,
+    on: SplitArg,
     /// Round the weights to so many bits first, 2 to 8, as they are: nothing is trained, and
     /// activations, biases and normalisation stay
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(2..=8))]
@@ -44,22 +44,13 @@ pub(crate) struct Evaluate {
     json: bool,
 }
 
-/// A part of the data.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum On {
-    /// Samples of training
-    Train,
-    /// Samples of the validation part
-    Validation,
-    /// Samples of the test set
-    Test,
-}
-
 /// An evaluation as it is printed in JSON.
 #[derive(Debug, Serialize)]
 struct Json<'a> {
     #[serde(flatten)]
     found: &'a Evaluation,
+    /// Which weights were measured, in words.
+    weights: &'a str,
     /// How the data is not that which the run learned, in words.
     #[serde(rename = "data_differences", skip_serializing_if = "<[String]>::is_empty")]
     differences: &'a [String],
@@ -72,11 +63,6 @@ impl Evaluate {
     /// A folder without a run, weights or data that are not there.
     pub(crate) fn run(self) -> Result<()> {
         let run = FinishedRun::open(&self.run, &self.open)?;
-        let split = match self.on {
-            On::Train => Split::Train,
-            On::Validation => Split::Validation,
-            On::Test => Split::Test,
-        };
         let model = match self.round {
             Some(bits) => rounded(run.model, bits)?,
             None => run.model,
@@ -85,21 +71,16 @@ impl Evaluate {
             Some(bits) => format!("{} rounded to {bits} bits", run.weights),
             None => run.weights,
         };
-        let found = evaluate(&run.data, split, &model, &run.device)?;
+        let found = evaluate(&run.data, self.on.into(), &model, &run.device)?;
         if self.json {
-            let differences = &run.differences;
-            return print(&serde_json::to_string_pretty(&Json { found: &found, differences })?);
+            let json = Json { found: &found, weights: &weights, differences: &run.differences };
+            return print(&serde_json::to_string_pretty(&json)?);
         }
         print(&in_words(&found, &weights, layout::width()))
     }
 }
 
 fn in_words(found: &Evaluation, weights: &str, width: usize) -> String {
-    let part = match found.on {
-        Split::Train => "training",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    };
     let mut parts = vec![format!("{} {}", found.measure, percent(found.accuracy))];
     parts.push(format!("loss {}", number(found.loss, 4)));
     let in_words = |(name, found): (&String, &f64)| format!("{name} {}", score(name, *found));
@@ -107,7 +88,7 @@ fn in_words(found: &Evaluation, weights: &str, width: usize) -> String {
     if let Some(error) = found.calibration_error {
         parts.push(format!("expected calibration error {}", percent(error)));
     }
-    let samples = counted(found.samples, &format!("{part} sample"));
+    let samples = counted(found.samples, &format!("{} sample", found.on.name()));
     let text = format!("On {samples}, with {weights}: {}", parts.join(", "));
     let mut text = wrapped_with_paths(&text, width.min(WIDTH));
     let mut tables = Vec::new();
@@ -163,7 +144,7 @@ fn confusion(found: &Evaluation, width: usize) -> String {
     // Of equal ones in the order of the classes: the sort is stable.
     confusions.sort_by_key(|(samples, ..)| std::cmp::Reverse(*samples));
     let name = |class: usize| found.classes[class].class.clone();
-    let mut grid = Grid::new().words("is").words("answered").numbers("samples");
+    let mut grid = Grid::new().words("true").words("predicted").numbers("samples");
     for (n, is, answer) in confusions.iter().take(LARGEST) {
         grid.push([name(*is), name(*answer), count(*n)]);
     }
@@ -174,7 +155,7 @@ fn confusion(found: &Evaluation, width: usize) -> String {
 fn matrix(found: &Evaluation, named: impl Fn(usize, &str) -> [String; 2]) -> Grid {
     let names = found.classes.iter().enumerate().map(|(place, class)| named(place, &class.class));
     let names: Vec<[String; 2]> = names.collect();
-    let mut grid = Grid::new().words("is \\ answered");
+    let mut grid = Grid::new().words("true \\ predicted");
     for [_, above] in &names {
         grid = grid.numbers(above.clone());
     }
@@ -187,6 +168,7 @@ fn matrix(found: &Evaluation, named: impl Fn(usize, &str) -> [String; 2]) -> Gri
 #[cfg(test)]
 mod tests {
     use lowland_tasks::evaluation::ClassFigures;
+    use lowland_tasks::task::Split;
 
     use super::*;
 

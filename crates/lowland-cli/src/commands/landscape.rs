@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use lowland::ParamVec;
 use lowland::sharpness::{
-    EigenvaluesConfig, Landscape as Found, Line, Position, Progress, Span, eigenvalues, evenly,
-    filter_axis, filter_normalised, grid, landscape, nothing,
+    EigenvaluesConfig, Landscape as Found, Line, Position, Progress, Span, eigenvalues,
+    filter_axis, filter_normalised, grid, landscape, linspace, no_extra,
 };
-use lowland_tasks::flatness::Held;
+use lowland_tasks::flatness::EvalBatches;
 
 use self::fit::check_fit;
-use crate::commands::sharpness::GroundFlags;
+use crate::commands::sharpness::EvalFlags;
 use crate::compare::landscapes::{Along, FORMAT, Landscapes, Sample, View};
 use crate::failure::{Interrupted, Usage};
 use crate::files::LANDSCAPE;
@@ -49,7 +49,7 @@ pub(crate) struct Landscape {
     /// The folder that is written to [default: that of the first run]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Along what
+    /// Axes: random or eigenvectors (a plane around each run), or line (between the runs)
     #[arg(long, value_name = "WHAT", default_value = "random")]
     along: Along,
     /// Points along each axis, 2 to 201
@@ -67,7 +67,7 @@ pub(crate) struct Landscape {
     #[command(flatten)]
     open: OpenFlags,
     #[command(flatten)]
-    ground: GroundFlags,
+    eval: EvalFlags,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -113,25 +113,25 @@ impl Landscape {
         for path in &self.runs {
             runs.push(FinishedRun::open(path, &self.open)?);
         }
-        let ground = self.ground.ground();
-        check_fit(&runs, ground.split, self.along)?;
+        let eval = self.eval.settings();
+        check_fit(&runs, eval.split, self.along)?;
         // The same samples of all, each as its run has learned them.
-        let held: Vec<Held> = runs
+        let batches: Vec<EvalBatches> = runs
             .iter()
-            .map(|run| Held::new(&run.data, &ground, &run.device))
+            .map(|run| EvalBatches::new(&run.data, &eval, &run.device))
             .collect::<Result<_, _>>()?;
         let sink = ProgressSink { stages: Stages::new(self.quiet), interrupt: Interrupt::listen() };
         let views = match self.along {
-            Along::Line => self.lines(&runs, &held[0], extent.unwrap_or(0.25), &sink)?,
-            Along::Random | Along::Eigenvectors => self.planes(&runs, &held, extent, &sink)?,
+            Along::Line => self.lines(&runs, &batches[0], extent.unwrap_or(0.25), &sink)?,
+            Along::Random | Along::Eigenvectors => self.planes(&runs, &batches, extent, &sink)?,
         };
         drop(sink);
         let found = Landscapes {
             format: FORMAT,
             command: command(),
-            images: held[0].images(),
-            subset: held[0].subset(),
-            ground,
+            images: batches[0].images(),
+            subset: batches[0].subset(),
+            eval,
             measure: runs[0].data.task().wording().measure,
             weights: weights_of(&runs),
             data_differences: differences(&runs),
@@ -156,9 +156,12 @@ impl Landscape {
         let Some(extent) = self.extent.or((self.along == Along::Line).then_some(0.25)) else {
             return Ok(None);
         };
-        let least = if self.along == Along::Line { 0.0 } else { f64::MIN_POSITIVE };
+        let (least, range) = match self.along {
+            Along::Line => (0.0, "at least 0"),
+            Along::Random | Along::Eigenvectors => (f64::MIN_POSITIVE, "above 0"),
+        };
         if !(extent.is_finite() && extent >= least) {
-            bail!(Usage(format!("--extent must be finite and above 0, found {extent}")));
+            bail!(Usage(format!("--extent must be finite and {range}, found {extent}")));
         }
         Ok(Some(extent))
     }
@@ -166,23 +169,23 @@ impl Landscape {
     fn planes(
         &self,
         runs: &[FinishedRun],
-        held: &[Held],
+        batches: &[EvalBatches],
         extent: Option<f64>,
         sink: &ProgressSink,
     ) -> Result<Vec<View>> {
-        let (directions, values) = self.directions(&runs[0], &held[0], sink)?;
+        let (directions, values) = self.directions(&runs[0], &batches[0], sink)?;
         let extent = match extent {
             Some(extent) => extent,
-            None => self.flat_extent(runs, held, &directions, sink)?,
+            None => self.flat_extent(runs, batches, &directions, sink)?,
         };
-        let along = evenly(-extent, extent, self.points);
+        let along = linspace(-extent, extent, self.points);
         let points = grid(&along, &along);
         let mut views = Vec::new();
-        for (i, (run, held)) in runs.iter().zip(held).enumerate() {
+        for (i, (run, batches)) in runs.iter().zip(batches).enumerate() {
             let label = labels(runs)[i].clone();
             let section = Span::around(Position::of(&run.model)?, directions.clone())?;
-            let mut surface = held.surface(&run.model)?;
-            let found = landscape(&mut surface, &section, &points, nothing, sink.watch(&label))?;
+            let mut surface = batches.surface(&run.model)?;
+            let found = landscape(&mut surface, &section, &points, no_extra, sink.watch(&label))?;
             sink.check()?;
             let eigenvalues = if i == 0 { values.clone() } else { Vec::new() };
             views.push(View { label, points: samples(found), eigenvalues });
@@ -195,19 +198,19 @@ impl Landscape {
     fn flat_extent(
         &self,
         runs: &[FinishedRun],
-        held: &[Held],
+        batches: &[EvalBatches],
         directions: &[ParamVec; 2],
         sink: &ProgressSink,
     ) -> Result<f64> {
         let mut best = LARGEST;
-        for (run, held) in runs.iter().zip(held) {
+        for (run, batches) in runs.iter().zip(batches) {
             let section = Span::around(Position::of(&run.model)?, directions.clone())?;
-            let mut surface = held.surface(&run.model)?;
+            let mut surface = batches.surface(&run.model)?;
             let limit = surface.loss()? + RISE;
             while best > SMALLEST {
                 let ends = [[best, 0.0], [-best, 0.0], [0.0, best], [0.0, -best]];
                 let found =
-                    landscape(&mut surface, &section, &ends, nothing, sink.watch("extent"))?;
+                    landscape(&mut surface, &section, &ends, no_extra, sink.watch("extent"))?;
                 sink.check()?;
                 if found.points.iter().all(|point| point.loss <= limit) {
                     break;
@@ -226,10 +229,10 @@ impl Landscape {
     fn directions(
         &self,
         run: &FinishedRun,
-        held: &Held,
+        batches: &EvalBatches,
         sink: &ProgressSink,
     ) -> Result<([ParamVec; 2], Vec<f64>)> {
-        let mut surface = held.surface(&run.model)?;
+        let mut surface = batches.surface(&run.model)?;
         if self.along == Along::Random {
             let weights = surface.weights().clone();
             let draw = |seed| filter_normalised(surface.parameters(), &weights, seed, filter_axis);
@@ -248,12 +251,12 @@ impl Landscape {
     fn lines(
         &self,
         runs: &[FinishedRun],
-        held: &Held,
+        batches: &EvalBatches,
         extent: f64,
         sink: &ProgressSink,
     ) -> Result<Vec<View>> {
         let labels = labels(runs);
-        let mut along = evenly(-extent, 1.0 + extent, self.points);
+        let mut along = linspace(-extent, 1.0 + extent, self.points);
         // The runs themselves are on it.
         along.extend([0.0, 1.0]);
         along.sort_by(f64::total_cmp);
@@ -262,9 +265,9 @@ impl Landscape {
         let mut views = Vec::new();
         for (run, label) in runs.iter().zip(&labels).skip(1) {
             let line = Line::between(Position::of(&runs[0].model)?, Position::of(&run.model)?)?;
-            let mut surface = held.surface(&runs[0].model)?;
+            let mut surface = batches.surface(&runs[0].model)?;
             let label = format!("{} to {label}", labels[0]);
-            let accuracy = |model: &_| held.accuracy(model).ok();
+            let accuracy = |model: &_| batches.accuracy(model).ok();
             let found = landscape(&mut surface, &line, &points, accuracy, sink.watch(&label))?;
             sink.check()?;
             views.push(View { label, points: samples(found), eigenvalues: Vec::new() });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Usage;
 use crate::files;
+use crate::layout::csv;
 use crate::run::finished::{FinishedRun, OpenFlags, read_config};
 use crate::terminal::{note, print};
 
@@ -78,7 +79,7 @@ impl Predict {
             found.map(|(input, answer)| Prediction { input, answer }).collect();
         let (classes, joints) = (task.class_names(), task.joint_names());
         let text = match self.format {
-            Form::Csv => csv(&predictions, &classes, &joints),
+            Form::Csv => in_csv(&predictions, &classes, &joints),
             Form::Json => {
                 let all: Vec<Value> =
                     predictions.iter().map(|p| p.in_json(&classes, &joints)).collect();
@@ -132,7 +133,7 @@ impl Prediction {
 }
 
 /// A line for each sample under a line of heads.
-fn csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> String {
+fn in_csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> String {
     let mut head = vec!["input".to_owned()];
     if joints.is_empty() && classes.is_empty() {
         head.push("number".to_owned());
@@ -143,7 +144,7 @@ fn csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> Str
         let of = |joint: &String| ["x", "y", "score"].map(|what| format!("{joint} {what}"));
         head.extend(joints.iter().flat_map(of));
     }
-    let mut lines = vec![line(&head)];
+    let mut rows = vec![head];
     for Prediction { input, answer } in predictions {
         let mut fields = vec![input.clone()];
         match answer {
@@ -158,21 +159,9 @@ fn csv(predictions: &[Prediction], classes: &[String], joints: &[String]) -> Str
             }
             Answer::Number(number) => fields.push(number.to_string()),
         }
-        lines.push(line(&fields));
+        rows.push(fields);
     }
-    lines.join("\n")
-}
-
-/// Fields with commas between them, quoted where RFC 4180 asks for it.
-fn line(fields: &[String]) -> String {
-    let field = |field: &String| {
-        if field.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
-        } else {
-            field.clone()
-        }
-    };
-    fields.iter().map(field).collect::<Vec<_>>().join(",")
+    csv(&rows).trim_end_matches('\n').to_owned()
 }
 
 #[cfg(test)]
@@ -181,12 +170,12 @@ mod tests {
 
     #[test]
     fn fields_are_quoted_where_they_must_be() {
-        let fields = ["plain", "a, b", "say \"so\""].map(str::to_owned);
-        assert_eq!(line(&fields), "plain,\"a, b\",\"say \"\"so\"\"\"");
+        let fields = ["plain", "a, b", "say \"so\""].map(str::to_owned).to_vec();
+        assert_eq!(csv([&fields]), "plain,\"a, b\",\"say \"\"so\"\"\"\n");
         let answer = Answer::Class { probabilities: vec![0.25, 0.75], label: 0 };
         let predictions = [Prediction { input: "a.png".into(), answer }];
         let classes = ["cat", "dog"].map(str::to_owned);
         let expected = "input,class,probability of cat,probability of dog\na.png,dog,0.25,0.75";
-        assert_eq!(csv(&predictions, &classes, &[]), expected);
+        assert_eq!(in_csv(&predictions, &classes, &[]), expected);
     }
 }

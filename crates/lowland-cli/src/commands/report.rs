@@ -19,7 +19,6 @@ use crate::compare::label::labels;
 use crate::compare::landscapes::Landscapes;
 use crate::compare::summary::{Gallery, Run, Summary};
 use crate::compare::{self, is_comparison};
-use crate::device::hardware;
 use crate::failure::Usage;
 use crate::files;
 use crate::files::{CONFUSION, FACTS, LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
@@ -28,6 +27,7 @@ use crate::run::epochs_of;
 use crate::run::facts::Facts;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
+use crate::settings::is_of_an_algorithm;
 use crate::terminal::{self, note, say};
 use crate::words::agreeing;
 
@@ -55,6 +55,8 @@ struct Found {
     config: TrainConfig,
     facts: Facts,
     run: Run,
+    /// Settings that were changed on the way, in words.
+    changed: Vec<String>,
 }
 
 /// A line of `metrics.jsonl`, as far as a report needs it.
@@ -64,6 +66,10 @@ enum Line {
     Step(StepRecord),
     Epoch(EpochRecord),
     Test(TestRecord),
+    Changed {
+        step: u64,
+        changes: Vec<String>,
+    },
     #[serde(other)]
     Other,
 }
@@ -146,15 +152,17 @@ fn whole_summary(found: &[Found], paths: &[PathBuf]) -> Result<Summary> {
 
 fn summary(found: &[Found]) -> Result<Summary> {
     let seedless = |config: &TrainConfig| TrainConfig { seed: 0, ..config.clone() };
+    let is_of =
+        |one: &TrainConfig, other: &TrainConfig| one.settings_beside(&seedless(other)).is_empty();
     let mut configs: Vec<TrainConfig> = Vec::new();
     for Found { config, .. } in found {
-        if !configs.contains(&seedless(config)) {
+        if !configs.iter().any(|known| is_of(known, config)) {
             configs.push(seedless(config));
         }
     }
     let mut runs = vec![Vec::new(); configs.len()];
     for Found { config, run, .. } in found {
-        let place = configs.iter().position(|c| *c == seedless(config));
+        let place = configs.iter().position(|known| is_of(known, config));
         if let Some(runs) = place.and_then(|place| runs.get_mut(place)) {
             if runs.iter().any(|other: &Run| other.seed == run.seed) {
                 bail!(Usage(format!(
@@ -170,7 +178,13 @@ fn summary(found: &[Found]) -> Result<Summary> {
     seeds.sort_unstable();
     seeds.dedup();
 
-    let Found { config: first, facts, .. } = &found[0];
+    let facts = &found[0].facts;
+    let mut places: Vec<&str> = Vec::new();
+    for place in found.iter().map(|found| found.facts.hardware.as_str()) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
     let mut names: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
     names.dedup();
     let (title, labels) = (names.join(", "), labels(&configs));
@@ -180,7 +194,7 @@ fn summary(found: &[Found]) -> Result<Summary> {
             if configs.len() == 1 { "does" } else { "do" }
         )),
         title: Some(&title),
-        note: &differences(&configs),
+        note: &[differences(&configs), changes(found)].concat(),
         equal: Equal::Epochs,
         margin: None,
         seeds: &seeds,
@@ -188,19 +202,33 @@ fn summary(found: &[Found]) -> Result<Summary> {
         configs: &configs,
         labels: &labels,
         command: terminal::command(),
-        version: format!("lowland {}", env!("CARGO_PKG_VERSION")),
-        hardware: hardware(&first.device, 1),
+        hardware: places.join("; "),
     };
     Ok(outline.summary(runs))
 }
 
+/// Which runs were resumed with other settings, in words; empty where none was.
+fn changes(found: &[Found]) -> String {
+    let of = |one: &Found| {
+        let label = one.config.algorithm_label();
+        let changed = one.changed.join("; ");
+        (!changed.is_empty()).then(|| format!("{label}, seed {}, {changed}", one.run.seed))
+    };
+    let all: Vec<String> = found.iter().filter_map(of).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!(" Settings were changed within runs: {}.", all.join("; "))
+}
+
 /// In what else than the algorithm the settings differ, in words; empty if in nothing.
 fn differences(configs: &[TrainConfig]) -> String {
-    let apart = ["algorithm", "radius", "budget", "time_budget"];
     let mut changes: Vec<String> = Vec::new();
     for config in configs {
         let settings = configs[0].settings_beside(config);
-        let other = |name: &&String| !apart.iter().any(|apart| name.starts_with(apart));
+        let other = |name: &&String| {
+            !is_of_an_algorithm(name) || name.as_str() == "optimizer.learning_rate"
+        };
         changes.extend(settings.iter().filter(other).cloned());
     }
     changes.sort();
@@ -209,7 +237,7 @@ fn differences(configs: &[TrainConfig]) -> String {
         return String::new();
     }
     format!(
-        "The runs differ in more than the algorithm: {}. What is said of the setting is that of the first run.",
+        "The runs differ in more than the algorithm: {}. The settings shown are those of the first run.",
         changes.join(", ")
     )
 }
@@ -222,13 +250,19 @@ fn read_run(path: &Path) -> Result<Found> {
         Usage(format!("{path} has no {METRICS} that can be read; lowland resume {path} trains it"))
     })?;
     let (mut steps, mut epochs, mut test) = (Vec::new(), Vec::new(), None);
-    for (i, line) in text.lines().enumerate() {
+    let mut changed = Vec::new();
+    // The last line of a run that trains now, or was killed, may be half of one.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    for (i, line) in whole.lines().enumerate() {
         let line: Line = serde_json::from_str(line)
             .map_err(|error| Usage(format!("{} line {}: {error}", metrics.display(), i + 1)))?;
         match line {
             Line::Step(step) => steps.push(step),
             Line::Epoch(epoch) => epochs.push(epoch),
             Line::Test(record) => test = Some(record),
+            Line::Changed { step, changes } => {
+                changed.push(format!("at step {step}: {}", changes.join(", ")));
+            }
             Line::Other => {}
         }
     }
@@ -259,5 +293,5 @@ fn read_run(path: &Path) -> Result<Found> {
             path.display()
         ))
     })?;
-    Ok(Found { config, facts, run })
+    Ok(Found { config, facts, run, changed })
 }

@@ -94,7 +94,7 @@ impl Resume {
     fn follow(&self, world: &World) -> Result<()> {
         let unreadable = |error| Usage(format!("the settings of worker 0 cannot be read: {error}"));
         let workers = world.all()?;
-        let config = String::from_utf8(workers.say(Vec::new())?).unwrap_or_default();
+        let config = String::from_utf8(workers.broadcast(Vec::new())?).unwrap_or_default();
         let config: TrainConfig =
             toml::from_str(&config).map_err(|error| unreadable(error.to_string()))?;
         let training = ready(world, &config)?.0;
@@ -109,7 +109,7 @@ impl Resume {
         if self.run.join(RESULT).exists() {
             bail!(Usage(format!("{} is a run of a comparison, and done", self.run.display())));
         }
-        world.all()?.say(toml::to_string(&config)?.into_bytes())?;
+        world.all()?.broadcast(toml::to_string(&config)?.into_bytes())?;
         let (mut training, data) = ready(world, &config)?;
         let otherwise = format!(
             "start anew with lowland train --config {} --out another folder",

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use lowland::sharpness::Normalisation;
-use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, Measured, Split, flatness};
+use lowland_tasks::flatness::{
+    EvalBatches, EvalSettings, Flatness, FlatnessConfig, Measured, flatness,
+};
 
+use super::split::SplitArg;
 use crate::failure::Interrupted;
 use crate::files;
 use crate::files::SHARPNESS;
@@ -21,7 +24,8 @@ use crate::words;
 ///
 /// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the
 /// loss within a radius, plain and adaptive; on a part of the training samples, without
-/// augmentation. Writes sharpness.json into the run's folder, unless the data is not that of the run.
+/// augmentation. Writes sharpness.json into the run's folder, unless other data or weights than the
+/// run's own are asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Sharpness {
     /// The folder of the run
@@ -30,7 +34,7 @@ pub(crate) struct Sharpness {
     #[command(flatten)]
     open: OpenFlags,
     #[command(flatten)]
-    ground: GroundFlags,
+    eval: EvalFlags,
     /// How many of the largest eigenvalues; 0 for none
     #[arg(long, value_name = "N", default_value_t = FlatnessConfig::default().eigenvalues)]
     eigenvalues: usize,
@@ -68,30 +72,20 @@ pub(crate) struct Sharpness {
 
 /// On which samples the loss is measured.
 #[derive(Debug, Args)]
-pub(crate) struct GroundFlags {
-    /// Which samples
+pub(crate) struct EvalFlags {
+    /// Data split
     #[arg(long, value_name = "WHICH", default_value = "train")]
-    on: On,
-    /// How many of them at most, drawn over all classes
-    #[arg(long, value_name = "N", default_value_t = Ground::default().images, value_parser = count::<usize>)]
+    on: SplitArg,
+    /// The most samples that the loss is measured on, drawn over all classes
+    #[arg(long, value_name = "N", default_value_t = EvalSettings::default().images, value_parser = count::<usize>)]
     images: usize,
-    /// How many at once
-    #[arg(long, value_name = "N", default_value_t = Ground::default().batch_size, value_parser = count::<usize>)]
+    /// Batch size
+    #[arg(long, value_name = "N", default_value_t = EvalSettings::default().batch_size, value_parser = count::<usize>)]
     batch_size: usize,
     /// How BatchNorm behaves: with its running statistics, as the network is used, or with those of
     /// each batch, as in training
     #[arg(long, value_name = "HOW", default_value = "evaluation")]
     normalisation: How,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum On {
-    /// Samples of training
-    Train,
-    /// Samples of the validation part
-    Validation,
-    /// Samples of the test set
-    Test,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -102,15 +96,11 @@ enum How {
     Batch,
 }
 
-impl GroundFlags {
-    /// The ground that the flags ask for.
-    pub(crate) fn ground(&self) -> Ground {
-        Ground {
-            split: match self.on {
-                On::Train => Split::Train,
-                On::Validation => Split::Validation,
-                On::Test => Split::Test,
-            },
+impl EvalFlags {
+    /// The settings that the flags ask for.
+    pub(crate) fn settings(&self) -> EvalSettings {
+        EvalSettings {
+            split: self.on.into(),
             images: self.images,
             batch_size: self.batch_size,
             normalisation: match self.normalisation {
@@ -128,8 +118,8 @@ impl Sharpness {
     /// A folder without a run, settings out of range, a loss that is not finite, Ctrl-C.
     pub(crate) fn run(self) -> Result<()> {
         let run = FinishedRun::open(&self.run, &self.open)?;
-        let ground = self.ground.ground();
-        let held = Held::new(&run.data, &ground, &run.device)?;
+        let eval = self.eval.settings();
+        let batches = EvalBatches::new(&run.data, &eval, &run.device)?;
         let config = FlatnessConfig {
             eigenvalues: self.eigenvalues,
             lanczos_steps: self.lanczos_steps,
@@ -143,7 +133,7 @@ impl Sharpness {
         };
         let interrupt = Interrupt::listen();
         let stages = Stages::new(self.quiet || self.json);
-        let found = flatness(&run.model, &held, &ground, &config, &mut |what, done, total| {
+        let found = flatness(&run.model, &batches, &eval, &config, &mut |what, done, total| {
             stages.show(what, done, total);
             interrupt.flow()
         })?;
@@ -153,9 +143,9 @@ impl Sharpness {
             bail!(Interrupted { progress, code: interrupt.code() });
         };
         let json = serde_json::to_string_pretty(&found)?;
-        // On other data it is no figure of the run, and does not take the place of one.
+        // With other weights or data it is no figure of the run, and does not take the place of one.
         let path = run.path.join(SHARPNESS);
-        let is_of_run = run.differences.is_empty();
+        let is_of_run = run.differences.is_empty() && self.open.is_default();
         let written = if is_of_run { files::write(&path, json.as_bytes()) } else { Ok(()) };
         if let Err(error) = &written {
             // What took minutes to measure is shown all the same.
@@ -168,7 +158,9 @@ impl Sharpness {
         let kept = match (is_of_run, written) {
             (true, Ok(())) => format!("The numbers: {}", path.display()),
             (true, Err(_)) => format!("{SHARPNESS} could not be written"),
-            (false, _) => format!("Other data than the run's: {SHARPNESS} is left as it is"),
+            (false, _) => {
+                format!("Not the run's own weights and data: {SHARPNESS} is left as it is")
+            }
         };
         say(&format!("\nOf {}. {kept}", run.weights))
     }
@@ -202,12 +194,7 @@ fn table(found: &Flatness, width: usize) -> String {
         rows.extend(largest.map(|rise| (format!("largest {what} within {rho}"), measured(rise))));
         rows.extend(average.map(|rise| (format!("average {what} within {rho}"), measured(rise))));
     }
-    let of = match found.ground.split {
-        Split::Train => "training",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    };
-    let sample = format!("{of} sample");
+    let sample = format!("{} sample", found.eval.split.name());
     let samples = match found.subset {
         Some(subset) => {
             format!("on {} of {}", words::count(found.images), words::counted(subset.of, &sample))

@@ -59,7 +59,7 @@ struct RunFlags {
     /// Save the run after every so many steps too, and not only after each epoch
     #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Checkpoints")]
     checkpoint_steps: Option<u32>,
-    /// Save it every so many minutes too [default: 10]
+    /// Save the run every so many minutes too [default: 10]
     #[arg(long, value_name = "F", help_heading = "Checkpoints")]
     checkpoint_minutes: Option<f64>,
     /// How many of the latest checkpoints are kept, beside the best one [default: 3]
@@ -69,9 +69,8 @@ struct RunFlags {
     /// the largest rise of the loss that SAM's step finds, on 500 training images
     #[arg(long, value_name = "N", value_parser = count::<u32>)]
     sharpness_every: Option<u32>,
-    /// Over whose samples the gradient of the ascent is the mean: global (the whole batch), local
-    /// (each worker its own part), a number (groups of so many workers) or micro-batch (each its
-    /// own) [default: global]
+    /// Samples that the ascent gradient is averaged over: global (the whole batch), local (each
+    /// worker's shard), N (groups of N workers) or micro-batch [default: global]
     #[arg(long, value_name = "SCOPE", help_heading = "Training")]
     ascent_scope: Option<AscentScope>,
 }

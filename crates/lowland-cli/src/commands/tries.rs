@@ -46,6 +46,8 @@ pub(crate) fn expanded(
     let mut applied = vec![0; tries.len()];
     let (mut names, mut notes) = (Vec::new(), Vec::new());
     for algorithm in algorithms {
+        // What is wrong without a try is not the try's.
+        settings.resolve_among(algorithm)?;
         let own = name(algorithm);
         let mut all = vec![algorithm.clone()];
         let mut lacks = Vec::new();

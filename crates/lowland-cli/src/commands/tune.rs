@@ -17,9 +17,10 @@ use crate::compare::request::{Request, Seeds, check_margin};
 use crate::compare::terms::Terms;
 use crate::compare::tune::{self, MOST_FIRST_SEED};
 use crate::failure::Usage;
+use crate::report::answer::margin_points;
 use crate::settings::{PRECEDENCE, SettingFlags, count};
 use crate::terminal::{self, Output};
-use crate::words::{counted, number};
+use crate::words::counted;
 
 /// The algorithms where none are named.
 const ALGORITHMS: [&str; 2] = ["sgd", "sam"];
@@ -158,12 +159,7 @@ impl Tune {
             1 => labels(configs)[0].clone(),
             _ => configs[0].algorithm_label().to_owned(),
         };
-        let margin = format!(
-            "{} {}",
-            number(self.margin, if self.margin.fract() == 0.0 { 0 } else { 2 })
-                .trim_end_matches('0'),
-            if (self.margin - 1.0).abs() < 1e-12 { "point" } else { "points" },
-        );
+        let margin = margin_points(self.margin / 100.0);
         let question = format!(
             "Which of {} is best on validation, and does it gain {margin} or more over {base}?",
             counted(configs.len() - bases, "setting"),

@@ -81,8 +81,3 @@ pub(crate) fn check_free(folder: &Path) -> Result<()> {
         None => Ok(()),
     }
 }
-
-/// Name and version of this program.
-pub(crate) fn version() -> String {
-    format!("lowland {}", env!("CARGO_PKG_VERSION"))
-}

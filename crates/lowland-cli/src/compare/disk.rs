@@ -6,6 +6,7 @@ use lowland_tasks::config::{OptimizerName, TrainConfig};
 
 use super::keep::Kept;
 use super::plan::Plan;
+use super::scheduler::most_workers;
 
 /// The disk that the runs of a plan take, in words: all of them together once they are done, and
 /// what the checkpoints of those that train take on top.
@@ -17,7 +18,8 @@ pub(crate) fn disk(plan: &Plan, jobs: usize) -> String {
         training.push(size.checkpoints + size.checkpoint);
     }
     training.sort_by(|a, b| f64::total_cmp(b, a));
-    let training: f64 = training.into_iter().take(jobs).sum();
+    let at_once = most_workers(&plan.contenders[0].config.device, jobs);
+    let training: f64 = training.into_iter().take(at_once).sum();
     let (kept, done, training) = (plan.keep.in_words(), bytes(done), bytes(training));
     format!(
         "keeps {kept} of each run: about {done} of disk once all are done, and up to {training} \
@@ -50,11 +52,14 @@ impl Sizes {
             // Two averages, or one and a momentum.
             (_, OptimizerName::Adam | OptimizerName::AdamW | OptimizerName::RmsProp) => 2.0,
         };
+        // The weights that were best on validation (or the last ones beside them), and an average.
+        let has_validation = plan.facts.data.validation.samples > 0;
+        let more = f64::from(u8::from(has_validation) + u8::from(config.ema.is_some()));
         // Weights, the base optimizer, and at most two vectors that the algorithm remembers.
-        let checkpoint = copy * (1.0 + base + 2.0);
+        let checkpoint = copy * (1.0 + base + 2.0 + more);
         let steps = plan.facts.steps_per_epoch as f64 * config.epochs as f64;
         Self {
-            weights: 2.0 * copy,
+            weights: (2.0 + more) * copy,
             metrics: BYTES_PER_STEP * steps,
             checkpoint,
             // The latest ones and the best.

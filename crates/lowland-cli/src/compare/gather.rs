@@ -42,8 +42,6 @@ pub(crate) struct Outline<'a> {
     pub labels: &'a [String],
     /// The commands that repeat it.
     pub command: String,
-    /// Name and version of the program.
-    pub version: String,
     /// Where the runs trained, in words.
     pub hardware: String,
 }
@@ -56,7 +54,7 @@ impl Outline<'_> {
             title: self.title.map_or_else(|| labels.join(", "), str::to_owned),
             question: self.question.map_or_else(|| question(labels, self.equal), str::to_owned),
             command: self.command.clone(),
-            version: self.version.clone(),
+            version: self.facts.version.clone(),
             hardware: self.hardware.clone(),
         };
         let contenders =
@@ -218,7 +216,6 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         configs: &configs,
         labels: &labels,
         command: plan.commands.join("\n"),
-        version: plan.version.clone(),
         hardware: hardware.join("; "),
     };
     Ok(Summary { landscapes, galleries, missing, ..outline.summary(runs) })

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use super::power::{Assumed, further_gains};
 use super::statistics::{deviation, mean, paired_t_test_at};
+use super::summary::Gain;
 use super::terms::{Budget, Says, Terms};
 
 /// How far the fresh seeds lie above the first seed of the search.
@@ -38,23 +39,11 @@ pub(crate) type Place = (usize, u64);
 /// What is known of a run that is done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Score {
-    /// The share of right answers on validation, or what the task is measured by; below that of
-    /// all others, and at most 0, where the run diverged.
-    pub accuracy: f64,
-    /// Whether the run diverged.
-    pub diverged: bool,
+    /// The share of right answers on validation, or what the task is measured by; `None` where the
+    /// run diverged.
+    pub accuracy: Option<f64>,
     /// Gradient evaluations of a whole batch.
     pub passes: f64,
-}
-
-/// Gives runs that diverged a score below that of all others: correlations can be negative.
-pub(crate) fn rank_diverged(known: &mut BTreeMap<Place, Score>) {
-    let lowest = known.values().map(|score| score.accuracy).fold(0.0, f64::min);
-    if lowest < 0.0 {
-        for score in known.values_mut().filter(|score| score.diverged) {
-            score.accuracy = lowest - 0.01;
-        }
-    }
 }
 
 /// What decides a search, beside the scores.
@@ -214,6 +203,16 @@ impl Design {
         position
     }
 
+    /// The pairs of the test that are done.
+    pub(crate) fn gains(position: &Position, known: &BTreeMap<Place, Score>) -> Vec<Gain> {
+        let Some((base, winner)) = position.finalists else { return Vec::new() };
+        let score = |contender, seed| known.get(&(contender, seed)).map(|score| score.accuracy);
+        let gain = |&seed: &u64| {
+            Some(Gain { seed, base: score(base, seed)?, winner: score(winner, seed)? })
+        };
+        position.fresh.iter().filter_map(gain).collect()
+    }
+
     /// What the fresh seeds say once the budget is used up; `None` before that, and where there is
     /// no pair.
     pub(crate) fn found(
@@ -221,13 +220,10 @@ impl Design {
         position: &Position,
         known: &BTreeMap<Place, Score>,
     ) -> Option<Found> {
-        let (base, winner) = position.finalists.filter(|_| position.next.is_none())?;
-        let accuracy = |contender, seed| Some(known.get(&(contender, seed))?.accuracy);
-        let gains: Vec<f64> = position
-            .fresh
-            .iter()
-            .filter_map(|&seed| Some(accuracy(winner, seed)? - accuracy(base, seed)?))
-            .collect();
+        if position.next.is_some() {
+            return None;
+        }
+        let gains: Vec<f64> = Self::gains(position, known).iter().map(Gain::size).collect();
         let mean = mean(&gains)?;
         let interval = paired_t_test_at(self.level(), &gains).map(|test| (test.low, test.high));
         let says = match interval {
@@ -297,17 +293,19 @@ impl Account<'_> {
         self.spent() + cost <= share * self.budget.limit() * (1.0 + 1e-9)
     }
 
-    /// The best of a family by the mean over seeds, the earlier one of equals.
+    /// The best of a family: those of which fewer runs diverged, then those with the larger mean
+    /// over seeds, then the earlier ones.
     fn best(&self, family: &[usize], seeds: &[u64], keep: usize) -> Vec<usize> {
-        let score = |contender: usize| -> f64 {
-            let scores = seeds.iter().filter_map(|&seed| self.known.get(&(contender, seed)));
-            mean(&scores.map(|score| score.accuracy).collect::<Vec<_>>())
-                .unwrap_or(f64::NEG_INFINITY)
+        let rank = |&contender: &usize| {
+            let known = seeds.iter().filter_map(|&seed| self.known.get(&(contender, seed)));
+            let scores: Vec<Option<f64>> = known.map(|score| score.accuracy).collect();
+            let finished: Vec<f64> = scores.iter().flatten().copied().collect();
+            let mean = mean(&finished).unwrap_or(f64::NEG_INFINITY);
+            (contender, scores.len() - finished.len(), mean)
         };
-        let mut ranked: Vec<(usize, f64)> =
-            family.iter().map(|&contender| (contender, score(contender))).collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let mut kept: Vec<usize> = ranked.into_iter().take(keep).map(|(one, _)| one).collect();
+        let mut ranked: Vec<(usize, usize, f64)> = family.iter().map(rank).collect();
+        ranked.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.total_cmp(&a.2)).then(a.0.cmp(&b.0)));
+        let mut kept: Vec<usize> = ranked.into_iter().take(keep).map(|(one, ..)| one).collect();
         kept.sort_unstable();
         kept
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
 use crate::files::{
-    AVERAGE, BEST, CHECKPOINTS, EVENTS, METRICS, MODEL, MODEL_CONFIG, SAFETENSORS, TOKENIZER,
+    AVERAGE, CHECKPOINTS, EVENTS, LAST, METRICS, MODEL, MODEL_CONFIG, SAFETENSORS, TOKENIZER,
     cannot_write,
 };
 
@@ -17,7 +17,7 @@ use crate::files::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
-    /// The final weights, model.bpk and model.safetensors, and best.bpk, those best on validation
+    /// The weights: model.bpk and model.safetensors, those that are tested; last.bpk; average.bpk
     Weights,
     /// A line for each step and epoch: metrics.jsonl and TensorBoard events
     Metrics,
@@ -76,7 +76,7 @@ impl Keep {
         }
         let files: [(Kept, &[&str]); 2] = [
             (Kept::Metrics, &[METRICS, EVENTS]),
-            (Kept::Weights, &[MODEL, BEST, AVERAGE, SAFETENSORS, MODEL_CONFIG, TOKENIZER]),
+            (Kept::Weights, &[MODEL, LAST, AVERAGE, SAFETENSORS, MODEL_CONFIG, TOKENIZER]),
         ];
         for (kept, names) in files {
             for path in names.iter().map(|name| run.join(name)) {

@@ -40,9 +40,13 @@ pub(crate) fn name(config: &TrainConfig) -> &'static str {
 pub(crate) fn settings(config: &TrainConfig, baseline: &TrainConfig) -> BTreeMap<String, String> {
     let mut settings = of_algorithm(&config.algorithm);
     let mut put = |key: &str, value: Value| settings.insert(key.to_owned(), in_words(&value));
-    for (key, limit) in [("budget", config.budget), ("time budget", config.time_budget)] {
-        if let Some(limit) = limit {
-            put(key, Value::Float(limit));
+    for (key, value) in [
+        ("budget", config.budget),
+        ("time budget", config.time_budget),
+        ("late start", config.late_start),
+    ] {
+        if let Some(value) = value {
+            put(key, Value::Float(value));
         }
     }
     let learning_rate = config.optimizer.learning_rate;

@@ -1,7 +1,7 @@
 //! What `lowland landscape` stores: the loss along the same axes around several runs.
 
 use lowland_tasks::data::Subset;
-use lowland_tasks::flatness::Ground;
+use lowland_tasks::flatness::EvalSettings;
 use serde::{Deserialize, Serialize};
 
 /// The number of the stored form.
@@ -16,7 +16,8 @@ pub(crate) struct Landscapes {
     /// The command that repeats it.
     pub command: String,
     /// Where the loss was measured.
-    pub ground: Ground,
+    #[serde(rename = "ground")]
+    pub eval: EvalSettings,
     /// How many images there were.
     pub images: usize,
     /// How these were drawn; `None` where they are all of their split.

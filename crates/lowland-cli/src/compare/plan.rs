@@ -32,8 +32,6 @@ pub(super) const FORMAT: u32 = 2;
 pub(crate) struct Plan {
     /// The stored form.
     pub(super) format: u32,
-    /// Name and version of the program that began it.
-    pub version: String,
     /// The commands that asked for it, the first one first.
     pub commands: Vec<String>,
     /// The heading of the report; where there is none, the names of the contenders.

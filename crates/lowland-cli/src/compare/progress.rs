@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lowland_tasks::flatness::Ground;
+use lowland_tasks::flatness::EvalSettings;
 
 use super::plan::Plan;
 use crate::terminal::Progress;
@@ -36,7 +36,7 @@ struct Units {
 impl Board {
     /// A board over the runs of a plan, of which nothing is done yet.
     pub(crate) fn new(plan: &Plan, quiet: bool) -> Self {
-        let samples = Ground::quick().images.min(plan.facts.data.train.samples);
+        let samples = EvalSettings::quick().images.min(plan.facts.data.train.samples);
         let runs = plan.runs();
         let steps = |samples: usize| samples.div_ceil(runs[0].config.batch_size.max(1)) as u64;
         let sharpness = if plan.sharpness { steps(SHARPNESS_PASSES * samples) } else { 0 };

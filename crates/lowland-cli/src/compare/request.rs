@@ -12,6 +12,7 @@ use super::plan::{FORMAT, MOST_SEEDS, Plan, Planned, margin_problem};
 use super::terms::Terms;
 use crate::failure::{OtherSettings, Usage};
 use crate::run::facts::Facts;
+use crate::settings::is_of_an_algorithm;
 
 /// What somebody asks for: a new comparison, or more of one that was begun.
 #[derive(Debug, Clone)]
@@ -76,10 +77,9 @@ pub(crate) fn check_seeds(seeds: u64) -> Result<()> {
 
 impl Plan {
     /// The plan of a new comparison.
-    pub(crate) fn new(request: Request, facts: Facts, version: String, command: String) -> Self {
+    pub(crate) fn new(request: Request, facts: Facts, command: String) -> Self {
         let mut plan = Self {
             format: FORMAT,
-            version,
             commands: vec![command],
             title: request.title,
             question: request.question,
@@ -148,14 +148,13 @@ impl Plan {
 
     /// In what else than contenders, seeds, `keep` and `jobs` a request differs, in words.
     fn changes(&self, request: &Request) -> Vec<String> {
-        // What may differ between contenders, for it can stand with an algorithm's name.
-        const OWN: [&str; 5] =
-            ["algorithm.", "radius.", "budget ", "time_budget ", "optimizer.learning_rate "];
         let first = &self.contenders[0].config;
         let mut changes = Vec::new();
         for config in &request.configs {
-            let shared = first.changes(&seedless(config)).into_iter();
-            changes.extend(shared.filter(|change| !OWN.iter().any(|own| change.starts_with(own))));
+            let other = seedless(config);
+            let named = first.settings_beside(&other).into_iter().zip(first.changes(&other));
+            let shared = named.filter(|(name, _)| !is_of_an_algorithm(name));
+            changes.extend(shared.map(|(_, change)| change));
             if config.device != first.device {
                 changes.push(format!("device was {:?} and is {:?}", first.device, config.device));
             }
@@ -249,9 +248,11 @@ pub(crate) mod tests {
                 test: PartPrint { samples: 5, sha256: "b".into() },
                 ..Fingerprint::default()
             },
+            version: "lowland 1".into(),
+            hardware: String::new(),
         };
         let request = request(vec![sam(0.1), sam(0.2)], vec![0, 1]);
-        Plan::new(request, facts, "lowland 1".into(), "lowland compare".into())
+        Plan::new(request, facts, "lowland compare".into())
     }
 
     #[test]

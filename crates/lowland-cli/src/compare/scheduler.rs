@@ -25,6 +25,7 @@ use super::summary::Run;
 use crate::failure::{Ended, Interrupted};
 use crate::files::RUNS;
 use crate::run::interrupt::Interrupt;
+use crate::terminal;
 use crate::words::{counted, limit_left, no_second_gradient, percent};
 
 /// How often the scheduler looks whether it was asked to end.
@@ -32,6 +33,11 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The most workers that there are at once where runs take turns, unless more train at once.
 const MOST_WORKERS: usize = 8;
+
+/// The most runs that are in memory at once, with checkpoints on disk.
+pub(crate) fn most_workers(device: &str, jobs: usize) -> usize {
+    if takes_turns(device) { jobs.max(MOST_WORKERS) } else { jobs }
+}
 
 /// Whether runs on a device take turns.
 pub(crate) fn takes_turns(device: &str) -> bool {
@@ -55,7 +61,7 @@ pub(crate) fn train(
     session.train()?;
     let Session { queue, failures, asked, .. } = session;
     let (done, all) = (queue.done(), counted(queue.states.len(), "run"));
-    let way_on = format!("to resume: lowland resume {}", folder.display());
+    let way_on = format!("to resume: {}", terminal::resume_command(folder));
     if let Some(code) = asked {
         let progress = format!(" after {done} of {all} were done");
         bail!(Ended { error: Interrupted { progress, code }.into(), way_on });
@@ -185,15 +191,15 @@ impl<'a> Session<'a> {
         if self.asked.replace(code).is_none() {
             self.ends = true;
             let runs = counted(self.workers.len(), "run");
-            self.board.line(&format!("asked to end: saving {runs}"));
+            self.board.line(&format!("stopping: saving {runs}"));
             self.workers.values_mut().for_each(|under| under.worker.ask_to_end());
         }
     }
 
     /// Whether another run may begin.
     fn may_begin(&self) -> bool {
-        let most = if self.turns { self.jobs.max(MOST_WORKERS) } else { self.jobs };
-        !self.ends && self.workers.len() < most
+        let device = &self.plan.contenders[0].config.device;
+        !self.ends && self.workers.len() < most_workers(device, self.jobs)
     }
 
     fn begin(&mut self, index: usize) -> Result<()> {
@@ -264,7 +270,7 @@ impl<'a> Session<'a> {
         self.queue.states[index] = State::Failed;
         let (error, failure) = under.failure.unwrap_or_else(|| {
             // A signal, such as that of a system out of memory, or a panic.
-            (format!("its process ended by itself ({status})"), Failure::Other)
+            (format!("its worker process exited unexpectedly ({status})"), Failure::Other)
         });
         if failure == Failure::Write {
             self.ends = true;

@@ -60,6 +60,10 @@ pub(crate) struct Summary {
     /// Planned runs that are not done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
+    /// Runs whose flatness was measured in another way than that of most, so that it stands in no
+    /// figure: algorithm and seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured_otherwise: Vec<(String, u64)>,
     /// The search for settings that found the algorithms, where there was one: they are then its
     /// baseline and its winner, with the fresh seeds of its test.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,14 +11,14 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::begin::{check_data, check_free, facts, version};
+use super::begin::{check_data, check_free, facts};
 use super::finished::Finished;
 use super::gather::{self, prune_finished, standings};
-use super::halving::{Design, FRESH, Part, Place, Position, Score, rank_diverged};
+use super::halving::{Design, FRESH, Part, Place, Position, Score};
 use super::plan::Plan;
 use super::request::Request;
 use super::scheduler;
-use super::summary::{Candidate, Gain, Interval, Outcome, Searched, Spent, Summary};
+use super::summary::{Candidate, Interval, Outcome, Searched, Spent, Summary};
 use super::tensorboard::write_experiment;
 use super::terms::{Budget, MOST_BUDGETS, Says, Terms};
 use crate::failure::Usage;
@@ -40,8 +40,9 @@ const VALIDATION: f64 = 0.2;
 pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<Summary> {
     if folder.join(PLAN).is_file() {
         bail!(Usage(format!(
-            "{0} holds a comparison already: lowland resume {0} resumes it, or name another --out",
-            folder.display()
+            "{} holds a comparison already: {} resumes it, or name another --out",
+            folder.display(),
+            terminal::resume_command(folder)
         )));
     }
     check_free(folder)?;
@@ -59,7 +60,7 @@ pub(crate) fn start(mut request: Request, folder: &Path, quiet: bool) -> Result<
             found.wording.samples
         ));
     }
-    let plan = Plan::new(request, found, version(), terminal::command());
+    let plan = Plan::new(request, found, terminal::command());
     let (_, design) = design(&plan, 1)?;
     if let Budget::Runs(runs) = design.terms.budget
         && runs < design.fewest_runs()
@@ -197,7 +198,7 @@ fn heading(next: &Part, position: &Position, part: &Plan) -> String {
             counted(next.seeds.len(), "more seed"),
         ),
         None => format!(
-            "the test, after {}: {}, {}",
+            "the decision, after {}: {}, {}",
             counted(position.fresh.len(), "pair"),
             part.labels().join(" and "),
             counted(next.seeds.len(), "fresh seed"),
@@ -219,10 +220,8 @@ fn known(folder: &Path, plan: &Plan) -> Result<BTreeMap<Place, Score>> {
         let Some(place) = place else { continue };
         let Some(Finished { run, used, .. }) = Finished::read(&entry.path())? else { continue };
         let accuracy = run.best_accuracy.filter(|_| !run.diverged());
-        let (accuracy, diverged) = (accuracy.unwrap_or(0.0), accuracy.is_none());
-        known.insert(place, Score { accuracy, diverged, passes: used.passes });
+        known.insert(place, Score { accuracy, passes: used.passes });
     }
-    rank_diverged(&mut known);
     Ok(known)
 }
 
@@ -249,22 +248,14 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         let mut trained =
             position.rounds.iter().rev().filter(|round| round.contenders.contains(&place));
         let seeds = trained.next().map(|round| &round.seeds[..]).unwrap_or_default();
-        let scores: Vec<Score> =
-            seeds.iter().filter_map(|&seed| known.get(&(place, seed)).copied()).collect();
+        let scores = seeds.iter().filter_map(|&seed| known.get(&(place, seed)));
         let left = position.rounds.iter().position(|round| !round.kept.contains(&place));
         Candidate {
             label: names[place].clone(),
             is_base: place < terms.bases,
-            scores: scores.iter().map(|score| score.accuracy).collect(),
-            diverged: scores.iter().filter(|score| score.diverged).count(),
+            scores: scores.map(|score| score.accuracy).collect(),
             left_after: left.map(|round| round + 1),
         }
-    };
-    let gain = |&seed: &u64| {
-        let (base, winner) = position.finalists?;
-        let (base, winner) = (known.get(&(base, seed))?, known.get(&(winner, seed))?);
-        let diverged = base.diverged || winner.diverged;
-        Some(Gain { seed, base: base.accuracy, winner: winner.accuracy, diverged })
     };
     let outcome = position.next.is_none().then(|| Outcome {
         mean: found.map(|found| found.mean),
@@ -286,7 +277,7 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         seeds: position.rounds.last().map(|round| round.seeds.clone()).unwrap_or_default(),
         cut: position.cut,
         finalists: position.finalists,
-        gains: position.fresh.iter().filter_map(gain).collect(),
+        gains: Design::gains(&position, &known),
         outcome,
     };
     let (finalists, seeds) = match (position.finalists, &searched.outcome) {

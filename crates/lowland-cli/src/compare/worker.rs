@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use lowland_tasks::Spec;
 use lowland_tasks::events::Status;
-use lowland_tasks::flatness::{Flatness, FlatnessConfig, Ground, Held, flatness};
+use lowland_tasks::flatness::{EvalBatches, EvalSettings, Flatness, FlatnessConfig, flatness};
 use lowland_tasks::train::{Data, Training};
 
 use super::finished::Finished;
@@ -232,8 +232,8 @@ fn measure(data: &Data, training: &Training, ending: &Ending) -> Result<Option<F
     /// Of the measurement, the share of the eigenvalue.
     const EIGENVALUE: f64 = 0.8;
     say(&Message::Sharpness { share: 0.0 });
-    let ground = Ground::quick();
-    let held = Held::new(data, &ground, training.device())?;
+    let eval = EvalSettings::quick();
+    let batches = EvalBatches::new(data, &eval, training.device())?;
     let watch = &mut |what: &'static str, done: usize, total: usize| {
         let share = match what {
             "eigenvalues" => EIGENVALUE * done as f64 / total.max(1) as f64,
@@ -245,7 +245,7 @@ fn measure(data: &Data, training: &Training, ending: &Ending) -> Result<Option<F
             ControlFlow::Break(_) => ControlFlow::Break(()),
         }
     };
-    let found = flatness(&run::judged(training)?, &held, &ground, &FlatnessConfig::quick(), watch);
+    let found = flatness(&run::judged(training)?, &batches, &eval, &FlatnessConfig::quick(), watch);
     match found {
         Err(lowland_tasks::Error::Algorithm(lowland::Error::NotFinite(_))) => Ok(None),
         Ok(None) => {

@@ -36,7 +36,7 @@ fn figure(algorithm: &AlgorithmSummary, found: &Confusion, summary: &Summary) ->
     let y = Scale::counting(0, side - 1, inside((UPWARD.1, UPWARD.0)), 20.0);
     let mut chart = Chart::new(x, y).x_ticks();
     let (width, height) = (2.0 * half(ACROSS), 2.0 * half((UPWARD.1, UPWARD.0)));
-    let mut data = Data::new(&["class", "put into", "samples"]);
+    let mut data = Data::new(&["true class", "predicted class", "samples"]);
     let mut worst: Option<(f64, usize, usize)> = None;
     for (row, counts) in found.counts.iter().enumerate() {
         let all: usize = counts.iter().sum();
@@ -44,9 +44,9 @@ fn figure(algorithm: &AlgorithmSummary, found: &Confusion, summary: &Summary) ->
             let share = if all > 0 { count as f64 / all as f64 } else { 0.0 };
             let (at, up) = (chart.x_at(column as f64), chart.y_at(row as f64));
             let area = Area { x: at - width / 2.0, y: up - height / 2.0, width, height, at };
-            let (class, put) = (&found.classes[row], &found.classes[column]);
+            let (class, predicted) = (&found.classes[row], &found.classes[column]);
             let lines = [
-                format!("{class} put into {put}"),
+                format!("{class} predicted as {predicted}"),
                 format!("{}, {} of them", counted(count, "sample"), percent(share)),
             ];
             chart.cell(area, shade(share), &lines);
@@ -54,28 +54,28 @@ fn figure(algorithm: &AlgorithmSummary, found: &Confusion, summary: &Summary) ->
                 let text = words::number(100.0 * share, 0);
                 chart.text("inside", (at, up + 4.5), "middle", &text);
             }
-            data.push(vec![class.clone(), put.clone(), count.to_string()]);
+            data.push(vec![class.clone(), predicted.clone(), count.to_string()]);
             if row != column && worst.is_none_or(|(most, ..)| share > most) {
                 worst = Some((share, row, column));
             }
         }
     }
-    let chart = chart.axis_names("put into class", "class");
+    let chart = chart.axis_names("predicted class", "true class");
     let classes: Vec<String> =
         found.classes.iter().enumerate().map(|(place, name)| format!("{place} {name}")).collect();
     let worst = worst.filter(|(share, ..)| *share > 0.0).map(|(share, row, column)| {
         format!(
-            " Most often, {} of {} is put into {}.",
+            " Most often, {} of {} is predicted as {}.",
             percent(share),
             found.classes[row],
             found.classes[column]
         )
     });
-    let title = format!("What {} takes for what", algorithm.label);
+    let title = format!("Confusion matrix of {}", algorithm.label);
     Figure {
         caption: format!(
-            "The test {} of each class by the class that they are put into, in percent of the class, over \
-             all runs.{} Classes: {}.",
+            "The test {} of each true class by the class that they are predicted as, in percent of the \
+             true class, over all runs.{} Classes: {}.",
             summary.setting.wording.samples,
             worst.unwrap_or_default(),
             classes.join(", ")
@@ -112,7 +112,8 @@ mod tests {
         let figures = figures(&summary);
         assert_eq!(figures.len(), 1, "one that is no square is left out");
         let html = figures[0].html();
-        for text in ["20.0\u{a0}% of shirt is put into coat", "0 shirt, 1 coat", "shirt,coat,4"] {
+        for text in ["20.0\u{a0}% of shirt is predicted as coat", "0 shirt, 1 coat", "shirt,coat,4"]
+        {
             assert!(html.contains(text), "{text} is not in {html}");
         }
     }

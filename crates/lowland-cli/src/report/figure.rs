@@ -2,6 +2,7 @@
 
 use super::chart;
 use super::markup::{escaped, joined, prose};
+use crate::layout::csv;
 
 /// One figure of the page.
 #[derive(Debug)]
@@ -38,12 +39,7 @@ impl Data {
 
     /// The table as CSV (RFC 4180).
     fn csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in std::iter::once(&self.heads).chain(&self.rows) {
-            // Writing to memory does not fail, and all rows are as long as the first.
-            let _ = writer.write_record(row);
-        }
-        String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+        csv(std::iter::once(&self.heads).chain(&self.rows))
     }
 }
 

@@ -126,8 +126,9 @@ fn density_data(summary: &Summary, lines: &[(usize, Vec<(f64, f64)>)]) -> Data {
 /// The residual beyond which an eigenvalue is not to be relied on, as a share of its size.
 const DOUBTFUL: f64 = 0.1;
 
-/// What is not to be relied on, by what was measured: runs whose largest eigenvalue has a residual
-/// above a tenth of it, in words without a full stop.
+/// What is not to be relied on, by what was measured, in words without a full stop: runs whose
+/// largest eigenvalue has a residual above a tenth of it, and runs that are left out since they were
+/// measured in another way.
 pub(super) fn warnings(summary: &Summary) -> Vec<String> {
     let of = |algorithm: &AlgorithmSummary| {
         let doubtful = algorithm.finished().filter_map(|run| {
@@ -153,7 +154,18 @@ pub(super) fn warnings(summary: &Summary) -> Vec<String> {
             )
         })
     };
-    summary.algorithms.iter().filter_map(of).collect()
+    let mut warnings: Vec<String> = summary.algorithms.iter().filter_map(of).collect();
+    if !summary.measured_otherwise.is_empty() {
+        let runs = summary.measured_otherwise.iter();
+        let runs: Vec<String> = runs.map(|(label, seed)| format!("{label}, seed {seed}")).collect();
+        warnings.push(format!(
+            "the sharpness of some runs was measured on other samples or with other settings than \
+             that of most and is left out: {}; lowland sharpness with the same flags measures all \
+             alike",
+            runs.join("; ")
+        ));
+    }
+    warnings
 }
 
 /// All that was measured, run by run, each number with its error; nothing where nothing was.
@@ -220,14 +232,14 @@ fn measured(algorithm: &AlgorithmSummary) -> impl Iterator<Item = &Flatness> {
 
 #[cfg(test)]
 mod tests {
-    use lowland_tasks::flatness::{FlatnessConfig, Ground};
+    use lowland_tasks::flatness::{EvalSettings, FlatnessConfig};
 
     use super::*;
     use crate::compare::summary::fixture;
 
     fn found(value: f64, residual: f64) -> Flatness {
         Flatness {
-            ground: Ground::quick(),
+            eval: EvalSettings::quick(),
             images: 500,
             subset: None,
             config: FlatnessConfig::quick(),
@@ -245,6 +257,22 @@ mod tests {
             passes: 1.0,
             seconds: 1.0,
         }
+    }
+
+    #[test]
+    fn a_run_that_was_measured_in_another_way_is_left_out_and_named() {
+        let mut contenders = fixture::contenders(2, 4);
+        for run in contenders.iter_mut().flat_map(|contender| &mut contender.runs) {
+            run.flatness = Some(found(12.0, 0.1));
+        }
+        let closer = Flatness { config: FlatnessConfig::default(), ..found(50.0, 0.1) };
+        contenders[1].runs[1].flatness = Some(closer);
+        let summary = Summary::new(fixture::heading(), fixture::setting(), contenders);
+        assert_eq!(summary.measured_otherwise, [("SAM".to_owned(), 1)]);
+        let eigenvalue = summary.algorithms[1].largest_eigenvalue.unwrap();
+        assert!((eigenvalue.mean - 12.0).abs() < 1e-12, "{eigenvalue:?}");
+        let warnings = warnings(&summary);
+        assert!(warnings.len() == 1 && warnings[0].contains("SAM, seed 1;"), "{warnings:?}");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::compare::terms::Says;
 use crate::layout::Grid;
 use crate::words::{MISSING, counted, counted_as, number, percent, points, roughly};
 
+/// What stands in the place of the score of a run that diverged.
+const DIVERGED: &str = "diverged";
+
 /// The answer of a search in a few sentences.
 pub(super) fn answer(searched: &Searched, summary: &Summary) -> String {
     let spent = spent(searched);
@@ -75,14 +78,14 @@ struct Means {
 
 impl Means {
     fn of(gains: &[Gain]) -> Option<Self> {
-        let of = |score: fn(&Gain) -> f64| mean(&gains.iter().map(score).collect::<Vec<_>>());
-        Some(Self { base: of(|gain| gain.base)?, winner: of(|gain| gain.winner)? })
+        let (base, winner): (Vec<f64>, Vec<f64>) = gains.iter().map(Gain::counted).unzip();
+        Some(Self { base: mean(&base)?, winner: mean(&winner)? })
     }
 }
 
 /// The interval and the seeds behind it.
 fn tested(searched: &Searched, outcome: &Outcome) -> String {
-    let diverged = match searched.gains.iter().filter(|gain| gain.diverged).count() {
+    let diverged = match searched.gains.iter().filter(|gain| gain.diverged()).count() {
         0 => String::new(),
         count => format!(" of which {count} diverged"),
     };
@@ -141,17 +144,17 @@ fn rows(searched: &Searched) -> Vec<[String; 4]> {
         let chosen =
             searched.finalists.is_some_and(|(base, winner)| [base, winner].contains(&place));
         let end = match (one.left_after, one.is_base, chosen) {
-            (Some(round), ..) => format!("left out after round {round}"),
+            (Some(round), ..) => format!("eliminated in round {round}"),
             (None, true, true) => "the baseline".to_owned(),
             (None, false, true) => "the winner".to_owned(),
             (None, _, false) if searched.finalists.is_some() => "not chosen".to_owned(),
             (None, _, false) => "in the search".to_owned(),
         };
-        let mean = one.mean().map_or_else(|| MISSING.to_owned(), percent);
-        let score = match one.diverged {
-            0 => mean,
-            count if count == one.scores.len() => "diverged".to_owned(),
-            count => format!("{mean}, {count} diverged"),
+        let score = match (one.mean(), one.diverged()) {
+            (None, 0) => MISSING.to_owned(),
+            (None, _) => DIVERGED.to_owned(),
+            (Some(mean), 0) => percent(mean),
+            (Some(mean), count) => format!("{}, {count} {DIVERGED}", percent(mean)),
         };
         [one.label.clone(), one.scores.len().to_string(), score, end]
     };
@@ -217,8 +220,11 @@ pub(super) fn section(searched: &Searched, measure: &str) -> String {
 fn scores(searched: &Searched, measure: &str) -> Option<Figure> {
     let tried: Vec<(usize, &Candidate)> =
         searched.candidates.iter().enumerate().filter(|(_, one)| !one.scores.is_empty()).collect();
-    let all: Vec<f64> =
-        tried.iter().flat_map(|(_, one)| &one.scores).map(|score| 100.0 * score).collect();
+    let all: Vec<f64> = tried
+        .iter()
+        .flat_map(|(_, one)| one.scores.iter().flatten())
+        .map(|score| 100.0 * score)
+        .collect();
     if all.is_empty() {
         return None;
     }
@@ -238,7 +244,7 @@ fn scores(searched: &Searched, measure: &str) -> Option<Figure> {
             chart.level_bar(series, (at - 9.0, at + 9.0), y);
         }
         for (seed, score) in searched.seeds.iter().zip(&one.scores) {
-            let score = 100.0 * score;
+            let Some(score) = score.map(|score| 100.0 * score) else { continue };
             chart.marker(series, column, score);
             let lines = [
                 format!("{}, seed {seed}", one.label),
@@ -257,7 +263,7 @@ fn scores(searched: &Searched, measure: &str) -> Option<Figure> {
         title: title.to_owned(),
         caption:
             "Each mark is a run, each column a setting in the order of the table. Bar: the mean \
-                  over its seeds. Better settings have more of them."
+                  over its seeds. Better settings have more of them. Runs that diverged have no mark."
                 .to_owned(),
         legend: legend.into_iter().collect(),
         picture: chart.finish(title, "One mark for each run, in a column for each setting."),
@@ -269,16 +275,26 @@ fn scores_data(searched: &Searched, measure: &str) -> Data {
     let mut data = Data::new(&["setting", "seed", &format!("{measure} on validation, %")]);
     for one in &searched.candidates {
         for (seed, score) in searched.seeds.iter().zip(&one.scores) {
-            data.push(vec![one.label.clone(), seed.to_string(), cell(Some(100.0 * score))]);
+            data.push(vec![
+                one.label.clone(),
+                seed.to_string(),
+                cell(score.map(|score| 100.0 * score)),
+            ]);
         }
     }
     data
 }
 
+/// What a run reached, in words.
+fn reached(score: Option<f64>) -> String {
+    score.map_or_else(|| DIVERGED.to_owned(), percent)
+}
+
 fn gains_data(gains: &[Gain]) -> Data {
     let mut data = Data::new(&["seed", "baseline, %", "winner, %"]);
-    for Gain { seed, base, winner, .. } in gains {
-        data.push(vec![seed.to_string(), cell(Some(100.0 * base)), cell(Some(100.0 * winner))]);
+    for Gain { seed, base, winner } in gains {
+        let percent = |score: &Option<f64>| cell(score.map(|score| 100.0 * score));
+        data.push(vec![seed.to_string(), percent(base), percent(winner)]);
     }
     data
 }
@@ -289,7 +305,7 @@ fn gains(searched: &Searched) -> Option<Figure> {
     if searched.gains.is_empty() {
         return None;
     }
-    let gain = |one: &Gain| 100.0 * (one.winner - one.base);
+    let gain = |one: &Gain| 100.0 * one.size();
     let interval = searched.outcome.as_ref().and_then(|outcome| outcome.interval);
     let ends = interval.map(|Interval { low, high }| [100.0 * low, 100.0 * high]);
     let margin = 100.0 * searched.margin;
@@ -317,8 +333,8 @@ fn gains(searched: &Searched) -> Option<Figure> {
         chart.marker(1, at, value);
         let lines = [
             format!("seed {}: {} points", one.seed, points(value / 100.0)),
-            format!("{winner} {}", percent(one.winner)),
-            format!("{base} {}", percent(one.base)),
+            format!("{winner} {}", reached(one.winner)),
+            format!("{base} {}", reached(one.base)),
         ];
         let area = Area::around(chart.x_at(at), chart.y_at(value));
         chart.readout(area, &[1, 0], &lines);

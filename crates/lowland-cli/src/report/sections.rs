@@ -2,7 +2,7 @@
 
 use lowland::sharpness::Normalisation;
 use lowland_tasks::data::Subset;
-use lowland_tasks::flatness::{Ground, Split};
+use lowland_tasks::flatness::EvalSettings;
 
 use super::answer::margin_points;
 use super::markup::{escaped, joined, prose};
@@ -154,25 +154,34 @@ pub(super) fn repeat(summary: &Summary) -> String {
 /// Where landscapes were measured, and how they come again.
 pub(super) fn landscape(landscapes: &Landscapes) -> String {
     let command = escaped(&landscapes.command);
+    let items = definitions(&landscape_items(landscapes));
+    section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{items}"))
+}
+
+/// On which samples and with which weights the loss was measured, in a sentence.
+pub(super) fn landscape_source(landscapes: &Landscapes) -> String {
+    let items = landscape_items(landscapes);
+    let parts: Vec<String> = items.iter().map(|(name, what)| format!("{name}: {what}")).collect();
+    format!("{}.", parts.join(". "))
+}
+
+/// On which samples and with which weights the loss was measured.
+fn landscape_items(landscapes: &Landscapes) -> Vec<(&'static str, String)> {
     let subset = landscapes.subset.as_ref();
-    let mut items = vec![("Measured on", ground(&landscapes.ground, landscapes.images, subset))];
+    let mut items = vec![("Measured on", measured_on(&landscapes.eval, landscapes.images, subset))];
     if !landscapes.weights.is_empty() {
         items.push(("Weights", landscapes.weights.clone()));
     }
     if !landscapes.data_differences.is_empty() {
         items.push(("Other data than in training", landscapes.data_differences.join("; ")));
     }
-    section("Repeat it", &format!("<pre><code>{command}</code></pre>\n{}", definitions(&items)))
+    items
 }
 
 /// Samples and BatchNorm, in words.
-pub(super) fn ground(ground: &Ground, images: usize, subset: Option<&Subset>) -> String {
-    let split = match ground.split {
-        Split::Train => "training",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    };
-    let normalisation = match ground.normalisation {
+pub(super) fn measured_on(eval: &EvalSettings, images: usize, subset: Option<&Subset>) -> String {
+    let split = eval.split.name();
+    let normalisation = match eval.normalisation {
         Normalisation::Evaluation => "its running statistics, as the network is used",
         Normalisation::Batch => "the statistics of each batch, as in training",
     };

@@ -1,7 +1,7 @@
 //! The comparison as a table on the terminal.
 
 use super::{answer, flatness, searched};
-use crate::compare::summary::{AlgorithmSummary, Summary, Verdict};
+use crate::compare::summary::{AlgorithmSummary, Equivalence, Summary, Verdict};
 use crate::layout::{Grid, WIDTH, wrapped};
 use crate::words;
 
@@ -32,7 +32,28 @@ fn of_comparison(summary: &Summary, width: usize) -> String {
     let warnings: String =
         warnings.map(|warning| sentence(&format!("Warning: {warning}."))).collect();
     let missing = answer::missing(summary).map(|missing| sentence(&missing)).unwrap_or_default();
-    format!("{table}\n{note}{warnings}{missing}{}", sentence(&answer::answer(summary)))
+    let margin = margin(summary).map(|margin| sentence(&margin)).unwrap_or_default();
+    format!("{table}\n{note}{margin}{warnings}{missing}{}", sentence(&answer::answer(summary)))
+}
+
+/// What the tests of equivalence found; `None` where no margin was stated, and where none could be
+/// made.
+fn margin(summary: &Summary) -> Option<String> {
+    let baseline = &summary.baseline()?.label;
+    let tested = summary.algorithms.iter().filter_map(|algorithm| {
+        let difference = algorithm.difference.as_ref()?;
+        Some((&algorithm.label, difference.is_within_margin(), difference.equivalence?))
+    });
+    let found: Vec<String> = tested
+        .map(|(label, is_within, Equivalence { interval, .. })| {
+            let [low, high] = [interval.low, interval.high].map(words::points);
+            let shown = if is_within { "shown" } else { "not shown" };
+            format!("{label} {shown} (90 % interval {low} to {high})")
+        })
+        .collect();
+    let margin = answer::margin_points(summary.setting.margin?);
+    (!found.is_empty())
+        .then(|| format!("Equivalent to {baseline} within {margin}: {}.", found.join("; ")))
 }
 
 fn has_sharpness(summary: &Summary) -> bool {
@@ -103,7 +124,20 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::compare::summary::{Missing, Spread, fixture};
+    use crate::compare::summary::{Missing, Setting, Spread, fixture};
+
+    #[test]
+    fn tests_of_equivalence_are_named_whatever_they_found() {
+        let with_margin = |margin| {
+            let setting = Setting { margin, ..fixture::setting() };
+            Summary::new(fixture::heading(), setting, fixture::contenders(3, 4))
+        };
+        assert_eq!(margin(&with_margin(None)), None);
+        let wide = margin(&with_margin(Some(0.5))).unwrap();
+        let narrow = margin(&with_margin(Some(0.001))).unwrap();
+        assert!(wide.starts_with("Equivalent to SGD within 50 points: SAM shown (90 %"), "{wide}");
+        assert!(narrow.contains("0.1 points: SAM not shown (90 % interval "), "{narrow}");
+    }
 
     #[test]
     fn three_algorithms_over_three_seeds() {

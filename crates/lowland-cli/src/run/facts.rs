@@ -9,10 +9,11 @@ use lowland_tasks::train::{Data, Fingerprint, Training};
 use serde::{Deserialize, Serialize};
 
 use crate::data_notes::data_notes;
+use crate::device::hardware;
 use crate::failure::Usage;
 use crate::files::{self, FACTS};
 
-/// What only the data and the network say.
+/// What only the data and the network say, and where they trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Facts {
@@ -37,6 +38,17 @@ pub(crate) struct Facts {
     pub pixel_statistics: Vec<(f64, f64)>,
     /// What distinguishes the data from other data.
     pub data: Fingerprint,
+    /// Name and version of the program that trained.
+    #[serde(default)]
+    pub version: String,
+    /// Where it trained, in words.
+    #[serde(default)]
+    pub hardware: String,
+}
+
+/// Name and version of this program.
+pub(crate) fn version() -> String {
+    format!("lowland {}", env!("CARGO_PKG_VERSION"))
 }
 
 impl Facts {
@@ -56,6 +68,8 @@ impl Facts {
             wording: task.wording(),
             pixel_statistics: task.pixel_statistics(),
             data: data.fingerprint().clone(),
+            version: version(),
+            hardware: hardware(&config.device, 1),
         })
     }
 

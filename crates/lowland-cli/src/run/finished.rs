@@ -11,8 +11,9 @@ use lowland_tasks::models::Model;
 use lowland_tasks::train::{Data, check_finite};
 
 use crate::failure::Usage;
-use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, MODEL};
+use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, LAST, MODEL};
 use crate::run::facts::Facts;
+use crate::terminal::resume_command;
 use crate::{device, program, settings};
 
 /// How a run is opened: with which weights, and where its data is.
@@ -34,6 +35,13 @@ pub(crate) struct OpenFlags {
     /// Leave out damaged files or lines, as in training
     #[arg(long)]
     pub skip_damaged: bool,
+}
+
+impl OpenFlags {
+    /// Whether the weights are those that the run is judged by.
+    pub(crate) fn is_default(&self) -> bool {
+        self.checkpoint.is_none() && self.weights.is_none()
+    }
 }
 
 /// A run and its network.
@@ -135,7 +143,7 @@ pub(crate) fn move_data(
 fn differences(path: &Path, facts: Option<&Facts>, data: &Data) -> Result<Vec<String>> {
     let Some(facts) = facts else {
         tracing::warn!(
-            "{} has no {FACTS}: whether the data is that of then is not known",
+            "{} has no {FACTS}: cannot check that this is the training data",
             path.display()
         );
         return Ok(Vec::new());
@@ -182,43 +190,54 @@ pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
 /// The weights of a run: those that are asked for, or those that it is judged by.
 fn weights(path: &Path, asked: Option<&str>) -> Result<Weights> {
     match asked {
-        None if path.join(BEST).is_file() => best(path),
-        None | Some("last") => last(path),
-        Some("best") => best(path),
+        None => best(path)?.map_or_else(|| last(path), Ok),
+        Some("last") => last(path),
+        Some("best") => best(path)?.with_context(|| {
+            Usage(format!(
+                "{} has no best weights: it has no validation part, or no epoch is done yet; use \
+                 --checkpoint last",
+                path.display()
+            ))
+        }),
         Some("average") => average(path),
         Some(name) => named(path, name),
     }
 }
 
 fn last(path: &Path) -> Result<Weights> {
-    if path.join(MODEL).is_file() {
-        let words = "the weights at its end".to_owned();
-        return Ok(Weights { record: read(&path.join(MODEL))?, words });
+    if let Some(name) = [LAST, MODEL].into_iter().find(|name| path.join(name).is_file()) {
+        let words = "the final weights".to_owned();
+        return Ok(Weights { record: read(&path.join(name))?, words });
     }
     let Some((step, snapshot)) = latest(path)? else {
-        bail!(Usage(format!(
-            "{0} holds no weights yet: lowland resume {0} trains it",
-            path.display()
-        )))
+        let (path, resume) = (path.display(), resume_command(path));
+        bail!(Usage(format!("{path} holds no weights yet: {resume} trains it")))
     };
-    tracing::warn!("{} is not finished: its checkpoint of step {step} is used", path.display());
+    warn_unfinished(path, step);
     let words = format!("the weights of step {step}");
     Ok(Weights { record: of(snapshot, MODEL).unwrap_or_default(), words })
 }
 
-fn best(path: &Path) -> Result<Weights> {
+/// The weights that were best on validation; `None` where the run has no validation part, and
+/// before its first epoch is done.
+fn best(path: &Path) -> Result<Option<Weights>> {
     let words = "the weights that were best on validation".to_owned();
-    if path.join(BEST).is_file() {
-        return Ok(Weights { record: read(&path.join(BEST))?, words });
+    if path.join(LAST).is_file() {
+        return Ok(Some(Weights { record: read(&path.join(MODEL))?, words }));
     }
-    let found = latest(path)?.and_then(|(_, snapshot)| of(snapshot, BEST));
-    match found {
-        Some(record) => Ok(Weights { record, words }),
-        None => bail!(Usage(format!(
-            "{} has no best weights: it has no validation part, or no epoch is done yet; use --checkpoint last",
-            path.display()
-        ))),
+    if path.join(MODEL).is_file() {
+        return Ok(None);
     }
+    let Some((step, snapshot)) = latest(path)? else { return Ok(None) };
+    let found = of(snapshot, BEST).map(|record| Weights { record, words });
+    if found.is_some() {
+        warn_unfinished(path, step);
+    }
+    Ok(found)
+}
+
+fn warn_unfinished(path: &Path, step: u64) {
+    tracing::warn!("{} is not finished: its checkpoint of step {step} is used", path.display());
 }
 
 fn average(path: &Path) -> Result<Weights> {

@@ -16,10 +16,11 @@ use lowland_tasks::weights::Export;
 
 use crate::failure::{InUse, Usage};
 use crate::files::{
-    AVERAGE, BEST, CHECKPOINTS, CONFIG, EVENTS, FACTS, METRICS, MODEL, MODEL_CONFIG, PLAN,
+    AVERAGE, CHECKPOINTS, CONFIG, EVENTS, FACTS, LAST, METRICS, MODEL, MODEL_CONFIG, PLAN,
     SAFETENSORS, TOKENIZER, cannot_write,
 };
 use crate::run::journal::Journal;
+use crate::terminal::resume_command;
 use crate::{files, settings};
 
 /// The name of the file with pictures of test samples.
@@ -42,14 +43,15 @@ impl RunFolder {
     /// nothing in it is touched then.
     pub(crate) fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
         const NAMES: [&str; 8] =
-            [CONFIG, FACTS, METRICS, EVENTS, MODEL, BEST, AVERAGE, SAFETENSORS];
+            [CONFIG, FACTS, METRICS, EVENTS, MODEL, LAST, AVERAGE, SAFETENSORS];
         files::check_target(path, &NAMES)?;
         let taken = || {
             let mut names = NAMES.iter().chain([&CHECKPOINTS]);
             if names.any(|name| path.join(name).exists()) {
-                let path = path.display();
                 bail!(Usage(format!(
-                    "{path} holds a run already: name another --out, or resume it: lowland resume {path}"
+                    "{} holds a run already: name another --out, or resume it: {}",
+                    path.display(),
+                    resume_command(path)
                 )));
             }
             Ok(())
@@ -137,22 +139,25 @@ impl RunFolder {
         files::write(&self.path.join(PICTURES), &serde_json::to_vec(pictures)?)
     }
 
-    /// Writes the weights at the end, running statistics up to date, with what goes with them for
-    /// readers elsewhere, and those that were best on validation, where there is such a part.
+    /// Writes the weights that the run is judged by, running statistics up to date, with what goes
+    /// with them for readers elsewhere: those that were best on validation, where there is such a
+    /// part, and then those at the end too.
     ///
     /// # Errors
     /// A file cannot be written.
     pub(crate) fn save_model(&self, training: &Training, export: &Export) -> Result<()> {
         // Burn holds the last update of running statistics back until a copy is made for measuring.
-        let model = training.model()?.valid();
+        let last = training.model()?.valid();
+        let chosen = training.record().test.as_ref().is_some_and(|test| test.chosen_on_validation);
+        let model = if chosen { training.chosen()?.1 } else { last.clone() };
         let bytes = model.clone().to_safetensors(export)?;
         files::write(&self.path.join(SAFETENSORS), &bytes)?;
         for (name, contents) in &export.files {
             files::write(&self.path.join(name), contents)?;
         }
         self.save_record(MODEL, model)?;
-        if training.record().test.as_ref().is_some_and(|test| test.chosen_on_validation) {
-            self.save_record(BEST, training.chosen()?.1)?;
+        if chosen {
+            self.save_record(LAST, last)?;
         }
         if let Some(average) = training.average() {
             self.save_record(AVERAGE, average.clone())?;

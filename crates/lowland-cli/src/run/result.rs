@@ -156,12 +156,12 @@ impl RunResult {
             1 => "; 1 step was not finite and changed nothing".to_owned(),
             steps => format!("; {steps} steps were not finite and changed nothing"),
         };
-        let integers = self.integer_accuracy.map(|accuracy| {
-            format!(" ({} with the integers of its weights alone)", percent(accuracy))
-        });
-        let average = self.average_accuracy.map(|accuracy| {
-            format!(" ({} with the average of the weights at its end)", percent(accuracy))
-        });
+        let integers = self
+            .integer_accuracy
+            .map(|accuracy| format!(" ({} with integer weights)", percent(accuracy)));
+        let average = self
+            .average_accuracy
+            .map(|accuracy| format!(" ({} with the average of the weights)", percent(accuracy)));
         let scores =
             self.scores.iter().map(|(name, found)| format!(", {name} {}", score(name, *found)));
         format!(

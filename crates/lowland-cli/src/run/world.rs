@@ -164,20 +164,26 @@ impl World {
     /// A process that is gone.
     pub(crate) fn share_snapshot(&self, snapshot: Option<&Snapshot>) -> Result<Option<Snapshot>> {
         let workers = self.all()?;
-        if !workers.agree(snapshot.is_some())? {
+        if !workers.broadcast_flag(snapshot.is_some())? {
             return Ok(None);
         }
         let step = workers.sums(vec![snapshot.map_or(0.0, |s| s.about.step as f64)])?[0];
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let step = step as u64;
-        let about = About { step, epoch: 0, validation_accuracy: None, lengths: BTreeMap::new() };
+        let about = About {
+            step,
+            epoch: 0,
+            validation_accuracy: None,
+            validation_loss: None,
+            lengths: BTreeMap::new(),
+        };
         let mut shared = Snapshot { about, files: Vec::new() };
         for name in Snapshot::FILES.into_iter().chain(Snapshot::MORE_FILES) {
             let own = snapshot.and_then(|s| s.files.iter().find(|(found, _)| found == name));
             // Worker 0 has it or has not, which all hear.
             if workers.sums(vec![f64::from(u8::from(own.is_some()))])?[0] > 0.0 {
                 let bytes = own.map(|(_, bytes)| bytes.clone()).unwrap_or_default();
-                shared.files.push((name.to_owned(), workers.say(bytes)?));
+                shared.files.push((name.to_owned(), workers.broadcast(bytes)?));
             }
         }
         Ok(Some(shared))
@@ -240,14 +246,18 @@ pub(crate) fn agreed(
     if workers.count() == 1 {
         return Ok((asked, due || asked.is_break()));
     }
-    let own = match asked {
-        ControlFlow::Break(code) => [f64::from(code), 1.0],
-        ControlFlow::Continue(()) => [0.0, 0.0],
-    };
-    let due = f64::from(u8::from(due));
-    let sums = workers.sums(vec![own[0], own[1], due])?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of codes")]
-    let code = (sums[0] / sums[1].max(1.0)) as u8;
-    let asked = if sums[1] > 0.0 { ControlFlow::Break(code) } else { ControlFlow::Continue(()) };
-    Ok((asked, sums[2] > 0.0 || asked.is_break()))
+    // A place for each code, and one for whether to save. Workers may end by different signals.
+    let mut places = [0.0; CODES.len() + 1];
+    if let ControlFlow::Break(code) = asked {
+        let place = CODES.iter().position(|known| *known == code).unwrap_or_default();
+        places[place] = 1.0;
+    }
+    places[CODES.len()] = f64::from(u8::from(due));
+    let sums = workers.sums(places.to_vec())?;
+    let asked = CODES.iter().zip(&sums).rev().find(|(_, sum)| **sum > 0.0);
+    let asked = asked.map_or(ControlFlow::Continue(()), |(code, _)| ControlFlow::Break(*code));
+    Ok((asked, sums[CODES.len()] > 0.0 || asked.is_break()))
 }
+
+/// The exit codes of a run that was asked to end: after SIGHUP, Ctrl-C and SIGTERM.
+const CODES: [u8; 3] = [129, 130, 143];

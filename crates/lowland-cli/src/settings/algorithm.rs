@@ -9,6 +9,16 @@ use super::merge::{CommandLine, is_key, lay_over, nested, parse_value};
 use crate::failure::Usage;
 use crate::words::did_you_mean;
 
+/// The settings of a run, beside the tables `algorithm` and `radius`, that may be given with an
+/// algorithm's name, by their paths.
+const OF_A_RUN: [&str; 4] = ["optimizer.learning_rate", "budget", "time_budget", "late_start"];
+
+/// Whether a setting, by its path, may be given with an algorithm's name, so that the contenders of
+/// a comparison may differ in it.
+pub(crate) fn is_of_an_algorithm(path: &str) -> bool {
+    OF_A_RUN.contains(&path) || path.starts_with("algorithm.") || path.starts_with("radius.")
+}
+
 /// An algorithm as flags name it: `sam`, or with settings, `arsam:rho=0.1:controller.window=20`.
 /// Gives what a file would hold: the table `algorithm`, and beside it the settings of the run that
 /// may be given with the name.
@@ -43,13 +53,14 @@ pub(super) fn parse_algorithm(text: &str) -> Result<Table> {
 /// Where a setting that is given with an algorithm's name stands in a file: some are the run's, and
 /// those of a part may leave the part's name out (`arsam:beta=0.9`).
 fn own_paths(algorithm: &Algorithm, key: &str) -> Vec<String> {
-    match key {
-        "lr" | "budget" | "time_budget" | "late_start" => paths(key),
-        key if key.starts_with("radius.") => vec![key.to_owned()],
-        key => {
-            vec![format!("algorithm.{}", of_a_part(algorithm, key).unwrap_or_else(|| key.into()))]
-        }
+    let of_the_run = paths(key);
+    if of_the_run.iter().all(|path| OF_A_RUN.contains(&path.as_str())) {
+        return of_the_run;
     }
+    if key.starts_with("radius.") {
+        return vec![key.to_owned()];
+    }
+    vec![format!("algorithm.{}", of_a_part(algorithm, key).unwrap_or_else(|| key.to_owned()))]
 }
 
 /// The path of a setting in the table of the part that has it, such as `descend.beta`; `None` where

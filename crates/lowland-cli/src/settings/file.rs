@@ -8,9 +8,8 @@ use lowland_tasks::config::TrainConfig;
 use toml::{Table, Value};
 
 use super::flags::path_of_flag;
-use super::merge::{PARTS, leaves, nested};
+use super::merge::{PARTS, leaves, make_absolute, nested};
 use crate::failure::Usage;
-use crate::files::absolute;
 use crate::words::did_you_mean;
 
 /// The settings of a run, as its folder has them.
@@ -38,15 +37,7 @@ pub(super) fn read(path: &Path) -> Result<Table> {
     parse(table.clone()).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
     name_algorithm(&mut table);
     // As the file means them, wherever the command is typed.
-    let base = path.parent().unwrap_or(Path::new(""));
-    if let Some(Value::Table(data)) = table.get_mut("data")
-        && let Some(Value::String(folder)) = data.get_mut("dir")
-    {
-        *folder = absolute(&base.join(&*folder))?;
-    }
-    if let Some(Value::String(from)) = table.get_mut("from") {
-        *from = absolute(&base.join(&*from))?;
-    }
+    make_absolute(&mut table, path.parent().unwrap_or(Path::new("")))?;
     Ok(table)
 }
 

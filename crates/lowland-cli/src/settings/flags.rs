@@ -10,7 +10,7 @@ use lowland_tasks::data::AugmentConfig;
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::merge::{CommandLine, is_key, nested, parse_value};
+use super::merge::{CommandLine, is_key, make_absolute, nested, parse_value};
 use super::presets::TaskKind;
 use crate::failure::Usage;
 
@@ -72,7 +72,7 @@ pub(crate) struct SettingFlags {
     /// The seed of all subsets that are drawn, the same whatever the seed of the run [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..), help_heading = "Data")]
     pub subset_seed: Option<i64>,
-    /// How training images are varied [default: none]
+    /// Data augmentation of the training images [default: none]
     #[arg(long, value_name = "HOW", help_heading = "Data")]
     pub augment: Option<Augmentation>,
     /// The network, as `lowland list` names it [default: small-cnn]
@@ -84,10 +84,9 @@ pub(crate) struct SettingFlags {
     pub task: Option<TaskKind>,
     /// Where the weights at the start come from: the folder of a run with the same network, or a
     /// file (.bpk, .safetensors, .pth); of a transformer, the folder of a model or of a run
-    #[arg(long, value_name = "RUN", help_heading = "Training", value_parser = absolute)]
+    #[arg(long, value_name = "PATH", help_heading = "Training", value_parser = absolute)]
     pub from: Option<String>,
-    /// Draw the last layer anew instead of taking it from there: for other classes than those that
-    /// the weights were trained for
+    /// Reinitialise the last layer instead of loading it, for a data set with other classes
     #[arg(long, help_heading = "Training")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub new_head: bool,
@@ -97,11 +96,12 @@ pub(crate) struct SettingFlags {
     /// How many times training goes through the data [default: 15]
     #[arg(long, value_name = "N", value_parser = count::<u32>, help_heading = "Training")]
     pub epochs: Option<u32>,
-    /// End once so many gradients of a whole batch are used up, after at most --epochs; the
-    /// learning rate falls over the share that is used up
+    /// End after this many gradient passes (one pass is the gradient of one whole batch), at most
+    /// --epochs; the learning rate schedule follows the share used
     #[arg(long, value_name = "PASSES", help_heading = "Training")]
     pub max_passes: Option<f64>,
-    /// The same in seconds of training steps; such a run cannot be repeated exactly
+    /// End after this many seconds of training steps, at most --epochs; depends on the clock, so
+    /// not reproducible
     #[arg(long, value_name = "SECONDS", help_heading = "Training", conflicts_with = "max_passes")]
     pub max_seconds: Option<f64>,
     /// Samples in a step [default: 64]
@@ -126,7 +126,7 @@ pub(crate) struct SettingFlags {
     /// Nesterov's momentum, for SGD [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Training", num_args = 0..=1, default_missing_value = "true")]
     pub nesterov: Option<bool>,
-    /// Whether weight decay falls on biases and norms too [default: true]
+    /// Apply weight decay to biases and normalisation parameters too [default: true]
     #[arg(long, value_name = "BOOL", help_heading = "Training")]
     pub decay_biases_and_norms: Option<bool>,
     /// Leave out the last batch of an epoch where it is not full [default: false]
@@ -136,8 +136,8 @@ pub(crate) struct SettingFlags {
     /// between them [default: all the same]
     #[arg(long, value_name = "WEIGHTS", help_heading = "Training")]
     pub class_weights: Option<ClassWeights>,
-    /// Keep a moving average of the weights with this decay, such as 0.999, and measure it beside
-    /// them
+    /// Keep an exponential moving average of the weights with this decay, such as 0.999, and
+    /// evaluate it too
     #[arg(long, value_name = "DECAY", help_heading = "Training")]
     pub ema: Option<f64>,
     /// The momentum of SGD [default: 0.9]
@@ -146,7 +146,7 @@ pub(crate) struct SettingFlags {
     /// The weight decay [default: 0.0005]
     #[arg(long, value_name = "F", help_heading = "Training")]
     pub weight_decay: Option<f64>,
-    /// The share of a label's weight spread over all classes, 0 to 1 [default: 0]
+    /// Label smoothing, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = "Training")]
     pub label_smoothing: Option<f64>,
     /// Scale the final gradient down to this norm where it is longer
@@ -156,8 +156,8 @@ pub(crate) struct SettingFlags {
     /// as often as this allows, for any algorithm that chooses steps for them
     #[arg(long, value_name = "PASSES", help_heading = "Training")]
     pub budget: Option<f64>,
-    /// The same in measured time, where a step without a second gradient takes 1; such a run cannot
-    /// be repeated exactly
+    /// Average cost of a step in measured time, relative to a step without a second gradient; not
+    /// reproducible
     #[arg(long, value_name = "RATIO", help_heading = "Training", conflicts_with = "budget")]
     pub time_budget: Option<f64>,
     /// Take no second gradient before this share of training, 0 to 1, as late SAM does; for any
@@ -191,7 +191,7 @@ pub(crate) struct SettingFlags {
 pub(crate) enum Augmentation {
     /// Not at all
     None,
-    /// Pad by 4 and crop, mirror, and cut a hole of 16 by 16 into every second image
+    /// Pad by 4 and crop; mirror, and cut a hole of 16 by 16, each with probability 0.5
     CropFlipCutout,
 }
 
@@ -265,7 +265,9 @@ impl SettingFlags {
             let Some((key, value)) = parts.filter(|(key, _)| is_key(key)) else {
                 bail!(Usage(format!("--set {setting:?} must look like KEY=VALUE")));
             };
-            line.add(&format!("--set {setting}"), nested(key, parse_value(value)))?;
+            let mut table = nested(key, parse_value(value));
+            make_absolute(&mut table, Path::new(""))?;
+            line.add(&format!("--set {setting}"), table)?;
         }
         Ok(())
     }

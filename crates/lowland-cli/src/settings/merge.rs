@@ -1,10 +1,13 @@
 //! Tables of settings laid over one another, and what one command line sets.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use lowland_tasks::data::DataName;
 use toml::{Table, Value};
 
 use crate::failure::Usage;
+use crate::files::absolute;
 
 /// The parts of a composed algorithm.
 pub(super) const PARTS: [&str; 4] = ["select", "schedule", "ascend", "descend"];
@@ -205,6 +208,24 @@ fn same(a: &Value, b: &Value) -> bool {
         (Some(a), Some(b)) => a.total_cmp(&b).is_eq(),
         _ => a == b,
     }
+}
+
+/// Makes the paths among settings absolute: relative ones lie in `base`.
+///
+/// # Errors
+/// A path that is none, or not Unicode.
+pub(super) fn make_absolute(table: &mut Table, base: &Path) -> Result<()> {
+    let data = match table.get_mut("data") {
+        Some(Value::Table(data)) => data.get_mut("dir"),
+        _ => None,
+    };
+    if let Some(Value::String(folder)) = data {
+        *folder = absolute(&base.join(&*folder))?;
+    }
+    if let Some(Value::String(from)) = table.get_mut("from") {
+        *from = absolute(&base.join(&*from))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use super::merge::{lay_over, nested};
 pub(crate) enum TaskKind {
     /// Image classification
     Classify,
-    /// The same with weights and activations of 4 bits, from the weights of a finished run (--from)
+    /// Image classification with weights and activations of 4 bits, from the weights of a finished
+    /// run (--from)
     Quantised,
     /// Finding the joints of people: COCO keypoints (--data-dir)
     Pose,

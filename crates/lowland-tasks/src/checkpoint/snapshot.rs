@@ -18,6 +18,8 @@ pub struct About {
     /// end of the last epoch, where the checkpoint was taken there, there is a validation part, and
     /// the network's outputs were finite.
     pub validation_accuracy: Option<f64>,
+    /// The mean loss on validation then: of equal epochs the one with the lowest is the best.
+    pub validation_loss: Option<f64>,
     /// How long the files were that the run adds to, in bytes, by name.
     #[serde(default)]
     pub lengths: BTreeMap<String, u64>,

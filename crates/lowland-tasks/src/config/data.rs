@@ -103,8 +103,11 @@ impl DataConfig {
         }
     }
 
-    /// An error unless all values are in range.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks the values, and that they apply to the data set.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where one is out of range, or does not apply.
+    pub fn check(&self) -> Result<()> {
         let noise = self.label_noise;
         setting("label_noise", (0.0..=1.0).contains(&noise), noise, "between 0 and 1")?;
         if let Some(share) = self.validation {

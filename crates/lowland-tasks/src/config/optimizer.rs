@@ -12,7 +12,7 @@ use super::schedule::ScheduleConfig;
 use crate::Result;
 use crate::error::setting;
 
-/// The base optimizer, Burn's of that name. What does not apply to it is passed over.
+/// The base optimizer, Burn's of that name. What does not apply to it must have its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
@@ -136,6 +136,21 @@ impl OptimizerConfig {
             ("alpha", self.alpha),
         ] {
             setting(field, (0.0..1.0).contains(&share), share, "at least 0 and below 1")?;
+        }
+        let default = Self::default();
+        let (name, is_adam) =
+            (self.name, matches!(self.name, OptimizerName::Adam | OptimizerName::AdamW));
+        // A momentum of 0 is none.
+        let has_momentum = name.has_momentum() || self.momentum == 0.0;
+        for (field, applies, value, default) in [
+            ("momentum", has_momentum, self.momentum, default.momentum),
+            ("beta_1", is_adam, self.beta_1, default.beta_1),
+            ("beta_2", is_adam, self.beta_2, default.beta_2),
+            ("alpha", name == OptimizerName::RmsProp, self.alpha, default.alpha),
+            ("epsilon", name != OptimizerName::Sgd, self.epsilon, default.epsilon),
+        ] {
+            let holds = applies || value.to_bits() == default.to_bits();
+            setting(field, holds, value, "left out: the base optimizer has none")?;
         }
         let applies = !self.nesterov || (self.name == OptimizerName::Sgd && self.momentum > 0.0);
         setting("nesterov", applies, self.nesterov, "false unless SGD has a momentum above 0")?;

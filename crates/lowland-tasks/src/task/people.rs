@@ -17,7 +17,7 @@ use crate::answer::{Answer, JointFigures};
 use crate::config::TrainConfig;
 use crate::data::files::{self, Each};
 use crate::data::image_file;
-use crate::data::{FolderConfig, Source, Subset};
+use crate::data::{AugmentConfig, FolderConfig, Source, Subset};
 use crate::models::Model;
 use crate::pose::{
     FoundJoint, HostPoseBatch, Person, PoseBatch, PoseConfig, PosePreparation, PoseSet, PoseSource,
@@ -45,8 +45,12 @@ impl PeopleTask {
     /// Whatever reading the data gives, values out of range, and settings that are for labelled
     /// images.
     pub fn load(config: &TrainConfig) -> Result<Self> {
-        only("label_noise", config.data.label_noise == 0.0, "0 where joints are found")?;
-        only("quantise", config.quantise.is_none(), "left out where joints are found")?;
+        only("label_noise", config.data.label_noise == 0.0, "does not apply to pose tasks")?;
+        only("quantise", config.quantise.is_none(), "is not supported for pose tasks")?;
+        let is_varied = config.augment != AugmentConfig::none();
+        only("augment", !is_varied, "does not apply to pose tasks, which have `pose`")?;
+        let is_smooth = config.label_smoothing > 0.0;
+        only("label_smoothing", !is_smooth, "does not apply to pose tasks")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let (crop, files) = (config.crop.unwrap_or_default(), config.data.folder());
         let skip = files.skip_damaged;

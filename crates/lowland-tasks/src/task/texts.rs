@@ -16,7 +16,7 @@ use super::{
 use crate::answer::Answer;
 use crate::config::{TextConfig, TrainConfig};
 use crate::data::files::{self, Each};
-use crate::data::{LabelNoise, Source, Subset, TargetTensor, redraw_labels};
+use crate::data::{AugmentConfig, LabelNoise, Source, Subset, TargetTensor, redraw_labels};
 use crate::models::Model;
 use crate::regression::{pearson, spearman};
 use crate::text::{
@@ -88,7 +88,9 @@ impl TextTask {
     /// Whatever reading data and tokenizer gives, values out of range, and settings that are for
     /// images.
     pub fn load(kind: TextKind, config: &TrainConfig) -> Result<Self> {
-        only("quantise", config.quantise.is_none(), "left out for texts")?;
+        only("quantise", config.quantise.is_none(), "is not supported for text tasks")?;
+        let is_varied = config.augment != AugmentConfig::none();
+        only("augment", !is_varied, "is not supported for text tasks")?;
         let folder = config.data.name.folder(config.data.dir.as_deref())?;
         let metric = kind.metric();
         if metric.is_none() {

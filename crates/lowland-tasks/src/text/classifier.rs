@@ -50,8 +50,8 @@ pub struct FineTuning {
 impl FineTuning {
     fn check(&self, sizes: &BertConfig) -> Result<()> {
         if !(0.0..1.0).contains(&self.dropout) {
-            let found = self.dropout.to_string();
-            return Err(Error::Setting { field: "dropout", found, allowed: "from 0 to below 1" });
+            let (field, found) = ("text.dropout", self.dropout.to_string());
+            return Err(Error::Setting { field, found, allowed: "from 0 to below 1" });
         }
         match &self.trained {
             Trained::All | Trained::Head => Ok(()),

@@ -201,13 +201,14 @@ impl Reader<'_> {
         let (train, test) = (texts(train), texts(test));
         let validation = validation.map(texts);
         remarks.extend(self.finish(damaged)?);
-        for (part, name) in [(&train, "training"), (&test, "test")] {
-            if part.texts.is_empty() {
+        for (part, name) in
+            [(Some(&train), "training"), (validation.as_ref(), "validation"), (Some(&test), "test")]
+        {
+            if part.is_some_and(|part| part.texts.is_empty()) {
                 return Err(self.all_damaged(name));
             }
         }
         remarks.extend(self.unused(&used)?);
-        let validation = validation.filter(|part| !part.texts.is_empty());
         Ok((TextCorpus { train, validation, test, classes, columns, remarks, odd }, taken))
     }
 

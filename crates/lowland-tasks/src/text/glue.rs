@@ -100,26 +100,23 @@ impl GlueTask {
     pub fn description(self) -> &'static str {
         match self {
             Self::Sst2 => {
-                "sentences from film reviews, good or bad; 67,349 and 872, 2 classes; from a folder"
+                "sentiment of sentences from film reviews; 67,349 and 872, 2 classes; from a folder"
             }
             Self::Mrpc => {
-                "pairs of sentences that say the same or do not; 4,076 and 1,725, 2 classes; from a folder"
+                "whether two sentences are paraphrases; 4,076 and 1,725, 2 classes; from a folder"
             }
             Self::Cola => {
-                "sentences that are English or are not; 8,551 and 1,043, 2 classes; from a folder"
+                "linguistic acceptability of sentences; 8,551 and 1,043, 2 classes; from a folder"
             }
-            Self::Qqp => "pairs of questions that ask the same or do not; 2 classes; from a folder",
+            Self::Qqp => "whether two questions are duplicates; 2 classes; from a folder",
             Self::Mnli => {
-                "pairs of sentences that entail or contradict one another; 3 classes; from a folder"
+                "whether a sentence entails or contradicts another; 3 classes; from a folder"
             }
-            Self::Qnli => {
-                "questions and sentences that answer them or do not; 2 classes; from a folder"
-            }
-            Self::Rte => "pairs of sentences that entail or do not; 2 classes; from a folder",
-            Self::Wnli => "pairs of sentences with a pronoun resolved; 2 classes; from a folder",
+            Self::Qnli => "whether a sentence answers a question; 2 classes; from a folder",
+            Self::Rte => "whether a sentence entails another; 2 classes; from a folder",
+            Self::Wnli => "what a pronoun in a sentence refers to; 2 classes; from a folder",
             Self::Stsb => {
-                "pairs of sentences and how similar they are, a number from 0 to 5; 5,749 and \
-                 1,500; from a folder"
+                "similarity of two sentences, a number from 0 to 5; 5,749 and 1,500; from a folder"
             }
         }
     }

@@ -70,13 +70,15 @@ impl LoraConfig {
         if self.rank == 0 || self.rank > sizes.hidden_size.min(sizes.intermediate_size) {
             let found =
                 format!("{} for {} and {}", self.rank, sizes.hidden_size, sizes.intermediate_size);
-            return setting("rank", found, "from 1 to the sizes of the weights");
+            return setting("text.trained.lora.rank", found, "from 1 to the sizes of the weights");
         }
         if !(self.alpha > 0.0 && self.alpha.is_finite()) {
-            return setting("alpha", self.alpha.to_string(), "above 0 and finite");
+            let found = self.alpha.to_string();
+            return setting("text.trained.lora.alpha", found, "above 0 and finite");
         }
         if self.targets.is_empty() {
-            return setting("targets", "none".to_owned(), "at least one projection");
+            let allowed = "at least one of query, key, value, output, expand and contract";
+            return setting("text.trained.lora.targets", "none".to_owned(), allowed);
         }
         Ok(())
     }

@@ -59,6 +59,7 @@ impl Training {
             step: self.optimizer.steps(),
             epoch: self.record.epochs.len(),
             validation_accuracy: at_end_of_epoch.and_then(|epoch| epoch.validation_accuracy),
+            validation_loss: at_end_of_epoch.and_then(|epoch| epoch.validation_loss),
             lengths: BTreeMap::new(),
         };
         let contents = [model, optimizer.to_vec(), state];

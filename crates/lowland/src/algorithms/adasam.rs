@@ -36,7 +36,8 @@ use crate::{Error, Result};
 /// - `beta_1`, `beta_2`, `epsilon`, in the table `base`: see [`AmsGradConfig`].
 ///
 /// The rule is SAM's; [`optimizer`](Self::optimizer) gives the optimizer that belongs under it. The
-/// first step moves every weight by 3.16 lr: begin with a small learning rate.
+/// first step moves each weight whose gradient exceeds ε/√(1 − β₂) by 3.16 lr: begin with a small
+/// learning rate.
 ///
 /// # Fidelity
 /// AdaSAM, 2023, arXiv 2303.00565. No authors' code is known to us, nor the paper's values; the
@@ -133,7 +134,7 @@ pub struct AmsGradConfig {
     pub beta_1: f64,
     /// β₂, the decay of the mean square, between 0 and 1. Default 0.999.
     pub beta_2: f64,
-    /// ε, the least root of a mean square, above 0. Default 1e-8.
+    /// ε, the least root of a mean square, at least 1e-18. Default 1e-8.
     pub epsilon: f64,
 }
 
@@ -143,6 +144,9 @@ impl Default for AmsGradConfig {
     }
 }
 
+/// The least ε: the square of a smaller one is 0 in `f32`, or almost.
+const LEAST: f64 = 1e-18;
+
 /// The base optimizer of AdaSAM (arXiv 2303.00565):
 ///
 /// ```text
@@ -150,9 +154,9 @@ impl Default for AmsGradConfig {
 /// w ← w − lr·m/√v̂
 /// ```
 ///
-/// element by element. There is no bias correction: the first step moves every weight by
-/// `lr·(1 − β₁)/√(1 − β₂)`, 3.16 lr at the usual decays, so begin with a small learning rate. There
-/// is no weight decay in it. Keeps three copies of the parameters.
+/// element by element. There is no bias correction: the first step moves each weight whose gradient
+/// exceeds ε/√(1 − β₂) by `lr·(1 − β₁)/√(1 − β₂)`, 3.16 lr at the usual decays, so begin with a
+/// small learning rate. There is no weight decay in it. Keeps three copies of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AmsGrad {
     beta_1: f64,
@@ -172,11 +176,11 @@ impl AmsGrad {
     /// Checks the settings.
     ///
     /// # Errors
-    /// A decay outside `[0, 1]`, an ε that is not finite and above 0.
+    /// A decay outside `[0, 1]`, an ε that is not finite or below 1e-18.
     pub fn new(config: AmsGradConfig) -> Result<Self> {
         let AmsGradConfig { beta_1, beta_2, epsilon } = config;
-        if !(epsilon.is_finite() && epsilon > 0.0) {
-            return Err(Error::config("epsilon", &epsilon, "finite and above 0"));
+        if !(epsilon.is_finite() && epsilon >= LEAST) {
+            return Err(Error::config("epsilon", &epsilon, "finite and at least 1e-18"));
         }
         Ok(Self {
             beta_1: fraction("beta_1", beta_1)?,

@@ -15,8 +15,8 @@ use crate::state::Memory;
 use crate::{Error, Result};
 
 /// AE-SAM: takes SAM's second gradient only where the gradient is long compared with its past,
-/// which marks sharp places, and is the base optimizer elsewhere. Choose it for about half of SAM's
-/// extra cost without anything kept between steps.
+/// which marks sharp places, and is the base optimizer elsewhere. Choose it to let the data decide
+/// when to pay for a second gradient; nothing but two numbers is kept.
 ///
 /// # Update
 /// ```text
@@ -28,7 +28,7 @@ use crate::{Error, Result};
 /// parameters. ĝ goes to the base optimizer.
 ///
 /// # Cost
-/// Passes per step: 1 + share of sampled steps, which is data's to decide. Memory: two numbers.
+/// Passes per step: 1 + share of sampled steps, which depends on the data. Memory: two numbers.
 /// `‖g‖²` is read back from the device in the middle of each step.
 ///
 /// # Parameters
@@ -37,7 +37,8 @@ use crate::{Error, Result};
 ///   [`NormTestConfig`]. The defaults sample sparsely early and densely late.
 ///
 /// # Fidelity
-/// AE-SAM, 2023, arXiv 2304.14647. The defaults are not confirmed from the paper's text.
+/// AE-SAM, 2023, arXiv 2304.14647. The golden traces follow its equations as a public
+/// implementation has them. The defaults are not confirmed from the paper's text.
 ///
 /// Authors' code: none known to us.
 ///

@@ -37,7 +37,8 @@ use crate::{ParamVec, Parameters, Result};
 ///
 /// # Fidelity
 /// Kwon, Kim, Park and Choi, 2021, arXiv 2102.11600. The authors' code scales every tensor whose
-/// PyTorch name holds `weight`, scales of normalisation layers included; so does `weights` here.
+/// PyTorch name holds `weight`, scales of normalisation layers included; so does `weights` here. It
+/// adds 1e-16 to the norm, and its command sets η = 0.
 ///
 /// Authors' code: <https://github.com/SamsungLabs/ASAM>.
 ///

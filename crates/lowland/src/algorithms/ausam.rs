@@ -9,7 +9,7 @@ use crate::algorithms::scheduled::Scheduled;
 use crate::error::{non_negative, positive_fraction};
 use crate::rule::ascend::AlongGradient;
 use crate::rule::descend::SharpGradient;
-use crate::rule::schedule::EveryStep;
+use crate::rule::schedule::{EveryStep, steps_per_epoch};
 use crate::rule::select::{Select, largest};
 use crate::rule::{ComposedRule, Pair, Perturbation, Rule, Samples, Selection, Surface};
 use crate::state::Memory;
@@ -41,6 +41,8 @@ use crate::{Error, Result};
 ///
 /// The loss closure must give the losses of the samples it is asked for; each batch must say which
 /// samples it holds (`BatchInfo::with_indices`), and the optimizer must know the steps of an epoch.
+/// With a budget or a late start, steps without a second gradient descend along `∇L_S(w)`, on the
+/// drawn samples alone.
 ///
 /// # Fidelity
 /// AUSAM, 2024, arXiv 2406.08001, as the authors' code has it. Differences: equal scores give equal
@@ -123,12 +125,14 @@ impl AlgorithmConfig for AusamConfig {
 pub struct PastChangeConfig {
     /// α, the share of the batch, above 0 and at most 1. Default 0.5 (authors' code).
     pub alpha: f64,
-    /// `f_min`, the weight of the sample with the smallest score, above 0. Default 0.1.
+    /// `f_min`, the weight of the sample with the smallest score, above 0. Default 0.1 (authors'
+    /// code).
     pub f_min: f64,
     /// `f_max`, that of the sample with the largest score once the transition is over, at least
-    /// `f_min`. Default 0.5.
+    /// `f_min`. Default 0.5 (authors' code).
     pub f_max: f64,
-    /// `e_t`, the epochs over which the largest weight rises from `f_min` to `f_max`. Default 30.
+    /// `e_t`, the epochs over which the largest weight rises from `f_min` to `f_max`. Default 30
+    /// (authors' code).
     pub transition_epochs: u64,
     /// The epochs at the start in which all samples are taken. Default 1.
     pub full_epochs: u64,
@@ -209,8 +213,8 @@ impl Select for PastChange {
                 call: "BatchInfo::with_indices",
             });
         };
-        let steps = surface.steps_per_epoch().ok_or(Error::STEPS_PER_EPOCH)?;
-        let epoch = surface.step() / steps.max(1);
+        let steps = steps_per_epoch(surface)?.ok_or(Error::STEPS_PER_EPOCH)?;
+        let epoch = surface.step() / steps;
         let count = ((self.config.alpha * indices.len() as f64 + 1e-9).floor() as usize).max(1);
         if epoch < self.config.full_epochs || count >= indices.len() {
             self.drawn = indices;

@@ -42,7 +42,7 @@ use crate::{Error, ParamVec, Result};
 /// - `precision`: s₀, above 0. Default 1 (authors' code).
 ///
 /// The rule keeps m and s; the base optimizer under it is plain SGD
-/// ([`base`](AlgorithmConfig::base)), with learning rates near 0.5.
+/// ([`optimizer`](Self::optimizer)), with learning rates near 0.5.
 ///
 /// # Fidelity
 /// bSAM, 2022, arXiv 2210.01620, with one draw of the noise per batch; the authors' code takes the
@@ -53,13 +53,11 @@ use crate::{Error, ParamVec, Result};
 ///
 /// # Example
 /// ```
-/// use lowland::{AlgorithmConfig, BsamConfig, SharpnessAware};
+/// use lowland::{BsamConfig, SharpnessAware};
 ///
-/// let bsam = BsamConfig::new(0.01).with_data_size(50_000);
-/// if let Some(base) = bsam.base()? {
-///     let optimizer = SharpnessAware::new(base, bsam)?;
-///     # let _ = optimizer;
-/// }
+/// let config = BsamConfig::new(0.01).with_data_size(50_000);
+/// let optimizer = SharpnessAware::new(config.optimizer(), config)?;
+/// # let _ = optimizer;
 /// # Ok::<(), lowland::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
@@ -114,6 +112,11 @@ impl BsamConfig {
     pub fn new(rho: f64) -> Self {
         Self { rho, ..Self::default() }
     }
+
+    /// The base optimizer that belongs under the rule: plain SGD.
+    pub fn optimizer(&self) -> ModuleOptimizer {
+        SgdConfig::new().init()
+    }
 }
 
 impl AlgorithmConfig for BsamConfig {
@@ -144,7 +147,7 @@ impl AlgorithmConfig for BsamConfig {
     }
 
     fn base(&self) -> Result<Option<ModuleOptimizer>> {
-        Ok(Some(SgdConfig::new().init()))
+        Ok(Some(self.optimizer()))
     }
 }
 
@@ -215,5 +218,9 @@ impl Rule for Bsam {
         self.momentum = memory.take_vector("momentum")?;
         self.precision = memory.take_vector("precision")?;
         Ok(())
+    }
+
+    fn needs_whole_batches(&self) -> bool {
+        true
     }
 }

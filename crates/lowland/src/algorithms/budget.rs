@@ -4,6 +4,7 @@ use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use crate::algorithms::controller::{Controller, ControllerConfig, SAMPLES_PER_WINDOW};
+use crate::error::positive;
 use crate::rule::schedule::Schedule;
 use crate::rule::{Cost, Gradient, Note, Pair, Surface};
 use crate::state::Memory;
@@ -32,7 +33,8 @@ pub struct BudgetConfig {
     pub unit: Unit,
     /// How the drift of the PSF moves second gradients from one stretch of training to another.
     /// Default: the controller's settings of the schedule that the budget replaces, or its
-    /// defaults. `warmup` and `max_fraction` have no effect: the budget covers the whole run.
+    /// defaults. `warmup` has no effect. `max_fraction` caps s, and so how far second gradients can
+    /// be moved.
     pub controller: Option<ControllerConfig>,
 }
 
@@ -49,14 +51,17 @@ impl Default for BudgetConfig {
 /// account = limit·(t + 1) − spent,    slack = 0.005·limit·max(t + 1, 500)
 /// due if      account > slack                          too much is left
 /// not due if  account − cost < −slack                  too much would be spent
+/// due if      first + cost ≤ limit                     every step can have one
 /// otherwise   U < (limit − first)/cost · s/mean(s)      s as in Controller
 /// ```
 ///
 /// cost is that of the latest second gradient, first what this step has cost before it. So the
 /// average over any run of 500 steps or more, from its start, is within 1 % of the limit wherever
-/// that limit can be met at all. With [`Unit::Time`] the same is counted in seconds, in which a
-/// step without a second gradient is the mean of those measured so far, and one step in 20 is one
-/// of those; the decisions then depend on the clock, and a run is not repeatable step by step.
+/// that limit can be met at all. Where the rule takes the micro-batches of a step one by one, each
+/// is decided on by itself, with its share of the limit. With [`Unit::Time`] the same is counted in
+/// seconds, in which a step without a second gradient is the mean of those measured so far, and one
+/// step in 20 is one of those; the decisions then depend on the clock, and a run is not repeatable
+/// step by step.
 #[derive(Debug, Clone)]
 pub struct Budget {
     config: BudgetConfig,
@@ -71,10 +76,15 @@ struct BudgetState {
     position: u64,
     /// A slow average of s.
     usual: f64,
-    /// What the latest second gradient cost, in passes.
+    /// What the latest second gradient cost, in passes of a whole batch.
     cost: f64,
     /// What had been spent when it was decided to take it; negative where none is open.
     open: f64,
+    /// The share of its batch that it is over.
+    open_share: f64,
+    /// The latest step with a decision, and the share of its batch that was decided on. Each step
+    /// begins anew, so that a record need not hold it.
+    decided: Option<(u64, f64)>,
     /// The steps and what had been spent before the first decision: 0 unless the start is late.
     origin: Option<Origin>,
 }
@@ -100,10 +110,12 @@ struct Account {
     left: f64,
     /// What a step may cost.
     allowed: f64,
-    /// What this step has cost before the decision.
+    /// What is decided on has cost so far.
     first: f64,
-    /// What a second gradient costs.
+    /// What its second gradient costs.
     cost: f64,
+    /// The share of `allowed` that there is for both.
+    share: f64,
 }
 
 impl Origin {
@@ -154,23 +166,42 @@ impl Budget {
     /// # Errors
     /// A limit that is not finite and above 0; settings that the controller refuses.
     pub fn new(config: BudgetConfig) -> Result<Self> {
-        if !(config.limit.is_finite() && config.limit > 0.0) {
-            return Err(Error::config("budget", &config.limit, "finite and above 0"));
-        }
+        positive("limit", config.limit)?;
         let controller = Controller::new(config.controller.clone().unwrap_or_default())?;
-        let state = BudgetState { position: 0, usual: 1.0, cost: 1.0, open: -1.0, origin: None };
+        let state = BudgetState {
+            position: 0,
+            usual: 1.0,
+            cost: 1.0,
+            open: -1.0,
+            open_share: 1.0,
+            decided: None,
+            origin: None,
+        };
         Ok(Self { config, controller, state })
     }
 
-    fn passes(&mut self, spent: Cost, steps: f64) -> Account {
+    /// The steps since `origin`, the part of this one included that is or was decided on.
+    fn steps(&mut self, surface: &dyn Surface, origin: Origin) -> f64 {
+        let now = surface.step();
+        let before = match self.state.decided {
+            Some((step, share)) if step == now => share,
+            _ => 0.0,
+        };
+        let decided = before + surface.share();
+        self.state.decided = Some((now, decided));
+        now.saturating_sub(origin.steps) as f64 + decided
+    }
+
+    fn passes(&mut self, spent: Cost, steps: f64, share: f64) -> Account {
         let before = spent.passes - spent.step_passes;
         if self.state.open >= 0.0 {
-            self.state.cost = (before - self.state.open).max(1e-3);
+            self.state.cost = ((before - self.state.open) / self.state.open_share).max(1e-3);
             self.state.open = -1.0;
         }
         let limit = self.config.limit;
         let left = limit * steps - spent.passes;
-        Account { left, allowed: limit, first: spent.step_passes, cost: self.state.cost }
+        let cost = self.state.cost * share;
+        Account { left, allowed: limit, first: spent.step_passes, cost, share }
     }
 
     fn time(&self, spent: Cost) -> Option<Account> {
@@ -184,7 +215,7 @@ impl Budget {
         let allowed = self.config.limit * single;
         let steps = (single_steps + double_steps + 1) as f64;
         let left = allowed * steps - (single_seconds + double_seconds + single);
-        Some(Account { left, allowed, first: single, cost })
+        Some(Account { left, allowed, first: single, cost, share: 1.0 })
     }
 
     /// How much more the controller asks for than it usually does.
@@ -205,31 +236,32 @@ impl Schedule for Budget {
         let now = surface.spent();
         let origin = *self.state.origin.get_or_insert_with(|| Origin::before(surface.step(), now));
         let spent = origin.since(now);
-        let steps = (surface.step() + 1).saturating_sub(origin.steps) as f64;
+        let (steps, share) = (self.steps(surface, origin), surface.share());
         let urgency = self.urgency(surface)?;
         surface.note(SAMPLES_PER_WINDOW, Note::Value(self.controller.samples_per_window()));
         let account = match self.config.unit {
-            Unit::Passes => Some(self.passes(spent, steps)),
+            Unit::Passes => Some(self.passes(spent, steps, share)),
             Unit::Time => self.time(spent),
         };
-        let Some(Account { left, allowed, first, cost }) = account else { return Ok(false) };
+        let Some(account) = account else { return Ok(false) };
+        let Account { left, allowed, first, cost, share } = account;
         // Drawn in any case, so that one decision does not move the draws of others.
         let drawn = surface.uniform();
-        let rate = (allowed - first) / cost;
+        let rate = (allowed * share - first) / cost;
         // Time is weighed against steps without a second gradient: there must always be some.
         if self.config.unit == Unit::Time && surface.step().is_multiple_of(STAND_STILL) {
             return Ok(false);
         }
         let slack = TOLERANCE * allowed * steps.max(SHORTEST);
-        let due = if rate >= 1.0 || left > slack {
+        let due = if left > slack {
             true
         } else if rate <= 0.0 || left - cost < -slack {
             false
         } else {
-            drawn < rate * urgency
+            rate >= 1.0 || drawn < rate * urgency
         };
         if due && self.config.unit == Unit::Passes {
-            self.state.open = spent.passes;
+            (self.state.open, self.state.open_share) = (spent.passes, share);
         }
         Ok(due)
     }
@@ -240,11 +272,12 @@ impl Schedule for Budget {
 
     fn save(&self, memory: &mut Memory) -> Result<()> {
         self.controller.save(memory)?;
-        let BudgetState { position, usual, cost, open, origin } = self.state;
+        let BudgetState { position, usual, cost, open, open_share, origin, .. } = self.state;
         memory.put_count("budget_position", position);
         memory.put_number("usual", usual);
         memory.put_number("cost", cost);
         memory.put_number("open", open);
+        memory.put_number("open_share", open_share);
         if let Some(Origin { steps, spent }) = origin {
             memory.put_numbers(
                 "origin",
@@ -270,6 +303,8 @@ impl Schedule for Budget {
             usual: memory.take_number("usual")?,
             cost: memory.take_number("cost")?,
             open: memory.take_number("open")?,
+            open_share: memory.take_number("open_share")?,
+            decided: None,
             origin: Origin::restored(&memory.take_numbers("origin")?)?,
         };
         Ok(())

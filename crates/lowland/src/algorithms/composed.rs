@@ -34,8 +34,7 @@ use crate::rule::schedule::{EveryStep, Never, Periodic, PeriodicConfig, Schedule
 use crate::rule::select::{AllSamples, Select};
 use crate::rule::{ComposedRule, Rule};
 
-/// Any four parts, each chosen by itself: what no paper has combined, and all that papers have
-/// where one part is to be another. As it stands it is SAM.
+/// Any combination of four parts. The default is SAM.
 ///
 /// # Update
 /// ```text
@@ -60,7 +59,7 @@ use crate::rule::{ComposedRule, Rule};
 /// `schedule = { controller = { window = 20 } }`.
 ///
 /// # Fidelity
-/// There is no paper to be true to.
+/// Not from a paper.
 ///
 /// # Example
 /// ARSAM's schedule and descent, on the samples that K-SAM selects:
@@ -253,7 +252,7 @@ pub enum AscendConfig {
     Adaptive(AsamConfig),
     /// See [`RawGradient`].
     RawGradient {
-        /// ρ, the length of the step up, as a multiple of the gradient.
+        /// ρ, a factor on the gradient.
         rho: f64,
     },
     /// See [`LessAverage`].

@@ -32,7 +32,8 @@ pub struct Descriptor {
 pub enum Fidelity {
     /// By golden traces of its authors' code, or of code that follows it line by line.
     AuthorsCode,
-    /// By golden traces of the published equations.
+    /// By golden traces of its equations, as published or as a public implementation has them; the
+    /// algorithm's page says which.
     Equations,
     /// By worked numbers and laws alone.
     Laws,

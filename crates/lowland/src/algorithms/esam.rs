@@ -43,12 +43,15 @@ use crate::{Active, Result};
 ///
 /// The loss closure must give the losses of the samples it is asked for.
 ///
+/// A budget or a late start needs `mask = "coordinates"` or `beta = 1`: a first gradient of some
+/// tensors does not train the others.
+///
 /// # Fidelity
 /// ESAM, 2021, arXiv 2110.03141. The authors' code masks whole tensors, so that the length of e is
-/// always ρ/β; the paper masks coordinates. We keep the ⌈γ·b⌉ samples that rose most, where the
-/// authors' code keeps one less, and none at all where losses tie. Running statistics move in the
-/// first gradient alone; the authors' code moves them in all three evaluations. β = γ = 1 gives
-/// SAM.
+/// always ρ/β, and adds 1e-7 to the norm; the paper masks coordinates. We keep the ⌈γ·b⌉ samples
+/// that rose most, where the authors' code keeps one less, and none at all where losses tie.
+/// Running statistics move in the first gradient alone; the authors' code moves them in all three
+/// evaluations. β = γ = 1 gives SAM.
 ///
 /// Authors' code: <https://github.com/dydjw9/Efficient_SAM>.
 ///
@@ -192,6 +195,9 @@ impl Default for TopRiseConfig {
 /// probability β each, and the second with respect to all on the `⌈γ·b⌉` samples whose losses rise
 /// most from `w` to `w + e`. That takes a forward pass over the whole batch at `w + e` and one
 /// read-back; none where γ is 1.
+///
+/// With β below 1 the first gradient is of some tensors only: every step must take the second one
+/// and descend along it alone.
 #[derive(Debug, Clone, Copy)]
 pub struct TopRise {
     config: TopRiseConfig,
@@ -233,6 +239,10 @@ impl Select for TopRise {
         let of = rise.len();
         let positions = largest(&rise, share(self.config.gamma, of));
         Ok(Samples::Some { positions, of }.into())
+    }
+
+    fn thins_first_gradient(&self) -> bool {
+        self.config.beta < 1.0
     }
 
     fn chooses_samples(&self) -> bool {

@@ -31,15 +31,15 @@ use crate::{ParamVec, Result};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.1 (authors' command).
-/// - `sigma`: σ, the share of the average that is taken off, dimensionless. Default 1 (authors'
+/// - `sigma`: σ, the share of the average that is subtracted, dimensionless. Default 1 (authors'
 ///   code).
 /// - `lambda`: λ, the decay of the average, between 0 and 1. Default 0.95 (authors' command; their
 ///   class has 0.9).
 ///
 /// # Fidelity
-/// Friendly SAM, 2024, arXiv 2403.12350. The order is that of the authors' code, which takes the
-/// average of before this step; the paper updates it first. For σ = 1 the directions are the same
-/// from the second step on, but for how the average begins.
+/// Friendly SAM, 2024, arXiv 2403.12350. The order is that of the authors' code, which subtracts
+/// the previous average; the paper updates it first. For σ = 1 the directions are the same from the
+/// second step on, but for how the average begins.
 ///
 /// Authors' code: <https://github.com/nblt/F-SAM>.
 ///
@@ -57,7 +57,7 @@ use crate::{ParamVec, Result};
 pub struct FsamConfig {
     /// ρ, the radius.
     pub rho: f64,
-    /// σ, the share of the average that is taken off.
+    /// σ, the share of the average that is subtracted.
     pub sigma: f64,
     /// λ, the decay of the average.
     pub lambda: f64,
@@ -102,8 +102,8 @@ impl AlgorithmConfig for FsamConfig {
     }
 }
 
-/// `e = ρ·d/(‖d‖ + 1e-12)` with `d = g − σ·m`, where m averages the gradients of the steps before:
-/// `m ← λ·m + (1 − λ)·g`. The first step ascends along g itself.
+/// `e = ρ·d/(‖d‖ + 1e-12)` with `d = g − σ·m`, where m averages the gradients of the earlier steps
+/// that took a second gradient: `m ← λ·m + (1 − λ)·g`. The first such step ascends along g itself.
 ///
 /// Keeps one copy of the parameters, m, between steps.
 #[derive(Debug, Clone)]

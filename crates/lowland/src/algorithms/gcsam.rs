@@ -13,8 +13,8 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Gradient, Perturbation, Rule, Surface};
 use crate::{ParamVec, Result};
 
-/// GCSAM: SAM whose perturbation leaves out what of the gradient is common to all inputs of an
-/// output. Choose it beside SAM where gradient centralisation helps the base optimizer.
+/// GCSAM: SAM that perturbs along the centralised gradient: each output's gradient minus its mean
+/// over the inputs. Choose it beside SAM where gradient centralisation helps the base optimizer.
 ///
 /// # Update
 /// ```text
@@ -32,9 +32,9 @@ use crate::{ParamVec, Result};
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
 ///
 /// # Fidelity
-/// GCSAM, 2025, arXiv 2501.11584, in the form of `SAM(use_gc=True)` of `pytorch_optimizer`; the
-/// authors' code is not known to us. The outputs are the first axis, but the second of a weight
-/// that a `Linear` layer keeps as `[in, out]`.
+/// GCSAM, 2025, arXiv 2501.11584, in the form of `SAM(use_gc=True)` of `pytorch_optimizer`, whose
+/// equations the golden traces follow; the authors' code is not known to us. The outputs are the
+/// first axis, but the second of a weight that a `Linear` layer keeps as `[in, out]`.
 ///
 /// # Example
 /// ```

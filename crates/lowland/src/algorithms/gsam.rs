@@ -13,9 +13,9 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Pair, Rule, Update};
 use crate::{ParamVec, Result};
 
-/// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by taking
-/// off what of the plain gradient lies across SAM's. Choose it beside SAM where a second knob may
-/// pay.
+/// GSAM: SAM that also lowers the surrogate gap, the rise of the loss within the radius, by
+/// subtracting the component of the plain gradient orthogonal to SAM's. Choose it where one more
+/// hyperparameter may pay.
 ///
 /// # Update
 /// ```text
@@ -107,8 +107,8 @@ impl AlgorithmConfig for GsamConfig {
 #[setters(generate_delegates(ty = "GsamConfig", field = "descend"))]
 #[setters(generate_delegates(ty = "Scheduled<GsamConfig>", method = "descend"))]
 pub struct SurrogateGapConfig {
-    /// α, the weight of the surrogate gap, dimensionless. Default 0.4, a usual value of public
-    /// implementations.
+    /// α, the weight of the surrogate gap, dimensionless. Default 0.4, that of
+    /// `pytorch_optimizer`.
     pub alpha: f64,
 }
 

@@ -35,7 +35,8 @@ use crate::{Error, Result};
 ///   paper's cost on ImageNet amounts to in our cost model; the paper's own values are not known
 ///   to us.
 ///
-/// The loss closure must give the losses of the samples it is asked for.
+/// The loss closure must give the losses of the samples it is asked for. With a budget or a late
+/// start, steps without a second gradient descend along `∇L_S(w)`, on the k samples alone.
 ///
 /// # Fidelity
 /// K-SAM, 2022, arXiv 2210.12864. No authors' code is known to us. Both gradients are taken on the

@@ -40,9 +40,10 @@ use crate::{ParamVec, Result};
 ///   unconfirmed: public implementations disagree on them, and no authors' code is known to us.
 ///
 /// # Fidelity
-/// LookSAM, 2022, arXiv 2203.02714. Norms and projections run over all parameters, as in the paper;
-/// some implementations take them tensor by tensor, which is another algorithm. The reused part has
-/// the length `α‖g‖` whatever ρ is: a tiny ρ does not give the base optimizer, ρ = 0 does.
+/// LookSAM, 2022, arXiv 2203.02714. Norms and projections run over all parameters, as public
+/// implementations of the paper's form have it; others take them tensor by tensor, which is another
+/// algorithm. The reused part has the length `α‖g‖` whatever ρ is: a tiny ρ does not give the base
+/// optimizer, ρ = 0 does.
 ///
 /// Authors' code: none known to us.
 ///
@@ -72,7 +73,7 @@ pub struct LookSamConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LookSamAscent {
-    /// `e = ρ·g/‖g‖` over all parameters, as in the paper.
+    /// `e = ρ·g/‖g‖` over all parameters, as public implementations of the paper's form have it.
     #[default]
     Global,
     /// `e_l = ρ·g_l/‖g_l‖` for each tensor. Unconfirmed.

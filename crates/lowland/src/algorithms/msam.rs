@@ -10,8 +10,8 @@ use crate::rule::{Gradient, Rule, Selection, Surface, Update};
 use crate::state::Memory;
 use crate::{ParamVec, Result};
 
-/// MSAM (momentum SAM): takes its only gradient at weights perturbed further along the way they
-/// came. Choose it for something of SAM's effect at the cost of the base optimizer.
+/// MSAM (momentum SAM): takes its only gradient at weights perturbed along the latest update.
+/// Choose it for something of SAM's effect at the cost of the base optimizer.
 ///
 /// # Update
 /// ```text
@@ -123,5 +123,9 @@ impl Rule for Msam {
 
     fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {
         Some(&mut self.ascend)
+    }
+
+    fn needs_whole_batches(&self) -> bool {
+        true
     }
 }

@@ -13,7 +13,7 @@ use crate::rule::{ComposedRule, Rule};
 use crate::{Error, Result};
 
 /// Periodic SAM: a SAM step at the last of every `interval` steps, the base optimizer at the
-/// others. Choose it as the plainest way to spend less than SAM, and as the mark that cleverer
+/// others. Choose it as the plainest way to spend less than SAM, and as the baseline that cleverer
 /// schedules must beat at equal cost.
 ///
 /// # Update

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{fraction, non_negative};
 use crate::rule::ascend::Ascend;
-use crate::rule::schedule::{Course, Warmup};
+use crate::rule::schedule::{Course, Warmup, done};
 use crate::rule::{Gradient, Perturbation, Surface};
 use crate::state::Memory;
 use crate::{Error, ParamVec, Parameter, Result};
@@ -59,9 +59,9 @@ pub enum Perturb {
     /// All.
     #[default]
     All,
-    /// All but biases (`bias`) and what normalisation layers scale and shift by (`gamma`, `beta`).
+    /// All but biases (`bias`) and the scale and shift of normalisation layers (`gamma`, `beta`).
     Weights,
-    /// Only what normalisation layers scale and shift by (`gamma`, `beta`).
+    /// Only the scale and shift of normalisation layers (`gamma`, `beta`).
     Norms,
 }
 
@@ -195,14 +195,10 @@ impl ScaledRadius {
     fn factor(&mut self, surface: &dyn Surface) -> Result<f64> {
         let lr = surface.learning_rate();
         self.largest = self.largest.max(lr);
-        let done = || -> Result<f64> {
-            let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
-            Ok(surface.step() as f64 / total.saturating_sub(1).max(1) as f64)
-        };
         let factor = match self.radius.schedule {
             RadiusSchedule::Constant => 1.0,
-            RadiusSchedule::Linear { to } => Course::Linear.at(done()?, 1.0, to),
-            RadiusSchedule::Cosine { to } => Course::Cosine.at(done()?, 1.0, to),
+            RadiusSchedule::Linear { to } => Course::Linear.at(done(surface)?, 1.0, to),
+            RadiusSchedule::Cosine { to } => Course::Cosine.at(done(surface)?, 1.0, to),
             RadiusSchedule::LearningRate { .. } if self.largest <= 0.0 => 1.0,
             RadiusSchedule::LearningRate { to } => to + (1.0 - to) * lr / self.largest,
         };

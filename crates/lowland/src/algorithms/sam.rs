@@ -13,7 +13,8 @@ use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Rule};
 
 /// SAM: descends along the gradient taken a radius uphill, which prefers flat minima. Choose it
-/// where generalisation matters more than time, and as the mark that cheaper relatives must reach.
+/// where generalisation matters more than time, and as the baseline that cheaper relatives must
+/// reach.
 ///
 /// # Update
 /// ```text

@@ -156,4 +156,8 @@ impl Rule for Sampa {
     fn ascend(&mut self) -> Option<&mut Box<dyn Ascend>> {
         Some(&mut self.ascend)
     }
+
+    fn needs_whole_batches(&self) -> bool {
+        true
+    }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::algorithms::budget::{Budget, BudgetConfig, Unit};
 use crate::algorithms::config::AlgorithmConfig;
 use crate::algorithms::radius::{Radius, RadiusConfig, RadiusSchedule, ScaledRadius};
+use crate::error::{fraction, positive};
 use crate::rule::Rule;
 use crate::rule::schedule::{Frequency, LateStart, Warmup};
 use crate::{Error, Result};
@@ -60,7 +61,8 @@ impl<C> From<C> for Scheduled<C> {
 
 impl<C> Scheduled<C> {
     /// Limits what a step may cost on average, in passes: second gradients are taken as often as
-    /// the limit allows, by [`Budget`] in place of the algorithm's own schedule.
+    /// the limit allows, by [`Budget`] in place of the algorithm's own schedule. K-SAM and AUSAM
+    /// train on their part of the batch in the other steps too.
     #[must_use]
     pub fn with_budget(self, passes: f64) -> Self {
         self.with_budget_of(BudgetConfig::default().with_limit(passes))
@@ -108,6 +110,10 @@ impl<C> Scheduled<C> {
     }
 }
 
+/// Why a rule cannot do without its own schedule.
+const THIN: &str = "its first gradient leaves tensors out, which a step without a second one would \
+                    not train; set `mask = \"coordinates\"` (ESAM) or `beta = 1`";
+
 impl<C: AlgorithmConfig> Scheduled<C> {
     /// Puts budget and radius over the algorithm's rule.
     fn over(&self, mut rule: Box<dyn Rule>) -> Result<Box<dyn Rule>> {
@@ -130,9 +136,13 @@ impl<C: AlgorithmConfig> Scheduled<C> {
             if never {
                 return Err(unsupported("budget", "it never takes a second gradient"));
             }
+            if rule.thins_first_gradient() {
+                return Err(unsupported("budget", THIN));
+            }
             let Some(schedule) = rule.schedule() else {
                 return Err(unsupported("budget", "every step computes the same gradients"));
             };
+            positive("budget", budget.limit)?;
             let own = || self.algorithm.controller().cloned();
             let controller = budget.controller.clone().or_else(own);
             *schedule = Box::new(Budget::new(BudgetConfig { controller, ..budget.clone() })?);
@@ -141,9 +151,13 @@ impl<C: AlgorithmConfig> Scheduled<C> {
             if never {
                 return Err(unsupported("late_start", "it never takes a second gradient"));
             }
+            if rule.thins_first_gradient() {
+                return Err(unsupported("late_start", THIN));
+            }
             let Some(schedule) = rule.schedule() else {
                 return Err(unsupported("late_start", "every step computes the same gradients"));
             };
+            let start = fraction("late_start", start)?;
             *schedule = Box::new(LateStart::new(schedule.clone(), start)?);
         }
         Ok(rule)

@@ -44,7 +44,8 @@ use crate::{Active, Result};
 /// Differences: only tensors that require a gradient are drawn (the code un-freezes what was
 /// frozen); with `s = 1` all are active and there is no bandit, so that it is SAM; norms that are
 /// not finite change no probability; an active tensor that the loss does not depend on counts as
-/// idle. The draws come from the optimizer's seeded generator, the same for all workers.
+/// idle; after 1,000 draws of no tensor, one is drawn in proportion to p. The draws come from the
+/// optimizer's seeded generator, the same for all workers.
 ///
 /// Authors' code: <https://github.com/chengyif/SL-SAM>.
 ///
@@ -135,6 +136,8 @@ impl Default for SampledLayersConfig {
 
 /// The least probability of a layer.
 const LEAST: f64 = 1e-8;
+/// How often all tensors are drawn anew before one is taken in any case.
+const MOST_DRAWS: usize = 1000;
 /// The least sum that the projection divides by.
 const LEAST_SUM: f64 = 1e-5;
 
@@ -161,18 +164,27 @@ impl SampledLayers {
         Ok(Self { config, probabilities: Vec::new(), drawn: Vec::new() })
     }
 
-    /// Draws each tensor with its probability, all of them anew until one is active.
+    /// Draws each tensor with its probability, all of them anew until one is active. Where none is
+    /// for long, the sum of the probabilities is so small that two active ones are rare: then one
+    /// is drawn in proportion to them.
     fn draw(&self, surface: &mut dyn Surface) -> Vec<bool> {
-        if self.config.s >= 1.0 || self.probabilities.is_empty() {
-            return vec![true; self.probabilities.len()];
+        let p = &self.probabilities;
+        if self.config.s >= 1.0 || p.is_empty() {
+            return vec![true; p.len()];
         }
-        loop {
-            let drawn: Vec<bool> =
-                self.probabilities.iter().map(|&p| surface.uniform() <= p).collect();
+        for _ in 0..MOST_DRAWS {
+            let drawn: Vec<bool> = p.iter().map(|&p| surface.uniform() <= p).collect();
             if drawn.contains(&true) {
                 return drawn;
             }
         }
+        let mut rest = surface.uniform() * p.iter().sum::<f64>();
+        let only = p.iter().position(|p| {
+            rest -= p;
+            rest < 0.0
+        });
+        let only = only.unwrap_or(p.len() - 1);
+        (0..p.len()).map(|i| i == only).collect()
     }
 }
 
@@ -217,7 +229,7 @@ fn projected(s: f64, v: &[f64]) -> Vec<f64> {
 impl Select for SampledLayers {
     fn first(&mut self, surface: &mut dyn Surface) -> Result<Selection> {
         if self.probabilities.is_empty() {
-            self.probabilities = vec![self.config.s; surface.parameters().len()];
+            self.probabilities = vec![self.config.s.max(LEAST); surface.parameters().len()];
         }
         self.drawn = self.draw(surface);
         let active = self.drawn.iter().filter(|drawn| **drawn).count();
@@ -251,7 +263,8 @@ impl Select for SampledLayers {
     }
 
     fn restore(&mut self, memory: &mut Memory) -> Result<()> {
-        self.probabilities = memory.take_per_parameter("probabilities", self.config.s)?;
+        let start = self.config.s.max(LEAST);
+        self.probabilities = memory.take_per_parameter("probabilities", start)?;
         Ok(())
     }
 

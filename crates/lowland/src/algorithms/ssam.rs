@@ -29,7 +29,8 @@ use crate::{ParamVec, Result};
 ///
 /// # Parameters
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
-/// - `ascent`: `normalised`, the default, or `raw`, where ρ is the length of a step up.
+/// - `ascent`: `normalised`, the default, or `raw` (`e = ρ·g`), where ρ is a factor on the
+///   gradient.
 ///
 /// # Fidelity
 /// Stable SAM, 2024, arXiv 2401.07250. The authors' code has both ascents, and its example uses the
@@ -116,7 +117,7 @@ pub struct RawGradient {
 }
 
 impl RawGradient {
-    /// Sets ρ, here the length of a step up and no radius.
+    /// Sets ρ, a factor on the gradient.
     ///
     /// # Errors
     /// A ρ that is negative or not finite.

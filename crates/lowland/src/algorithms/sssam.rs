@@ -8,10 +8,10 @@ use crate::algorithms::scheduled::Scheduled;
 use crate::error::fraction;
 use crate::rule::ascend::AlongGradient;
 use crate::rule::descend::SharpGradient;
-use crate::rule::schedule::{Course, Schedule};
+use crate::rule::schedule::{Course, Schedule, done};
 use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Gradient, Rule, Surface};
-use crate::{Error, Result};
+use crate::Result;
 
 /// SS-SAM (stochastic scheduled SAM): a SAM step with some probability, the base optimizer
 /// otherwise. Choose it where a period could fall in step with the data.
@@ -149,11 +149,7 @@ impl Schedule for AtRandom {
         let AtRandomConfig { probability, last_probability, course } = self.config;
         let probability = match last_probability {
             None => probability,
-            Some(last) => {
-                let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
-                let done = surface.step() as f64 / total.saturating_sub(1).max(1) as f64;
-                course.at(done, probability, last)
-            }
+            Some(last) => course.at(done(surface)?, probability, last),
         };
         Ok(surface.uniform() < probability)
     }

@@ -109,8 +109,8 @@ impl AlgorithmConfig for WsamConfig {
 #[setters(generate_delegates(ty = "WsamConfig", field = "descend"))]
 #[setters(generate_delegates(ty = "Scheduled<WsamConfig>", method = "descend"))]
 pub struct WeightedConfig {
-    /// γ, at least 0 and below 1: the sharpness has the weight `γ/(1 − γ)`. With 0 the base
-    /// optimizer is left, with 0.5 and coupled SAM. Default 0.9 (authors' code).
+    /// γ, at least 0 and below 1: the sharpness has the weight `γ/(1 − γ)`. 0 gives the base
+    /// optimizer; 0.5, coupled, gives SAM. Default 0.9 (authors' code).
     pub gamma: f64,
     /// Whether the sharpness moves the weights after the base optimizer's step, past its momentum
     /// and moments. Default true (authors' code).

@@ -39,7 +39,7 @@ impl Topic {
         "the losses of samples",
         "a gradient at the weights",
         "the gradient of a group",
-        "the mean of a gradient that was looked at",
+        "the mean gradient over all workers",
         "a gradient at perturbed weights",
         "running statistics",
         "the start of a step",

@@ -66,6 +66,13 @@ impl ComposedRule {
                 "the descent reuses a second gradient, which would move parameters that the \
                  selection leaves out of a step; choose the descent `sharp`",
             )
+        } else if select.thins_first_gradient()
+            && (frequency != Frequency::Always || descend.needs_first_gradient())
+        {
+            Some(
+                "the selection leaves tensors out of the first gradient; choose the schedule \
+                 `every-step` and the descent `sharp`, or `beta = 1`",
+            )
         } else {
             None
         };
@@ -122,5 +129,9 @@ impl Rule for ComposedRule {
 
     fn chooses_samples(&self) -> bool {
         self.select.chooses_samples()
+    }
+
+    fn thins_first_gradient(&self) -> bool {
+        self.select.thins_first_gradient()
     }
 }

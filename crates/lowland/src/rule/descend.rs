@@ -8,7 +8,7 @@ use super::gradient::{Pair, Update};
 use crate::state::Memory;
 use crate::{ParamVec, Result};
 
-/// Gives the update: the gradient that goes to the base optimizer, mostly.
+/// Turns the gradients of a step into its update.
 pub trait Descend: Debug + DynClone + Send {
     /// The update of a step with both `g` and `g_s`.
     fn double(&mut self, pair: Pair) -> Update;
@@ -36,6 +36,11 @@ pub trait Descend: Debug + DynClone + Send {
     fn reuses(&self) -> bool {
         false
     }
+
+    /// Whether `g` enters the update of a step with both gradients.
+    fn needs_first_gradient(&self) -> bool {
+        true
+    }
 }
 
 dyn_clone::clone_trait_object!(Descend);
@@ -51,5 +56,9 @@ impl Descend for SharpGradient {
 
     fn single(&mut self, g: ParamVec) -> Update {
         g.into()
+    }
+
+    fn needs_first_gradient(&self) -> bool {
+        false
     }
 }

@@ -172,15 +172,29 @@ impl Warmup {
             Self::Steps(steps) => Ok(steps),
             Self::Epochs(0) => Ok(0),
             Self::Epochs(epochs) => {
-                let steps = surface.steps_per_epoch().ok_or(Error::STEPS_PER_EPOCH)?;
+                let steps = steps_per_epoch(surface)?.ok_or(Error::STEPS_PER_EPOCH)?;
                 Ok(epochs.saturating_mul(steps))
             }
-            Self::EpochsOrSteps { epochs, steps } => Ok(match surface.steps_per_epoch() {
+            Self::EpochsOrSteps { epochs, steps } => Ok(match steps_per_epoch(surface)? {
                 Some(epoch) => epochs.saturating_mul(epoch),
                 None => steps,
             }),
         }
     }
+}
+
+/// The number of steps in an epoch, where it was given.
+pub(crate) fn steps_per_epoch(surface: &dyn Surface) -> Result<Option<u64>> {
+    match surface.steps_per_epoch() {
+        Some(0) => Err(Error::config("steps_per_epoch", &0, "at least 1")),
+        steps => Ok(steps),
+    }
+}
+
+/// The share of the training that is done at this step: 0 at the first one, 1 at the last.
+pub(crate) fn done(surface: &dyn Surface) -> Result<f64> {
+    let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
+    Ok(surface.step() as f64 / total.saturating_sub(1).max(1) as f64)
 }
 
 /// How a value moves from its first to its last.
@@ -233,7 +247,8 @@ impl LateStart {
 impl Schedule for LateStart {
     fn due(&mut self, g: &Gradient, surface: &mut dyn Surface) -> Result<bool> {
         let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
-        if (surface.step() as f64) < (self.start * total as f64).ceil() {
+        // A product that rounding lifts above a whole number counts as that number.
+        if (surface.step() as f64) < (self.start * total as f64 - 1e-9).ceil() {
             return Ok(false);
         }
         self.schedule.due(g, surface)

@@ -63,6 +63,13 @@ pub trait Select: Debug + DynClone + Send {
         false
     }
 
+    /// Whether some parameters can be left out of the first gradient that are in the second one. A
+    /// rule with such a first gradient is of use only where every step takes the second one and
+    /// descends along it alone.
+    fn thins_first_gradient(&self) -> bool {
+        false
+    }
+
     /// Whether some samples are left out of a gradient.
     fn chooses_samples(&self) -> bool {
         false

@@ -91,6 +91,10 @@ pub trait Surface {
     /// What the training has cost so far, this step included.
     fn spent(&self) -> Cost;
 
+    /// The share of the step's batch that the rule is given: 1, unless it takes the micro-batches
+    /// of a step one by one ([`Accumulate::EachMicroBatch`](crate::Accumulate)).
+    fn share(&self) -> f64;
+
     /// Puts a number under a name into this step's report. Numbers that lie on the device are
     /// read back with the rest of the report, or never.
     fn note(&mut self, name: &'static str, value: Note);
@@ -106,13 +110,14 @@ pub trait Surface {
 pub struct Cost {
     /// The cost of all evaluations, in gradient evaluations of a whole batch.
     pub passes: f64,
-    /// That of the step that is under way.
+    /// That of the step that is under way; where the rule takes micro-batches one by one, that of
+    /// the micro-batch.
     pub step_passes: f64,
-    /// Timed steps that are over and took no gradient at perturbed weights.
+    /// Timed steps that are over and took no second gradient.
     pub single_steps: u64,
     /// Their seconds.
     pub single_seconds: f64,
-    /// Timed steps that are over and took one.
+    /// Timed steps that are over and took a second gradient.
     pub double_steps: u64,
     /// Their seconds.
     pub double_seconds: f64,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::{gaussian, generator};
 use super::lanczos::Lanczos;
 use super::map::{SymmetricMap, dimension};
-use super::{Progress, evenly};
+use super::{Progress, linspace};
 use crate::Result;
 use crate::error::{at_least_one, positive};
 
@@ -32,9 +32,9 @@ impl Default for DensityConfig {
 /// A point of a quadrature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Node {
-    /// Where the eigenvalues lie that it stands for.
+    /// The eigenvalue that this node represents.
     pub value: f64,
-    /// Which share of all eigenvalues it stands for.
+    /// The share of all eigenvalues it represents.
     pub weight: f64,
 }
 
@@ -100,7 +100,7 @@ impl Density {
         let height = 1.0 / (sigma * std::f64::consts::TAU.sqrt());
         let at =
             |t: f64| height * self.mean(|node| (-0.5 * ((t - node.value) / sigma).powi(2)).exp());
-        let points = evenly(4.0f64.mul_add(-sigma, least), 4.0f64.mul_add(sigma, most), points);
+        let points = linspace(4.0f64.mul_add(-sigma, least), 4.0f64.mul_add(sigma, most), points);
         Ok(points.into_iter().map(|t| (t, at(t))).collect())
     }
 }

@@ -16,7 +16,7 @@ use crate::{Error, ParamVec, Result};
 /// Which eigenvalues are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
+pub enum Which {
     /// The largest: those that are usually meant by sharpness.
     #[default]
     Largest,
@@ -33,7 +33,7 @@ pub struct EigenvaluesConfig {
     /// How many eigenvalues. At least 1, default 1.
     pub count: usize,
     /// Which of them. Default the largest.
-    pub end: End,
+    pub which: Which,
     /// The most Lanczos steps, each one product and one more vector of the size of the weights in
     /// memory. At least 1, default 100. Never more are taken than the map has dimensions.
     pub steps: usize,
@@ -48,7 +48,7 @@ pub struct EigenvaluesConfig {
 
 impl Default for EigenvaluesConfig {
     fn default() -> Self {
-        Self { count: 1, end: End::Largest, steps: 100, tolerance: 1e-3, seed: 0 }
+        Self { count: 1, which: Which::Largest, steps: 100, tolerance: 1e-3, seed: 0 }
     }
 }
 
@@ -64,7 +64,7 @@ pub struct Eigenpair {
     /// `residual`, it says that what was taken for the Hessian is not linear, which no further step
     /// mends: gradients jump over the length of the [`Difference`](super::Difference).
     pub measured_residual: f64,
-    /// `x`, of unit length. Its sign says nothing, but is the same for the same seed.
+    /// `x`, of unit length. Its sign is arbitrary, but reproducible for a seed.
     pub vector: ParamVec,
 }
 
@@ -86,7 +86,7 @@ pub struct Eigenvalues {
 /// random vector.
 ///
 /// ```text
-/// H·x_i = λ_i·x_i,    λ_1 ≥ λ_2 ≥ …    (End::Largest)
+/// H·x_i = λ_i·x_i,    λ_1 ≥ λ_2 ≥ …    (Which::Largest)
 /// ```
 ///
 /// Ends once the pairs asked for have converged, or after [`EigenvaluesConfig::steps`], or when
@@ -128,7 +128,7 @@ pub fn eigenvalues(
         let converged = done >= count && !copies_missing && {
             let pairs = lanczos.eigenpairs()?;
             let limit = limit(&pairs, config);
-            wanted(&pairs, config.end, count).iter().all(|pair| lanczos.residual(pair) <= limit)
+            wanted(&pairs, config.which, count).iter().all(|pair| lanczos.residual(pair) <= limit)
         };
         if broken_off || converged {
             break;
@@ -151,7 +151,7 @@ fn found(
     let all = lanczos.eigenpairs()?;
     let limit = limit(&all, config);
     let mut pairs = Vec::new();
-    for pair in wanted(&all, config.end, count) {
+    for pair in wanted(&all, config.which, count) {
         let (residual, vector) = (lanczos.residual(pair), lanczos.vector(pair));
         // A product of its own: those that Lanczos took made the vector what it is, noise included.
         let product = map.times(&vector)?;
@@ -163,7 +163,7 @@ fn found(
         }
         pairs.push(Eigenpair { value, residual, measured_residual, vector });
     }
-    outermost_first(&mut pairs, config.end, |pair| pair.value);
+    outermost_first(&mut pairs, config.which, |pair| pair.value);
     let settled = |pair: &Eigenpair| pair.measured_residual <= limit;
     let converged = pairs.len() == count && pairs.iter().all(settled);
     let ritz_values = all.iter().map(|pair| pair.value).collect();
@@ -176,17 +176,17 @@ fn limit(pairs: &[Pair], config: &EigenvaluesConfig) -> f64 {
 }
 
 /// The outermost `count` of `pairs`, which are in rising order.
-fn wanted(pairs: &[Pair], end: End, count: usize) -> Vec<&Pair> {
+fn wanted(pairs: &[Pair], which: Which, count: usize) -> Vec<&Pair> {
     let mut pairs: Vec<&Pair> = pairs.iter().collect();
-    outermost_first(&mut pairs, end, |pair| pair.value);
+    outermost_first(&mut pairs, which, |pair| pair.value);
     pairs.truncate(count);
     pairs
 }
 
-fn outermost_first<T>(pairs: &mut [T], end: End, value: impl Fn(&T) -> f64) {
-    pairs.sort_by(|a, b| match end {
-        End::Largest => value(b).total_cmp(&value(a)),
-        End::Smallest => value(a).total_cmp(&value(b)),
-        End::Magnitude => value(b).abs().total_cmp(&value(a).abs()),
+fn outermost_first<T>(pairs: &mut [T], which: Which, value: impl Fn(&T) -> f64) {
+    pairs.sort_by(|a, b| match which {
+        Which::Largest => value(b).total_cmp(&value(a)),
+        Which::Smallest => value(a).total_cmp(&value(b)),
+        Which::Magnitude => value(b).abs().total_cmp(&value(a).abs()),
     });
 }

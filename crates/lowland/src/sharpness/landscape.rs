@@ -31,7 +31,7 @@ pub struct Landscape<const D: usize> {
 /// The loss at each of `points` in a section, a line or a plane for instance. For comparisons of
 /// several runs, take surfaces with the same batches and settings.
 ///
-/// `other` measures something else on a copy of the module at each point ([`nothing`] does not).
+/// `other` measures something else on a copy of the module at each point ([`no_extra`] does not).
 /// The copy behaves as the surface's [`Normalisation`](super::Normalisation) says, and is on the
 /// same device as the module. `progress` is called after each point; where it breaks off, the
 /// points so far are returned. A loss that is not finite is kept as it is.
@@ -76,13 +76,13 @@ where
 }
 
 /// Measures nothing beside the loss.
-pub fn nothing<M>(_: &M) -> Option<f64> {
+pub fn no_extra<M>(_: &M) -> Option<f64> {
     None
 }
 
 /// `count` numbers from `from` to `to` at equal distances, both ends included; `from` alone where
 /// `count` is 1.
-pub fn evenly(from: f64, to: f64, count: usize) -> Vec<f64> {
+pub fn linspace(from: f64, to: f64, count: usize) -> Vec<f64> {
     let last = count.saturating_sub(1);
     let at = |i: usize| from + (to - from) * i as f64 / last as f64;
     // Rounding could miss the end.

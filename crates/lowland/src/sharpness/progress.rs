@@ -12,7 +12,7 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// Lets a measurement run to its end: the callback of who does not want to watch.
+/// A callback that never interrupts.
 pub fn uninterrupted(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }

@@ -79,8 +79,8 @@ pub trait Section<const D: usize> {
 /// w(t) = (1 − t)·from + t·to
 /// ```
 ///
-/// Values that are not trained go the same way, so that at 0 and at 1 the very functions of the two
-/// runs are met, bit for bit. Between them, running statistics so mixed are in general not those
+/// Values that are not trained go the same way, so that t = 0 and t = 1 reproduce the two runs'
+/// functions bit for bit. Between them, running statistics so mixed are in general not those
 /// that the weights there would have: a barrier may lie in them alone. With
 /// [`Normalisation::Batch`](super::Normalisation::Batch) they do not count.
 #[derive(Debug, Clone)]

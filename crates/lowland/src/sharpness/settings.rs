@@ -31,7 +31,8 @@ pub enum Normalisation {
 pub struct SurfaceConfig {
     /// How BatchNorm and dropout behave. Default as in evaluation.
     pub normalisation: Normalisation,
-    /// How far apart gradients are taken. Default chosen from the loss.
+    /// How far from the weights the two gradients of a Hessian product are taken. Default chosen
+    /// from the loss.
     pub difference: Difference,
     /// The seed given to the device before each batch, for dropout. Default 0.
     pub seed: u64,

@@ -259,8 +259,8 @@ where
     /// A gradient that jumps, as behind ReLU or a maximum, has no such series. The Hessian proper
     /// leaves the jumps out; a difference has in it the jumps between its two ends, divided by
     /// `2h`. With a small `h` few are met and each counts for much. That makes products noisy, and
-    /// Lanczos goes after the noise: it can report an eigenvalue that is larger than any curvature
-    /// of the loss by an order of magnitude
+    /// Lanczos converges to the noise: it can report an eigenvalue that is larger than any
+    /// curvature of the loss by an order of magnitude
     /// (`eigenvalues_made_of_jumps_have_a_large_measured_residual` in `tests/sharpness.rs` shows
     /// one). A greater `h` averages over jumps and gives the curvature over a distance, which is
     /// what a step of SAM meets. [`Difference::Auto`] finds such a length.

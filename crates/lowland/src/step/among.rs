@@ -194,7 +194,7 @@ impl<S: Evaluate> Evaluate for Among<'_, S> {
             return Ok(own);
         }
         let bytes = own.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let bytes = self.workers.say_of(Topic::Numbers, bytes)?;
+        let bytes = self.workers.broadcast_of(Topic::Numbers, bytes)?;
         let numbers = bytes.chunks_exact(8).filter_map(|b| b.try_into().ok());
         Ok(numbers.map(f64::from_le_bytes).collect())
     }

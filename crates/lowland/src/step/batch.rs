@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// What is known of a batch beside its loss: nothing, unless it is said.
+/// What the caller states about a batch; everything is optional.
 ///
 /// # Example
 /// ```
@@ -30,7 +30,11 @@ pub enum Accumulate {
     WholeBatch,
     /// The rule takes each micro-batch for a batch of its own, and what it gives for each is
     /// averaged: ascent along the micro-batch's own gradient (m-sharpness). A rule that counts
-    /// steps counts micro-batches; what it keeps is that of the latest.
+    /// steps counts micro-batches; what it keeps is that of the latest. Norms in the report are
+    /// those of the last micro-batch.
+    ///
+    /// Of several micro-batches, MSAM, SAMPa and bSAM refuse it with
+    /// [`Error::EachMicroBatch`]: they need one update for each step.
     EachMicroBatch,
 }
 

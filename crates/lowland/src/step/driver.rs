@@ -110,36 +110,38 @@ impl Driver {
             agreement: agreement.as_ref(),
             weights: &weights,
         };
-        let mut surface = StepSurface::new(setting, source);
-        let Update { gradient, displacement } = surface.run(&mut *self.rule)?;
-        let moving = surface.moving_samples();
-        let mut report = surface.into_report(guarded.then(|| gradient.norm()))?;
-        if let Some(direction) = displacement.as_ref().filter(|_| guarded) {
-            report.notes.push((DISPLACEMENT, Note::Device(direction.norm())));
-        }
-
-        if guarded && !is_finite(&report)? {
-            report.skipped = true;
-            self.count_non_finite(report.step)?;
-            let module = match running {
-                Some(running) => restore_running_state(&parameters, module, &running),
-                None => module,
-            };
-            return Ok((module, report));
-        }
+        let surface = StepSurface::new(setting, source);
+        let outcome = evaluated(surface, &mut *self.rule, guarded);
+        let outcome = outcome.and_then(|outcome| outcome.checked(base.lets_go()));
+        let Outcome { update, report, moving } = match outcome {
+            Ok(outcome) if !outcome.report.skipped => outcome,
+            failed => {
+                // Clones of the module share its running statistics: they go back first.
+                let module = match running {
+                    Some(running) => restore_running_state(&parameters, module, &running),
+                    None => module,
+                };
+                let report = failed?.report;
+                self.count_non_finite(report.step)?;
+                return Ok((module, report));
+            }
+        };
         self.state.non_finite_in_a_row = 0;
+        let Update { gradient, displacement } = update;
         let gradient = self.settings.clipped(gradient);
         let gradients = into_gradients(&parameters, gradient, &module);
         let module = match &running {
             Some(running) if agreement.is_some() => {
                 let workers = &self.settings.workers;
-                mean_running_state(workers, &parameters, module, running, moving)?
+                let shared = module.clone();
+                let mean = mean_running_state(workers, &parameters, module, running, moving);
+                if mean.is_err() {
+                    drop(restore_running_state(&parameters, shared, running));
+                }
+                mean?
             }
             _ => module,
         };
-        if displacement.is_some() && !base.lets_go() {
-            return Err(Error::Displacement);
-        }
         let module = base.step(module, gradients);
         let module = match displacement {
             Some(direction) => displaced(&parameters, module, &direction, &|parameter| {
@@ -191,7 +193,7 @@ impl Driver {
         // Numbers in [0, 1) have 24 random bits in f32.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^24")]
         let drawn = halves.iter().fold(0, |bits, half| bits << 24 | (half * 16_777_216.0) as u64);
-        let first = self.settings.workers.say(drawn.to_le_bytes().to_vec())?;
+        let first = self.settings.workers.broadcast(drawn.to_le_bytes().to_vec())?;
         let first = first.try_into().map_err(|_| Error::Collective("a seed was cut off".into()))?;
         self.state.drawn = u64::from_le_bytes(first) + 1;
         Ok(())
@@ -316,6 +318,41 @@ pub(crate) fn counterpart<'a>(
         return Err(Error::record(&known.path, problem));
     }
     Ok(own)
+}
+
+/// What the evaluations of a step gave.
+struct Outcome {
+    update: Update,
+    report: StepReport,
+    /// The samples of this process that moved running statistics.
+    moving: usize,
+}
+
+impl Outcome {
+    /// An error where the weights are to move past the base optimizer and cannot.
+    fn checked(self, lets_go: bool) -> Result<Self> {
+        if self.update.displacement.is_some() && !lets_go {
+            return Err(Error::Displacement);
+        }
+        Ok(self)
+    }
+}
+
+/// Takes a step's evaluations. `guarded` says whether a step that is not finite is marked as
+/// skipped.
+fn evaluated<M: Module>(
+    mut surface: StepSurface<'_, M>,
+    rule: &mut dyn Rule,
+    guarded: bool,
+) -> Result<Outcome> {
+    let update = surface.run(rule)?;
+    let moving = surface.moving_samples();
+    let mut report = surface.into_report(guarded.then(|| update.gradient.norm()))?;
+    if let Some(direction) = update.displacement.as_ref().filter(|_| guarded) {
+        report.notes.push((DISPLACEMENT, Note::Device(direction.norm())));
+    }
+    report.skipped = guarded && !is_finite(&report)?;
+    Ok(Outcome { update, report, moving })
 }
 
 fn is_finite(report: &StepReport) -> Result<bool> {

@@ -66,8 +66,8 @@ impl SharpnessAware {
     /// (`ArsamConfig::new(0.05)`), the same with a [budget or radius schedule](crate::Scheduled),
     /// an [`Algorithm`](crate::Algorithm) from a file, or a [`Rule`] of your own.
     ///
-    /// Note that Burn's momentum has a dampening of 0.1 unless it is set to 0, as every published
-    /// recipe has it. The defaults: a seed drawn from the device, no clipping, at most 10
+    /// Burn's momentum has a default dampening of 0.1; published recipes use 0, so set
+    /// `dampening: 0.0`. The defaults: a seed drawn from the device, no clipping, at most 10
     /// non-finite steps in a row, [`Diagnostics::All`].
     ///
     /// # Errors
@@ -137,8 +137,8 @@ impl SharpnessAware {
         self
     }
 
-    /// Trains together with other workers. Batches must then say how many samples they have, and
-    /// come to [`step_micro_batches`](Self::step_micro_batches).
+    /// Trains together with other workers. Each batch must state its number of samples, so use
+    /// [`step_samples`](Self::step_samples) or [`step_micro_batches`](Self::step_micro_batches).
     #[must_use]
     pub fn with_workers(mut self, workers: Workers) -> Self {
         self.driver.settings.workers = workers;
@@ -194,7 +194,9 @@ impl SharpnessAware {
     /// a learning rate that is negative or not finite; more non-finite steps in a row than allowed;
     /// a device that fails. The module is gone then; clone it before, which is cheap, where it is
     /// still needed. The optimizer is as it was before the step, but for its count of non-finite
-    /// steps, and can train such a clone further.
+    /// steps, and can train such a clone further. The running statistics that the clone shares with
+    /// the module are put back, too, unless [`Diagnostics::Nothing`] is set and there are no other
+    /// [`Workers`].
     pub fn step<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
@@ -217,7 +219,9 @@ impl SharpnessAware {
     ///
     /// `losses` returns the losses of the samples it is asked for, `[samples]`, in their order
     /// ([`Samples::select`] picks them from a tensor of the batch); algorithms that never choose
-    /// samples take their mean, `[1]`, as well. All else is as in [`step`](Self::step).
+    /// samples take their mean, `[1]`, as well. State the size ([`BatchInfo::with_size`]) where a
+    /// batch may hold a single sample: `[1]` is otherwise taken for a mean. All else is as in
+    /// [`step`](Self::step).
     ///
     /// # Errors
     /// As [`step`](Self::step), losses of another number than was asked for, and a batch whose
@@ -267,7 +271,8 @@ impl SharpnessAware {
     /// [`step_samples`](Self::step_samples).
     ///
     /// # Errors
-    /// As [`step_samples`](Self::step_samples).
+    /// As [`step_samples`](Self::step_samples); [`Error::EachMicroBatch`] for algorithms that
+    /// cannot take micro-batches one by one.
     pub fn step_micro_batches<M, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,

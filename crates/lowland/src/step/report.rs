@@ -17,7 +17,7 @@ pub struct StepReport {
     pub passes: f64,
     /// The number of gradients taken, of however many samples each.
     pub evaluations: u32,
-    /// Whether a gradient at perturbed weights was taken.
+    /// Whether a gradient at perturbed weights was taken after the first evaluation.
     pub second_gradient: bool,
     /// Whether the loss or the gradient was not finite, so that nothing was changed.
     pub skipped: bool,
@@ -33,9 +33,11 @@ pub struct StepReport {
 /// The numbers of a [`StepReport`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepValues {
-    /// The mean loss of the first evaluation, at the weights before the step.
+    /// The mean loss of the first evaluation, over the samples it was taken on. At the weights
+    /// before the step, except for MSAM, SAMPa and bSAM.
     pub loss: f64,
-    /// `‖g‖`, the norm of the gradient at the weights.
+    /// `‖g‖`, the norm of the gradient at the weights. `None` where no gradient at the weights was
+    /// taken.
     pub gradient_norm: Option<f64>,
     /// `‖g_s‖`, the norm of the gradient at the perturbed weights, at steps that took it.
     pub perturbed_norm: Option<f64>,

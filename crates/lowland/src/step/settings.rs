@@ -1,9 +1,10 @@
 //! The optimizer's settings, and what it carries from step to step.
 
+use crate::error::positive;
 use crate::parallel::Workers;
 use crate::rule::Cost;
 use crate::state::Memory;
-use crate::{Error, ParamVec, Result};
+use crate::{ParamVec, Result};
 
 /// How much a step measures beside what its rule needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,7 +17,8 @@ pub enum Diagnostics {
     /// read-back a step.
     Finite,
     /// Nothing: no read-back but the rule's own, and a loss that is not finite goes into the
-    /// weights.
+    /// weights. A single worker keeps no copy of running statistics either: a step that fails
+    /// leaves them moved, in clones of the module too.
     Nothing,
 }
 
@@ -114,10 +116,7 @@ impl Settings {
     }
 
     pub(crate) fn set_clip_norm(&mut self, norm: f64) -> Result<()> {
-        if !(norm.is_finite() && norm > 0.0) {
-            return Err(Error::config("clip_norm", &norm, "finite and above 0"));
-        }
-        self.clip_norm = Some(norm);
+        self.clip_norm = Some(positive("clip_norm", norm)?);
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use super::settings::{Diagnostics, Settings, State};
 use super::source::Source;
 use crate::module::into_gradients;
 use crate::rule::{
-    Cost, Gradient, Note, Perturbation, RADIUS, Rule, Samples, Selection, Surface, Update,
+    Cost, Gradient, Note, PSF_NORM, Perturbation, RADIUS, Rule, Samples, Selection, Surface, Update,
 };
 use crate::vector::Scalar;
 use crate::{Error, ParamVec, Parameters, Result};
@@ -46,6 +46,8 @@ pub(super) struct StepSurface<'a, M> {
     evaluate: Box<dyn Evaluate + 'a>,
     generator: ChaCha8Rng,
     passes: f64,
+    /// The passes before the micro-batch that the rule takes now.
+    passes_before: f64,
     evaluations: u32,
     /// Gradients at perturbed weights after the first evaluation.
     second_gradients: u32,
@@ -77,6 +79,7 @@ impl<'a, M: Module> StepSurface<'a, M> {
             evaluate,
             generator,
             passes: 0.0,
+            passes_before: 0.0,
             evaluations: 0,
             second_gradients: 0,
             loss: None,
@@ -95,14 +98,28 @@ impl<'a, M: Module> StepSurface<'a, M> {
             self.evaluate.failure()?;
             return Ok(update);
         }
+        if pieces > 1 && rule.needs_whole_batches() {
+            return Err(Error::EachMicroBatch);
+        }
         let mut mean: Option<Update> = None;
         for i in 0..pieces {
-            self.evaluate.turn_to(Some(i));
+            self.turn_to(i);
             let update = rule.update(self)?;
             self.evaluate.failure()?;
             mean = Some(weighted(mean, update, self.evaluate.share()));
         }
         mean.ok_or(Error::NoEvaluation)
+    }
+
+    /// Goes over to a micro-batch that the rule takes as a batch of its own. Norms and their notes
+    /// begin anew: those of two micro-batches do not belong together.
+    fn turn_to(&mut self, piece: usize) {
+        self.evaluate.turn_to(Some(piece));
+        self.passes_before = self.passes;
+        self.gradient_norm = None;
+        self.late_norm = None;
+        self.perturbed_norm = None;
+        self.notes.retain(|(name, _)| *name != PSF_NORM && *name != RADIUS);
     }
 
     fn measures_all(&self) -> bool {
@@ -269,7 +286,12 @@ impl<M: Module> Surface for StepSurface<'_, M> {
 
     fn spent(&self) -> Cost {
         let spent = self.setting.state.spent;
-        Cost { passes: spent.passes + self.passes, step_passes: self.passes, ..spent }
+        let step_passes = self.passes - self.passes_before;
+        Cost { passes: spent.passes + self.passes, step_passes, ..spent }
+    }
+
+    fn share(&self) -> f64 {
+        self.evaluate.share()
     }
 
     fn note(&mut self, name: &'static str, value: Note) {

@@ -386,6 +386,10 @@ macro_rules! forward_surface {
             self.surface.spent()
         }
 
+        fn share(&self) -> f64 {
+            self.surface.share()
+        }
+
         fn note(&mut self, name: &'static str, value: Note) {
             self.surface.note(name, value);
         }

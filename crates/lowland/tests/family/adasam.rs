@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lowland::{AdaSamConfig, Parameters};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use lowland::{AdaSamConfig, Parameters, SharpnessAware};
 
 use super::{LR, RHO, base_state, flat, follow, near, weights};
+use crate::common::{alone, numbers};
 use crate::workers::{batch_of, net};
 
 /// AMSGrad without bias correction, by hand, on what the rule gives; `v̂` never falls. Without a
@@ -40,6 +43,24 @@ fn adasam_is_amsgrad_without_bias_correction() {
         });
         assert!(kept.iter().zip(&v).any(|(kept, v)| kept > v), "the maximum matters");
     }
+}
+
+/// The square of the least ε is above 0 in `f32`, so that weights without a gradient stay.
+#[test]
+fn the_least_epsilon_makes_no_nan() {
+    let _alone = alone();
+    let refused = AdaSamConfig::default().with_epsilon(1e-19).build().unwrap_err().to_string();
+    assert!(refused.starts_with("epsilon must be finite and at least 1e-18"), "{refused}");
+    let config = AdaSamConfig::default().with_epsilon(1e-18);
+    let mut optimizer = SharpnessAware::new(config.optimizer().unwrap(), config).unwrap();
+    let device = Device::flex().autodiff();
+    let layer: Linear = LinearConfig::new(3, 2).init(&device);
+    let before = numbers(layer.weight.val().inner());
+    let x = Tensor::<2>::zeros([4, 3], &device);
+    let loss = |layer: &Linear| layer.forward(x.clone()).sum();
+    let (layer, report) = optimizer.step(LR, layer, loss).unwrap();
+    assert!(!report.skipped);
+    assert_eq!(numbers(layer.weight.val().inner()), before);
 }
 
 /// The field `largest` of a parameter's state.

@@ -1,21 +1,21 @@
 //! `lowland data check`: what a data set holds.
 
-mod held;
 mod odd;
+mod summary;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use lowland_tasks::data::{DataName, Decoding, FolderConfig, Kind};
+use lowland_tasks::config::DataConfig;
+use lowland_tasks::data::{DataName, Decoding, Kind};
 use lowland_tasks::pose::{CropConfig, PoseSplits};
-use lowland_tasks::text::TextColumns;
 
 use crate::failure::Usage;
 use crate::layout;
 use crate::settings::count;
 use crate::terminal::print;
-use held::Held;
+use summary::DataSummary;
 
 /// Read a data set and print what it holds
 ///
@@ -70,22 +70,20 @@ impl Check {
     /// # Errors
     /// Files that are not there or damaged, figures that are not the published ones.
     pub(super) fn run(self) -> Result<()> {
-        let held = self.held()?;
+        let summary = self.summary()?;
         if self.json {
-            print(&serde_json::to_string_pretty(&held)?)?;
+            print(&serde_json::to_string_pretty(&summary)?)?;
         } else {
-            print(&held.text(layout::width()))?;
+            print(&summary.text(layout::width()))?;
         }
-        if held.as_published == Some(false) {
-            bail!("{} is not as it was published: {}", self.name, held.differences.join("; "));
+        if summary.as_published == Some(false) {
+            bail!("{} is not as it was published: {}", self.name, summary.differences.join("; "));
         }
         Ok(())
     }
 
-    fn held(&self) -> Result<Held> {
+    fn summary(&self) -> Result<DataSummary> {
         let &Self { name, image_size, upright, max_megapixels, skip_damaged, .. } = self;
-        let decoding = Decoding { upright, max_megapixels };
-        let folder = FolderConfig { image_size, skip_damaged, decoding };
         let default = (!name.is_embedded()).then_some(Path::new("data"));
         let data_dir = self.data_dir.as_deref().or(default);
         if let Some(folder) = data_dir.filter(|_| name.is_embedded()) {
@@ -95,21 +93,30 @@ impl Check {
                 folder.display()
             )));
         }
+        let config = DataConfig {
+            name,
+            image_size,
+            upright,
+            max_megapixels,
+            skip_damaged,
+            text_column: self.text_column.clone(),
+            pair_column: self.pair_column.clone(),
+            label_column: self.label_column.clone(),
+            ..DataConfig::default()
+        };
+        config.check()?;
+        let folder = config.folder();
         Ok(match name.kind() {
-            Kind::Images => Held::images(name, &name.load_with(data_dir, &folder)?),
+            Kind::Images => DataSummary::images(name, &name.load_with(data_dir, &folder)?),
             Kind::People => {
                 let (path, crop) = (name.folder(data_dir)?, CropConfig::default());
-                let splits = PoseSplits::read_with(&path, &crop, &decoding, skip_damaged)?;
-                Held::people(name, &splits)
+                let splits = PoseSplits::read_with(&path, &crop, &folder.decoding, skip_damaged)?;
+                DataSummary::people(name, &splits)
             }
             Kind::Texts(kind) => {
-                let columns = TextColumns {
-                    text: self.text_column.clone(),
-                    pair: self.pair_column.clone(),
-                    label: self.label_column.clone(),
-                };
-                let corpus = kind.corpus(&name.folder(data_dir)?, &columns, skip_damaged)?;
-                Held::texts(name, &corpus)
+                let (path, columns) = (name.folder(data_dir)?, config.columns());
+                let corpus = kind.corpus(&path, &columns, skip_damaged)?;
+                DataSummary::texts(name, &corpus)
             }
             Kind::Own => bail!(Usage(format!("{name} is no data set that is read from a folder"))),
         })

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::DecimalBytes;
-use lowland_fetch::{DataSet, Error, Event, Options, Outcome, RemoteFile, published};
+use lowland_fetch::{DataSet, Error, Event, Options, Outcome, RemoteFile, part_path, published};
 
 use crate::failure::{Ended, Interrupted, Usage};
 use crate::files;
@@ -69,7 +69,7 @@ impl Fetch {
             }
         };
         say(&format!("{name} is in {place} {how}"))?;
-        say(&format!("A look at it: lowland data check {name} --data-dir {}", data_dir.display()))
+        say(&format!("Inspect it: lowland data check {name} --data-dir {}", data_dir.display()))
     }
 }
 
@@ -89,7 +89,7 @@ fn show(event: &Event<'_>, bytes: &Bytes) {
 
 /// What is kept of files that are not whole, and that nothing of it is lost.
 fn way_on(set: &DataSet<'_>, folder: &Path) -> Option<String> {
-    let part = |file: &RemoteFile<'_>| folder.join(format!("{}.part", file.name));
+    let part = |file: &RemoteFile<'_>| part_path(&folder.join(file.name));
     let length = |path: PathBuf| path.metadata().map_or(0, |found| found.len());
     let kept: u64 = set.files.iter().map(part).map(length).sum();
     (kept > 0).then(|| {

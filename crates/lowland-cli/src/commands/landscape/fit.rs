@@ -39,10 +39,12 @@ pub(super) fn check_fit(runs: &[FinishedRun], split: Split, along: Along) -> Res
         }
         let sum = |run: &FinishedRun| run.data.task().checksum(split);
         if sum(other) != sum(first) {
-            let (part, way) = in_words(split);
             bail!(Usage(format!(
-                "{} has other {part} samples or labels than {}: {way}",
-                pair.0, pair.1
+                "{} has other {} samples or labels than {}: {}",
+                pair.0,
+                split.name(),
+                pair.1,
+                way_on(split)
             )));
         }
         let subset = |run: &FinishedRun| run.config.data.subset_seed;
@@ -66,14 +68,13 @@ pub(super) fn check_fit(runs: &[FinishedRun], split: Split, along: Along) -> Res
     Ok(())
 }
 
-/// A part of the data, and what else can be measured on where it differs.
-fn in_words(split: Split) -> (&'static str, &'static str) {
+/// What to do where this part of the data differs between runs.
+fn way_on(split: Split) -> &'static str {
     match split {
-        Split::Train => ("training", "--on test measures all on the same ones, where these are"),
-        Split::Validation => {
-            ("validation", "--on test measures all on the same ones, where these are")
+        Split::Train | Split::Validation => {
+            "--on test measures all on the same ones, where these are"
         }
-        Split::Test => ("test", "a landscape needs the same ones of all runs"),
+        Split::Test => "a landscape needs the same ones of all runs",
     }
 }
 

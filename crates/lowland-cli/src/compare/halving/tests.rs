@@ -23,7 +23,7 @@ fn searched(
             let (contender, seed) = place;
             known.entry(place).or_insert_with(|| {
                 let passes = if contender == 0 { 10.0 } else { 20.0 };
-                Score { accuracy: accuracy(contender, seed), diverged: false, passes }
+                Score { accuracy: Some(accuracy(contender, seed)), passes }
             });
         }
     }
@@ -103,21 +103,40 @@ fn the_search_leaves_half_of_the_budget_to_the_test() {
 
 #[test]
 fn a_run_that_diverged_is_below_every_correlation() {
-    let score = |accuracy, diverged| Score { accuracy, diverged, passes: 1.0 };
-    let ranked = |first: f64, second: f64| {
-        let scores = [score(first, false), score(0.0, true), score(second, false)];
-        let mut known = (0..).map(|one| (one, 0)).zip(scores).collect();
-        rank_diverged(&mut known);
-        known[&(1, 0)].accuracy
+    let design = design(1, 5, Budget::Runs(30));
+    let reached = |contender: usize, seed: u64| match (contender, seed) {
+        (1, _) | (2, 1) => None,
+        (2, _) => Some(0.9),
+        _ => Some(-0.1 * contender as f64 - 0.01 * seed as f64),
     };
-    assert!(ranked(-0.2, 0.3) < -0.2);
-    assert!(ranked(0.7, 0.8).abs() < 1e-12, "as shares of right answers have it");
+    let mut known = BTreeMap::new();
+    let rounds = loop {
+        let position = design.position(&known, 0.0);
+        let Some(part) = &position.next else { break position.rounds };
+        for place in Account::places(part) {
+            let score = Score { accuracy: reached(place.0, place.1), passes: 1.0 };
+            known.entry(place).or_insert(score);
+        }
+    };
+    assert_eq!((&rounds[0].kept[..], &rounds[1].kept[..]), (&[0, 2, 3][..], &[0, 3][..]));
+}
+
+#[test]
+fn in_a_pair_a_run_that_diverged_is_worth_nothing_and_never_more_than_the_other() {
+    let gain = |base, winner| Gain { seed: 0, base, winner }.size();
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
+    close(gain(None, Some(0.8)), 0.8);
+    close(gain(Some(0.8), None), -0.8);
+    close(gain(None, Some(-0.8)), 0.0);
+    close(gain(Some(-0.8), None), 0.0);
+    close(gain(None, None), 0.0);
+    close(gain(Some(0.3), Some(0.8)), 0.5);
 }
 
 #[test]
 fn what_is_begun_is_finished_and_time_that_passed_changes_no_round() {
     let design = design(1, 5, Budget::Seconds(100.0));
-    let score = Score { accuracy: 0.5, diverged: false, passes: 1.0 };
+    let score = Score { accuracy: Some(0.5), passes: 1.0 };
     let mut known: BTreeMap<Place, Score> = (1..5).map(|one| ((one, 0), score)).collect();
     let second = design.position(&known, 20.0).next.unwrap();
     assert_eq!((second.contenders, second.seeds, second.round), (vec![1, 2], vec![1], Some(2)));
@@ -153,8 +172,9 @@ fn a_search_that_is_stopped_anywhere_ends_as_if_it_had_not_been() {
             let place = missing[(stopped * 7) % missing.len()];
             known.insert(place, whole[&place]);
         }
-        let again =
-            searched(&design, &mut known, |contender, seed| whole[&(contender, seed)].accuracy);
+        let again = searched(&design, &mut known, |contender, seed| {
+            whole[&(contender, seed)].accuracy.unwrap()
+        });
         assert_eq!((&again, &known), (&position, &whole), "stopped after {stopped} runs");
         assert_eq!(design.found(&again, &known), found);
     }

@@ -6,7 +6,7 @@ use super::{
     AlgorithmSummary, Difference, Equivalence, FORMAT, Interval, Run, Setting, Spread, Summary,
     Uncertain, Verdict,
 };
-use lowland_tasks::flatness::Measured;
+use lowland_tasks::flatness::{Flatness, Measured};
 
 use crate::compare::power::{Assumed, further_pairs};
 use crate::compare::statistics::{
@@ -45,7 +45,9 @@ impl Summary {
     /// Computes all spreads and differences; the first algorithm is the baseline.
     pub(crate) fn new(heading: Heading, setting: Setting, contenders: Vec<Contender>) -> Self {
         let Heading { title, question, command, version, hardware } = heading;
-        let contenders: Vec<Contender> = contenders.into_iter().map(Contender::cleaned).collect();
+        let mut contenders: Vec<Contender> =
+            contenders.into_iter().map(Contender::cleaned).collect();
+        let measured_otherwise = leave_out_odd_flatness(&mut contenders);
         let baseline = contenders.first().map(|first| first.runs.clone()).unwrap_or_default();
         let others = contenders.iter().skip(1);
         let differences: Vec<Vec<f64>> =
@@ -69,9 +71,34 @@ impl Summary {
             landscapes: Vec::new(),
             galleries: Vec::new(),
             missing: Vec::new(),
+            measured_otherwise,
             searched: None,
         }
     }
+}
+
+/// Leaves out the flatness of runs that was measured in another way than that of most: on other
+/// samples, or more closely. Returns these runs by algorithm and seed.
+fn leave_out_odd_flatness(contenders: &mut [Contender]) -> Vec<(String, u64)> {
+    let all: Vec<&Flatness> = contenders
+        .iter()
+        .flat_map(|contender| contender.runs.iter().filter_map(|run| run.flatness.as_ref()))
+        .collect();
+    let alike = |one: &Flatness| all.iter().filter(|other| one.is_comparable(other)).count();
+    // The first of equals, which max_by_key gives if it comes last.
+    let Some(usual) = all.iter().rev().max_by_key(|one| alike(one)).map(|one| (*one).clone())
+    else {
+        return Vec::new();
+    };
+    let mut left_out = Vec::new();
+    for Contender { label, runs, .. } in contenders {
+        for run in runs {
+            if run.flatness.take_if(|found| !found.is_comparable(&usual)).is_some() {
+                left_out.push((label.clone(), run.seed));
+            }
+        }
+    }
+    left_out
 }
 
 impl Run {

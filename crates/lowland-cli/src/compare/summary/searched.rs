@@ -51,10 +51,8 @@ pub(crate) struct Candidate {
     pub label: String,
     /// Whether it is a setting of the baseline.
     pub is_base: bool,
-    /// Its scores in the search, seed by seed; a run that diverged has one below all others.
-    pub scores: Vec<f64>,
-    /// How many of these runs diverged.
-    pub diverged: usize,
+    /// Its scores in the search, seed by seed; `None` where a run diverged.
+    pub scores: Vec<Option<f64>>,
     /// The round after which it was left out; `None` where it stayed.
     pub left_after: Option<usize>,
 }
@@ -64,12 +62,10 @@ pub(crate) struct Candidate {
 pub(crate) struct Gain {
     /// The seed.
     pub seed: u64,
-    /// The score of the baseline.
-    pub base: f64,
-    /// The score of the winner.
-    pub winner: f64,
-    /// Whether one of the two diverged, and has a score below all others.
-    pub diverged: bool,
+    /// The score of the baseline; `None` where its run diverged.
+    pub base: Option<f64>,
+    /// The score of the winner; `None` where its run diverged.
+    pub winner: Option<f64>,
 }
 
 /// What a search has found.
@@ -87,9 +83,36 @@ pub(crate) struct Outcome {
 }
 
 impl Candidate {
-    /// Its mean score; `None` where it did not train in the search.
+    /// The mean score of the runs that did not diverge; `None` where there is none.
     pub(crate) fn mean(&self) -> Option<f64> {
-        mean(&self.scores)
+        mean(&self.scores.iter().flatten().copied().collect::<Vec<_>>())
+    }
+
+    /// How many runs diverged.
+    pub(crate) fn diverged(&self) -> usize {
+        self.scores.iter().filter(|score| score.is_none()).count()
+    }
+}
+
+impl Gain {
+    /// What the baseline and the winner count for. A run that diverged is worth nothing, a score of
+    /// 0, and never more than the other run: correlations can be negative.
+    pub(crate) fn counted(&self) -> (f64, f64) {
+        let or_nothing = |own: Option<f64>, other: Option<f64>| {
+            own.unwrap_or_else(|| other.map_or(0.0, |other| other.min(0.0)))
+        };
+        (or_nothing(self.base, self.winner), or_nothing(self.winner, self.base))
+    }
+
+    /// The gain of the winner over the baseline, as a share.
+    pub(crate) fn size(&self) -> f64 {
+        let (base, winner) = self.counted();
+        winner - base
+    }
+
+    /// Whether one of the two diverged.
+    pub(crate) fn diverged(&self) -> bool {
+        self.base.is_none() || self.winner.is_none()
     }
 }
 

@@ -12,15 +12,13 @@ pub(crate) fn searched(gain: f64, outcome: Option<Outcome>) -> Summary {
     let candidate = |place: usize| Candidate {
         label: names[place].to_owned(),
         is_base: place == 0,
-        scores: scores[place].to_vec(),
-        diverged: 0,
+        scores: scores[place].iter().copied().map(Some).collect(),
         left_after: left[place],
     };
     let pair = |place: u32| Gain {
         seed: 1000 + u64::from(place),
-        base: 0.79 + 0.001 * f64::from(place),
-        winner: 0.79 + gain + 0.0015 * f64::from(place % 3),
-        diverged: false,
+        base: Some(0.79 + 0.001 * f64::from(place)),
+        winner: Some(0.79 + gain + 0.0015 * f64::from(place % 3)),
     };
     let over = outcome.is_some();
     let searched = Searched {
@@ -69,18 +67,20 @@ fn the_answer_is_yes_no_or_not_decided() {
 #[test]
 fn the_table_shows_what_became_of_each_setting() {
     let mut summary = searched(0.02, Some(outcome(0.02, 0.01, Says::Yes, None)));
-    summary.searched.as_mut().unwrap().candidates[4].diverged = 1;
+    let candidates = &mut summary.searched.as_mut().unwrap().candidates;
+    candidates[4].scores = vec![None];
+    candidates[2].scores[1] = None;
     assert_snapshot!(table(summary.searched.as_ref().unwrap(), "accuracy", 80), @r"
-    ────────────────────────────────────────────────────────────
-     setting        seeds   validation   in the search
-                              accuracy
-    ════════════════════════════════════════════════════════════
-     SGD                0            –   the baseline
-     SAM rho=0.05       1       80.1 %   left out after round 1
-     SAM rho=0.1        2       80.8 %   left out after round 2
-     SAM rho=0.2        2       81.1 %   the winner
-     SAM rho=0.4        1     diverged   left out after round 1
-    ────────────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────────────────
+     setting        seeds           validation   in the search
+                                      accuracy
+    ═══════════════════════════════════════════════════════════════════
+     SGD                0                    –   the baseline
+     SAM rho=0.05       1               80.1 %   eliminated in round 1
+     SAM rho=0.1        2   80.5 %, 1 diverged   eliminated in round 2
+     SAM rho=0.2        2               81.1 %   the winner
+     SAM rho=0.4        1             diverged   eliminated in round 1
+    ───────────────────────────────────────────────────────────────────
     ");
 }
 
@@ -89,7 +89,7 @@ fn the_page_has_the_search_and_its_figures() {
     let over = searched(0.02, Some(outcome(0.02, 0.01, Says::Yes, None)));
     let page = section(over.searched.as_ref().unwrap(), "accuracy");
     assert_eq!(page.matches("<figure>").count(), 2);
-    assert!(page.contains("left out after round 2") && page.contains("fresh seeds"), "{page}");
+    assert!(page.contains("eliminated in round 2") && page.contains("fresh seeds"), "{page}");
     let begun = searched(0.0, None);
     let page = section(begun.searched.as_ref().unwrap(), "accuracy");
     assert_eq!(page.matches("<figure>").count(), 1);

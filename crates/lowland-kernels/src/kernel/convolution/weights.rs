@@ -227,7 +227,7 @@ struct Beside<T> {
 
 impl<T: Real> Beside<T> {
     fn new(used: bool, pixels: usize) -> Self {
-        let taps = (BESIDE / (pixels * size_of::<T>())).next_multiple_of(12);
+        let taps = (BESIDE / (pixels * size_of::<T>())).max(1).next_multiple_of(12);
         Self { numbers: if used { vec![T::ZERO; taps * pixels] } else { Vec::new() }, taps }
     }
 

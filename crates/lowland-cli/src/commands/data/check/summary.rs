@@ -19,7 +19,7 @@ type Figure = fn(&Channel) -> f64;
 
 /// What a data set holds.
 #[derive(Debug, Serialize)]
-pub(super) struct Held {
+pub(super) struct DataSummary {
     data: DataName,
     train: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ fn of_numbers(numbers: &[f32]) -> Option<[f64; 3]> {
     Some([least, all().sum::<f64>() / numbers.len() as f64, largest])
 }
 
-impl Held {
+impl DataSummary {
     pub(super) fn images(data: DataName, splits: &Splits) -> Self {
         let differences = data.published().map(|published| published.differences(splits));
         let sets = [Some(&splits.train), splits.validation.as_ref(), Some(&splits.test)];
@@ -130,13 +130,13 @@ impl Held {
     pub(super) fn people(data: DataName, splits: &PoseSplits) -> Self {
         let sets = [Some(&splits.train), splits.validation.as_ref(), Some(&splits.test)];
         let parts = sets.map(|set| set.map(Part::of_people));
-        let held = Self::of(data, parts, ["people", "joints"]);
+        let summary = Self::of(data, parts, ["people", "joints"]);
         let unseen = |part: &Part, name: &str| {
             let joints = part.classes.iter().filter(|joint| joint.samples == 0);
             let names: Vec<&str> = joints.map(|joint| joint.name.as_str()).collect();
             (!names.is_empty()).then(|| format!("no {name} person shows {}", names.join(", ")))
         };
-        let odd = [unseen(&held.train, "training"), unseen(&held.test, "test")];
+        let odd = [unseen(&summary.train, "training"), unseen(&summary.test, "test")];
         let mut odd: Vec<String> = odd.into_iter().flatten().collect();
         let name = |person: &Person| format!("image {}", person.image);
         let names = sets
@@ -153,7 +153,7 @@ impl Held {
             })
             .collect();
         odd.extend(of_samples(&samples, &[]));
-        held.with(&splits.remarks, odd)
+        summary.with(&splits.remarks, odd)
     }
 
     pub(super) fn texts(data: DataName, corpus: &TextCorpus) -> Self {
