@@ -1,7 +1,7 @@
 //! The files of runs and comparisons: their names, and writing them whole or not at all.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -167,6 +167,19 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     Ok(Some(found.map_err(|error| Usage(format!("{}: {error}", path.display())))?))
 }
 
+/// Removes a file, where it is there.
+///
+/// # Errors
+/// A file that cannot be removed.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(cannot_write(path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The error for a file that the system will not write.
 pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error {
     lowland_tasks::Error::Write { path: path.to_owned(), source: error }.into()
@@ -179,6 +192,14 @@ pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> anyhow::Error 
 pub(crate) fn absolute(path: &Path) -> Result<String> {
     let absolute = std::path::absolute(path)
         .map_err(|error| Usage(format!("{:?} is no path: {error}", path.display().to_string())))?;
+    // One path for one place, by which comparisons know their settings again: no slash at the end,
+    // and no `..` where there is such a place.
+    let absolute: PathBuf = absolute.components().collect();
+    let leads_up = absolute.components().any(|part| part == Component::ParentDir);
+    let absolute = match absolute.canonicalize() {
+        Ok(found) if leads_up => found,
+        _ => absolute,
+    };
     match absolute.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(path) => bail!(Usage(format!("{} is not Unicode", path.display()))),

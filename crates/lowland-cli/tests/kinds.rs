@@ -433,6 +433,11 @@ fn an_average_of_weights_is_resumed_bit_for_bit() {
         |more: &[&str]| json_of(&run(&[&["evaluate", cut.as_str(), "--json"][..], more].concat()));
     let average = ["--checkpoint", "average"];
     let unfinished = early(&average);
+    // Its sharpness is no figure of the run's end.
+    let brief = ["--eigenvalues", "1", "--lanczos-steps", "2", "--trace-probes", "0"];
+    let brief = [&brief[..], &["--ascent-steps", "0", "--directions", "0", "-q"]].concat();
+    run(&[&["sharpness", &cut, "--images", "50"][..], &brief].concat());
+    assert!(!Path::new(&cut).join("sharpness.json").exists());
     let output = run(&["resume", &cut]);
     assert!(text(&output.stderr).contains("resumes from step 10"), "{}", text(&output.stderr));
     assert_eq!(metrics(&cut), metrics(&whole));

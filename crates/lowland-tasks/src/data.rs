@@ -317,8 +317,8 @@ impl DataName {
         format!("{way}, or download it: lowland data fetch {self} --data-dir {folder}")
     }
 
-    /// Says with an error for something that is not there what to do.
-    pub(crate) fn with_way(self, error: Error, data_dir: Option<&Path>) -> Error {
+    /// Says with an error for something that is not in `data_dir` what to do.
+    pub fn with_way(self, error: Error, data_dir: Option<&Path>) -> Error {
         match error {
             error @ Error::Missing { .. } => {
                 let inner = data_dir.and_then(|folder| inner_folder(folder, &error));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -241,7 +241,8 @@ pub struct StepRecord {
     pub step: u64,
     /// Its epoch; the first is 1.
     pub epoch: usize,
-    /// The mean loss of its batch, before the step.
+    /// The mean loss of its batch, before the step. JSON has `null` where it is not finite.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// The learning rate.
     pub learning_rate: f64,
@@ -261,4 +262,9 @@ pub struct StepRecord {
     pub psf_norm: Option<f64>,
     /// The cosine of the angle between g and `g_s`, where a second gradient was taken.
     pub cosine: Option<f64>,
+}
+
+/// A number, or NaN for `null`, which stands for what is not finite.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }

@@ -63,7 +63,7 @@ impl TryFrom<TrainConfig> for Spec {
             return Err(Error::Setting {
                 field: "ascent_scope",
                 found: format!("micro-batch with {}", config.algorithm_label()),
-                allowed: "another scope with an algorithm whose memory is per step",
+                allowed: "global, local or a number of workers: the algorithm remembers one update per step",
             });
         }
         let chooses = |frequency| frequency != Frequency::Never;

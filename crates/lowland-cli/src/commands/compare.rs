@@ -146,6 +146,14 @@ impl Compare {
                     .into()
             ));
         }
+        if self.settings.late_start.is_some()
+            && !configs.iter().any(|config| config.late_start.is_some())
+            && !is_comparison(&self.out)
+        {
+            bail!(Usage(
+                "no algorithm of --algorithms can start late: leave --late-start out".into()
+            ));
+        }
         Ok(configs)
     }
 }

@@ -21,7 +21,7 @@ use crate::compare::summary::{Gallery, Run, Summary};
 use crate::compare::{self, is_comparison};
 use crate::failure::Usage;
 use crate::files;
-use crate::files::{CONFUSION, FACTS, LANDSCAPE, METRICS, PAGE, SHARPNESS, SUMMARY};
+use crate::files::{CONFUSION, FACTS, LANDSCAPE, METRICS, PAGE, RESULT, SHARPNESS, SUMMARY};
 use crate::run::confusion::Confusion;
 use crate::run::epochs_of;
 use crate::run::facts::Facts;
@@ -246,8 +246,14 @@ fn read_run(path: &Path) -> Result<Found> {
     let config = read_config(path)?;
     let metrics = path.join(METRICS);
     let text = std::fs::read_to_string(&metrics).with_context(|| {
-        let path = path.display();
-        Usage(format!("{path} has no {METRICS} that can be read; lowland resume {path} trains it"))
+        if path.join(RESULT).is_file() {
+            return Usage(format!(
+                "{} has no {METRICS}: its comparison was to keep none, and has a report of its own",
+                path.display()
+            ));
+        }
+        let resume = terminal::resume_command(path);
+        Usage(format!("{} has no {METRICS} that can be read; {resume} trains it", path.display()))
     })?;
     let (mut steps, mut epochs, mut test) = (Vec::new(), Vec::new(), None);
     let mut changed = Vec::new();

@@ -25,7 +25,7 @@ use crate::words;
 /// The largest eigenvalues of the Hessian (Lanczos), its trace (Hutchinson) and the rise of the
 /// loss within a radius, plain and adaptive; on a part of the training samples, without
 /// augmentation. Writes sharpness.json into the run's folder, unless other data or weights than the
-/// run's own are asked for.
+/// run's own are asked for, or the run is not finished.
 #[derive(Debug, Args)]
 pub(crate) struct Sharpness {
     /// The folder of the run
@@ -143,9 +143,10 @@ impl Sharpness {
             bail!(Interrupted { progress, code: interrupt.code() });
         };
         let json = serde_json::to_string_pretty(&found)?;
-        // With other weights or data it is no figure of the run, and does not take the place of one.
+        // With other weights or data, or before the end, it is no figure of the run, and does not
+        // take the place of one.
         let path = run.path.join(SHARPNESS);
-        let is_of_run = run.differences.is_empty() && self.open.is_default();
+        let is_of_run = run.is_finished && run.differences.is_empty() && self.open.is_default();
         let written = if is_of_run { files::write(&path, json.as_bytes()) } else { Ok(()) };
         if let Err(error) = &written {
             // What took minutes to measure is shown all the same.
@@ -159,7 +160,7 @@ impl Sharpness {
             (true, Ok(())) => format!("The numbers: {}", path.display()),
             (true, Err(_)) => format!("{SHARPNESS} could not be written"),
             (false, _) => {
-                format!("Not the run's own weights and data: {SHARPNESS} is left as it is")
+                format!("Not the run's final weights and data: {SHARPNESS} is left as it is")
             }
         };
         say(&format!("\nOf {}. {kept}", run.weights))

@@ -20,7 +20,7 @@ use crate::{device, program, run, terminal};
 /// Train one network and keep its weights
 ///
 /// Writes config.toml (it repeats the run), metrics.jsonl (a line for every step and epoch) and the
-/// final weights as model.bpk (Burn's record) and model.safetensors (for PyTorch).
+/// tested weights as model.bpk (Burn's record) and model.safetensors (for PyTorch).
 #[derive(Debug, Args)]
 #[command(after_help = PRECEDENCE)]
 pub(crate) struct Train {

@@ -213,8 +213,8 @@ impl Design {
         position.fresh.iter().filter_map(gain).collect()
     }
 
-    /// What the fresh seeds say once the budget is used up; `None` before that, and where there is
-    /// no pair.
+    /// What the fresh seeds say once the budget is used up; `None` before that, where there is no
+    /// pair, and where a run of one diverged.
     pub(crate) fn found(
         &self,
         position: &Position,
@@ -223,7 +223,9 @@ impl Design {
         if position.next.is_some() {
             return None;
         }
-        let gains: Vec<f64> = Self::gains(position, known).iter().map(Gain::size).collect();
+        // Runs that diverged are worth no number, so that there is no answer beside them.
+        let gains: Option<Vec<f64>> = Self::gains(position, known).iter().map(Gain::size).collect();
+        let gains = gains?;
         let mean = mean(&gains)?;
         let interval = paired_t_test_at(self.level(), &gains).map(|test| (test.low, test.high));
         let says = match interval {

@@ -29,6 +29,12 @@ pub(super) fn answer(searched: &Searched, summary: &Summary) -> String {
         _ => format!("{winner}, the best of {},", counted(settings, "setting")),
     };
     let budget = searched.budget.in_words();
+    if let Some(diverged) = diverged(searched, base, winner) {
+        return format!(
+            "No answer: with fresh seeds {diverged}. Begin a search with a smaller learning rate or \
+             smaller radii."
+        );
+    }
     let (Some(gain), Some(scores)) = (outcome.mean, Means::of(&searched.gains)) else {
         return format!(
             "Not decided within {budget}: no pair of runs with a fresh seed was left for the test of \
@@ -78,18 +84,26 @@ struct Means {
 
 impl Means {
     fn of(gains: &[Gain]) -> Option<Self> {
-        let (base, winner): (Vec<f64>, Vec<f64>) = gains.iter().map(Gain::counted).unzip();
+        let (base, winner): (Vec<f64>, Vec<f64>) = gains.iter().filter_map(Gain::both).unzip();
         Some(Self { base: mean(&base)?, winner: mean(&winner)? })
     }
 }
 
+/// How many runs with fresh seeds diverged, in words; `None` where none did.
+fn diverged(searched: &Searched, base: &str, winner: &str) -> Option<String> {
+    let all = searched.gains.len();
+    let of = |name: &str, score: fn(&Gain) -> Option<f64>| {
+        let count = searched.gains.iter().filter(|gain| score(gain).is_none()).count();
+        (count > 0).then(|| format!("{name} {DIVERGED} on {count} of {all}"))
+    };
+    let found = [of(base, |gain| gain.base), of(winner, |gain| gain.winner)];
+    let found: Vec<String> = found.into_iter().flatten().collect();
+    (!found.is_empty()).then(|| found.join(" and "))
+}
+
 /// The interval and the seeds behind it.
 fn tested(searched: &Searched, outcome: &Outcome) -> String {
-    let diverged = match searched.gains.iter().filter(|gain| gain.diverged()).count() {
-        0 => String::new(),
-        count => format!(" of which {count} diverged"),
-    };
-    let seeds = format!("{}{diverged}", counted(searched.gains.len(), "fresh seed"));
+    let seeds = counted(searched.gains.len(), "fresh seed");
     match outcome.interval {
         Some(Interval { low, high }) => {
             format!("{} interval {} to {}, {seeds}", level(searched), points(low), points(high))
@@ -305,11 +319,11 @@ fn gains(searched: &Searched) -> Option<Figure> {
     if searched.gains.is_empty() {
         return None;
     }
-    let gain = |one: &Gain| 100.0 * one.size();
+    let gain = |one: &Gain| one.size().map(|size| 100.0 * size);
     let interval = searched.outcome.as_ref().and_then(|outcome| outcome.interval);
     let ends = interval.map(|Interval { low, high }| [100.0 * low, 100.0 * high]);
     let margin = 100.0 * searched.margin;
-    let mut all: Vec<f64> = searched.gains.iter().map(gain).collect();
+    let mut all: Vec<f64> = searched.gains.iter().filter_map(gain).collect();
     all.extend([0.0, margin]);
     all.extend(ends.into_iter().flatten());
     let count = searched.gains.len();
@@ -329,7 +343,8 @@ fn gains(searched: &Searched) -> Option<Figure> {
         chart.line(1, "level", &[(left, 100.0 * mean), (right, 100.0 * mean)]);
     }
     for (place, one) in searched.gains.iter().enumerate() {
-        let (at, value) = ((place + 1) as f64, gain(one));
+        let at = (place + 1) as f64;
+        let Some(value) = gain(one) else { continue };
         chart.marker(1, at, value);
         let lines = [
             format!("seed {}: {} points", one.seed, points(value / 100.0)),

@@ -45,10 +45,12 @@ fn margin(summary: &Summary) -> Option<String> {
         Some((&algorithm.label, difference.is_within_margin(), difference.equivalence?))
     });
     let found: Vec<String> = tested
-        .map(|(label, is_within, Equivalence { interval, .. })| {
+        .map(|(label, is_within, Equivalence { interval, margin, .. })| {
             let [low, high] = [interval.low, interval.high].map(words::points);
             let shown = if is_within { "shown" } else { "not shown" };
-            format!("{label} {shown} (90 % interval {low} to {high})")
+            let by_itself = !is_within && interval.low > -margin && interval.high < margin;
+            let corrected = if by_itself { ", not after Holm's correction" } else { "" };
+            format!("{label} {shown} (90 % interval {low} to {high}{corrected})")
         })
         .collect();
     let margin = answer::margin_points(summary.setting.margin?);

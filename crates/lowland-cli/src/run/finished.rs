@@ -8,10 +8,11 @@ use clap::Args;
 use lowland_tasks::checkpoint::{Checkpoints, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
+use lowland_tasks::record::EpochRecord;
 use lowland_tasks::train::{Data, check_finite};
 
 use crate::failure::Usage;
-use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, LAST, MODEL};
+use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, LAST, METRICS, MODEL, RESULT};
 use crate::run::facts::Facts;
 use crate::terminal::resume_command;
 use crate::{device, program, settings};
@@ -61,6 +62,8 @@ pub(crate) struct FinishedRun {
     pub weights: String,
     /// How its data is not that which it learned, in words; none where it is the same.
     pub differences: Vec<String>,
+    /// Whether it was trained to its end.
+    pub is_finished: bool,
 }
 
 /// The weights of a run as a record, and which they are, in words.
@@ -85,6 +88,7 @@ impl FinishedRun {
             // Those of then, whatever images are there now: the network learned pixels normalised so.
             config.data.pixel_statistics = Some(facts.pixel_statistics.clone());
         }
+        let is_finished = is_finished(path, &config);
         let device = device::open(&config.device)?;
         let data = program::load(&config)?;
         let differences = differences(path, facts.as_ref(), &data)?;
@@ -99,14 +103,16 @@ impl FinishedRun {
             }
             (model, format!("the weights of {}", from.display()))
         } else {
-            let Weights { record, words } = weights(path, flags.checkpoint.as_deref())?;
+            let Weights { record, words } =
+                weights(path, is_finished, flags.checkpoint.as_deref())?;
             let model = data.model(&config, record, &device);
             let unusable = || Usage(format!("{}: {words} cannot be used", path.display()));
             let model = model.with_context(unusable)?;
             check_finite(&model).with_context(unusable)?;
             (model, words)
         };
-        Ok(Self { path: path.to_owned(), config, data, device, model, weights, differences })
+        let path = path.to_owned();
+        Ok(Self { path, config, data, device, model, weights, differences, is_finished })
     }
 }
 
@@ -187,25 +193,49 @@ pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
     settings::read_run(&config)
 }
 
-/// The weights of a run: those that are asked for, or those that it is judged by.
-fn weights(path: &Path, asked: Option<&str>) -> Result<Weights> {
+/// Whether a run was trained to its end, and not resumed since for longer. What kept no metrics is
+/// taken to be.
+fn is_finished(path: &Path, config: &TrainConfig) -> bool {
+    if path.join(RESULT).is_file() {
+        return true;
+    }
+    let Ok(metrics) = std::fs::read_to_string(path.join(METRICS)) else {
+        return path.join(MODEL).is_file();
+    };
+    let epochs = metrics.lines().filter(|line| line.contains(r#""kind":"epoch""#));
+    let epochs: Vec<EpochRecord> =
+        epochs.filter_map(|line| serde_json::from_str(line).ok()).collect();
+    path.join(MODEL).is_file() && config.is_over(&epochs)
+}
+
+/// The weights of a run: those that are asked for, or those that it is judged by. Files of weights
+/// in the folder of one that is not finished are of an earlier end.
+fn weights(path: &Path, is_finished: bool, asked: Option<&str>) -> Result<Weights> {
+    let is_of_comparison = path.join(RESULT).is_file();
+    if is_of_comparison && !path.join(MODEL).is_file() && latest(path)?.is_none() {
+        bail!(Usage(format!(
+            "{} has no weights: its comparison was to keep none (--keep weights keeps them)",
+            path.display()
+        )));
+    }
     match asked {
-        None => best(path)?.map_or_else(|| last(path), Ok),
-        Some("last") => last(path),
-        Some("best") => best(path)?.with_context(|| {
+        None => best(path, is_finished)?.map_or_else(|| last(path, is_finished), Ok),
+        Some("last") => last(path, is_finished),
+        Some("best") => best(path, is_finished)?.with_context(|| {
             Usage(format!(
                 "{} has no best weights: it has no validation part, or no epoch is done yet; use \
                  --checkpoint last",
                 path.display()
             ))
         }),
-        Some("average") => average(path),
+        Some("average") => average(path, is_finished),
         Some(name) => named(path, name),
     }
 }
 
-fn last(path: &Path) -> Result<Weights> {
-    if let Some(name) = [LAST, MODEL].into_iter().find(|name| path.join(name).is_file()) {
+fn last(path: &Path, is_finished: bool) -> Result<Weights> {
+    let mut names = [LAST, MODEL].into_iter().filter(|_| is_finished);
+    if let Some(name) = names.find(|name| path.join(name).is_file()) {
         let words = "the final weights".to_owned();
         return Ok(Weights { record: read(&path.join(name))?, words });
     }
@@ -213,24 +243,26 @@ fn last(path: &Path) -> Result<Weights> {
         let (path, resume) = (path.display(), resume_command(path));
         bail!(Usage(format!("{path} holds no weights yet: {resume} trains it")))
     };
-    warn_unfinished(path, step);
+    if !is_finished {
+        warn_unfinished(path, step);
+    }
     let words = format!("the weights of step {step}");
     Ok(Weights { record: of(snapshot, MODEL).unwrap_or_default(), words })
 }
 
 /// The weights that were best on validation; `None` where the run has no validation part, and
 /// before its first epoch is done.
-fn best(path: &Path) -> Result<Option<Weights>> {
+fn best(path: &Path, is_finished: bool) -> Result<Option<Weights>> {
     let words = "the weights that were best on validation".to_owned();
-    if path.join(LAST).is_file() {
+    if is_finished && path.join(LAST).is_file() {
         return Ok(Some(Weights { record: read(&path.join(MODEL))?, words }));
     }
-    if path.join(MODEL).is_file() {
+    if is_finished && path.join(MODEL).is_file() {
         return Ok(None);
     }
     let Some((step, snapshot)) = latest(path)? else { return Ok(None) };
     let found = of(snapshot, BEST).map(|record| Weights { record, words });
-    if found.is_some() {
+    if found.is_some() && !is_finished {
         warn_unfinished(path, step);
     }
     Ok(found)
@@ -240,8 +272,8 @@ fn warn_unfinished(path: &Path, step: u64) {
     tracing::warn!("{} is not finished: its checkpoint of step {step} is used", path.display());
 }
 
-fn average(path: &Path) -> Result<Weights> {
-    let found = if path.join(AVERAGE).is_file() {
+fn average(path: &Path, is_finished: bool) -> Result<Weights> {
+    let found = if is_finished && path.join(AVERAGE).is_file() {
         Some(read(&path.join(AVERAGE))?)
     } else {
         latest(path)?.and_then(|(_, snapshot)| of(snapshot, AVERAGE))

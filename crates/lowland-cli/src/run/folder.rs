@@ -16,8 +16,8 @@ use lowland_tasks::weights::Export;
 
 use crate::failure::{InUse, Usage};
 use crate::files::{
-    AVERAGE, CHECKPOINTS, CONFIG, EVENTS, FACTS, LAST, METRICS, MODEL, MODEL_CONFIG, PLAN,
-    SAFETENSORS, TOKENIZER, cannot_write,
+    AVERAGE, CHECKPOINTS, CONFIG, EVENTS, FACTS, LANDSCAPE, LAST, METRICS, MODEL, MODEL_CONFIG,
+    PLAN, SAFETENSORS, SHARPNESS, TOKENIZER, cannot_write,
 };
 use crate::run::journal::Journal;
 use crate::terminal::resume_command;
@@ -151,7 +151,14 @@ impl RunFolder {
         let chosen = training.record().test.as_ref().is_some_and(|test| test.chosen_on_validation);
         let model = if chosen { training.chosen()?.1 } else { last.clone() };
         let bytes = model.clone().to_safetensors(export)?;
-        files::write(&self.path.join(SAFETENSORS), &bytes)?;
+        let path = self.path.join(SAFETENSORS);
+        if std::fs::read(&path).is_ok_and(|earlier| earlier != bytes) {
+            // What was measured of an earlier end is none of this one.
+            for name in [SHARPNESS, LANDSCAPE] {
+                files::remove_if_there(&self.path.join(name))?;
+            }
+        }
+        files::write(&path, &bytes)?;
         for (name, contents) in &export.files {
             files::write(&self.path.join(name), contents)?;
         }

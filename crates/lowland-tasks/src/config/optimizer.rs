@@ -150,7 +150,7 @@ impl OptimizerConfig {
             ("epsilon", name != OptimizerName::Sgd, self.epsilon, default.epsilon),
         ] {
             let holds = applies || value.to_bits() == default.to_bits();
-            setting(field, holds, value, "left out: the base optimizer has none")?;
+            setting(field, holds, value, "its default: the base optimizer has none")?;
         }
         let applies = !self.nesterov || (self.name == OptimizerName::Sgd && self.momentum > 0.0);
         setting("nesterov", applies, self.nesterov, "false unless SGD has a momentum above 0")?;

@@ -78,7 +78,7 @@ impl SparseLayerSamConfig {
         name: "slsam",
         label: "SL-SAM",
         summary: "SAM on layers that a bandit draws, the others left alone",
-        passes: "2 (1 + d + active)/3",
+        passes: "2 (1 + d + phi)/3",
         memory: "0",
         below_one_pass: false,
         source: "arXiv 2602.09395",

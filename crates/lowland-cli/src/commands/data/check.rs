@@ -110,12 +110,14 @@ impl Check {
             Kind::Images => DataSummary::images(name, &name.load_with(data_dir, &folder)?),
             Kind::People => {
                 let (path, crop) = (name.folder(data_dir)?, CropConfig::default());
-                let splits = PoseSplits::read_with(&path, &crop, &folder.decoding, skip_damaged)?;
+                let splits = PoseSplits::read_with(&path, &crop, &folder.decoding, skip_damaged);
+                let splits = splits.map_err(|error| name.with_way(error, data_dir))?;
                 DataSummary::people(name, &splits)
             }
             Kind::Texts(kind) => {
                 let (path, columns) = (name.folder(data_dir)?, config.columns());
-                let corpus = kind.corpus(&path, &columns, skip_damaged)?;
+                let corpus = kind.corpus(&path, &columns, skip_damaged);
+                let corpus = corpus.map_err(|error| name.with_way(error, data_dir))?;
                 DataSummary::texts(name, &corpus)
             }
             Kind::Own => bail!(Usage(format!("{name} is no data set that is read from a folder"))),

@@ -122,15 +122,16 @@ fn a_run_that_diverged_is_below_every_correlation() {
 }
 
 #[test]
-fn in_a_pair_a_run_that_diverged_is_worth_nothing_and_never_more_than_the_other() {
-    let gain = |base, winner| Gain { seed: 0, base, winner }.size();
-    let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
-    close(gain(None, Some(0.8)), 0.8);
-    close(gain(Some(0.8), None), -0.8);
-    close(gain(None, Some(-0.8)), 0.0);
-    close(gain(Some(-0.8), None), 0.0);
-    close(gain(None, None), 0.0);
-    close(gain(Some(0.3), Some(0.8)), 0.5);
+fn there_is_no_answer_where_a_run_of_a_pair_diverged() {
+    let design = design(1, 2, Budget::Runs(8));
+    let mut known = BTreeMap::new();
+    let drawn = |contender: usize, seed: u64| 0.1 * contender as f64 + 0.001 * (seed % 3) as f64;
+    let position = searched(&design, &mut known, |contender, seed| {
+        drawn(contender, seed) + if contender == 1 && seed == 1001 { 0.01 } else { 0.0 }
+    });
+    assert_eq!(design.found(&position, &known).unwrap().says, Says::Yes);
+    known.get_mut(&(0, 1002)).unwrap().accuracy = None;
+    assert_eq!(design.found(&position, &known), None);
 }
 
 #[test]

@@ -95,24 +95,14 @@ impl Candidate {
 }
 
 impl Gain {
-    /// What the baseline and the winner count for. A run that diverged is worth nothing, a score of
-    /// 0, and never more than the other run: correlations can be negative.
-    pub(crate) fn counted(&self) -> (f64, f64) {
-        let or_nothing = |own: Option<f64>, other: Option<f64>| {
-            own.unwrap_or_else(|| other.map_or(0.0, |other| other.min(0.0)))
-        };
-        (or_nothing(self.base, self.winner), or_nothing(self.winner, self.base))
+    /// The scores of the baseline and of the winner; `None` where one of the two diverged.
+    pub(crate) fn both(&self) -> Option<(f64, f64)> {
+        Some((self.base?, self.winner?))
     }
 
-    /// The gain of the winner over the baseline, as a share.
-    pub(crate) fn size(&self) -> f64 {
-        let (base, winner) = self.counted();
-        winner - base
-    }
-
-    /// Whether one of the two diverged.
-    pub(crate) fn diverged(&self) -> bool {
-        self.base.is_none() || self.winner.is_none()
+    /// The gain of the winner over the baseline, as a share; `None` where one of the two diverged.
+    pub(crate) fn size(&self) -> Option<f64> {
+        self.both().map(|(base, winner)| winner - base)
     }
 }
 

@@ -65,6 +65,14 @@ fn the_answer_is_yes_no_or_not_decided() {
 }
 
 #[test]
+fn there_is_no_answer_where_a_fresh_run_diverged() {
+    let mut summary = searched(0.02, Some(outcome(0.02, 0.01, Says::Undecided, None)));
+    let gains = &mut summary.searched.as_mut().unwrap().gains;
+    (gains[1].winner, gains[2].winner, gains[2].base) = (None, None, None);
+    assert_snapshot!(answer(summary.searched.as_ref().unwrap(), &summary), @"No answer: with fresh seeds SGD diverged on 1 of 6 and SAM rho=0.2 diverged on 2 of 6. Begin a search with a smaller learning rate or smaller radii.");
+}
+
+#[test]
 fn the_table_shows_what_became_of_each_setting() {
     let mut summary = searched(0.02, Some(outcome(0.02, 0.01, Says::Yes, None)));
     let candidates = &mut summary.searched.as_mut().unwrap().candidates;
