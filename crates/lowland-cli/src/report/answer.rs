@@ -179,7 +179,9 @@ fn clause(algorithm: &AlgorithmSummary, baseline: &AlgorithmSummary, time: &str)
     let Some(accuracy) = &algorithm.accuracy else { return without_accuracy(algorithm) };
     let reached = format!("{label} reached {}", percent(accuracy.mean));
     let (Some(difference), Some(base)) = (&algorithm.difference, &baseline.accuracy) else {
-        return format!("{reached}, with no {base_label} run of the same seed to compare it with");
+        return format!(
+            "{reached}, with no finished {base_label} run of the same seed to compare it with"
+        );
     };
     let base = format!("{base_label}'s {}", percent(base.mean));
     format!("{reached}{}{}", compared(difference, &base), cost(algorithm, base_label, time))

@@ -316,7 +316,7 @@ fn gains_data(gains: &[Gain]) -> Data {
 /// The gains of the winner with fresh seeds, with the interval that decides.
 fn gains(searched: &Searched) -> Option<Figure> {
     let (base, winner) = searched.names()?;
-    if searched.gains.is_empty() {
+    if searched.gains.iter().all(|gain| gain.size().is_none()) {
         return None;
     }
     let gain = |one: &Gain| one.size().map(|size| 100.0 * size);
