@@ -172,7 +172,15 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// # Errors
 /// A file that cannot be removed.
 pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
+    gone(path, std::fs::remove_file(path))
+}
+
+/// An error where something could not be removed; what is not there need not be.
+///
+/// # Errors
+/// What cannot be removed.
+pub(crate) fn gone(path: &Path, removed: std::io::Result<()>) -> Result<()> {
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(cannot_write(path, error))
         }

@@ -1,6 +1,5 @@
 //! What is kept of each run of a comparison once it is done.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
 use crate::files::{
-    AVERAGE, CHECKPOINTS, EVENTS, LAST, METRICS, MODEL, MODEL_CONFIG, SAFETENSORS, TOKENIZER,
-    cannot_write,
+    AVERAGE, CHECKPOINTS, EVENTS, LAST, METRICS, MODEL, MODEL_CONFIG, SAFETENSORS, TOKENIZER, gone,
+    remove_if_there,
 };
 
 /// Files of a run that can be kept.
@@ -81,7 +80,7 @@ impl Keep {
         for (kept, names) in files {
             for path in names.iter().map(|name| run.join(name)) {
                 if !self.has(kept) {
-                    gone(&path, std::fs::remove_file(&path))?;
+                    remove_if_there(&path)?;
                 }
             }
         }
@@ -101,14 +100,6 @@ impl Keep {
             [one] => (*one).to_owned(),
             [front @ .., last] => format!("{} and {last}", front.join(", ")),
         }
-    }
-}
-
-/// What is not there need not be removed.
-fn gone(path: &Path, removed: std::io::Result<()>) -> Result<()> {
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot_write(path, error)),
-        _ => Ok(()),
     }
 }
 
