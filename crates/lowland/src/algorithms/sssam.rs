@@ -3,6 +3,7 @@
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::algorithms::config::{AlgorithmConfig, Descriptor, Fidelity};
 use crate::algorithms::scheduled::Scheduled;
 use crate::error::fraction;
@@ -11,7 +12,6 @@ use crate::rule::descend::SharpGradient;
 use crate::rule::schedule::{Course, Schedule, done};
 use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Gradient, Rule, Surface};
-use crate::Result;
 
 /// SS-SAM (stochastic scheduled SAM): a SAM step with some probability, the base optimizer
 /// otherwise. Choose it where a period could fall in step with the data.
