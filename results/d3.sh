@@ -1,4 +1,5 @@
-# Part D3 of PROTOCOL.md as far as it was run; the folders of CoLA and of MiniLM are the arguments.
+# Part D3 of PROTOCOL.md as far as it was run; the folders of CoLA, MiniLM and SST-2 are the
+# arguments.
 whole="--task fine-tune --data cola --data-dir $1 --from $2"
 cola="$whole --set text.trained.lora.rank=8"
 search="--validation 0.2 --no-sharpness --seeds 1 --keep nothing"
@@ -12,4 +13,7 @@ compare="--no-sharpness --margin 1 --seeds 5 --first-seed 720 --keep nothing"
 lowland compare $cola $compare --out d3/cola-lora \
     --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
 lowland compare $whole $compare --out d3/cola \
+    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
+sst2="--task fine-tune --data sst2 --data-dir $3 --from $2 --train-limit 5000"
+lowland compare $sst2 --set text.trained.lora.rank=8 $compare --out d3/sst2-lora \
     --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2

@@ -44,7 +44,7 @@ use crate::files::{CONFIG, PAGE, PLAN, RUNS, SUMMARY};
 use crate::run::facts::version;
 use crate::run::folder::lock;
 use crate::settings::read_run;
-use crate::words::{counted, percent};
+use crate::words::{count, counted, percent};
 use crate::{files, terminal};
 
 /// Whether a folder is that of a comparison.
@@ -195,6 +195,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
         labels: &labels,
         command: String::new(),
         hardware: String::new(),
+        version: String::new(),
     };
     let setting = outline.setting();
     let noise = match setting.label_noise {
@@ -207,7 +208,7 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
         "{}: {}, {} training {}{noise}, {}{}{}, {}: {}",
         labels.join(", "),
         setting.data,
-        setting.training_images,
+        count(setting.training_images),
         setting.wording.samples,
         if setting.limit.is_some() { "at most " } else { "" },
         counted(setting.epochs, "epoch"),

@@ -92,6 +92,11 @@ pub(crate) fn command_name() -> &'static str {
     PROGRAM.get().map_or("lowland", |(program, _)| &program.name)
 }
 
+/// A command of the program, as it is typed, such as `lowland resume`.
+pub(crate) fn command(name: &str) -> String {
+    format!("{} {name}", command_name())
+}
+
 /// What lies under the settings of every run: nothing, unless the program has a task of its own.
 pub(crate) fn settings() -> Table {
     PROGRAM.get().map(|(_, table)| table.clone()).unwrap_or_default()

@@ -6,6 +6,7 @@ pub(crate) mod finished;
 pub(crate) mod folder;
 pub(crate) mod interrupt;
 pub(crate) mod journal;
+pub(crate) mod metrics;
 mod result;
 pub(crate) mod world;
 
@@ -44,8 +45,16 @@ pub(crate) const PICTURES: usize = 12;
 /// What makes the steps: the algorithm, and the optimizer below it.
 fn steps_of(config: &TrainConfig) -> String {
     let (label, below) = (config.algorithm_label(), config.optimizer.name.label());
-    let has_own = config.algorithm.base().is_ok_and(|base| base.is_some());
-    if label == below || has_own { label.to_owned() } else { format!("{label} over {below}") }
+    match label {
+        _ if brings_optimizer(config) => format!("{label} over an optimizer of its own"),
+        label if label == below => label.to_owned(),
+        label => format!("{label} over {below}"),
+    }
+}
+
+/// Whether the algorithm brings the optimizer below it.
+fn brings_optimizer(config: &TrainConfig) -> bool {
+    config.algorithm.base().is_ok_and(|base| base.is_some())
 }
 
 /// Trains to the end, from wherever the training stands, and prints the result.
@@ -145,6 +154,13 @@ fn opening(data: &Data, config: &TrainConfig) -> Vec<String> {
         config.optimizer.schedule.in_words(),
         config.batch_size,
     ));
+    if brings_optimizer(config) {
+        lines.push(format!(
+            "of the settings of the optimizer, {} takes the learning rate and its schedule alone: the \
+             others, such as momentum and weight decay, are not used",
+            config.algorithm_label()
+        ));
+    }
     if config.batch_size > train {
         lines.push(format!(
             "a batch of {} is larger than the {}: each step takes all of them, as --batch-size {train} does",

@@ -295,7 +295,7 @@ pub(crate) fn quoted(argument: &str) -> String {
 
 /// The command that resumes what is in a folder.
 pub(crate) fn resume_command(folder: &Path) -> String {
-    format!("{} resume {}", program::command_name(), quoted(&folder.display().to_string()))
+    format!("{} {}", program::command("resume"), quoted(&folder.display().to_string()))
 }
 
 #[cfg(test)]

@@ -263,7 +263,7 @@ fn mistakes_are_one_line_exit_2_and_leave_nothing_behind() {
     assert!(line.starts_with(&format!("error: cannot read {absent}: ")), "{line}");
     let line = last_line(&["--model", "vgg"]);
     let expected =
-        "error: model: unknown name `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
+        "error: model: unknown model \"vgg\", expected one of: small-cnn, small-cnn-wide, ";
     assert!(line.starts_with(expected), "{line}");
     // Wherever a flag stands, its own command has the help.
     let typed = |arguments: &[&str]| text(&lowland(arguments).stderr).trim_end().to_owned();

@@ -133,6 +133,14 @@ fn validation_chooses_and_test_is_measured_once() {
     for part in ["the weights that were best on validation", "precision", "calibration error"] {
         assert!(words.contains(part), "{part}: {words}");
     }
+    // Where the file of the last epoch is gone, the best weights do not pass for it.
+    std::fs::remove_file(format!("{out}/last.bpk")).unwrap();
+    assert_eq!(evaluate(&[]), found);
+    assert_eq!(evaluate(&["--checkpoint", "last", "--on", "validation"]), last, "a checkpoint's");
+    std::fs::remove_dir_all(format!("{out}/checkpoints")).unwrap();
+    assert_eq!(evaluate(&[]), found);
+    let error = text(&lowland(&["evaluate", &out, "--checkpoint", "last"]).stderr);
+    assert!(error.contains("neither last.bpk nor a checkpoint"), "{error}");
 }
 
 #[test]
@@ -150,6 +158,24 @@ fn without_a_validation_part_the_output_says_so() {
     assert!(text(&error.stderr).contains("there is no validation part"));
     let error = lowland(&["sharpness", &out, "--checkpoint", "best"]);
     assert!(text(&error.stderr).contains("has no best weights"), "{}", text(&error.stderr));
+}
+
+#[test]
+fn an_algorithm_with_an_optimizer_of_its_own_names_what_it_leaves_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |name: &str| {
+        let out = path(folder.path(), &name.replace(':', "-"));
+        let limits = ["--train-limit", "64", "--test-limit", "64", "--epochs", "1"];
+        let more = ["train", "--out", &out, "--lr", "0.0001", "--algorithm", name];
+        text(&run(&[&more[..], &limits].concat()).stderr)
+    };
+    for (name, label) in [("adasam", "AdaSAM"), ("bsam:data_size=64", "bSAM")] {
+        let said = said(name);
+        let with = format!("training with {label} over an optimizer of its own, learning rate");
+        let aside = format!("of the settings of the optimizer, {label} takes the learning rate");
+        assert!(said.contains(&with) && said.contains(&aside), "{said}");
+    }
+    assert!(!said("sam").contains("of the settings of the optimizer"));
 }
 
 #[test]

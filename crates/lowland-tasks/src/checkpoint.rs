@@ -13,6 +13,7 @@ pub use manifest::Manifest;
 pub(crate) use manifest::sha256;
 pub use snapshot::{About, Snapshot};
 
+use crate::record::best_on_validation;
 use crate::{Error, Result};
 use manifest::{Entry, MANIFEST};
 
@@ -185,18 +186,10 @@ impl Checkpoints {
             };
             whole.extend(about.ok().map(|about| (found, about)));
         }
-        let best = whole
-            .iter()
-            .rev()
-            .filter_map(|(found, about)| {
-                Some((&found.path, about.validation_accuracy?, about.validation_loss))
-            })
-            .reduce(|best, other| {
-                let loss = |loss: Option<f64>| loss.unwrap_or(f64::INFINITY);
-                let by_loss = loss(best.2).total_cmp(&loss(other.2));
-                if other.1.total_cmp(&best.1).then(by_loss).is_gt() { other } else { best }
-            })
-            .map(|(path, ..)| path.clone());
+        // From the first: of equal ones it is the best.
+        let best = best_on_validation(whole.iter().rev().map(|(found, about)| {
+            (found.path.clone(), about.validation_accuracy, about.validation_loss)
+        }));
         for (found, _) in whole.iter().skip(keep.max(1)) {
             if best.as_ref() != Some(&found.path) {
                 remove(&found.path)?;

@@ -214,7 +214,7 @@ pub enum Error {
     },
 
     /// A name that is in none of the lists.
-    #[error("unknown {what} {name:?}{nearest}, expected one of: {known}")]
+    #[error("unknown {what} {name:?}, expected one of: {known}{nearest}")]
     Unknown {
         /// What kind of thing was named, such as "data set".
         what: &'static str,
@@ -349,7 +349,7 @@ impl Error {
     /// A name that is none of those that are known.
     pub(crate) fn unknown(what: &'static str, name: &str, known: &[&'static str]) -> Self {
         let nearest = nearest(name, known.iter().copied());
-        let nearest = nearest.map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
+        let nearest = nearest.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default();
         Self::Unknown { what, name: name.to_owned(), nearest, known: known.join(", ") }
     }
 

@@ -82,6 +82,7 @@ macro_rules! register {
 
         /// A model that this crate can make.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
         pub enum ModelName {
             $(
                 $(#[$attribute])*
@@ -329,5 +330,14 @@ impl FromStr for ModelName {
             .into_iter()
             .find(|model| model.name() == name)
             .ok_or_else(|| Error::unknown("model", name, &Self::ALL.map(Self::name)))
+    }
+}
+
+impl TryFrom<String> for ModelName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        // In the settings of runs, and nothing that one can ask for.
+        if name == Self::Own.name() { Ok(Self::Own) } else { name.parse() }
     }
 }

@@ -49,21 +49,23 @@ pub struct TestRecord {
 /// measured by, of equal ones the lowest loss, then the first. `None` where nothing was measured
 /// there.
 pub fn best_epoch(epochs: &[EpochRecord]) -> Option<&EpochRecord> {
-    let score = |epoch: &EpochRecord| {
-        let loss = epoch.validation_loss.unwrap_or(f64::INFINITY);
-        (epoch.validation_accuracy.unwrap_or(f64::NEG_INFINITY), -loss)
-    };
-    let mut best: Option<&EpochRecord> = None;
-    for epoch in epochs.iter().filter(|epoch| epoch.validation_accuracy.is_some()) {
-        let is_better = best.is_none_or(|best| {
-            let ((accuracy, loss), (a, l)) = (score(epoch), score(best));
-            accuracy.total_cmp(&a).then(loss.total_cmp(&l)).is_gt()
-        });
-        if is_better {
-            best = Some(epoch);
-        }
-    }
-    best
+    best_on_validation(
+        epochs.iter().map(|epoch| (epoch, epoch.validation_accuracy, epoch.validation_loss)),
+    )
+}
+
+/// What is best of some things, each with its share of right answers and its loss on validation, in
+/// the order of [`best_epoch`].
+pub(crate) fn best_on_validation<T>(
+    measured: impl Iterator<Item = (T, Option<f64>, Option<f64>)>,
+) -> Option<T> {
+    let scored = measured
+        .filter_map(|(of, accuracy, loss)| Some((of, accuracy?, loss.unwrap_or(f64::INFINITY))));
+    let best = scored.reduce(|best, other| {
+        let order = other.1.total_cmp(&best.1).then(best.2.total_cmp(&other.2));
+        if order.is_gt() { other } else { best }
+    });
+    best.map(|(of, ..)| of)
 }
 
 impl RunRecord {

@@ -275,5 +275,5 @@ fn names_lead_to_models_and_back() {
          pose-small, pose-resnet18, transformer"
     );
     let error = "resnet50".parse::<ModelName>().unwrap_err().to_string();
-    assert!(error.contains("(did you mean resnet50-imagenet?)"), "{error}");
+    assert!(error.ends_with("; did you mean \"resnet50-imagenet\"?"), "{error}");
 }

@@ -8,13 +8,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::flatness::Flatness;
-use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord, best_epoch};
-use serde::Deserialize;
+use lowland_tasks::record::{RunRecord, best_epoch};
 
 use self::groups::groups;
 use crate::commands::{present, present_as};
 use crate::compare::equal::Equal;
-use crate::compare::gather::Outline;
+use crate::compare::gather::{Outline, distinct};
 use crate::compare::label::labels;
 use crate::compare::landscapes::Landscapes;
 use crate::compare::summary::{Gallery, Run, Summary};
@@ -27,6 +26,7 @@ use crate::run::epochs_of;
 use crate::run::facts::Facts;
 use crate::run::finished::read_config;
 use crate::run::folder::pictures;
+use crate::run::metrics::Metrics;
 use crate::settings::is_of_an_algorithm;
 use crate::terminal::{self, note, say};
 use crate::words::agreeing;
@@ -57,21 +57,6 @@ struct Found {
     run: Run,
     /// Settings that were changed on the way, in words.
     changed: Vec<String>,
-}
-
-/// A line of `metrics.jsonl`, as far as a report needs it.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum Line {
-    Step(StepRecord),
-    Epoch(EpochRecord),
-    Test(TestRecord),
-    Changed {
-        step: u64,
-        changes: Vec<String>,
-    },
-    #[serde(other)]
-    Other,
 }
 
 impl Report {
@@ -179,12 +164,6 @@ fn summary(found: &[Found]) -> Result<Summary> {
     seeds.dedup();
 
     let facts = &found[0].facts;
-    let mut places: Vec<&str> = Vec::new();
-    for place in found.iter().map(|found| found.facts.hardware.as_str()) {
-        if !places.contains(&place) {
-            places.push(place);
-        }
-    }
     let mut names: Vec<&str> = configs.iter().map(TrainConfig::algorithm_label).collect();
     names.dedup();
     let (title, labels) = (names.join(", "), labels(&configs));
@@ -202,7 +181,8 @@ fn summary(found: &[Found]) -> Result<Summary> {
         configs: &configs,
         labels: &labels,
         command: terminal::command(),
-        hardware: places.join("; "),
+        hardware: distinct("; ", found.iter().map(|found| found.facts.hardware.as_str())),
+        version: distinct(" and ", found.iter().map(|found| found.facts.version.as_str())),
     };
     Ok(outline.summary(runs))
 }
@@ -244,37 +224,18 @@ fn differences(configs: &[TrainConfig]) -> String {
 
 fn read_run(path: &Path) -> Result<Found> {
     let config = read_config(path)?;
-    let metrics = path.join(METRICS);
-    let text = std::fs::read_to_string(&metrics).with_context(|| {
-        if path.join(RESULT).is_file() {
-            return Usage(format!(
-                "{} has no {METRICS}: its comparison was to keep none, and has a report of its own",
-                path.display()
-            ));
-        }
-        let resume = terminal::resume_command(path);
-        Usage(format!("{} has no {METRICS} that can be read; {resume} trains it", path.display()))
-    })?;
-    let (mut steps, mut epochs, mut test) = (Vec::new(), Vec::new(), None);
-    let mut changed = Vec::new();
-    // The last line of a run that trains now, or was killed, may be half of one.
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    for (i, line) in whole.lines().enumerate() {
-        let line: Line = serde_json::from_str(line)
-            .map_err(|error| Usage(format!("{} line {}: {error}", metrics.display(), i + 1)))?;
-        match line {
-            Line::Step(step) => steps.push(step),
-            Line::Epoch(epoch) => epochs.push(epoch),
-            Line::Test(record) => test = Some(record),
-            Line::Changed { step, changes } => {
-                changed.push(format!("at step {step}: {}", changes.join(", ")));
-            }
-            Line::Other => {}
-        }
-    }
+    let resume = terminal::resume_command(path);
+    let Some(Metrics { steps, epochs, test, changed }) = Metrics::read(path)? else {
+        let why = if path.join(RESULT).is_file() {
+            "its comparison was to keep none, and has a report of its own".to_owned()
+        } else {
+            format!("{resume} trains it")
+        };
+        bail!(Usage(format!("{} has no {METRICS}: {why}", path.display())));
+    };
     if !config.is_over(&epochs) {
         bail!(Usage(format!(
-            "{} is not finished: {} of {} {} done; lowland resume finishes it",
+            "{} is not finished: {} of {} {} done; {resume} finishes it",
             path.display(),
             epochs.len(),
             epochs_of(&config),
@@ -284,7 +245,7 @@ fn read_run(path: &Path) -> Result<Found> {
     let diverged = epochs.last().is_none_or(|epoch| epoch.measured_loss().is_none());
     if test.is_none() && !diverged && best_epoch(&epochs).is_some() {
         bail!(Usage(format!(
-            "{} is not finished: the best weights are not tested yet; lowland resume finishes it",
+            "{} is not finished: the best weights are not tested yet; {resume} finishes it",
             path.display()
         )));
     }
@@ -294,7 +255,7 @@ fn read_run(path: &Path) -> Result<Found> {
     run.confusion = files::read_json::<Confusion>(&path.join(CONFUSION))?;
     let facts = Facts::read(path)?.with_context(|| {
         Usage(format!(
-            "{} has no {FACTS}, which says what it learned: lowland resume writes it, unless the run is one \
+            "{} has no {FACTS}, which says what it learned: {resume} writes it, unless the run is one \
              of a comparison, which has a report of its own",
             path.display()
         ))

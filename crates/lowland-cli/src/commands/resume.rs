@@ -112,7 +112,8 @@ impl Resume {
         world.all()?.broadcast(toml::to_string(&config)?.into_bytes())?;
         let (mut training, data) = ready(world, &config)?;
         let otherwise = format!(
-            "start anew with lowland train --config {} --out another folder",
+            "start anew with {} --config {} --out another folder",
+            program::command("train"),
             self.run.join(CONFIG).display()
         );
         let found = folder.latest_checkpoint(&otherwise)?;
@@ -174,8 +175,9 @@ impl Resume {
             }
             Error::OtherData { .. } => format!(
                 "{error}; put it back, or name the folder that holds it with --data-dir; a new run on other \
-                 data can begin from these weights: lowland train --from {} with --data and --data-dir, \
+                 data can begin from these weights: {} --from {} with --data and --data-dir, \
                  and with --new-head where the classes are others",
+                program::command("train"),
                 self.run.display()
             ),
             error => format!("{}: {error}", path.display()),

@@ -44,6 +44,7 @@ pub(crate) fn expanded(
 ) -> Result<Expanded> {
     let tries = tries.iter().map(|text| Try::parse(text)).collect::<Result<Vec<_>>>()?;
     let mut applied = vec![0; tries.len()];
+    let mut refusals = vec![String::new(); tries.len()];
     let (mut names, mut notes) = (Vec::new(), Vec::new());
     for algorithm in algorithms {
         // What is wrong without a try is not the try's.
@@ -55,8 +56,9 @@ pub(crate) fn expanded(
             if one.algorithm.is_some_and(|other| other != own) || has(algorithm, one.key) {
                 continue;
             }
-            if !one.applies(settings, algorithm)? {
+            if let Some(refusal) = one.refusal(settings, algorithm)? {
                 lacks.push(one.key);
+                refusals[place] = refusal;
                 continue;
             }
             applied[place] += 1;
@@ -75,12 +77,18 @@ pub(crate) fn expanded(
     }
     if let Some(place) = applied.iter().position(|count| *count == 0) {
         bail!(Usage(format!(
-            "--try {} applies to none of the algorithms: {}",
+            "--try {} applies to none of the algorithms: {}{}",
             tries[place].text,
-            algorithms.join(", ")
+            algorithms.join(", "),
+            meant(&refusals[place])
         )));
     }
     Ok(Expanded { names, notes })
+}
+
+/// What was probably meant by a setting, as the last algorithm's refusal has it.
+fn meant(refusal: &str) -> &str {
+    refusal.find("; did you mean").map_or("", |start| &refusal[start..])
 }
 
 /// The algorithm with its own radius and larger ones, where it has a radius that is not given.
@@ -129,17 +137,17 @@ impl<'a> Try<'a> {
         Ok(Self { text, algorithm, key, values })
     }
 
-    /// Whether an algorithm has the setting.
-    fn applies(&self, settings: &SettingFlags, algorithm: &str) -> Result<bool> {
-        let Some(first) = self.values.first() else { return Ok(false) };
+    /// Why an algorithm does not have the setting; `None` where it has.
+    fn refusal(&self, settings: &SettingFlags, algorithm: &str) -> Result<Option<String>> {
+        let Some(first) = self.values.first() else { return Ok(Some(String::new())) };
         let tried = settings.resolve_among(&format!("{algorithm}:{}={first}", self.key));
-        let Err(error) = tried else { return Ok(true) };
+        let Err(error) = tried else { return Ok(None) };
         let unsupported = matches!(
             error.downcast_ref(),
             Some(lowland_tasks::Error::Algorithm(lowland::Error::Unsupported { .. }))
         );
         if unsupported || error.to_string().contains(UNKNOWN) {
-            return Ok(false);
+            return Ok(Some(error.to_string()));
         }
         Err(error)
     }
@@ -222,7 +230,7 @@ mod tests {
             ("rho=0.4..0.1", "from a lower to a higher value"),
             ("rho=0..1", "numbers above 0, found \"0\""),
             ("rho=1..2/1", "2 to 100 values, found \"1\""),
-            ("rhoo=1,2", "--try rhoo=1,2 applies to none of the algorithms: sgd, sam"),
+            ("rhoo=1,2", "applies to none of the algorithms: sgd, sam; did you mean \"rho\"?"),
             ("rho=-1", "rho must be finite and at least 0, found -1"),
         ] {
             let error = expand(&["sgd", "sam"], &[text]).unwrap_err().to_string();

@@ -44,6 +44,8 @@ pub(crate) struct Outline<'a> {
     pub command: String,
     /// Where the runs trained, in words.
     pub hardware: String,
+    /// The version of the program that trained them.
+    pub version: String,
 }
 
 impl Outline<'_> {
@@ -54,7 +56,7 @@ impl Outline<'_> {
             title: self.title.map_or_else(|| labels.join(", "), str::to_owned),
             question: self.question.map_or_else(|| question(labels, self.equal), str::to_owned),
             command: self.command.clone(),
-            version: self.facts.version.clone(),
+            version: self.version.clone(),
             hardware: self.hardware.clone(),
         };
         let contenders =
@@ -189,9 +191,7 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
             continue;
         };
         most_jobs = most_jobs.max(finished.jobs);
-        if !hardware.contains(&finished.hardware) {
-            hardware.push(finished.hardware);
-        }
+        hardware.push(finished.hardware);
         let flatness = files::read_json::<Flatness>(&path.join(SHARPNESS))?;
         runs[run.contender].push(Run { flatness, ..finished.run });
         landscapes.extend(files::read_json::<Landscapes>(&path.join(LANDSCAPE))?);
@@ -216,9 +216,21 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         configs: &configs,
         labels: &labels,
         command: plan.commands.join("\n"),
-        hardware: hardware.join("; "),
+        hardware: distinct("; ", hardware.iter().map(String::as_str)),
+        version: plan.facts.version.clone(),
     };
     Ok(Summary { landscapes, galleries, missing, ..outline.summary(runs) })
+}
+
+/// Each of some words once, in the order in which they come.
+pub(crate) fn distinct<'a>(between: &str, all: impl Iterator<Item = &'a str>) -> String {
+    let mut seen = Vec::new();
+    for one in all {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen.join(between)
 }
 
 /// The epochs of a run that is not done, as its latest checkpoint has them.

@@ -4,6 +4,7 @@ use crate::compare::equal::Equal;
 use crate::compare::summary::{
     AlgorithmSummary, Difference, Equivalence, Setting, Spread, Summary, Verdict,
 };
+use crate::program;
 use crate::words::{MISSING, counted, number, percent, points, significant};
 
 /// With more algorithms than this beside the baseline, a sentence on all of them is too long.
@@ -89,11 +90,12 @@ pub(crate) fn missing(summary: &Summary) -> Option<String> {
     };
     let runs: Vec<String> = summary.algorithms.iter().filter_map(of).collect();
     Some(format!(
-        "{} of {} {} missing: {}. lowland resume trains what is missing.",
+        "{} of {} {} missing: {}. {} trains what is missing.",
         crate::words::count(count),
         counted(count + done, "run"),
         if count == 1 { "is" } else { "are" },
-        runs.join("; ")
+        runs.join("; "),
+        program::command("resume")
     ))
 }
 

@@ -9,7 +9,7 @@ use super::figure::{Data, Entry, Figure, cell};
 use super::numbers::{details, row};
 use super::scale::Scale;
 use crate::compare::summary::{AlgorithmSummary, Run, Summary, Uncertain};
-use crate::words;
+use crate::{program, words};
 
 /// The largest eigenvalues of the Hessian, of all algorithms where they were measured.
 pub(super) fn eigenvalues(summary: &Summary) -> Option<Figure> {
@@ -160,9 +160,9 @@ pub(super) fn warnings(summary: &Summary) -> Vec<String> {
         let runs: Vec<String> = runs.map(|(label, seed)| format!("{label}, seed {seed}")).collect();
         warnings.push(format!(
             "the sharpness of some runs was measured on other samples or with other settings than \
-             that of most and is left out: {}; lowland sharpness with the same flags measures all \
-             alike",
-            runs.join("; ")
+             that of most and is left out: {}; {} with the same flags measures all alike",
+            runs.join("; "),
+            program::command("sharpness")
         ));
     }
     warnings

@@ -9,6 +9,7 @@ use crate::compare::statistics::mean;
 use crate::compare::summary::{Candidate, Gain, Interval, Outcome, Searched, Summary};
 use crate::compare::terms::Says;
 use crate::layout::Grid;
+use crate::program;
 use crate::words::{MISSING, counted, counted_as, number, percent, points, roughly};
 
 /// What stands in the place of the score of a run that diverged.
@@ -17,8 +18,9 @@ const DIVERGED: &str = "diverged";
 /// The answer of a search in a few sentences.
 pub(super) fn answer(searched: &Searched, summary: &Summary) -> String {
     let spent = spent(searched);
+    let resume = program::command("resume");
     let Some(outcome) = &searched.outcome else {
-        return format!("The search is not over: {spent}. lowland resume continues it.");
+        return format!("The search is not over: {spent}. {resume} continues it.");
     };
     let Some((base, winner)) = searched.names() else {
         return format!("The search is not over: {spent}.");
@@ -38,7 +40,7 @@ pub(super) fn answer(searched: &Searched, summary: &Summary) -> String {
     let (Some(gain), Some(scores)) = (outcome.mean, Means::of(&searched.gains)) else {
         return format!(
             "Not decided within {budget}: no pair of runs with a fresh seed was left for the test of \
-             {winner}. lowland resume takes a larger budget."
+             {winner}. {resume} takes a larger budget."
         );
     };
     let (reached, base_reached) = (percent(scores.winner), percent(scores.base));
@@ -122,8 +124,9 @@ fn level(searched: &Searched) -> String {
 fn further(outcome: &Outcome) -> String {
     match outcome.further_pairs {
         Some(pairs) => format!(
-            "About {} would probably decide: lowland resume takes a larger budget.",
-            counted_as(pairs, "more pair of runs", "more pairs of runs")
+            "About {} would probably decide: {} takes a larger budget.",
+            counted_as(pairs, "more pair of runs", "more pairs of runs"),
+            program::command("resume")
         ),
         None => "Even a thousand pairs of runs would probably not decide.".to_owned(),
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::task::Wording;
 use lowland_tasks::train::{Data, Fingerprint, Training};
@@ -12,6 +12,7 @@ use crate::data_notes::data_notes;
 use crate::device::hardware;
 use crate::failure::Usage;
 use crate::files::{self, FACTS};
+use crate::terminal::resume_command;
 
 /// What only the data and the network say, and where they trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,7 +87,8 @@ impl Facts {
     /// # Errors
     /// A file that cannot be read or is none of facts.
     pub(crate) fn read(run: &Path) -> Result<Option<Self>> {
-        let unusable = || Usage("lowland resume writes it anew".to_owned());
-        files::read_json(&run.join(FACTS)).with_context(unusable)
+        files::read_json(&run.join(FACTS)).map_err(|error| {
+            Usage(format!("{error}; {} writes it anew", resume_command(run))).into()
+        })
     }
 }

@@ -8,12 +8,12 @@ use clap::Args;
 use lowland_tasks::checkpoint::{Checkpoints, Snapshot};
 use lowland_tasks::config::TrainConfig;
 use lowland_tasks::models::Model;
-use lowland_tasks::record::EpochRecord;
 use lowland_tasks::train::{Data, check_finite};
 
 use crate::failure::Usage;
-use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, LAST, METRICS, MODEL, RESULT};
+use crate::files::{AVERAGE, BEST, CHECKPOINTS, CONFIG, FACTS, LAST, MODEL, RESULT};
 use crate::run::facts::Facts;
+use crate::run::metrics::Metrics;
 use crate::terminal::resume_command;
 use crate::{device, program, settings};
 
@@ -72,6 +72,15 @@ struct Weights {
     words: String,
 }
 
+/// How far a run is, and what it is judged by.
+#[derive(Debug, Clone, Copy)]
+struct Stage {
+    /// Whether it was trained to its end.
+    is_finished: bool,
+    /// Whether it has a validation part, whose best epoch's weights it is judged by.
+    has_validation: bool,
+}
+
 impl FinishedRun {
     /// Opens a run that was trained to its end or at least to a checkpoint. Where its data is not
     /// that which it learned, says so in a warning.
@@ -103,8 +112,14 @@ impl FinishedRun {
             }
             (model, format!("the weights of {}", from.display()))
         } else {
-            let Weights { record, words } =
-                weights(path, is_finished, flags.checkpoint.as_deref())?;
+            let stage = Stage {
+                is_finished,
+                has_validation: facts.as_ref().map_or_else(
+                    || path.join(LAST).is_file(),
+                    |facts| facts.data.validation.samples > 0,
+                ),
+            };
+            let Weights { record, words } = weights(path, stage, flags.checkpoint.as_deref())?;
             let model = data.model(&config, record, &device);
             let unusable = || Usage(format!("{}: {words} cannot be used", path.display()));
             let model = model.with_context(unusable)?;
@@ -193,24 +208,19 @@ pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
     settings::read_run(&config)
 }
 
-/// Whether a run was trained to its end, and not resumed since for longer. What kept no metrics is
-/// taken to be.
+/// Whether a run was trained to its end, and not resumed since for longer. What has no metrics that
+/// can be read is taken to be.
 fn is_finished(path: &Path, config: &TrainConfig) -> bool {
     if path.join(RESULT).is_file() {
         return true;
     }
-    let Ok(metrics) = std::fs::read_to_string(path.join(METRICS)) else {
-        return path.join(MODEL).is_file();
-    };
-    let epochs = metrics.lines().filter(|line| line.contains(r#""kind":"epoch""#));
-    let epochs: Vec<EpochRecord> =
-        epochs.filter_map(|line| serde_json::from_str(line).ok()).collect();
-    path.join(MODEL).is_file() && config.is_over(&epochs)
+    let metrics = Metrics::read(path).ok().flatten();
+    path.join(MODEL).is_file() && metrics.is_none_or(|metrics| config.is_over(&metrics.epochs))
 }
 
 /// The weights of a run: those that are asked for, or those that it is judged by. Files of weights
 /// in the folder of one that is not finished are of an earlier end.
-fn weights(path: &Path, is_finished: bool, asked: Option<&str>) -> Result<Weights> {
+fn weights(path: &Path, stage: Stage, asked: Option<&str>) -> Result<Weights> {
     let is_of_comparison = path.join(RESULT).is_file();
     if is_of_comparison && !path.join(MODEL).is_file() && latest(path)?.is_none() {
         bail!(Usage(format!(
@@ -219,28 +229,34 @@ fn weights(path: &Path, is_finished: bool, asked: Option<&str>) -> Result<Weight
         )));
     }
     match asked {
-        None => best(path, is_finished)?.map_or_else(|| last(path, is_finished), Ok),
-        Some("last") => last(path, is_finished),
-        Some("best") => best(path, is_finished)?.with_context(|| {
+        None => best(path, stage)?.map_or_else(|| last(path, stage), Ok),
+        Some("last") => last(path, stage),
+        Some("best") => best(path, stage)?.with_context(|| {
             Usage(format!(
                 "{} has no best weights: it has no validation part, or no epoch is done yet; use \
                  --checkpoint last",
                 path.display()
             ))
         }),
-        Some("average") => average(path, is_finished),
+        Some("average") => average(path, stage),
         Some(name) => named(path, name),
     }
 }
 
-fn last(path: &Path, is_finished: bool) -> Result<Weights> {
-    let mut names = [LAST, MODEL].into_iter().filter(|_| is_finished);
-    if let Some(name) = names.find(|name| path.join(name).is_file()) {
+fn last(path: &Path, stage: Stage) -> Result<Weights> {
+    let Stage { is_finished, has_validation } = stage;
+    let name = if has_validation { LAST } else { MODEL };
+    if is_finished && path.join(name).is_file() {
         let words = "the final weights".to_owned();
         return Ok(Weights { record: read(&path.join(name))?, words });
     }
     let Some((step, snapshot)) = latest(path)? else {
         let (path, resume) = (path.display(), resume_command(path));
+        if is_finished {
+            bail!(Usage(format!(
+                "{path} has neither {name} nor a checkpoint: its final weights are gone"
+            )));
+        }
         bail!(Usage(format!("{path} holds no weights yet: {resume} trains it")))
     };
     if !is_finished {
@@ -252,13 +268,14 @@ fn last(path: &Path, is_finished: bool) -> Result<Weights> {
 
 /// The weights that were best on validation; `None` where the run has no validation part, and
 /// before its first epoch is done.
-fn best(path: &Path, is_finished: bool) -> Result<Option<Weights>> {
-    let words = "the weights that were best on validation".to_owned();
-    if is_finished && path.join(LAST).is_file() {
-        return Ok(Some(Weights { record: read(&path.join(MODEL))?, words }));
-    }
-    if is_finished && path.join(MODEL).is_file() {
+fn best(path: &Path, stage: Stage) -> Result<Option<Weights>> {
+    let Stage { is_finished, has_validation } = stage;
+    if !has_validation {
         return Ok(None);
+    }
+    let words = "the weights that were best on validation".to_owned();
+    if is_finished && path.join(MODEL).is_file() {
+        return Ok(Some(Weights { record: read(&path.join(MODEL))?, words }));
     }
     let Some((step, snapshot)) = latest(path)? else { return Ok(None) };
     let found = of(snapshot, BEST).map(|record| Weights { record, words });
@@ -272,7 +289,7 @@ fn warn_unfinished(path: &Path, step: u64) {
     tracing::warn!("{} is not finished: its checkpoint of step {step} is used", path.display());
 }
 
-fn average(path: &Path, is_finished: bool) -> Result<Weights> {
+fn average(path: &Path, Stage { is_finished, .. }: Stage) -> Result<Weights> {
     let found = if is_finished && path.join(AVERAGE).is_file() {
         Some(read(&path.join(AVERAGE))?)
     } else {

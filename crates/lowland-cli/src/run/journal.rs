@@ -1,5 +1,6 @@
 //! The journal of a run: `metrics.jsonl`, and the same numbers for TensorBoard.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -10,30 +11,9 @@ use lowland_tasks::config::TrainConfig;
 use lowland_tasks::events::{self, EventWriter, Scalars, Status};
 use lowland_tasks::flatness::Flatness;
 use lowland_tasks::record::{EpochRecord, RunRecord, StepRecord, TestRecord};
-use serde::Serialize;
 
+use super::metrics::Line;
 use crate::files::{EVENTS, METRICS, cannot_write};
-
-/// A line of `metrics.jsonl`.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum Line<'a> {
-    Step(&'a StepRecord),
-    Epoch(&'a EpochRecord),
-    Test(&'a TestRecord),
-    Sharpness {
-        step: u64,
-        largest_eigenvalue: Option<f64>,
-        /// How uncertain the eigenvalue is.
-        residual: Option<f64>,
-        largest_rise: Option<f64>,
-        loss: f64,
-    },
-    Changed {
-        step: u64,
-        changes: &'a [String],
-    },
-}
 
 /// The files that a run adds to.
 #[derive(Debug)]
@@ -81,7 +61,7 @@ impl Journal {
     /// # Errors
     /// A file cannot be written to.
     pub(crate) fn step(&mut self, step: &StepRecord) -> Result<()> {
-        self.line(&Line::Step(step))?;
+        self.line(&Line::Step(Cow::Borrowed(step)))?;
         self.scalars(step.step, &events::of_step(step))
     }
 
@@ -90,7 +70,7 @@ impl Journal {
     /// # Errors
     /// A file cannot be written to.
     pub(crate) fn epoch(&mut self, record: &EpochRecord, steps: u64) -> Result<()> {
-        self.line(&Line::Epoch(record))?;
+        self.line(&Line::Epoch(Cow::Borrowed(record)))?;
         self.scalars(steps, &events::of_epoch(record, &self.measure))?;
         self.flush()
     }
@@ -100,7 +80,7 @@ impl Journal {
     /// # Errors
     /// The file cannot be written to.
     pub(crate) fn test(&mut self, test: &TestRecord, run: &RunRecord) -> Result<()> {
-        self.line(&Line::Test(test))?;
+        self.line(&Line::Test(Cow::Borrowed(test)))?;
         self.scalars(run.steps, &events::of_end(test, run, &self.measure))?;
         self.end(Status::Success)
     }
@@ -121,7 +101,7 @@ impl Journal {
     pub(crate) fn sharpness(&mut self, step: u64, found: &Flatness) -> Result<()> {
         let first = found.eigenvalues.first();
         let (largest_eigenvalue, residual) = (first.map(|e| e.value), first.map(|e| e.residual));
-        let (largest_rise, loss) = (found.largest_rise.map(|rise| rise.mean), found.loss);
+        let (largest_rise, loss) = (found.largest_rise.map(|rise| rise.mean), Some(found.loss));
         let line = Line::Sharpness { step, largest_eigenvalue, residual, largest_rise, loss };
         self.line(&line)?;
         self.scalars(step, &events::of_sharpness(found))
@@ -132,7 +112,7 @@ impl Journal {
     /// # Errors
     /// A file cannot be written to.
     pub(crate) fn changed(&mut self, step: u64, changes: &[String]) -> Result<()> {
-        self.line(&Line::Changed { step, changes })
+        self.line(&Line::Changed { step, changes: Cow::Borrowed(changes) })
     }
 
     /// Hands everything so far to the system.

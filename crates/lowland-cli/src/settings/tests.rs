@@ -339,7 +339,7 @@ fn mistakes_are_reported_with_file_line_and_name() {
             "[algorithm]\nname = 'arsam'\ncontroller.window = 'x'",
             "algorithm.controller.window: expected a whole number, at least 0, found \"x\"",
         ),
-        ("model = 5", "model: expected a name"),
+        ("model = 5", "model: expected text, found 5"),
         (
             "class_weights = 'foo'",
             "class_weights: expected \"balanced\" or a list of one number for each class",
@@ -374,7 +374,7 @@ fn mistakes_are_reported_with_file_line_and_name() {
     assert_eq!(bad("epochs = 0\n"), "epochs must be between 1 and 100000, found 0");
     let flags = SettingFlags { model: Some("vgg".to_owned()), ..SettingFlags::default() };
     let error = resolve(&flags, None).unwrap_err().to_string();
-    let expected = "model: unknown name `vgg`, expected one of `small-cnn`, `small-cnn-wide`, ";
+    let expected = "model: unknown model \"vgg\", expected one of: small-cnn, small-cnn-wide, ";
     assert!(error.starts_with(expected), "{error}");
     assert_eq!(
         bad("[algorithm]\nname = \"sam\"\nrho = -1.0\n"),

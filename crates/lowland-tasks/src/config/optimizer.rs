@@ -9,8 +9,8 @@ use burn::optim::{
 use serde::{Deserialize, Serialize};
 
 use super::schedule::ScheduleConfig;
-use crate::Result;
 use crate::error::setting;
+use crate::{Error, Result};
 
 /// The base optimizer, Burn's of that name. What does not apply to it must have its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,15 +142,22 @@ impl OptimizerConfig {
             (self.name, matches!(self.name, OptimizerName::Adam | OptimizerName::AdamW));
         // A momentum of 0 is none.
         let has_momentum = name.has_momentum() || self.momentum == 0.0;
-        for (field, applies, value, default) in [
-            ("momentum", has_momentum, self.momentum, default.momentum),
-            ("beta_1", is_adam, self.beta_1, default.beta_1),
-            ("beta_2", is_adam, self.beta_2, default.beta_2),
-            ("alpha", name == OptimizerName::RmsProp, self.alpha, default.alpha),
-            ("epsilon", name != OptimizerName::Sgd, self.epsilon, default.epsilon),
+        let (momentum, adam) = (
+            "0 or left out unless the optimizer is sgd or rmsprop",
+            "left out unless the optimizer is adam or adamw",
+        );
+        let (alpha, epsilon) = ("left out unless the optimizer is rmsprop", "left out with sgd");
+        for (field, applies, value, default, allowed) in [
+            ("momentum", has_momentum, self.momentum, default.momentum, momentum),
+            ("beta_1", is_adam, self.beta_1, default.beta_1, adam),
+            ("beta_2", is_adam, self.beta_2, default.beta_2, adam),
+            ("alpha", name == OptimizerName::RmsProp, self.alpha, default.alpha, alpha),
+            ("epsilon", name != OptimizerName::Sgd, self.epsilon, default.epsilon, epsilon),
         ] {
-            let holds = applies || value.to_bits() == default.to_bits();
-            setting(field, holds, value, "its default: the base optimizer has none")?;
+            if !applies && value.to_bits() != default.to_bits() {
+                let found = format!("{value} with {}", name.name());
+                return Err(Error::Setting { field, found, allowed });
+            }
         }
         let applies = !self.nesterov || (self.name == OptimizerName::Sgd && self.momentum > 0.0);
         setting("nesterov", applies, self.nesterov, "false unless SGD has a momentum above 0")?;

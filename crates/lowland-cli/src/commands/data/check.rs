@@ -13,6 +13,7 @@ use lowland_tasks::pose::{CropConfig, PoseSplits};
 
 use crate::failure::Usage;
 use crate::layout;
+use crate::program;
 use crate::settings::count;
 use crate::terminal::print;
 use summary::DataSummary;
@@ -89,7 +90,8 @@ impl Check {
         if let Some(folder) = data_dir.filter(|_| name.is_embedded()) {
             bail!(Usage(format!(
                 "--data-dir must be left out with {name}, which needs no folder; for images of your \
-                 own: lowland data check image-folder --data-dir {}",
+                 own: {} image-folder --data-dir {}",
+                program::command("data check"),
                 folder.display()
             )));
         }

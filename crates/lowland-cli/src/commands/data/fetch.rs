@@ -10,6 +10,7 @@ use lowland_fetch::{DataSet, Error, Event, Options, Outcome, RemoteFile, part_pa
 
 use crate::failure::{Ended, Interrupted, Usage};
 use crate::files;
+use crate::program;
 use crate::run::interrupt::Interrupt;
 use crate::terminal::{Bytes, say};
 
@@ -69,7 +70,8 @@ impl Fetch {
             }
         };
         say(&format!("{name} is in {place} {how}"))?;
-        say(&format!("Inspect it: lowland data check {name} --data-dir {}", data_dir.display()))
+        let check = program::command("data check");
+        say(&format!("Inspect it: {check} {name} --data-dir {}", data_dir.display()))
     }
 }
 
