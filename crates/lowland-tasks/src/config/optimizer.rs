@@ -125,7 +125,7 @@ impl OptimizerConfig {
     /// Checks the values.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) where one is out of range.
+    /// [`Error::Setting`] where one is out of range.
     pub fn check(&self) -> Result<()> {
         let rate = self.learning_rate;
         setting("learning_rate", rate > 0.0 && rate.is_finite(), rate, "finite and above 0")?;
