@@ -12,8 +12,8 @@ use crate::state::Memory;
 use crate::vector::one;
 use crate::{ParamVec, Result};
 
-/// SAMPa: SAM with two gradients a step that do not depend on each other, so that two devices can
-/// take them at once. Choose it where a second device is at hand; on one it costs what SAM costs.
+/// SAMPa: SAM with two gradients a step that do not depend on each other. Lowland takes them one
+/// after the other, so that a step costs what SAM's costs: choose it to reproduce SAMPa.
 ///
 /// # Update
 /// ```text

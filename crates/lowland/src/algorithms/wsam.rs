@@ -14,7 +14,7 @@ use crate::{Error, ParamVec, Result};
 
 /// WSAM (weighted sharpness): gives the sharpness, the rise of the loss within the radius, a weight
 /// other than SAM's 1, and keeps it out of the base optimizer's momentum and moments. Choose it
-/// where SAM over Adam does less than over SGD.
+/// over SGD, to weigh the sharpness more or less than SAM does.
 ///
 /// # Update
 /// ```text
