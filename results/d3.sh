@@ -17,3 +17,5 @@ lowland compare $whole $compare --out d3/cola \
 sst2="--task fine-tune --data sst2 --data-dir $3 --from $2 --train-limit 5000"
 lowland compare $sst2 --set text.trained.lora.rank=8 $compare --out d3/sst2-lora \
     --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
+lowland compare $sst2 $compare --out d3/sst2 \
+    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
