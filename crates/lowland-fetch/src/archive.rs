@@ -1,7 +1,7 @@
 //! Unpacking of archives: only the members that are expected, and nothing outside the folder.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path};
 
@@ -11,19 +11,19 @@ use tar::{Archive, Entry};
 use crate::part::Part;
 use crate::{Error, Event, Member, Result, Watch};
 
-/// Unpacks `members` of the archive at `path` into `folder`, and gives SHA-256 of each by its path.
-/// Others are passed over; one whose path leads out of the folder makes the whole archive unfit.
+/// Unpacks `members` of an archive into `folder`, and gives SHA-256 of each by its path. Others are
+/// passed over; one whose path leads out of the folder makes the whole archive unfit.
 pub(crate) fn unpack(
-    path: &Path,
+    archive: &mut Part,
     name: &str,
     members: &[Member<'_>],
     folder: &Path,
     watch: &mut Watch<'_>,
 ) -> Result<BTreeMap<String, String>> {
-    let unfit = |problem: String| Error::Archive { archive: path.to_owned(), problem };
+    let path = archive.path().to_owned();
+    let unfit = |problem: String| Error::Archive { archive: path.clone(), problem };
     let damaged = |error: io::Error| unfit(format!("cannot be unpacked: {error}"));
-    let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let mut archive = Archive::new(MultiGzDecoder::new(BufReader::new(file)));
+    let mut archive = Archive::new(MultiGzDecoder::new(BufReader::new(archive.rewound()?)));
     let mut sums = BTreeMap::new();
     let mut unpacking =
         Unpacking { name, done: 0, length: members.iter().map(|member| member.length).sum() };

@@ -71,9 +71,8 @@ fn from_address(
             return Err(Error::Interrupted);
         }
         let mut report = |done| watch(&Event::Received { file: name, done, length });
-        let result = source.transfer(part, &mut report);
+        let result = source.transfer(part, received, &mut report);
         let more = part.length().saturating_sub(before);
-        *received += more;
         match result {
             Ok(()) => break,
             Err(error) if can_go_on(&error) && more > 0 && attempt < options.attempts => {

@@ -43,8 +43,8 @@ pub enum Error {
         found: String,
     },
 
-    /// A file could be had from none of several addresses.
-    #[error("{file} is unavailable: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// A file is unavailable from all of its addresses.
+    #[error("{file} is unavailable: {}", each(errors))]
     Everywhere {
         /// The name of the file.
         file: String,
@@ -89,6 +89,14 @@ pub enum Error {
     /// The watcher asked for the end.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What each address got wrong.
+fn each(errors: &[Error]) -> String {
+    if errors.is_empty() {
+        return "no address is known".to_owned();
+    }
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Why a file did not come from an address.

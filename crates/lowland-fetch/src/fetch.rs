@@ -53,12 +53,12 @@ pub fn fetch(
         }
         nothing_to_do = false;
         let target = folder.join(file.name);
-        let (part, more) = download(set, file, &target, options, watch)?;
+        let (mut part, more) = download(set, file, &target, options, watch)?;
         received += more;
         match file.contents {
             Contents::Kept => part.finish(&target)?,
             Contents::TarGz(members) => {
-                let sums = unpack(part.path(), file.name, members, folder, watch)?;
+                let sums = unpack(&mut part, file.name, members, folder, watch)?;
                 record(folder, file, sums)?;
                 part.remove()?;
             }

@@ -62,6 +62,13 @@ impl Part {
         Ok(())
     }
 
+    /// The file, to be read from its start: by this handle, since some systems let no other one
+    /// read what is locked.
+    pub(crate) fn rewound(&mut self) -> Result<&File> {
+        self.file.rewind().map_err(|source| self.unreadable(source))?;
+        Ok(&self.file)
+    }
+
     /// Back to an empty file.
     pub(crate) fn clear(&mut self) -> Result<()> {
         let emptied = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));

@@ -1,7 +1,8 @@
 //! One request: from an address into a part file.
 //!
 //! A thread reads from the net; the caller's thread writes to disk and asks several times a second
-//! whether to continue, however long the server takes.
+//! whether to continue, however long the server takes. The word to end cuts off a connection; one
+//! that is still being made ends first, by the patience of the source at most.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -39,15 +40,18 @@ enum Piece {
 }
 
 impl Source<'_> {
-    /// Asks for what `part` lacks, and appends it; `watch` hears how many bytes are there.
+    /// Asks for what `part` lacks, and appends it; `watch` hears how many bytes are there, and
+    /// `received` grows by those that came.
     ///
-    /// A server that cannot give a part of a file gives all of it, and the part file starts anew.
+    /// A server that cannot give a part of a file gives all of it, and the part file starts anew. A
+    /// connection that ends badly once all is there has done what it was made for.
     ///
     /// # Errors
     /// What went wrong; what had come by then is in `part`.
     pub(crate) fn transfer(
         &self,
         part: &mut Part,
+        received: &mut u64,
         watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<()> {
         let agent = self.agent();
@@ -56,7 +60,7 @@ impl Source<'_> {
         let (written, read) = thread::scope(|scope| {
             let reading = agent.clone();
             let worker = scope.spawn(move || self.read(&reading, from, &sender));
-            let written = write(&receiver, part, watch);
+            let written = write(&receiver, part, received, watch);
             // The worker may wait for the server or for room in the channel.
             agent.shutdown();
             drop(receiver);
@@ -66,7 +70,11 @@ impl Source<'_> {
         written?;
         let problem = |problem| Error::Transfer { address: self.address.to_owned(), problem };
         match read {
-            Ok(()) if part.length() == self.length => Ok(()),
+            Ok(()) | Err(Problem::Cut { .. } | Problem::Timeout(_) | Problem::Unreachable(_))
+                if part.length() == self.length =>
+            {
+                Ok(())
+            }
             Ok(()) | Err(Problem::Cut { .. }) => {
                 Err(problem(Problem::Cut { received: part.length(), length: self.length }))
             }
@@ -186,12 +194,16 @@ impl Source<'_> {
 fn write(
     pieces: &Receiver<Piece>,
     part: &mut Part,
+    received: &mut u64,
     watch: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<()> {
     loop {
         match pieces.recv_timeout(TICK) {
             Ok(Piece::From(begins)) if begins != part.length() => part.clear()?,
-            Ok(Piece::Bytes(bytes)) => part.append(&bytes)?,
+            Ok(Piece::Bytes(bytes)) => {
+                part.append(&bytes)?;
+                *received += bytes.len() as u64;
+            }
             Ok(Piece::From(_)) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }

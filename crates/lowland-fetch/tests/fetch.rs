@@ -372,6 +372,39 @@ fn a_server_that_falls_silent_is_left() {
 }
 
 #[test]
+fn a_whole_file_is_kept_however_its_connection_ends() {
+    let little = Options { patience: Duration::from_millis(300), ..options() };
+    let endless = Reply::until_the_end(&numbers()).and_hang();
+    let chunked = Reply::chunked(&numbers());
+    let all_but_the_last_chunk = numbers().len() + 30 * "2710\r\n\r\n".len();
+    for reply in [endless, chunked.cut_after(all_but_the_last_chunk)] {
+        let fixture = Fixture::new(&numbers());
+        let server = Server::start(move |_| reply.clone());
+        let outcome = fixture.fetch(&[&server.address()], &little).unwrap();
+        assert_eq!(outcome, Outcome::Fetched { received: 300_000 });
+        assert_eq!(server.requests().len(), 1);
+        assert_eq!(fs::read(fixture.path(FILE)).unwrap(), numbers());
+    }
+}
+
+#[test]
+fn what_a_server_gives_anew_has_come_all_the_same() {
+    let fixture = Fixture::new(&numbers());
+    fixture.leave_part(&numbers()[..250_000]);
+    let server = Server::start(|_| Reply::whole(&numbers()));
+    let outcome = fixture.fetch(&[&server.address()], &options()).unwrap();
+    assert_eq!(outcome, Outcome::Fetched { received: 300_000 });
+}
+
+#[test]
+fn a_file_without_address_is_an_error_that_says_so() {
+    let fixture = Fixture::new(&numbers());
+    let error = fixture.fetch(&[], &options()).unwrap_err();
+    assert_eq!(error.to_string(), "numbers.bin is unavailable: no address is known");
+    assert!(fixture.files().is_empty());
+}
+
+#[test]
 fn a_break_ends_it_at_once_and_keeps_what_came() {
     let fixture = Fixture::new(&numbers());
     let server = Server::start(|_| Reply::whole(&numbers()).cut_after(50_000).and_hang());

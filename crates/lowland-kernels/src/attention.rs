@@ -3,7 +3,7 @@
 use burn::nn::attention::{MhaInput, MultiHeadAttention};
 use burn::tensor::{Bool, Tensor};
 
-use crate::{linear, scaled_softmax};
+use crate::{linear, scaled_softmax, softmax};
 
 /// Self-attention over `x` `[batch, tokens, features]`: the context of Burn's
 /// [`MultiHeadAttention`], same shape. Tokens that `padding` `[batch, tokens]` marks are masked out
@@ -15,13 +15,17 @@ use crate::{linear, scaled_softmax};
 ///
 /// # Panics
 ///
-/// If the features are not those of the layer, as Burn's own.
+/// If the features are not those of the layer, as Burn's own, or `padding` is not
+/// `[batch, tokens]`.
 pub fn self_attention(
     layer: &MultiHeadAttention,
     x: Tensor<3>,
     padding: Option<Tensor<2, Bool>>,
 ) -> Tensor<3> {
     let [batch, tokens, features] = x.dims();
+    if let Some(padding) = &padding {
+        assert_eq!(padding.dims(), [batch, tokens], "the padding must be [batch, tokens]");
+    }
     if layer.quiet_softmax || features != layer.d_model {
         let input = MhaInput::self_attn(x);
         let input = match padding {
@@ -46,16 +50,17 @@ pub fn self_attention(
     // [batch, heads, tokens, features of a head]
     let [query, key, value] =
         looks.map(|look| look.reshape([batch, tokens, layer.n_heads, layer.d_k]).swap_dims(1, 2));
-    let root = (layer.d_k as f64).sqrt();
+    let scale = (layer.d_k as f64).sqrt().recip();
     let scores = query.matmul(key.transpose()); // [batch, heads, tokens, tokens]
-    let scores = match padding {
+    let weights = match padding {
         Some(padding) => {
             let padding = padding.reshape([batch, 1, 1, tokens]);
-            scores.mask_fill(padding, layer.min_float * root)
+            // Scaled before: the score of what is masked, divided by the scale, may be infinite.
+            softmax(scores.mul_scalar(scale).mask_fill(padding, layer.min_float), 3)
         }
-        None => scores,
+        None => scaled_softmax(scores, scale),
     };
-    let weights = layer.dropout.forward(scaled_softmax(scores, root.recip()));
+    let weights = layer.dropout.forward(weights);
     let context = weights.matmul(value).swap_dims(1, 2).reshape([batch, tokens, features]);
     linear(&layer.output, context)
 }

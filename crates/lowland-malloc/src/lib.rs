@@ -16,14 +16,14 @@
 /// then nothing is set either.
 #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
 pub fn keep_freed_memory() -> bool {
-    #[cfg(target_env = "gnu")]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if std::env::var_os("MALLOC_MMAP_THRESHOLD_").is_none() {
         return glibc();
     }
     false
 }
 
-#[cfg(target_env = "gnu")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "`mallopt` is a function of C")]
 fn glibc() -> bool {
     use libc::{M_MMAP_THRESHOLD, M_TOP_PAD, M_TRIM_THRESHOLD};
@@ -38,7 +38,7 @@ fn glibc() -> bool {
     threshold & set(M_TRIM_THRESHOLD, i32::MAX) & set(M_TOP_PAD, 256 * MIB)
 }
 
-#[cfg(all(test, target_env = "gnu"))]
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod tests {
     #[test]
     fn glibc_takes_the_settings() {

@@ -84,8 +84,23 @@ impl Link {
         }
     }
 
-    /// Asks the thread of MPI for something and waits for its answer.
+    /// Asks the thread of MPI for something and waits for its answer: for as long as its patience
+    /// lasts, and no longer than [`GRACE`] once the process was asked to end.
     pub(crate) fn ask<T>(&self, job: impl FnOnce(SyncSender<T>) -> Job) -> Result<T> {
+        self.ask_within(Some(GRACE), job)
+    }
+
+    /// Comes to the orderly end. The word to end does not cut it short: another may still be saving
+    /// what it has because of that very word.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.ask_within(None, |reply| Job::Finish { reply })
+    }
+
+    fn ask_within<T>(
+        &self,
+        grace: Option<Duration>,
+        job: impl FnOnce(SyncSender<T>) -> Job,
+    ) -> Result<T> {
         let (reply, answer) = sync_channel(1);
         let gone = || Error::Collective("MPI has ended".to_owned());
         self.jobs.send(job(reply)).map_err(|_| gone())?;
@@ -97,9 +112,12 @@ impl Link {
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.end_requested.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
+            let flag = self.end_requested.as_ref();
+            if let Some(grace) = grace
+                && flag.is_some_and(|flag| flag.load(Ordering::SeqCst))
+            {
                 let since = asked.get_or_insert_with(Instant::now);
-                if since.elapsed() > GRACE {
+                if since.elapsed() > grace {
                     return Err(Error::Collective(
                         "this one was asked to end while it waited for another, which is gone or slow"
                             .to_owned(),

@@ -47,8 +47,9 @@ pub struct Join {
     /// How long a worker waits for others in one exchange before it gives up: longer than the
     /// slowest step and measurement take. Default 10 minutes.
     pub patience: Duration,
-    /// Set where the process was asked to end: a worker that waits for others then waits half a
-    /// second more, and its exchange is an error. Default: none.
+    /// Set where the process was asked to end: a worker that waits for others in an exchange then
+    /// waits half a second more, and its exchange is an error. [`World::finish`] waits with
+    /// full patience all the same. Default: none.
     pub end_requested: Option<Arc<AtomicBool>>,
 }
 
@@ -155,7 +156,7 @@ impl World {
     /// # Errors
     /// The processes lost contact with one another.
     pub fn finish(self) -> Result<(), Error> {
-        Ok(self.link.ask(|reply| Job::Finish { reply })?)
+        Ok(self.link.finish()?)
     }
 
     /// Ends all processes, this one included, with an exit code; 1 instead of 0.

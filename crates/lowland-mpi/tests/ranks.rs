@@ -18,7 +18,7 @@ mod workers;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::optim::AdamWConfig;
@@ -36,13 +36,14 @@ use workers::{STEPS, all, by_hand, far, go, net, one_step, optimizer, shard};
 const SCENARIO: &str = "LOWLAND_TEST_SCENARIO";
 
 /// What a rank does; each returns where all is well.
-const SCENARIOS: [(&str, fn()); 10] = [
+const SCENARIOS: [(&str, fn()); 11] = [
     ("equality", equality),
     ("apart", apart),
     ("panics", panics),
     ("fails", fails),
     ("is killed", is_killed),
     ("hangs", hangs),
+    ("saves", saves),
     ("batches", batches),
     ("pieces", pieces),
     ("shares", shares),
@@ -83,12 +84,29 @@ fn launched(count: usize, scenario: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Runs a scenario to its end, which must come soon.
+/// Runs a scenario to its end, which must come soon: what has not ended by then is killed.
 fn played(count: usize, scenario: &str, within: Duration) -> Option<(Output, Duration)> {
+    let mut command = launched(count, scenario)?;
     let started = Instant::now();
-    let output = launched(count, scenario)?.output().unwrap();
-    let taken = started.elapsed();
-    assert!(taken < within, "{scenario} took {taken:?}: {}", text(&output));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let launcher = child.id().to_string();
+    let (sender, over) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        let output = child.wait_with_output().unwrap();
+        let _ = sender.send(started.elapsed());
+        output
+    });
+    let taken = over.recv_timeout(within);
+    // The launcher takes its ranks with it, unless it does not hear.
+    let ends_by = |signal: &str| {
+        Command::new("kill").args([signal, launcher.as_str()]).status().unwrap();
+        over.recv_timeout(Duration::from_secs(10)).is_ok()
+    };
+    if taken.is_err() && !ends_by("-TERM") {
+        assert!(ends_by("-KILL"), "{scenario} hangs, and its ranks outlive the launcher");
+    }
+    let output = waiting.join().unwrap();
+    let taken = taken.unwrap_or_else(|_| panic!("{scenario} hangs: {}", text(&output)));
     Some((output, taken))
 }
 
@@ -241,6 +259,26 @@ fn a_rank_that_waits_for_longer_than_it_has_patience_ends_all_with_an_error() {
     assert!(!output.status.success(), "{}", text(&output));
     let word = "worker 0 at step 5: lost contact with another worker: this one waited 2 seconds";
     assert!(text(&output).contains(word), "{}", text(&output));
+}
+
+/// Worker 0 takes longer over its end than an exchange may once all were asked to end.
+fn saves() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let end_requested = Some(Arc::clone(&asked));
+    let world = World::join(&Join { end_requested, ..Join::default() }).unwrap();
+    asked.store(true, Ordering::SeqCst);
+    if world.rank() == 0 {
+        std::thread::sleep(Duration::from_secs(2));
+        println!("worker 0 has saved");
+    }
+    world.finish().unwrap();
+}
+
+#[test]
+fn the_word_to_end_does_not_cut_short_what_another_still_saves() {
+    let Some((output, _)) = played(2, "saves", SOON) else { return };
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("worker 0 has saved"), "{}", text(&output));
 }
 
 /// Ranks with different numbers of batches.

@@ -11,6 +11,7 @@ use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, NumericMetricUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 
+use crate::writer::scalars_in;
 use crate::{EventWriter, Value};
 
 /// Writes the numeric metrics of a training by Burn's `Learner` as TensorBoard reads them.
@@ -20,9 +21,9 @@ use crate::{EventWriter, Value};
 ///
 /// - `epoch/Loss`: its value over an epoch, at the number of the epoch;
 /// - `iteration/Loss`: its value over each batch of the training part, at the number of the batch,
-///   counted from 1 over all epochs;
-/// - `test/Loss`: its value over the batches so far of an evaluation, at the number of the batch:
-///   the last one is the result. A named test has a folder of its own.
+///   counted from 1 over all epochs.
+///
+/// Burn's evaluation of a trained model takes no logger but Burn's own, and is not in it.
 ///
 /// `SupervisedTraining::with_metric_logger` puts it in the place of Burn's own logger of files,
 /// which can be registered beside it; Burn's summary table reads the files of that one. Early
@@ -152,7 +153,9 @@ impl TensorBoardLogger {
         Ok(self)
     }
 
-    /// The same for a training that resumes after so many batches: the count continues from there.
+    /// Continues a training after so many batches: the count continues from there, and the choice of
+    /// checkpoints knows the earlier epochs, which are read from the directory, rounded to `f32`.
+    /// Burn's own early stopping begins anew.
     #[must_use]
     pub fn resuming_after(self, batches: u64) -> Self {
         Self { before: batches, ..self }
@@ -160,19 +163,14 @@ impl TensorBoardLogger {
 
     /// The folder of a part.
     fn folder(&self, split: &Split) -> PathBuf {
-        let folder = self.directory.join(split.to_string());
-        match split {
-            Split::Test(Some(name)) => folder.join(plain(name)),
-            _ => folder,
-        }
+        self.directory.join(split.to_string())
     }
 
     /// The scalars of an update, their values kept for Burn's questions.
     fn scalars(&mut self, update: &[NumericMetricUpdate], at: At<'_>) -> Vec<(String, f64)> {
         let is_training = *at.split == Split::Train;
-        let is_test = matches!(at.split, Split::Test(_));
         let mut scalars = Vec::new();
-        for NumericMetricUpdate { entry, numeric_entry, running_entry } in update {
+        for NumericMetricUpdate { entry, numeric_entry, .. } in update {
             // Without a value there is nothing to write: some metrics have one of whole epochs
             // only.
             let Some(value) = numeric_entry else { continue };
@@ -183,10 +181,7 @@ impl TensorBoardLogger {
                 self.values.insert(key, vec![value.clone()]);
                 continue;
             }
-            if is_test {
-                let so_far = running_entry.as_ref().unwrap_or(value);
-                scalars.push((format!("test/{name}"), so_far.current()));
-            } else if is_training {
+            if is_training {
                 scalars.push((format!("iteration/{name}"), value.current()));
             }
             self.values.entry(key).or_default().push(value.clone());
@@ -204,13 +199,37 @@ impl TensorBoardLogger {
         }
     }
 
-    /// The events of a part with its folder, begun where it has none yet.
-    fn part(&mut self, split: &Split, folder: &Path) -> &mut Events {
+    /// The events of a part with its folder, begun in epoch `first` where it has none yet.
+    fn part(&mut self, split: &Split, folder: &Path, first: usize) -> &mut Events {
         let before = if *split == Split::Train { self.before } else { 0 };
+        if self.before > 0 && !self.parts.contains_key(folder) {
+            self.read_epochs(folder, first);
+        }
         self.parts.entry(folder.to_owned()).or_insert_with(|| {
             let writer = open(folder).map_err(|error| failed(folder, &error));
             Events { writer: writer.ok(), batches: before }
         })
+    }
+
+    /// Takes the epochs before `first`, with which the training resumes, from the files of a part.
+    /// Later ones are trained again.
+    fn read_epochs(&mut self, folder: &Path, first: usize) {
+        match scalars_of(folder) {
+            Ok(scalars) => {
+                for (epoch, tag, value) in scalars {
+                    if let (Some(name), Ok(epoch)) = (tag.strip_prefix("epoch/"), epoch.try_into())
+                        && epoch < first
+                    {
+                        let key = (name.to_owned(), folder.to_owned(), epoch);
+                        self.values.insert(key, vec![NumericEntry::Final(value)]);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(
+                "the epochs before are not known: {} cannot be read: {error}",
+                folder.display()
+            ),
+        }
     }
 }
 
@@ -237,7 +256,7 @@ impl MetricLogger for TensorBoardLogger {
         let is_end = numeric.iter().any(has_value)
             && numeric.iter().filter(|update| has_value(update)).all(is_final);
         let folder = self.folder(split);
-        let events = self.part(split, &folder);
+        let events = self.part(split, &folder, epoch);
         let step = if is_end {
             epoch as u64
         } else {
@@ -289,11 +308,27 @@ fn open(folder: &Path) -> io::Result<EventWriter<BufWriter<File>>> {
     }
 }
 
-fn failed(folder: &Path, error: &io::Error) {
-    tracing::warn!("no more events are written to {}: {error}", folder.display());
+/// All scalars in the files of events of a folder, in the order of their names: step, tag and value.
+/// Of a file that ends within a record, those before it.
+fn scalars_of(folder: &Path) -> io::Result<Vec<(u64, String, f64)>> {
+    let mut files = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?,
+    };
+    // Burn's own logger has folders there.
+    let is_of_events = |file: &PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        file.is_file() && name.is_some_and(|name| name.contains("tfevents"))
+    };
+    files.retain(is_of_events);
+    files.sort();
+    let mut scalars = Vec::new();
+    for file in files {
+        scalars.extend(scalars_in(&std::fs::read(file)?));
+    }
+    Ok(scalars)
 }
 
-/// A name as that of a folder.
-fn plain(name: &str) -> String {
-    name.trim().replace([' ', '/', '\\'], "-").to_lowercase()
+fn failed(folder: &Path, error: &io::Error) {
+    tracing::warn!("no more events are written to {}: {error}", folder.display());
 }

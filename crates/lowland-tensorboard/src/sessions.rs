@@ -10,7 +10,8 @@ use crate::messages::{
 /// The value of a hyperparameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A number; TensorBoard knows no integers.
+    /// A number; TensorBoard knows no integers. One that is not finite is written as a text, since
+    /// the page cannot show it as a number.
     Number(f64),
     /// A text.
     Text(String),
@@ -56,7 +57,8 @@ impl From<i64> for Value {
 impl Value {
     pub(crate) fn message(&self) -> ProtoValue {
         let kind = match self {
-            Self::Number(number) => Kind::Number(*number),
+            Self::Number(number) if number.is_finite() => Kind::Number(*number),
+            Self::Number(number) => Kind::String(number.to_string()),
             Self::Text(text) => Kind::String(text.clone()),
             Self::Flag(flag) => Kind::Bool(*flag),
         };
@@ -176,7 +178,7 @@ impl Experiment {
 impl Value {
     fn number(&self) -> Option<f64> {
         match self {
-            Self::Number(number) => Some(*number),
+            Self::Number(number) => Some(*number).filter(|number| number.is_finite()),
             _ => None,
         }
     }
@@ -185,6 +187,20 @@ impl Value {
         match self {
             Self::Flag(flag) => Some(*flag),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_not_finite_is_a_text() {
+        for (number, text) in [(f64::INFINITY, "inf"), (f64::NAN, "NaN")] {
+            let value = Value::Number(number);
+            assert_eq!(value.message().kind, Some(Kind::String(text.to_owned())));
+            assert_eq!((value.number(), value.text()), (None, text.to_owned()));
         }
     }
 }

@@ -136,6 +136,36 @@ impl<W: Write> EventWriter<W> {
     }
 }
 
+/// The scalars of a file of events: step, tag and value. It ends where a record is not whole.
+pub(crate) fn scalars_in(mut bytes: &[u8]) -> Vec<(u64, String, f64)> {
+    let mut scalars = Vec::new();
+    while let Some(record) = record(&mut bytes) {
+        let Ok(Event { step, what: Some(What::Summary(summary)), .. }) = Event::decode(record)
+        else {
+            continue;
+        };
+        for SummaryValue { tag, content, .. } in summary.value {
+            if let (Ok(step), Some(Content::SimpleValue(value))) = (step.try_into(), content) {
+                scalars.push((step, tag, f64::from(value)));
+            }
+        }
+    }
+    scalars
+}
+
+/// The next record; `None` where it is not whole or its checksums are wrong.
+fn record<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut take = |count: usize| {
+        let (front, rest) = bytes.split_at_checked(count)?;
+        *bytes = rest;
+        let (sum, rest) = rest.split_first_chunk::<4>()?;
+        *bytes = rest;
+        (masked_checksum(front) == *sum).then_some(front)
+    };
+    let length = take(8)?.try_into().ok()?;
+    take(usize::try_from(u64::from_le_bytes(length)).ok()?)
+}
+
 /// Seconds since 1970.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()

@@ -196,6 +196,39 @@ fn early_stopping_reads_what_was_logged() {
     assert_eq!(epochs.len(), 2, "the loss falls from the first epoch on");
 }
 
+/// What was logged before a resume is known after it, but not where a training begins anew.
+#[test]
+fn a_training_that_resumes_knows_the_epochs_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("run");
+    let (with_events, learner) = training(folder.path());
+    with_events.with_metric_logger(TensorBoardLogger::new(&directory).unwrap()).launch(learner);
+    let logged = of_tag(&directory.join("valid"), "epoch/Loss");
+    // A file that a crash cut off.
+    let file = fs::read_dir(directory.join("valid")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes.extend(100_u64.to_le_bytes());
+    fs::write(&file, bytes).unwrap();
+    // Burn's own logger may write beside it.
+    fs::create_dir(directory.join("valid/epoch-1")).unwrap();
+
+    let known_from = |first: usize, before: u64, epoch: usize| {
+        let mut logger = TensorBoardLogger::new(&directory).unwrap().resuming_after(before);
+        logger.log(MetricsUpdate::new(Vec::new(), Vec::new()), first, &Split::Valid);
+        let entries = logger.read_numeric("Loss", epoch, &Split::Valid).unwrap();
+        entries.iter().map(NumericEntry::current).collect::<Vec<_>>()
+    };
+    for (epoch, (step, value)) in (1..).zip(&logged) {
+        assert_eq!(*step, epoch as u64);
+        assert_eq!(known_from(3, 10, epoch), [f64::from(*value)]);
+        assert!(known_from(3, 0, epoch).is_empty(), "a training that begins anew");
+    }
+    assert_eq!(logged.len(), 2);
+    // What is trained again is not known yet.
+    assert_eq!(known_from(2, 5, 1), [f64::from(logged[0].1)]);
+    assert!(known_from(2, 5, 2).is_empty());
+}
+
 #[test]
 fn a_training_that_resumes_counts_on_in_a_further_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -86,7 +86,9 @@ impl Heads {
     ) {
         self.compare(self.of(looks.query, head), self.of(looks.key, head), room);
         let scale = T::from_f64(self.scale);
-        let masked = T::from_f64(self.masked / self.scale);
+        // Finite in either type: a row of infinities has no softmax.
+        let most = f64::from(f32::MAX);
+        let masked = T::from_f64((self.masked / self.scale).clamp(-most, most));
         vectorised_closure(
             #[inline(always)]
             || {
