@@ -35,7 +35,7 @@ struct SecondHalf {
 
 impl Schedule for SecondHalf {
     fn due(&mut self, _g: &Gradient, surface: &mut dyn Surface) -> lowland::Result<bool> {
-        let half = surface.total_steps().unwrap_or(0) / 2;
+        let half = surface.total_steps().ok_or(lowland::Error::TOTAL_STEPS)? / 2;
         Ok(surface.step() >= half && surface.step().is_multiple_of(self.every))
     }
 }

@@ -34,7 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
     let base = SgdConfig::new().with_momentum(Some(momentum)).init();
     let steps = train.batch_count();
-    let mut optimizer = SharpnessAware::new(base, ArsamConfig::default())?.with_seed(0);
+    // A second gradient in every fifth step, on average; the default takes one in each of the first
+    // 200 and then in those where it changes.
+    let arsam = ArsamConfig::default().with_budget(1.2);
+    let mut optimizer = SharpnessAware::new(base, arsam)?.with_seed(0);
     let all_steps = steps * usize::try_from(EPOCHS)?;
     let mut schedule = CosineAnnealingLrSchedulerConfig::new(0.05, all_steps).init()?;
 

@@ -195,7 +195,6 @@ fn announcement(plan: &Plan, standings: &[Standing], jobs: usize) -> Vec<String>
         labels: &labels,
         command: String::new(),
         hardware: String::new(),
-        version: String::new(),
     };
     let setting = outline.setting();
     let noise = match setting.label_noise {

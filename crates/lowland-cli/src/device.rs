@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
+use lowland_tasks::spelling::did_you_mean;
 
 use crate::failure::Usage;
 use crate::words::counted;
-use crate::words::did_you_mean;
 
 /// A backend that can be built in, and the device names that choose it.
 struct Backend {

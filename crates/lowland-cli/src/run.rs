@@ -27,6 +27,7 @@ use lowland_tasks::train::{Data, Done, Training};
 
 use crate::failure::{Ended, Interrupted};
 use crate::files::{self, CONFUSION};
+use crate::settings::brings_optimizer;
 use crate::terminal::{self, Output, Progress, note, print, say};
 use crate::words::{counted, counted_as, limit_left, no_second_gradient};
 use confusion::Confusion;
@@ -46,15 +47,10 @@ pub(crate) const PICTURES: usize = 12;
 fn steps_of(config: &TrainConfig) -> String {
     let (label, below) = (config.algorithm_label(), config.optimizer.name.label());
     match label {
-        _ if brings_optimizer(config) => format!("{label} over an optimizer of its own"),
+        _ if brings_optimizer(&config.algorithm) => format!("{label} over an optimizer of its own"),
         label if label == below => label.to_owned(),
         label => format!("{label} over {below}"),
     }
-}
-
-/// Whether the algorithm brings the optimizer below it.
-fn brings_optimizer(config: &TrainConfig) -> bool {
-    config.algorithm.base().is_ok_and(|base| base.is_some())
 }
 
 /// Trains to the end, from wherever the training stands, and prints the result.
@@ -154,11 +150,18 @@ fn opening(data: &Data, config: &TrainConfig) -> Vec<String> {
         config.optimizer.schedule.in_words(),
         config.batch_size,
     ));
-    if brings_optimizer(config) {
+    if brings_optimizer(&config.algorithm) {
         lines.push(format!(
             "of the settings of the optimizer, {} takes the learning rate and its schedule alone: the \
              others, such as momentum and weight decay, are not used",
             config.algorithm_label()
+        ));
+    }
+    if config.algorithm != config.algorithm.clone().with_sample_count(train as u64) {
+        lines.push(format!(
+            "{} takes the {} for its N (algorithm.data_size sets another)",
+            config.algorithm_label(),
+            samples(train)
         ));
     }
     if config.batch_size > train {

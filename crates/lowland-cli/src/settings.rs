@@ -24,7 +24,7 @@ pub(crate) use flags::{SettingFlags, count};
 
 use crate::failure::Usage;
 use crate::program;
-pub(crate) use algorithm::is_of_an_algorithm;
+pub(crate) use algorithm::{brings_optimizer, is_of_an_algorithm};
 use algorithm::{has_radius, parse_algorithm};
 use file::{parse, read};
 use merge::{CommandLine, lay_over};

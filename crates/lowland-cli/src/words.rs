@@ -1,7 +1,6 @@
 //! Numbers, shares, counts and times in words.
 
 use lowland_tasks::data::Subset;
-use lowland_tasks::spelling::nearest;
 
 /// What stands where there is no number.
 pub(crate) const MISSING: &str = "–";
@@ -168,20 +167,9 @@ pub(crate) fn limit_left(label: &str, share: f64) -> String {
     format!("warning: {label} reached the end of its epochs with {used} of its limit used up")
 }
 
-/// The nearest name as the end of an error: "; did you mean \"sam\"?", or nothing.
-pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_name_ends_an_error() {
-        assert_eq!(did_you_mean("rhoo", ["rho"]), "; did you mean \"rho\"?");
-        assert_eq!(did_you_mean("x", []), "");
-    }
 
     #[test]
     fn numbers_read_well() {

@@ -169,13 +169,7 @@ fn runs_that_are_killed_end_as_if_they_had_not_been() {
     };
     let wanted = usize::try_from(number("LOWLAND_KILLS", 10)).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(number("LOWLAND_KILL_SEED", 1));
-    let algorithms: Vec<_> = Algorithm::ALL
-        .iter()
-        .map(|descriptor| match descriptor.name {
-            "bsam" => "bsam:data_size=600",
-            name => name,
-        })
-        .collect();
+    let algorithms: Vec<_> = Algorithm::ALL.iter().map(|descriptor| descriptor.name).collect();
     let mut figures = Figures::default();
     let started = Instant::now();
     // ARSAM first, which remembers the most.

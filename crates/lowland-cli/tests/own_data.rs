@@ -169,8 +169,10 @@ fn an_algorithm_with_an_optimizer_of_its_own_names_what_it_leaves_aside() {
         let more = ["train", "--out", &out, "--lr", "0.0001", "--algorithm", name];
         text(&run(&[&more[..], &limits].concat()).stderr)
     };
-    for (name, label) in [("adasam", "AdaSAM"), ("bsam:data_size=64", "bSAM")] {
+    for (name, label) in [("adasam", "AdaSAM"), ("bsam", "bSAM")] {
         let said = said(name);
+        let counted = "bSAM takes the 64 images for its N (algorithm.data_size sets another)";
+        assert_eq!(said.contains(counted), name == "bsam", "{said}");
         let with = format!("training with {label} over an optimizer of its own, learning rate");
         let aside = format!("of the settings of the optimizer, {label} takes the learning rate");
         assert!(said.contains(&with) && said.contains(&aside), "{said}");

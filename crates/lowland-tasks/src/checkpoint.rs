@@ -187,11 +187,12 @@ impl Checkpoints {
             whole.extend(about.ok().map(|about| (found, about)));
         }
         // From the first: of equal ones it is the best.
-        let best = best_on_validation(whole.iter().rev().map(|(found, about)| {
-            (found.path.clone(), about.validation_accuracy, about.validation_loss)
-        }));
+        let best =
+            best_on_validation(whole.iter().rev().map(|(found, about)| {
+                (&found.path, about.validation_accuracy, about.validation_loss)
+            }));
         for (found, _) in whole.iter().skip(keep.max(1)) {
-            if best.as_ref() != Some(&found.path) {
+            if best != Some(&found.path) {
                 remove(&found.path)?;
             }
         }

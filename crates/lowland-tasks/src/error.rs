@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
-use crate::spelling::nearest;
+use crate::spelling::did_you_mean;
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -348,8 +348,7 @@ impl Error {
 
     /// A name that is none of those that are known.
     pub(crate) fn unknown(what: &'static str, name: &str, known: &[&'static str]) -> Self {
-        let nearest = nearest(name, known.iter().copied());
-        let nearest = nearest.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default();
+        let nearest = did_you_mean(name, known.iter().copied());
         Self::Unknown { what, name: name.to_owned(), nearest, known: known.join(", ") }
     }
 

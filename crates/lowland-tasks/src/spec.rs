@@ -1,4 +1,4 @@
-//! Settings that are checked, with the rule and the base optimizer that they make.
+//! Settings that are checked, and what they make: a rule and a base optimizer.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,12 +10,11 @@ use lowland::{BudgetConfig, Rule, Scheduled};
 use crate::config::{AscentScope, TrainConfig};
 use crate::{Error, Result};
 
-/// Settings that are checked, with the rule and the base optimizer that they make: what a
+/// Settings that are checked, and make a rule and a base optimizer: what a
 /// [`Training`](crate::train::Training) begins with. Made from a [`TrainConfig`] by `try_into`.
 #[derive(Clone)]
 pub struct Spec {
     config: TrainConfig,
-    rule: Box<dyn Rule>,
     base: ModuleOptimizer,
     schedules_second_gradients: bool,
 }
@@ -32,9 +31,13 @@ impl Spec {
         self.schedules_second_gradients
     }
 
-    /// The base optimizer, and the rule over it.
-    pub(crate) fn into_parts(self) -> (ModuleOptimizer, Box<dyn Rule>) {
-        (self.base, self.rule)
+    /// The base optimizer, and the rule over it for a training set of so many samples.
+    ///
+    /// # Errors
+    /// As [`rule`].
+    pub(crate) fn into_parts(self, samples: u64) -> Result<(ModuleOptimizer, Box<dyn Rule>)> {
+        let rule = rule(&self.config, samples)?;
+        Ok((self.base, rule))
     }
 }
 
@@ -58,7 +61,8 @@ impl TryFrom<TrainConfig> for Spec {
             Some(base) => base,
             None => config.optimizer.build()?,
         };
-        let mut rule = rule(&config)?;
+        // A number of samples stands in for that of the data, which a training has.
+        let mut rule = rule(&config, 1)?;
         if rule.needs_whole_batches() && config.ascent_scope == AscentScope::MicroBatch {
             return Err(Error::Setting {
                 field: "ascent_scope",
@@ -70,7 +74,7 @@ impl TryFrom<TrainConfig> for Spec {
         let schedule = rule.schedule();
         let schedules_second_gradients =
             schedule.is_some_and(|schedule| chooses(schedule.frequency()));
-        Ok(Self { config, rule, base, schedules_second_gradients })
+        Ok(Self { config, base, schedules_second_gradients })
     }
 }
 
@@ -88,38 +92,32 @@ impl From<Infallible> for Error {
     }
 }
 
-/// The algorithm's rule, with the configured budget in place of its schedule and the configured
-/// radius over its own.
+/// The algorithm's rule for a training set of so many samples, with the configured budget in place
+/// of its schedule and the configured radius over its own.
 ///
 /// # Errors
 /// A value out of range, two budgets, a budget or radius that does not apply to the algorithm.
-fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
+fn rule(config: &TrainConfig, samples: u64) -> Result<Box<dyn Rule>> {
     let (setting, budget) = budget(config)?;
-    let below_one_pass = config.algorithm.descriptor().below_one_pass;
-    if let Some(limit) =
-        config.budget.filter(|limit| *limit > 0.0 && *limit < 1.0 && !below_one_pass)
-    {
-        return Err(Error::Setting {
-            field: "budget",
-            found: limit.to_string(),
-            allowed: "at least 1: every step takes one gradient of a whole batch; use max_passes to limit \
-                      the whole run",
-        });
-    }
-    if let Some(limit) = config.time_budget.filter(|limit| *limit > 0.0 && *limit < 1.0) {
-        return Err(Error::Setting {
-            field: "time_budget",
-            found: limit.to_string(),
-            allowed: "at least 1: a step without a second gradient takes 1; use max_seconds to limit the \
-                      whole run",
-        });
-    }
+    let below_one = budget.as_ref().is_some_and(|budget| budget.limit > 0.0 && budget.limit < 1.0);
     let radius = config.radius.clone();
-    let (algorithm, late_start) = (config.algorithm.clone(), config.late_start);
+    let algorithm = config.algorithm.clone().with_sample_count(samples);
+    let late_start = config.late_start;
     let scheduled = Scheduled { algorithm, budget, late_start, radius };
     scheduled.build().map_err(|error| match error {
         // Under the name that it has here.
         lowland::Error::Config { field: "budget", found, allowed } => {
+            let allowed = match setting {
+                "budget" if below_one => {
+                    "at least 1: every step takes one gradient of a whole batch; use max_passes to \
+                     limit the whole run"
+                }
+                "time_budget" if below_one => {
+                    "at least 1: a step without a second gradient takes 1; use max_seconds to limit \
+                     the whole run"
+                }
+                _ => allowed,
+            };
             Error::Setting { field: setting, found, allowed }
         }
         lowland::Error::Unsupported { setting: "budget", algorithm, reason } => {
@@ -128,11 +126,6 @@ fn rule(config: &TrainConfig) -> Result<Box<dyn Rule>> {
         lowland::Error::Config { field: "late_start", found, allowed } => {
             Error::Setting { field: "late_start", found, allowed }
         }
-        lowland::Error::Missing { call: "with_data_size", .. } => Error::Setting {
-            field: "algorithm.data_size",
-            found: "nothing".to_owned(),
-            allowed: "the number of training samples",
-        },
         error => error.into(),
     })
 }

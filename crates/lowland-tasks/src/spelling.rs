@@ -34,6 +34,19 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, known)| known)
 }
 
+/// The nearest name as the end of an error: `; did you mean "sam"?`, or nothing.
+///
+/// # Example
+/// ```
+/// use lowland_tasks::spelling::did_you_mean;
+///
+/// assert_eq!(did_you_mean("rhoo", ["rho"]), "; did you mean \"rho\"?");
+/// assert_eq!(did_you_mean("x", []), "");
+/// ```
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -106,7 +106,7 @@ impl Training {
         let steps_per_epoch = batches.batch_count() as u64;
         let steps = steps_per_epoch.saturating_mul(config.epochs as u64);
         let schedules_second_gradients = spec.schedules_second_gradients();
-        let (base, rule) = spec.into_parts();
+        let (base, rule) = spec.into_parts(batches.sample_count() as u64)?;
         let base = match sparing(config, &model)? {
             Some(sparing) => sparing,
             None => base,

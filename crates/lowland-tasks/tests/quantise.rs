@@ -409,7 +409,7 @@ fn a_radius_of_zero_is_the_base_optimizer_for_quantised_networks_too() {
 
 #[test]
 fn steps_are_perturbed_unless_a_group_leaves_them_out() {
-    let groups = vec![RadiusGroup { path: "step$".to_owned(), factor: 0.0 }];
+    let groups = vec![RadiusGroup::new("step$", 0.0)];
     for (groups, moves) in [(Vec::new(), true), (groups, false)] {
         let mut rule = SamConfig { rho: 0.5 }.build().unwrap();
         let radius = Radius::new(&RadiusConfig { groups, ..RadiusConfig::default() }).unwrap();

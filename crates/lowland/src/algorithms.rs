@@ -38,6 +38,12 @@ macro_rules! front_door {
                 Scheduled::from(self).with_time_budget(limit)
             }
 
+            /// Limits what a step may cost on average; see [`Scheduled::with_budget_of`].
+            #[must_use]
+            pub fn with_budget_of(self, budget: BudgetConfig) -> Scheduled<Self> {
+                Scheduled::from(self).with_budget_of(budget)
+            }
+
             /// Takes no second gradient before this share of training; see
             /// [`Scheduled::with_late_start`].
             #[must_use]
@@ -57,7 +63,8 @@ macro_rules! front_door {
                 Scheduled::from(self).with_radius_schedule(schedule)
             }
 
-            /// Sets how long the radius rises from 0 to its own at the start.
+            /// Sets how long the radius rises from 0 to its own; see
+            /// [`Scheduled::with_radius_warmup`].
             #[must_use]
             pub fn with_radius_warmup(self, warmup: Warmup) -> Scheduled<Self> {
                 Scheduled::from(self).with_radius_warmup(warmup)
@@ -126,6 +133,12 @@ macro_rules! register {
                 match self { $(Self::$variant(config) => config.base(),)* }
             }
 
+            fn with_sample_count(self, count: u64) -> Self {
+                match self {
+                    $(Self::$variant(config) => Self::$variant(config.with_sample_count(count)),)*
+                }
+            }
+
             fn controller(&self) -> Option<&ControllerConfig> {
                 match self { $(Self::$variant(config) => config.controller(),)* }
             }
@@ -143,6 +156,13 @@ macro_rules! register {
             /// A value outside its allowed range, named.
             pub fn base(&self) -> Result<Option<ModuleOptimizer>> {
                 AlgorithmConfig::base(self)
+            }
+
+            /// The algorithm for a training set of so many samples, where it needs the size (bSAM)
+            /// and was not given it.
+            #[must_use]
+            pub fn with_sample_count(self, count: u64) -> Self {
+                AlgorithmConfig::with_sample_count(self, count)
             }
         }
 

@@ -186,8 +186,8 @@ pub enum Error {
     },
     /// The weights of workers that train together have come apart.
     #[error(
-        "the weights of worker {worker} are not those of the others after step {step}; its hardware or \
-         its start differs"
+        "the weights of worker {worker} are not those of the others after step {step}; its hardware \
+         or its start differs (`Workers::share` gives all workers the weights of worker 0)"
     )]
     Diverged {
         /// The first worker whose weights are not those that most have.
@@ -207,14 +207,14 @@ impl From<std::convert::Infallible> for Error {
 }
 
 impl Error {
-    /// The length of the training is needed.
-    pub(crate) const TOTAL_STEPS: Self = Self::Missing {
+    /// A schedule needs the number of steps in the whole training, and it was not given.
+    pub const TOTAL_STEPS: Self = Self::Missing {
         what: "the number of steps in the whole training",
         call: "with_total_steps",
     };
 
-    /// The length of an epoch is needed.
-    pub(crate) const STEPS_PER_EPOCH: Self =
+    /// A schedule needs the number of steps in an epoch, and it was not given.
+    pub const STEPS_PER_EPOCH: Self =
         Self::Missing { what: "the number of steps in an epoch", call: "with_steps_per_epoch" };
 
     pub(crate) fn file(

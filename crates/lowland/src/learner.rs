@@ -58,7 +58,8 @@ use run::Run;
 /// metrics and checkpoints. Each training starts with the rule as it was given.
 ///
 /// # Example
-/// ARSAM with its defaults, with a metric of its own and checkpoints from which it resumes exactly:
+/// ARSAM at 1.2 passes per step, with a metric of its own and checkpoints from which it resumes
+/// exactly:
 /// ```
 /// # use burn::data::dataloader::DataLoaderBuilder;
 /// # use burn::data::dataloader::batcher::Batcher;
@@ -113,7 +114,7 @@ use run::Run;
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let directory = directory.path();
 ///
-/// let strategy = SharpnessAwareStrategy::new(ArsamConfig::default())?;
+/// let strategy = SharpnessAwareStrategy::new(ArsamConfig::default().with_budget(1.2))?;
 /// let checkpoints = directory.join("checkpoint");
 /// let training = SupervisedTraining::new(directory, train, valid)
 ///     .num_epochs(3)

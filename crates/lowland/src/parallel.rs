@@ -103,7 +103,7 @@ impl Workers {
     }
 
     /// Worker `rank`, counted from 0, of `count`, which `all` reaches. They ascend together, and
-    /// compare their weights after every 100 steps.
+    /// compare their weights after the first step and then every 100 steps.
     ///
     /// # Errors
     /// [`Error::Config`] for a rank that is not below the count.
@@ -122,7 +122,8 @@ impl Workers {
         self
     }
 
-    /// Sets after how many steps the weights of all workers are compared; `None` or 0 for never.
+    /// Sets how often, in steps, the weights of all workers are compared; they are also compared
+    /// after the first step that follows a start or a resume. `None` or 0: never.
     #[must_use]
     pub fn with_check_every(mut self, steps: Option<u64>) -> Self {
         self.check_every = steps.and_then(NonZeroU64::new);
@@ -306,10 +307,11 @@ impl Workers {
         self.plain_sums(all)
     }
 
-    /// Whether weights are to be compared once `steps` steps are over.
-    pub(crate) fn is_check_due(&self, steps: u64) -> bool {
-        self.others().is_some()
-            && self.check_every.is_some_and(|every| steps.is_multiple_of(every.get()))
+    /// Whether weights are to be compared once `steps` steps are over, `here` of them since the
+    /// start or a resume: the first of these shows whether all began alike.
+    pub(crate) fn is_check_due(&self, steps: u64, here: u64) -> bool {
+        let due = |every: NonZeroU64| here == 1 || steps.is_multiple_of(every.get());
+        self.others().is_some() && self.check_every.is_some_and(due)
     }
 
     /// Compares the trainable weights of all workers, to the bit.

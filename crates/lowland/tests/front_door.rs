@@ -104,6 +104,54 @@ fn what_does_not_apply_to_an_algorithm_is_refused_with_the_reason() {
     assert_eq!(sorted(found), without_radius);
 }
 
+/// No step costs less than a gradient of the whole batch, unless samples or parameters are left out
+/// of it.
+#[test]
+fn a_budget_below_one_step_is_refused_where_no_step_is_cheaper() {
+    let refused = |set: fn(Algorithm) -> Scheduled<Algorithm>| -> Vec<&str> {
+        let below = |d: &&Descriptor| match set(common::named(d.name)).build() {
+            Err(Error::Config { field, found, allowed }) => {
+                assert_eq!((field, found.as_str()), ("budget", "0.9"));
+                assert!(allowed.starts_with("at least 1,"), "{allowed}");
+                true
+            }
+            Ok(_) | Err(Error::Unsupported { .. }) => false,
+            Err(other) => panic!("{}: {other}", d.name),
+        };
+        Algorithm::ALL.iter().filter(below).map(|d| d.name).collect()
+    };
+    let by_passes = refused(|algorithm| algorithm.with_budget(0.9));
+    assert!(by_passes.contains(&"sam") && by_passes.contains(&"arsam"));
+    for cheap in ["ksam", "ausam", "slsam"] {
+        assert!(!by_passes.contains(&cheap), "{cheap}");
+    }
+    let by_time = refused(|algorithm| algorithm.with_time_budget(0.9));
+    assert!(by_time.contains(&"sam") && by_time.contains(&"slsam"));
+}
+
+/// AdaSAM and bSAM go over the base that they bring; for others there is none.
+#[test]
+fn an_algorithm_goes_over_its_own_base() {
+    for d in Algorithm::ALL {
+        let algorithm = common::named(d.name);
+        let brings = matches!(d.name, "adasam" | "bsam");
+        match SharpnessAware::over_own_base(algorithm.clone().with_radius(RadiusConfig::default()))
+        {
+            Ok(_) => assert!(brings, "{}", d.name),
+            Err(error) => {
+                let reason = "it brings no base optimizer; give `SharpnessAware::new` one";
+                let expected = format!("`over_own_base` does not apply to {}: {reason}", d.label);
+                assert_eq!((brings, error.to_string()), (false, expected));
+            }
+        }
+    }
+    // The size of a training set is that which was given, or that of the data.
+    let counted = |config: BsamConfig| Algorithm::from(config).with_sample_count(7);
+    assert_eq!(counted(BsamConfig::new(0.1)), BsamConfig::new(0.1).with_data_size(7).into());
+    let given = BsamConfig::new(0.1).with_data_size(50);
+    assert_eq!(counted(given), given.into());
+}
+
 /// A controller with this warm-up.
 fn warmup(warmup: Warmup) -> ControllerConfig {
     ControllerConfig::default().with_warmup(warmup)

@@ -432,21 +432,35 @@ fn sharing_gives_all_workers_the_values_of_worker_0_running_statistics_included(
 
 #[test]
 fn weights_that_come_apart_are_an_error_that_names_the_worker() {
-    let found = together(3, 3, |workers| {
-        let mut net = net();
-        if workers.rank() == 2 {
-            let mut values = net.values();
-            values[1][0] = f64::from_bits(values[1][0].to_bits() ^ 1);
-            net = net.with_values(&values, FloatDType::F64);
-        }
-        let rule = SamConfig { rho: 0.05 }.build().unwrap();
-        let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule)
-            .unwrap()
-            .with_workers(workers.clone().with_check_every(Some(2)));
-        net = one_step(&mut optimizer, 0.05, net, &shard(0, &workers)).unwrap().0;
-        one_step(&mut optimizer, 0.05, net, &shard(1, &workers)).unwrap_err()
-    });
-    assert_eq!(found, vec![Error::Diverged { worker: 2, step: 1 }; 3]);
+    // After `steps` whole steps worker 2 has another weight.
+    let come_apart_after = |steps: u64| {
+        together(3, 3, move |workers| {
+            let rule = SamConfig { rho: 0.05 }.build().unwrap();
+            let mut optimizer = SharpnessAware::new(sgd(0.0, 0.0), rule)
+                .unwrap()
+                .with_workers(workers.clone().with_check_every(Some(3)));
+            let mut net = net();
+            for t in 0..steps {
+                net = one_step(&mut optimizer, 0.05, net, &shard(t, &workers)).unwrap().0;
+            }
+            if workers.rank() == 2 {
+                let mut values = net.values();
+                values[1][0] = f64::from_bits(values[1][0].to_bits() ^ 1);
+                net = net.with_values(&values, FloatDType::F64);
+            }
+            for t in steps..3 {
+                match one_step(&mut optimizer, 0.05, net, &shard(t, &workers)) {
+                    Ok((next, _)) => net = next,
+                    Err(error) => return error,
+                }
+            }
+            panic!("no step noticed it")
+        })
+    };
+    // The first step of all shows that they did not begin alike, and every third one the rest.
+    for (steps, step) in [(0, 0), (1, 2)] {
+        assert_eq!(come_apart_after(steps), vec![Error::Diverged { worker: 2, step }; 3]);
+    }
 }
 
 #[test]

@@ -25,9 +25,9 @@ use lowland::select::{SelectConfig, TopLossConfig, TopRiseConfig};
 use lowland::{
     Accumulate, Algorithm, ArsamConfig, AusamConfig, BaseConfig, BatchInfo, ComposedConfig,
     ControllerConfig, Error, EsamConfig, EsamMask, FsamConfig, GcsamConfig, KsamConfig,
-    LookSamConfig, MsamConfig, ParamVec, Parameters, Radius, Rule, SamConfig, Samples, Scheduled,
-    SharpnessAware, SharpnessAwareRecord, SparseLayerSamConfig, StepReport, StepValues, Warmup,
-    WsamConfig,
+    LateSamConfig, LookSamConfig, MsamConfig, ParamVec, Parameters, Radius, Rule, SamConfig,
+    Samples, Scheduled, SharpnessAware, SharpnessAwareRecord, SparseLayerSamConfig, StepReport,
+    StepValues, StochasticSamConfig, Warmup, WsamConfig,
 };
 use proptest::prelude::*;
 
@@ -453,6 +453,65 @@ fn a_radius_follows_its_schedule_and_its_warm_up() {
     }
 }
 
+/// A warm-up of the radius begins where perturbations do, and continues there after a resume.
+#[test]
+fn a_radius_rises_from_the_first_perturbation_on() {
+    let _alone = common::alone();
+    let made = || {
+        let settings = SamConfig::new(0.5).with_late_start(0.5);
+        let rule = settings.with_radius_warmup(Warmup::Steps(4)).build().unwrap();
+        optimizer(rule, sgd(0.0, 0.0)).with_total_steps(12)
+    };
+    let (mut own, mut at, mut radii) = (made(), net(6), Vec::new());
+    for t in 0..12 {
+        if t == 8 {
+            own = made().load_record(own.to_record().unwrap(), &at).unwrap();
+        }
+        let (next, report) = step(&mut own, at, t).unwrap();
+        at = next;
+        radii.push(report.values().unwrap().radius.unwrap_or(0.0));
+    }
+    let expected = [0.0; 7].into_iter().chain([0.125, 0.25, 0.375, 0.5, 0.5]);
+    for (t, (found, expected)) in radii.iter().zip(expected).enumerate() {
+        assert!((found - expected).abs() < 1e-6, "radius {found} at {t}: {radii:?}");
+    }
+}
+
+/// No training has 0 steps, whatever asks for their number.
+#[test]
+fn a_training_without_steps_is_refused() {
+    let _alone = common::alone();
+    let linear = RadiusSchedule::Linear { to: 0.5 };
+    let rules = [
+        ("late", SamConfig::new(0.1).with_late_start(0.5).build()),
+        ("aesam", Algorithm::named("aesam").unwrap().build()),
+        ("ss-sam", StochasticSamConfig::new(0.1).with_last_probability(0.5).build()),
+        ("a radius", SamConfig::new(0.1).with_radius_schedule(linear).build()),
+    ];
+    for (name, rule) in rules {
+        let mut optimizer = optimizer(rule.unwrap(), sgd(0.0, 0.0)).with_total_steps(0);
+        let error = step(&mut optimizer, net(6), 0).unwrap_err().to_string();
+        assert_eq!(error, "total_steps must be at least 1, found 0", "{name}");
+    }
+}
+
+/// An expression or a choice that nothing in the module belongs to is a slip of the pen.
+#[test]
+fn a_radius_of_nothing_is_refused() {
+    let _alone = common::alone();
+    let refused = |config: RadiusConfig| {
+        let mut optimizer = optimizer(with_radius(&config), sgd(0.0, 0.0));
+        step(&mut optimizer, net(6), 0).unwrap_err().to_string()
+    };
+    let groups = vec![RadiusGroup::new("bias$", 2.0), RadiusGroup::new("^layer\\.1", 0.5)];
+    let found = refused(RadiusConfig { groups, ..RadiusConfig::default() });
+    let allowed = "an expression that matches the path of at least one parameter of the module";
+    assert_eq!(found, format!("path must be {allowed}, found ^layer\\.1"));
+    let found = refused(RadiusConfig { perturb: Perturb::Norms, ..RadiusConfig::default() });
+    let allowed = "a choice that covers at least one parameter of the module";
+    assert_eq!(found, format!("perturb must be {allowed}, found norms"));
+}
+
 #[test]
 fn a_radius_can_differ_from_group_to_group() {
     let _alone = common::alone();
@@ -463,21 +522,16 @@ fn a_radius_can_differ_from_group_to_group() {
     assert_eq!((length([&found[1]]), length([&found[3]])), (0.0, 0.0));
     assert!((length(&found) - 0.5).abs() < 1e-9, "the norm is over those that are perturbed");
 
-    let groups = vec![
-        RadiusGroup { path: "bias$".into(), factor: 2.0 },
-        RadiusGroup { path: r"layers\.1\.bias".into(), factor: 3.0 },
-    ];
+    let groups = vec![RadiusGroup::new("bias$", 2.0), RadiusGroup::new(r"layers\.1\.bias", 3.0)];
     let config = RadiusConfig { groups, ..RadiusConfig::default() };
     let found = perturbation(with_radius(&config), 0, 0.1);
     for (i, factor) in [1.0, 2.0, 1.0, 3.0].into_iter().enumerate() {
         let (found, expected) = (length([&found[i]]), factor * length([&plain[i]]));
         assert!((found - expected).abs() < 1e-9, "tensor {i}: {found}, not {expected}");
     }
-    let groups = vec![RadiusGroup { path: "(".into(), factor: 1.0 }];
+    let groups = vec![RadiusGroup::new("(", 1.0)];
     let error = Radius::new(&RadiusConfig { groups, ..RadiusConfig::default() }).unwrap_err();
     assert_eq!(error.to_string(), "path must be a regular expression, found (");
-    let none = RadiusConfig { perturb: Perturb::Norms, ..RadiusConfig::default() };
-    assert_eq!(length(&perturbation(with_radius(&none), 0, 0.1)), 0.0, "a net without norms");
 }
 
 /// The ascents of LookSAM that are not confirmed: ρ for each tensor, or `ρ·‖w_l‖/‖g‖`.
@@ -540,6 +594,12 @@ fn a_late_start_stands_before_any_schedule() {
     let late = second(periodic.with_late_start(0.51), 20);
     let expected: Vec<bool> = (0..20).map(|t| t >= 11 && (t - 11) % 4 == 0).collect();
     assert_eq!(late, expected, "from the 11th step of 20 on");
+
+    // A budget takes the place of late SAM's every step, not of its start.
+    let late = Scheduled::from(Algorithm::from(LateSamConfig::new(0.1).with_start(0.5)));
+    let late = second(late.with_budget(1.2), 1000);
+    assert_eq!(count(&late[..500]), 0);
+    assert!((95..=105).contains(&count(&late[500..])), "{}", count(&late[500..]));
 
     let late = second(arsam().with_budget(1.4).with_late_start(0.4), 1000);
     assert_eq!(count(&late[..400]), 0);

@@ -272,10 +272,9 @@ impl Bench {
                 Algorithm::Arsam(ArsamConfig { controller, ..config })
             }
             Algorithm::Ausam(config) => Algorithm::Ausam(config.with_full_epochs(0)),
-            Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(50_000)),
             // Its last part.
             Algorithm::LateSam(config) => Algorithm::LateSam(config.with_start(0.0)),
-            other => other,
+            other => other.with_sample_count(50_000),
         }
     }
 }

@@ -182,9 +182,9 @@ fn summary(found: &[Found]) -> Result<Summary> {
         labels: &labels,
         command: terminal::command(),
         hardware: distinct("; ", found.iter().map(|found| found.facts.hardware.as_str())),
-        version: distinct(" and ", found.iter().map(|found| found.facts.version.as_str())),
     };
-    Ok(outline.summary(runs))
+    let version = distinct(" and ", found.iter().map(|found| found.facts.version.as_str()));
+    Ok(Summary { version, ..outline.summary(runs) })
 }
 
 /// Which runs were resumed with other settings, in words; empty where none was.

@@ -44,8 +44,6 @@ pub(crate) struct Outline<'a> {
     pub command: String,
     /// Where the runs trained, in words.
     pub hardware: String,
-    /// The version of the program that trained them.
-    pub version: String,
 }
 
 impl Outline<'_> {
@@ -56,7 +54,7 @@ impl Outline<'_> {
             title: self.title.map_or_else(|| labels.join(", "), str::to_owned),
             question: self.question.map_or_else(|| question(labels, self.equal), str::to_owned),
             command: self.command.clone(),
-            version: self.version.clone(),
+            version: self.facts.version.clone(),
             hardware: self.hardware.clone(),
         };
         let contenders =
@@ -217,7 +215,6 @@ pub(crate) fn summary(folder: &Path, plan: &Plan) -> Result<Summary> {
         labels: &labels,
         command: plan.commands.join("\n"),
         hardware: distinct("; ", hardware.iter().map(String::as_str)),
-        version: plan.facts.version.clone(),
     };
     Ok(Summary { landscapes, galleries, missing, ..outline.summary(runs) })
 }

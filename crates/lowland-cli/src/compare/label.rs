@@ -8,6 +8,8 @@ use lowland_tasks::config::TrainConfig;
 use serde::Serialize;
 use toml::{Table, Value};
 
+use crate::settings::brings_optimizer;
+
 /// Settings that have no part in the result of a run, and the seed.
 const APART: [&str; 5] = ["seed", "workers", "device", "sharpness_every", "checkpoints"];
 
@@ -53,7 +55,7 @@ pub(crate) fn settings(config: &TrainConfig, baseline: &TrainConfig) -> BTreeMap
     if learning_rate.to_bits() != baseline.optimizer.learning_rate.to_bits() {
         put("learning rate", Value::Float(learning_rate));
     }
-    if config.algorithm.base().is_ok_and(|base| base.is_some()) {
+    if brings_optimizer(&config.algorithm) {
         put("base", Value::String("its own".to_owned()));
     }
     let default = entries("radius.", &RadiusConfig::default());

@@ -214,8 +214,8 @@ fn is_finished(path: &Path, config: &TrainConfig) -> bool {
     if path.join(RESULT).is_file() {
         return true;
     }
-    let metrics = Metrics::read(path).ok().flatten();
-    path.join(MODEL).is_file() && metrics.is_none_or(|metrics| config.is_over(&metrics.epochs))
+    let epochs = Metrics::epochs(path).ok().flatten();
+    path.join(MODEL).is_file() && epochs.is_none_or(|epochs| config.is_over(&epochs))
 }
 
 /// The weights of a run: those that are asked for, or those that it is judged by. Files of weights

@@ -54,6 +54,20 @@ impl Metrics {
     /// # Errors
     /// A file that cannot be read, a line that is none of them.
     pub(crate) fn read(run: &Path) -> Result<Option<Self>> {
+        Self::of(run, |_| true)
+    }
+
+    /// The epochs of a run alone: of its steps, which can be many, nothing is parsed.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn epochs(run: &Path) -> Result<Option<Vec<EpochRecord>>> {
+        let metrics = Self::of(run, |line| line.contains(r#""kind":"epoch""#))?;
+        Ok(metrics.map(|metrics| metrics.epochs))
+    }
+
+    /// The lines of a run that are `wanted`.
+    fn of(run: &Path, wanted: impl Fn(&str) -> bool) -> Result<Option<Self>> {
         let path = run.join(METRICS);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -65,7 +79,7 @@ impl Metrics {
         let mut metrics = Self::default();
         // The last line of a run that trains now, or was killed, may be half of one.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        for (i, line) in whole.lines().enumerate() {
+        for (i, line) in whole.lines().enumerate().filter(|(_, line)| wanted(line)) {
             let line: Line<'_> = serde_json::from_str(line)
                 .map_err(|error| Usage(format!("{} line {}: {error}", path.display(), i + 1)))?;
             match line {

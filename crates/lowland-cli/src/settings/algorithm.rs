@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use lowland::Algorithm;
+use lowland_tasks::spelling::did_you_mean;
 use toml::Table;
 
 use super::flags::paths;
 use super::merge::{CommandLine, is_key, lay_over, nested, parse_value};
 use crate::failure::Usage;
-use crate::words::did_you_mean;
 
 /// The settings of a run, beside the tables `algorithm` and `radius`, that may be given with an
 /// algorithm's name, by their paths.
@@ -79,6 +79,11 @@ fn of_a_part(algorithm: &Algorithm, key: &str) -> Option<String> {
     }
     let parts = settings.iter().filter(|(_, value)| value.is_table());
     parts.map(|(part, _)| format!("{part}.{key}")).find(|path| is_known(path))
+}
+
+/// Whether an algorithm brings the optimizer below it.
+pub(crate) fn brings_optimizer(algorithm: &Algorithm) -> bool {
+    algorithm.base().is_ok_and(|base| base.is_some())
 }
 
 /// Whether an algorithm has a radius of its own.

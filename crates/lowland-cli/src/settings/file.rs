@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 use lowland::{Algorithm, ComposedConfig};
 use lowland_tasks::config::TrainConfig;
+use lowland_tasks::spelling::did_you_mean;
 use toml::{Table, Value};
 
 use super::flags::path_of_flag;
 use super::merge::{PARTS, leaves, make_absolute, nested};
 use crate::failure::Usage;
-use crate::words::did_you_mean;
 
 /// The settings of a run, as its folder has them.
 ///

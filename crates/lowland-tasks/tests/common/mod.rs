@@ -62,8 +62,5 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 /// The algorithm of that name, and what it cannot do without.
 pub(crate) fn named(name: &str) -> Algorithm {
-    match Algorithm::named(name).unwrap() {
-        Algorithm::Bsam(config) => Algorithm::Bsam(config.with_data_size(100)),
-        other => other,
-    }
+    Algorithm::named(name).unwrap().with_sample_count(100)
 }

@@ -35,7 +35,8 @@ use crate::{Error, Result};
 /// - `rho`: ρ, the radius, a length in parameter space, at least 0. Default 0.05.
 /// - `beta_1`, `beta_2`, `epsilon`, in the table `base`: see [`AmsGradConfig`].
 ///
-/// The rule is SAM's; [`optimizer`](Self::optimizer) gives the optimizer that belongs under it. The
+/// The rule is SAM's; the optimizer that belongs under it is [`optimizer`](Self::optimizer), over
+/// which [`SharpnessAware::over_own_base`](crate::SharpnessAware::over_own_base) puts it. The
 /// first step moves each weight whose gradient exceeds ε/√(1 − β₂) by 3.16 lr: begin with a small
 /// learning rate.
 ///
@@ -47,8 +48,7 @@ use crate::{Error, Result};
 /// ```
 /// use lowland::{AdaSamConfig, SharpnessAware};
 ///
-/// let config = AdaSamConfig::new(0.05);
-/// let optimizer = SharpnessAware::new(config.optimizer()?, config)?;
+/// let optimizer = SharpnessAware::over_own_base(AdaSamConfig::new(0.05))?;
 /// # let _ = optimizer;
 /// # Ok::<(), lowland::Error>(())
 /// ```
@@ -98,7 +98,7 @@ impl AdaSamConfig {
 }
 
 impl Scheduled<AdaSamConfig> {
-    fn base(&mut self) -> &mut AmsGradConfig {
+    fn amsgrad(&mut self) -> &mut AmsGradConfig {
         &mut self.algorithm.base
     }
 }
@@ -128,7 +128,7 @@ impl AlgorithmConfig for AdaSamConfig {
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_", strip_option)]
 #[setters(generate_delegates(ty = "AdaSamConfig", field = "base"))]
-#[setters(generate_delegates(ty = "Scheduled<AdaSamConfig>", method = "base"))]
+#[setters(generate_delegates(ty = "Scheduled<AdaSamConfig>", method = "amsgrad"))]
 pub struct AmsGradConfig {
     /// β₁, the decay of the mean gradient, between 0 and 1. Default 0.9.
     pub beta_1: f64,

@@ -8,7 +8,7 @@ use crate::algorithms::scheduled::Scheduled;
 use crate::error::{fraction, not_nan};
 use crate::rule::ascend::AlongGradient;
 use crate::rule::descend::SharpGradient;
-use crate::rule::schedule::Schedule;
+use crate::rule::schedule::{Schedule, total_steps};
 use crate::rule::select::AllSamples;
 use crate::rule::{ComposedRule, Gradient, Rule, Surface};
 use crate::state::Memory;
@@ -176,7 +176,10 @@ impl NormTest {
         if start.to_bits() == end.to_bits() {
             return Ok(start);
         }
-        let total = self.total_steps.or_else(|| surface.total_steps()).ok_or(Error::TOTAL_STEPS)?;
+        let total = match self.total_steps {
+            Some(steps) => steps,
+            None => total_steps(surface)?,
+        };
         let done = (surface.step() as f64 / total as f64).min(1.0);
         Ok(done * end + (1.0 - done) * start)
     }

@@ -34,7 +34,7 @@ use crate::{Error, ParamVec, Result};
 /// # Parameters
 /// - `rho`: ρ, dimensionless here, at least 0. Default 0.01 (authors' read-me, ResNet-18).
 /// - `data_size`: N, the number of samples in the training set, at least 1, several times that with
-///   augmentation (the authors take 4). It must be given.
+///   augmentation (the authors take 4). It must be given; `lowland train` takes it from the data.
 /// - `beta_1`, `beta_2`: the decays, between 0 and 1. Defaults 0.9 and 0.999 (authors' code).
 /// - `weight_decay`: δ, the precision of the prior over N, at least 0. Default 2e-4, 40 over four
 ///   times 50,000 (authors' read-me).
@@ -42,7 +42,9 @@ use crate::{Error, ParamVec, Result};
 /// - `precision`: s₀, above 0. Default 1 (authors' code).
 ///
 /// The rule keeps m and s; the base optimizer under it is plain SGD
-/// ([`optimizer`](Self::optimizer)), with learning rates near 0.5.
+/// ([`optimizer`](Self::optimizer)), over which
+/// [`SharpnessAware::over_own_base`](crate::SharpnessAware::over_own_base) puts it, with learning
+/// rates near 0.5.
 ///
 /// # Fidelity
 /// bSAM, 2022, arXiv 2210.01620, with one draw of the noise per batch; the authors' code takes the
@@ -56,7 +58,7 @@ use crate::{Error, ParamVec, Result};
 /// use lowland::{BsamConfig, SharpnessAware};
 ///
 /// let config = BsamConfig::new(0.01).with_data_size(50_000);
-/// let optimizer = SharpnessAware::new(config.optimizer(), config)?;
+/// let optimizer = SharpnessAware::over_own_base(config)?;
 /// # let _ = optimizer;
 /// # Ok::<(), lowland::Error>(())
 /// ```
@@ -148,6 +150,10 @@ impl AlgorithmConfig for BsamConfig {
 
     fn base(&self) -> Result<Option<ModuleOptimizer>> {
         Ok(Some(self.optimizer()))
+    }
+
+    fn with_sample_count(self, count: u64) -> Self {
+        Self { data_size: self.data_size.or(Some(count)), ..self }
     }
 }
 

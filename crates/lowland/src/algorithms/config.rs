@@ -19,7 +19,8 @@ pub struct Descriptor {
     pub passes: &'static str,
     /// Memory kept between steps beyond the base optimizer's, in copies of the parameters.
     pub memory: &'static str,
-    /// Whether a step can cost less than one pass, since samples are left out of all its gradients.
+    /// Whether a step can cost less than one pass, since samples or parameters are left out of all
+    /// its gradients.
     pub below_one_pass: bool,
     /// Where it comes from.
     pub source: &'static str,
@@ -60,12 +61,23 @@ pub trait AlgorithmConfig {
     /// A value outside its allowed range, named.
     fn build(&self) -> Result<Box<dyn Rule>>;
 
-    /// The base optimizer that belongs under the rule, for algorithms that bring their own.
+    /// The base optimizer that belongs under the rule, for algorithms that bring their own
+    /// ([`SharpnessAware::over_own_base`](crate::SharpnessAware::over_own_base)).
     ///
     /// # Errors
     /// A value outside its allowed range, named.
     fn base(&self) -> Result<Option<ModuleOptimizer>> {
         Ok(None)
+    }
+
+    /// The settings for a training set of so many samples, for algorithms that need its size and
+    /// were not given it.
+    #[must_use]
+    fn with_sample_count(self, _count: u64) -> Self
+    where
+        Self: Sized,
+    {
+        self
     }
 
     /// The settings of the controller that a budget in place of the algorithm's own schedule keeps.

@@ -1,6 +1,6 @@
 //! A radius that changes over training and from parameter to parameter.
 
-use burn::module::ParamGroup;
+use burn::module::{ParamGroup, ParamId};
 use derive_setters::Setters;
 use regex::RegexBuilder;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::rule::ascend::Ascend;
 use crate::rule::schedule::{Course, Warmup, done};
 use crate::rule::{Gradient, Perturbation, Surface};
 use crate::state::Memory;
-use crate::{Error, ParamVec, Parameter, Result};
+use crate::{Error, ParamVec, Parameter, Parameters, Result};
 
 /// The settings of [`Radius`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Setters)]
@@ -19,12 +19,14 @@ use crate::{Error, ParamVec, Parameter, Result};
 pub struct RadiusConfig {
     /// How the radius changes over training. Default: it does not.
     pub schedule: RadiusSchedule,
-    /// How long the radius rises from 0 to its own at the start, in equal steps. Default 0 steps.
+    /// How long the radius rises from 0 to its own, in equal steps from the first perturbation on:
+    /// with a late start, from there. Default 0 steps.
     pub warmup: Warmup,
     /// Which parameters are perturbed at all. Default all.
     pub perturb: Perturb,
     /// Factors on the radius of parameters by their paths, at most 64. The last that matches
-    /// counts.
+    /// counts. One that matches no parameter of the module, trainable or frozen, is an error at the
+    /// first perturbation.
     pub groups: Vec<RadiusGroup>,
 }
 
@@ -66,6 +68,14 @@ pub enum Perturb {
 }
 
 impl Perturb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Weights => "weights",
+            Self::Norms => "norms",
+        }
+    }
+
     fn covers(self, name: &str) -> bool {
         let norm = name == "gamma" || name == "beta";
         match self {
@@ -77,6 +87,16 @@ impl Perturb {
 }
 
 /// A factor on the radius of some parameters.
+///
+/// # Example
+/// ```
+/// use lowland::{RadiusConfig, RadiusGroup, SamConfig};
+///
+/// let groups = vec![RadiusGroup::new("^fc", 0.5), RadiusGroup::new("bias$", 0.0)];
+/// let rule = SamConfig::new(0.05).with_radius(RadiusConfig::default().with_groups(groups)).build()?;
+/// # let _ = rule;
+/// # Ok::<(), lowland::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RadiusGroup {
@@ -85,6 +105,13 @@ pub struct RadiusGroup {
     pub path: String,
     /// The factor on the radius, at least 0; with 0 they are not perturbed.
     pub factor: f64,
+}
+
+impl RadiusGroup {
+    /// Creates the factor on the radius of the parameters whose path the expression matches.
+    pub fn new(path: impl Into<String>, factor: f64) -> Self {
+        Self { path: path.into(), factor }
+    }
 }
 
 /// A few letters of a regular expression can stand for megabytes: its compiled size is bounded, in
@@ -100,7 +127,16 @@ pub struct Radius {
     schedule: RadiusSchedule,
     warmup: Warmup,
     perturb: Perturb,
-    groups: Vec<(ParamGroup, f64)>,
+    groups: Vec<Group>,
+}
+
+/// A factor on the radius of a group of parameters.
+#[derive(Debug, Clone)]
+struct Group {
+    /// The expression that the group was made of, where it was.
+    path: Option<String>,
+    parameters: ParamGroup,
+    factor: f64,
 }
 
 impl Radius {
@@ -129,7 +165,7 @@ impl Radius {
             return Err(Error::config("groups", &config.groups.len(), "at most 64"));
         }
         for RadiusGroup { path, factor } in &config.groups {
-            radius = radius.with_group(group(path)?, *factor)?;
+            radius.push(Some(path.clone()), group(path)?, *factor)?;
         }
         Ok(radius)
     }
@@ -139,8 +175,13 @@ impl Radius {
     /// # Errors
     /// A factor that is negative or not finite.
     pub fn with_group(mut self, group: ParamGroup, factor: f64) -> Result<Self> {
-        self.groups.push((group, non_negative("factor", factor)?));
+        self.push(None, group, factor)?;
         Ok(self)
+    }
+
+    fn push(&mut self, path: Option<String>, parameters: ParamGroup, factor: f64) -> Result<()> {
+        self.groups.push(Group { path, parameters, factor: non_negative("factor", factor)? });
+        Ok(())
     }
 
     /// The factor on the radius of one parameter.
@@ -148,10 +189,36 @@ impl Radius {
         if !self.perturb.covers(parameter.name()) {
             return 0.0;
         }
-        let matches =
-            |(group, _): &&(ParamGroup, f64)| group.matches(&parameter.id, Some(&parameter.path));
-        self.groups.iter().rev().find(matches).map_or(1.0, |(_, factor)| *factor)
+        let last = self.groups.iter().rev().find(|group| matches(&group.parameters, parameter));
+        last.map_or(1.0, |group| group.factor)
     }
+
+    /// The factors on the radii of all trainable parameters.
+    ///
+    /// # Errors
+    /// A choice or an expression that no parameter of the module, trainable or frozen, belongs to:
+    /// a slip of the pen.
+    fn factors(&self, parameters: &Parameters) -> Result<Vec<(ParamId, f64)>> {
+        let any = |belongs: &dyn Fn(&Parameter) -> bool| parameters.with_frozen().any(belongs);
+        if !any(&|parameter| self.perturb.covers(parameter.name())) {
+            let allowed = "a choice that covers at least one parameter of the module";
+            return Err(Error::config("perturb", &self.perturb.name(), allowed));
+        }
+        for Group { path, parameters, .. } in &self.groups {
+            if let Some(path) = path
+                && !any(&|parameter| matches(parameters, parameter))
+            {
+                let allowed =
+                    "an expression that matches the path of at least one parameter of the module";
+                return Err(Error::config("path", path, allowed));
+            }
+        }
+        Ok(parameters.iter().map(|parameter| (parameter.id, self.factor(parameter))).collect())
+    }
+}
+
+fn matches(group: &ParamGroup, parameter: &Parameter) -> bool {
+    group.matches(&parameter.id, Some(&parameter.path))
 }
 
 /// The group of a regular expression. Burn compiles it without a bound on its size, so it is
@@ -182,14 +249,16 @@ pub struct ScaledRadius {
     radius: Radius,
     /// The largest learning rate so far.
     largest: f64,
-    /// One a parameter tensor; filled at the first step.
-    factors: Vec<f64>,
+    /// The step of the first perturbation, once there was one.
+    began: Option<u64>,
+    /// One a trainable parameter; filled at the first perturbation.
+    factors: Vec<(ParamId, f64)>,
 }
 
 impl ScaledRadius {
     /// Puts a schedule over an ascent.
     pub fn new(inner: Box<dyn Ascend>, radius: Radius) -> Self {
-        Self { inner, radius, largest: 0.0, factors: Vec::new() }
+        Self { inner, radius, largest: 0.0, began: None, factors: Vec::new() }
     }
 
     fn factor(&mut self, surface: &dyn Surface) -> Result<f64> {
@@ -203,7 +272,10 @@ impl ScaledRadius {
             RadiusSchedule::LearningRate { to } => to + (1.0 - to) * lr / self.largest,
         };
         let warmup = self.radius.warmup.steps(surface)?;
-        let risen = if warmup == 0 { 1.0 } else { surface.step() as f64 / warmup as f64 };
+        let step = surface.step();
+        // A record may say anything.
+        let done = step.saturating_sub(*self.began.get_or_insert(step));
+        let risen = if warmup == 0 { 1.0 } else { done as f64 / warmup as f64 };
         Ok(factor * risen.min(1.0))
     }
 }
@@ -215,30 +287,35 @@ impl Ascend for ScaledRadius {
         surface: &mut dyn Surface,
     ) -> Result<Perturbation<'a>> {
         let factor = self.factor(surface)?;
-        if self.factors.len() != g.ascent().len() {
-            self.factors = surface.parameters().iter().map(|p| self.radius.factor(p)).collect();
+        let known = self.factors.iter().map(|(id, _)| *id);
+        if self.factors.is_empty() || !known.eq(surface.parameters().iter().map(|p| p.id)) {
+            self.factors = self.radius.factors(surface.parameters())?;
         }
-        if self.factors.iter().all(|&factor| factor.to_bits() == 1.0_f64.to_bits()) {
+        let factors = || self.factors.iter().map(|(_, factor)| *factor);
+        if factors().all(|factor| factor.to_bits() == 1.0_f64.to_bits()) {
             let Perturbation { direction, scale } = self.inner.perturbation(g, surface)?;
             return Ok(Perturbation { direction, scale: scale.mul_scalar(factor) });
         }
-        let keep: Vec<bool> = self.factors.iter().map(|&factor| factor > 0.0).collect();
+        let keep: Vec<bool> = factors().map(|factor| factor > 0.0).collect();
         let perturbed = g.only(&keep);
         let Perturbation { direction, scale } = self.inner.perturbation(&perturbed, surface)?;
-        let parts = direction.into_owned().into_parts().into_iter().zip(&self.factors);
-        let direction = parts.map(|(part, factor)| part.map(|part| part.mul_scalar(*factor)));
+        let parts = direction.into_owned().into_parts().into_iter().zip(factors());
+        let direction = parts.map(|(part, factor)| part.map(|part| part.mul_scalar(factor)));
         let direction = ParamVec::new(direction.collect()).into();
         Ok(Perturbation { direction, scale: scale.mul_scalar(factor) })
     }
 
     fn save(&self, memory: &mut Memory) -> Result<()> {
         memory.put_number("largest_learning_rate", self.largest);
+        // The number of the step and 1; 0 before the first.
+        memory.put_count("began", self.began.map_or(0, |step| step + 1));
         self.inner.save(memory)
     }
 
     fn restore(&mut self, memory: &mut Memory) -> Result<()> {
         self.factors.clear();
         self.largest = memory.take_number("largest_learning_rate")?;
+        self.began = memory.take_count("began")?.checked_sub(1);
         self.inner.restore(memory)
     }
 }

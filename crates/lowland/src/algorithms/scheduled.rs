@@ -1,10 +1,11 @@
 //! What can be set over any algorithm: a budget, a late start, and how its radius changes.
 
-use derive_setters::Setters;
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use crate::algorithms::budget::{Budget, BudgetConfig, Unit};
-use crate::algorithms::config::AlgorithmConfig;
+use crate::algorithms::config::{AlgorithmConfig, Descriptor};
+use crate::algorithms::controller::ControllerConfig;
 use crate::algorithms::radius::{Radius, RadiusConfig, RadiusSchedule, ScaledRadius};
 use crate::error::{fraction, positive};
 use crate::rule::Rule;
@@ -35,9 +36,8 @@ use crate::{Error, Result};
 ///     "`budget` does not apply to MSAM: every step computes the same gradients"
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[setters(prefix = "with_", generate = false)]
 pub struct Scheduled<C> {
     /// The algorithm.
     pub algorithm: C,
@@ -49,7 +49,6 @@ pub struct Scheduled<C> {
     pub late_start: Option<f64>,
     /// How the radius changes over training and from parameter to parameter. Default: it does not.
     #[serde(default)]
-    #[setters(generate = true)]
     pub radius: RadiusConfig,
 }
 
@@ -61,21 +60,25 @@ impl<C> From<C> for Scheduled<C> {
 
 impl<C> Scheduled<C> {
     /// Limits what a step may cost on average, in passes: second gradients are taken as often as
-    /// the limit allows, by [`Budget`] in place of the algorithm's own schedule. K-SAM and AUSAM
-    /// train on their part of the batch in the other steps too.
+    /// the limit allows, by [`Budget`] in place of the algorithm's own schedule, whose settings
+    /// (a period, a probability, a threshold) then have no effect; late SAM keeps its start, from
+    /// which the budget counts. K-SAM and AUSAM train on their part of the batch in the other steps
+    /// too. At least 1, but for
+    /// algorithms that leave samples or parameters out of all gradients of a step
+    /// ([`Descriptor::below_one_pass`](crate::Descriptor)).
     #[must_use]
     pub fn with_budget(self, passes: f64) -> Self {
         self.with_budget_of(BudgetConfig::default().with_limit(passes))
     }
 
     /// Limits what a step may cost on average, in measured time, where a step without a second
-    /// gradient takes 1. Which steps take one then depends on the clock.
+    /// gradient takes 1, the least. Which steps take one then depends on the clock.
     #[must_use]
     pub fn with_time_budget(self, limit: f64) -> Self {
         self.with_budget_of(BudgetConfig::default().with_limit(limit).with_unit(Unit::Time))
     }
 
-    /// Limits what a step may cost on average.
+    /// Limits what a step may cost on average; see [`with_budget`](Self::with_budget).
     #[must_use]
     pub fn with_budget_of(mut self, budget: BudgetConfig) -> Self {
         self.budget = Some(budget);
@@ -95,6 +98,14 @@ impl<C> Scheduled<C> {
         self
     }
 
+    /// Sets how the radius changes over training and from parameter to parameter, in place of all
+    /// that was set of it before.
+    #[must_use]
+    pub fn with_radius(mut self, radius: RadiusConfig) -> Self {
+        self.radius = radius;
+        self
+    }
+
     /// Sets how the radius changes over training.
     #[must_use]
     pub fn with_radius_schedule(mut self, schedule: RadiusSchedule) -> Self {
@@ -102,7 +113,7 @@ impl<C> Scheduled<C> {
         self
     }
 
-    /// Sets how long the radius rises from 0 to its own at the start.
+    /// Sets how long the radius rises from 0 to its own, from the first perturbation on.
     #[must_use]
     pub fn with_radius_warmup(mut self, warmup: Warmup) -> Self {
         self.radius.warmup = warmup;
@@ -113,6 +124,9 @@ impl<C> Scheduled<C> {
 /// Why a rule cannot do without its own schedule.
 const THIN: &str = "its first gradient leaves tensors out, which a step without a second one would \
                     not train; set `mask = \"coordinates\"` (ESAM) or `beta = 1`";
+
+/// What a budget may be where a step without a second gradient costs 1.
+const ONE_STEP: &str = "at least 1, the cost of a step without a second gradient";
 
 impl<C: AlgorithmConfig> Scheduled<C> {
     /// Puts budget and radius over the algorithm's rule.
@@ -143,6 +157,14 @@ impl<C: AlgorithmConfig> Scheduled<C> {
                 return Err(unsupported("budget", "every step computes the same gradients"));
             };
             positive("budget", budget.limit)?;
+            if budget.limit < 1.0 && (budget.unit == Unit::Time || !of.below_one_pass) {
+                return Err(Error::config("budget", &budget.limit, ONE_STEP));
+            }
+            // What starts late still does.
+            let schedule = match schedule.begun_late() {
+                Some(begun) => begun,
+                None => schedule,
+            };
             let own = || self.algorithm.controller().cloned();
             let controller = budget.controller.clone().or_else(own);
             *schedule = Box::new(Budget::new(BudgetConfig { controller, ..budget.clone() })?);
@@ -169,7 +191,29 @@ impl<C: AlgorithmConfig> Scheduled<C> {
     /// A value outside its allowed range, and [`Error::Unsupported`] for a budget or radius that
     /// does not apply to the algorithm.
     pub fn build(&self) -> Result<Box<dyn Rule>> {
+        AlgorithmConfig::build(self)
+    }
+}
+
+impl<C: AlgorithmConfig> AlgorithmConfig for Scheduled<C> {
+    fn descriptor(&self) -> Descriptor {
+        self.algorithm.descriptor()
+    }
+
+    fn build(&self) -> Result<Box<dyn Rule>> {
         self.over(self.algorithm.build()?)
+    }
+
+    fn base(&self) -> Result<Option<ModuleOptimizer>> {
+        self.algorithm.base()
+    }
+
+    fn with_sample_count(self, count: u64) -> Self {
+        Self { algorithm: self.algorithm.with_sample_count(count), ..self }
+    }
+
+    fn controller(&self) -> Option<&ControllerConfig> {
+        self.algorithm.controller()
     }
 }
 

@@ -80,7 +80,7 @@ impl SparseLayerSamConfig {
         summary: "SAM on layers that a bandit draws, the others left alone",
         passes: "2 (1 + d + phi)/3",
         memory: "0",
-        below_one_pass: false,
+        below_one_pass: true,
         source: "arXiv 2602.09395",
         fidelity: Fidelity::AuthorsCode,
     };

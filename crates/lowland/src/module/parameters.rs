@@ -140,7 +140,7 @@ impl Parameters {
     /// What in the module, trainable or not, has this identifier of Burn's or, where nothing has
     /// it, this path.
     pub(crate) fn named(&self, id: ParamId, path: &str) -> Option<&Parameter> {
-        let all = || self.list.iter().chain(&self.others);
+        let all = || self.with_frozen();
         all().find(|own| own.id == id).or_else(|| all().find(|own| own.path == path))
     }
 
@@ -188,6 +188,11 @@ impl Parameters {
     /// The parameters, in visit order.
     pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
         self.list.iter()
+    }
+
+    /// These, and all float values beside them: frozen parameters and running statistics.
+    pub(crate) fn with_frozen(&self) -> impl Iterator<Item = &Parameter> {
+        self.list.iter().chain(&self.others)
     }
 
     /// The share of a gradient evaluation's cost that one with respect to `active` alone takes:

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use derive_setters::Setters;
 use dyn_clone::DynClone;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,12 @@ pub trait Schedule: Debug + DynClone + Send {
     /// How often a second gradient is due.
     fn frequency(&self) -> Frequency {
         Frequency::Sometimes
+    }
+
+    /// The schedule that this one begins late, if it does so: a budget takes the place of that one
+    /// alone.
+    fn begun_late(&mut self) -> Option<&mut Box<dyn Schedule>> {
+        None
     }
 }
 
@@ -86,8 +93,9 @@ impl Schedule for Never {
 }
 
 /// The settings of [`Periodic`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_")]
 pub struct PeriodicConfig {
     /// The steps from one second gradient to the next, at least 1. Default 5.
     pub k: u64,
@@ -191,9 +199,18 @@ pub(crate) fn steps_per_epoch(surface: &dyn Surface) -> Result<Option<u64>> {
     }
 }
 
+/// The number of steps of the training, which must have been given.
+pub(crate) fn total_steps(surface: &dyn Surface) -> Result<u64> {
+    match surface.total_steps() {
+        None => Err(Error::TOTAL_STEPS),
+        Some(0) => Err(Error::config("total_steps", &0, "at least 1")),
+        Some(steps) => Ok(steps),
+    }
+}
+
 /// The share of the training that is done at this step: 0 at the first one, 1 at the last.
 pub(crate) fn done(surface: &dyn Surface) -> Result<f64> {
-    let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
+    let total = total_steps(surface)?;
     Ok(surface.step() as f64 / total.saturating_sub(1).max(1) as f64)
 }
 
@@ -246,7 +263,7 @@ impl LateStart {
 
 impl Schedule for LateStart {
     fn due(&mut self, g: &Gradient, surface: &mut dyn Surface) -> Result<bool> {
-        let total = surface.total_steps().ok_or(Error::TOTAL_STEPS)?;
+        let total = total_steps(surface)?;
         // A product that rounding lifts above a whole number counts as that number.
         if (surface.step() as f64) < (self.start * total as f64 - 1e-9).ceil() {
             return Ok(false);
@@ -268,5 +285,9 @@ impl Schedule for LateStart {
 
     fn frequency(&self) -> Frequency {
         Frequency::Sometimes
+    }
+
+    fn begun_late(&mut self) -> Option<&mut Box<dyn Schedule>> {
+        Some(&mut self.schedule)
     }
 }

@@ -58,8 +58,10 @@ pub trait Surface {
     fn parameters(&self) -> &Parameters;
 
     /// The numbers of this batch's samples in the data set, where they were given
-    /// (`BatchInfo::with_indices`). A rule that remembers something of each sample has no other way
-    /// to know one again: AUSAM its scores, a method with a memory of past outputs its targets.
+    /// (`BatchInfo::with_indices`); among several workers for a rule that chooses samples alone
+    /// ([`Rule::chooses_samples`](crate::Rule)), since they cost an exchange. A rule that remembers
+    /// something of each sample has no other way to know one again: AUSAM its scores, a method with
+    /// a memory of past outputs its targets.
     fn indices(&self) -> Option<&[usize]>;
 
     /// A number drawn uniformly from `[0, 1)`, from the optimizer's seeded generator.

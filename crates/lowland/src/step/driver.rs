@@ -69,7 +69,7 @@ impl Driver {
         let (module, report) = attempt?;
         self.count(&report, started.elapsed().as_secs_f64());
         self.leave_seeded(&module);
-        if self.settings.workers.is_check_due(self.state.step) {
+        if self.settings.workers.is_check_due(self.state.step, self.state.here) {
             self.settings.workers.compare(&module, report.step)?;
         }
         Ok((module, report))

@@ -14,6 +14,7 @@ use super::record::{SharpnessAwareRecord, renamed};
 use super::report::StepReport;
 use super::settings::Diagnostics;
 use super::source::Losses;
+use crate::algorithms::AlgorithmConfig;
 use crate::parallel::Workers;
 use crate::rule::{Cost, Rule, Samples};
 use crate::{Error, Result};
@@ -64,7 +65,9 @@ impl std::fmt::Debug for SharpnessAware {
 impl SharpnessAware {
     /// Puts an algorithm over a base optimizer: the settings of a named one
     /// (`ArsamConfig::new(0.05)`), the same with a [budget or radius schedule](crate::Scheduled),
-    /// an [`Algorithm`](crate::Algorithm) from a file, or a [`Rule`] of your own.
+    /// an [`Algorithm`](crate::Algorithm) from a file, or a [`Rule`] of your own. AdaSAM and bSAM
+    /// belong over the base optimizer that they bring, which [`over_own_base`](Self::over_own_base)
+    /// gives them; over another base AdaSAM is SAM.
     ///
     /// Burn's momentum has a default dampening of 0.1; published recipes use 0, so set
     /// `dampening: 0.0`. The defaults: a seed drawn from the device, no clipping, at most 10
@@ -78,6 +81,32 @@ impl SharpnessAware {
         R: TryInto<Box<dyn Rule>, Error: Into<Error>>,
     {
         Ok(Self { base: base.into(), driver: Driver::new(rule.try_into().map_err(Into::into)?) })
+    }
+
+    /// Puts an algorithm over the base optimizer that it brings, as AdaSAM and bSAM do. All else
+    /// is as in [`new`](Self::new).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for an algorithm that goes over any base, and those of
+    /// [`new`](Self::new).
+    ///
+    /// # Example
+    /// ```
+    /// use lowland::{AdaSamConfig, SamConfig, SharpnessAware};
+    ///
+    /// let optimizer = SharpnessAware::over_own_base(AdaSamConfig::new(0.05))?;
+    /// # let _ = optimizer;
+    /// assert!(SharpnessAware::over_own_base(SamConfig::new(0.05)).is_err());
+    /// # Ok::<(), lowland::Error>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "it takes what `new` takes")]
+    pub fn over_own_base<C: AlgorithmConfig>(algorithm: C) -> Result<Self> {
+        let base = algorithm.base()?.ok_or(Error::Unsupported {
+            setting: "over_own_base",
+            algorithm: algorithm.descriptor().label,
+            reason: "it brings no base optimizer; give `SharpnessAware::new` one",
+        })?;
+        Ok(Self { base, driver: Driver::new(algorithm.build()?) })
     }
 
     /// Sets the seed of everything random in a step: the rule's draws, and dropout, for which the
