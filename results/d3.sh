@@ -9,13 +9,10 @@ lowland compare $cola $search --first-seed 710 --out d3/tune-cola-lora \
     --algorithms sgd,sam:rho=0.01,sam:rho=0.02,sam:rho=0.05
 lowland compare $whole $search --first-seed 710 --out d3/tune-cola \
     --algorithms sgd,sam:rho=0.01,sam:rho=0.02,sam:rho=0.05
-compare="--no-sharpness --margin 1 --seeds 5 --first-seed 720 --keep nothing"
-lowland compare $cola $compare --out d3/cola-lora \
-    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
-lowland compare $whole $compare --out d3/cola \
-    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
+compare="--no-sharpness --margin 1 --seeds 5 --first-seed 720 --keep nothing
+    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2"
+lowland compare $cola $compare --out d3/cola-lora
+lowland compare $whole $compare --out d3/cola
 sst2="--task fine-tune --data sst2 --data-dir $3 --from $2 --train-limit 5000"
-lowland compare $sst2 --set text.trained.lora.rank=8 $compare --out d3/sst2-lora \
-    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
-lowland compare $sst2 $compare --out d3/sst2 \
-    --algorithms sgd,sam:rho=0.01,arsam:rho=0.01:budget=1.2
+lowland compare $sst2 --set text.trained.lora.rank=8 $compare --out d3/sst2-lora
+lowland compare $sst2 $compare --out d3/sst2
