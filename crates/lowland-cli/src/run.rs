@@ -150,6 +150,16 @@ fn opening(data: &Data, config: &TrainConfig) -> Vec<String> {
         config.optimizer.schedule.in_words(),
         config.batch_size,
     ));
+    let budget = match (config.budget, config.time_budget) {
+        (Some(limit), _) => Some(format!("a budget of {limit} passes per step")),
+        (None, limit) => limit.map(|limit| format!("a budget of {limit} in measured time")),
+    };
+    if let Some(budget) = budget {
+        lines.push(format!(
+            "{budget} decides when second gradients are taken, in place of the schedule of {}",
+            config.algorithm_label()
+        ));
+    }
     if brings_optimizer(&config.algorithm) {
         lines.push(format!(
             "of the settings of the optimizer, {} takes the learning rate and its schedule alone: the \

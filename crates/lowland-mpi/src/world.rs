@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lowland::{AscentScope, Workers};
 
+use crate::SIZES;
 use crate::link::{Job, Line, Link, serve, warn};
 
 /// What can go wrong when a process joins its fellows.
@@ -71,10 +72,6 @@ pub struct World {
     count: usize,
     local_rank: usize,
 }
-
-/// Where launchers put the number of processes, in the order in which they are believed: the
-/// innermost one first.
-const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 impl World {
     /// Joins the other processes; once a process.

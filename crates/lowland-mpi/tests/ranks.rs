@@ -29,7 +29,7 @@ use lowland::{
     Algorithm, AscentScope, BatchInfo, Collective, Diagnostics, Result, SamConfig, Samples,
     SharpnessAware, Workers,
 };
-use lowland_mpi::{Join, World};
+use lowland_mpi::{Join, SIZES, World};
 use workers::{STEPS, all, by_hand, far, go, net, one_step, optimizer, shard};
 
 /// Names what a rank is to do.
@@ -492,7 +492,7 @@ fn worlds_of_the_wrong_size_are_an_error() {
             .output()
             .unwrap()
     };
-    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
+    for name in SIZES {
         let output = run(name);
         assert!(!output.status.success(), "{}", text(&output));
         let problem = format!("found: 1, expected: 2, source_of_truth: \"{name}\"");

@@ -137,6 +137,7 @@ impl<W: Write> EventWriter<W> {
 }
 
 /// The scalars of a file of events: step, tag and value. It ends where a record is not whole.
+#[cfg(feature = "learner")]
 pub(crate) fn scalars_in(mut bytes: &[u8]) -> Vec<(u64, String, f64)> {
     let mut scalars = Vec::new();
     while let Some(record) = record(&mut bytes) {
@@ -154,6 +155,7 @@ pub(crate) fn scalars_in(mut bytes: &[u8]) -> Vec<(u64, String, f64)> {
 }
 
 /// The next record; `None` where it is not whole or its checksums are wrong.
+#[cfg(feature = "learner")]
 fn record<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut take = |count: usize| {
         let (front, rest) = bytes.split_at_checked(count)?;

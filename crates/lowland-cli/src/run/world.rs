@@ -27,9 +27,6 @@ pub(crate) struct WorldFlags {
     compare_every: Option<u64>,
 }
 
-/// Where launchers put the number of processes that they start.
-const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
-
 impl WorldFlags {
     /// Whether several processes are asked for.
     pub(crate) fn is_asked_for(self) -> bool {
@@ -45,7 +42,7 @@ impl WorldFlags {
         if self.mpi {
             return World::join(self);
         }
-        let started = SIZES.into_iter().find_map(|name| {
+        let started = lowland_mpi::SIZES.into_iter().find_map(|name| {
             let count: usize = std::env::var(name).ok()?.parse().ok()?;
             (count > 1).then_some(count)
         });
