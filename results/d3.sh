@@ -1,4 +1,4 @@
-# Part D3 of PROTOCOL.md as far as it was run; the folders of CoLA, MiniLM and SST-2 are the
+# Part D3 of PROTOCOL.md as far as it was run; the folders of CoLA, MiniLM, SST-2 and MRPC are the
 # arguments.
 whole="--task fine-tune --data cola --data-dir $1 --from $2"
 cola="$whole --set text.trained.lora.rank=8"
@@ -16,3 +16,5 @@ lowland compare $whole $compare --out d3/cola
 sst2="--task fine-tune --data sst2 --data-dir $3 --from $2 --train-limit 5000"
 lowland compare $sst2 --set text.trained.lora.rank=8 $compare --out d3/sst2-lora
 lowland compare $sst2 $compare --out d3/sst2
+mrpc="--task fine-tune --data mrpc --data-dir $4 --from $2"
+lowland compare $mrpc --set text.trained.lora.rank=8 $compare --out d3/mrpc-lora
