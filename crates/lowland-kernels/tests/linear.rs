@@ -4,31 +4,15 @@
 
 mod common;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::{Linear, LinearConfig, LinearLayout};
+use burn::tensor::FloatDType::F64;
 use burn::tensor::{Bool, Device, Int, Tensor};
-use common::{assert_close, gradient, tensor, values};
+use common::{assert_close, filled, gradient, tensor, values};
 use lowland_kernels::calls::{Kernel, calls};
 use lowland_kernels::{linear, self_attention};
 use proptest::prelude::*;
-
-/// Puts numbers in `f64` into all weights.
-struct Fill {
-    seed: u64,
-    device: Device,
-}
-
-impl ModuleMapper for Fill {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.seed += 1;
-        Param::from_tensor(tensor(param.dims(), self.seed, &self.device))
-    }
-}
-
-fn filled<M: Module>(layer: M, device: &Device) -> M {
-    layer.map(&mut Fill { seed: 10, device: device.clone() })
-}
 
 fn ran(kernels: &[Kernel], run: impl FnOnce()) {
     let before: Vec<u64> = kernels.iter().map(|&kernel| calls(kernel)).collect();
@@ -82,7 +66,7 @@ proptest! {
         let device = Device::flex().autodiff();
         let layout = if columns { LinearLayout::Col } else { LinearLayout::Row };
         let layer = LinearConfig::new(from, to).with_bias(bias).with_layout(layout).init(&device);
-        let layer = filled(layer, &device);
+        let layer = filled(layer, &device, F64);
         ran(&LINEAR, || {
             let weights = [layer.clone()];
             check([rows, batch, from], &weights, |x| linear(&layer, x), |x| layer.forward(x));
@@ -104,10 +88,10 @@ proptest! {
 #[test]
 fn long_products_are_burns() {
     let device = Device::flex().autodiff();
-    let layer = filled(LinearConfig::new(1300, 37).init(&device), &device);
+    let layer = filled(LinearConfig::new(1300, 37).init(&device), &device, F64);
     let weights = [layer.clone()];
     check([7, 1300], &weights, |x| linear(&layer, x), |x| layer.forward(x));
-    let layer = filled(LinearConfig::new(37, 1300).init(&device), &device);
+    let layer = filled(LinearConfig::new(37, 1300).init(&device), &device, F64);
     let weights = [layer.clone()];
     check([1100, 37], &weights, |x| linear(&layer, x), |x| layer.forward(x));
 }
@@ -122,7 +106,7 @@ fn check_attention(
     let device = Device::flex().autodiff();
     let size = heads * features;
     let config = MultiHeadAttentionConfig::new(size, heads).with_dropout(0.0);
-    let layer: MultiHeadAttention = filled(config.init(&device), &device);
+    let layer: MultiHeadAttention = filled(config.init(&device), &device, F64);
     let padding = lengths.map(|lengths| {
         let lengths: Vec<i32> = (0..batch).map(|i| lengths[i].try_into().unwrap()).collect();
         let lengths = Tensor::<1, Int>::from_ints(&lengths[..], &device).reshape([batch, 1]);
@@ -148,7 +132,7 @@ fn check_attention(
 fn attention_that_drops_weights_runs_as_burns() {
     let device = Device::flex().autodiff();
     let config = MultiHeadAttentionConfig::new(8, 2).with_dropout(0.5);
-    let layer: MultiHeadAttention = filled(config.init(&device), &device);
+    let layer: MultiHeadAttention = filled(config.init(&device), &device, F64);
     let run = |own: bool| {
         device.seed(3);
         let x = tensor([2, 5, 8], 1, &device);
@@ -170,7 +154,7 @@ fn attention_that_drops_weights_runs_as_burns() {
 #[test]
 fn frozen_weights_get_no_gradient() {
     let device = Device::flex().autodiff();
-    let layer = filled(LinearConfig::new(5, 7).init(&device), &device).no_grad();
+    let layer = filled(LinearConfig::new(5, 7).init(&device), &device, F64).no_grad();
     let x = tensor([4, 5], 1, &device).require_grad();
     let before = calls(Kernel::LinearInput);
     let gradients = linear(&layer, x.clone()).sum().backward();
@@ -184,7 +168,7 @@ fn frozen_weights_get_no_gradient() {
 fn gradients_of_attention_are_the_limits_of_differences() {
     let device = Device::flex().autodiff();
     let layer: MultiHeadAttention =
-        filled(MultiHeadAttentionConfig::new(8, 2).with_dropout(0.0).init(&device), &device);
+        filled(MultiHeadAttentionConfig::new(8, 2).with_dropout(0.0).init(&device), &device, F64);
     let (plain, shape) = (layer.clone().valid(), [2, 5, 8]);
     let inner = device.clone().inner();
     let padding =

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData};
 
 /// Numbers in `f64` between −1 and 1, that follow from a seed.
@@ -38,15 +39,46 @@ pub(crate) fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
     numbers.into_iter().map(f32::to_bits).collect()
 }
 
+/// Puts numbers into all weights.
+struct Fill {
+    seed: u64,
+    device: Device,
+    dtype: FloatDType,
+}
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.seed += 1;
+        let value = tensor(param.dims(), self.seed, &self.device);
+        Param::from_tensor(value.cast(self.dtype))
+    }
+}
+
+/// The layer with [`numbers`] of a type in all weights.
+pub(crate) fn filled<M: Module>(layer: M, device: &Device, dtype: FloatDType) -> M {
+    layer.map(&mut Fill { seed: 10, device: device.clone(), dtype })
+}
+
 /// That two tensors agree to 1e-11 of the largest number.
 #[track_caller]
 pub(crate) fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: Tensor<D>) {
+    assert_within(1e-11, what, found, expected);
+}
+
+/// That two tensors agree to a share of the largest number.
+#[track_caller]
+pub(crate) fn assert_within<const D: usize>(
+    most: f64,
+    what: &str,
+    found: Tensor<D>,
+    expected: Tensor<D>,
+) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
     let (found, expected) = (values(found), values(expected));
     let largest = expected.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
     for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let error = (found - expected).abs() / largest;
-        assert!(error <= 1e-11, "{what}, number {i}: {found} instead of {expected}");
+        assert!(error <= most, "{what}, number {i}: {found} instead of {expected}");
     }
 }
 

@@ -68,14 +68,6 @@ pub enum Perturb {
 }
 
 impl Perturb {
-    fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Weights => "weights",
-            Self::Norms => "norms",
-        }
-    }
-
     fn covers(self, name: &str) -> bool {
         let norm = name == "gamma" || name == "beta";
         match self {
@@ -202,7 +194,8 @@ impl Radius {
         let any = |belongs: &dyn Fn(&Parameter) -> bool| parameters.with_frozen().any(belongs);
         if !any(&|parameter| self.perturb.covers(parameter.name())) {
             let allowed = "a choice that covers at least one parameter of the module";
-            return Err(Error::config("perturb", &self.perturb.name(), allowed));
+            let found = format!("{:?}", self.perturb).to_lowercase();
+            return Err(Error::config("perturb", &found, allowed));
         }
         for Group { path, parameters, .. } in &self.groups {
             if let Some(path) = path

@@ -63,9 +63,8 @@ impl<C> Scheduled<C> {
     /// the limit allows, by [`Budget`] in place of the algorithm's own schedule, whose settings
     /// (a period, a probability, a threshold) then have no effect; late SAM keeps its start, from
     /// which the budget counts. K-SAM and AUSAM train on their part of the batch in the other steps
-    /// too. At least 1, but for
-    /// algorithms that leave samples or parameters out of all gradients of a step
-    /// ([`Descriptor::below_one_pass`](crate::Descriptor)).
+    /// too. At least 1, but for algorithms that leave samples or parameters out of all gradients of
+    /// a step ([`Descriptor::below_one_pass`](crate::Descriptor)).
     #[must_use]
     pub fn with_budget(self, passes: f64) -> Self {
         self.with_budget_of(BudgetConfig::default().with_limit(passes))
